@@ -1,0 +1,1 @@
+"""Answers requests: the built-in reuse engine, its methods and the embedded model. The only place with torch."""

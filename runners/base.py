@@ -1,0 +1,65 @@
+"""The contract of a runner: something that answers requests and says what that took. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runners.records import CacheStats, Status, Timing
+from workloads.records import Message
+
+
+@dataclass(frozen=True)
+class Request:
+    """One turn to answer: the whole conversation so far, media as encoded bytes."""
+
+    id: str
+    messages: tuple[Message, ...]
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class Response:
+    """The answer, or why there is none.
+
+    Attributes:
+        first_logits: the first token's logits, ``(vocabulary,)`` float32, for divergence; never stored.
+        error: one line for people when ``status`` is not OK.
+    """
+
+    status: Status
+    text: str | None = None
+    token_ids: tuple[int, ...] = ()
+    first_logits: NDArray[np.float32] | None = None
+    timing: Timing | None = None
+    cache: CacheStats | None = None
+    error: str | None = None
+
+
+class Runner(Protocol):
+    """Answers requests one at a time and keeps its own stores between them.
+
+    ``answer`` never raises for what a request contains: a request that cannot be answered is a ``Response``
+    with another status. It returns after all work it left behind is done, so that nothing of it runs on
+    while another runner is being timed.
+    """
+
+    @property
+    def label(self) -> str:
+        """The unique name of this runner in a run."""
+        ...
+
+    def answer(self, request: Request) -> Response:
+        """Answer ``request`` and update the stores."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything stored."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Settings for the manifest, as plain types."""
+        ...

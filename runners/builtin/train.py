@@ -1,0 +1,131 @@
+"""``python -m runners.builtin.train``: the embedded model's training recipe, from nothing, seeded and resumable.
+
+Writes a complete Hugging Face directory. About an hour on two CPU cores. Kill it and start it again with the same
+arguments: it goes on from its last checkpoint. Every step draws from a stream named after its own number, so a
+resumed run sees the same lessons.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers.utils import logging as transformers_logging
+
+from runners.builtin import checkpoint
+from runners.builtin.architecture import build_config, build_image_processor, build_model
+from runners.builtin.batches import Collator
+from runners.builtin.curriculum import stage_at, total_steps
+from runners.builtin.lessons import Lesson, draw_lesson
+from runners.builtin.objective import Objective
+from runners.builtin.tokenizer import build_tokenizer
+from workloads.seeding import stream
+
+LEARNING_RATE = 2e-3
+WARMUP_STEPS = 50
+DECAY_SHARE = 0.3  # of all steps, at the end, down to zero
+LABELS_PER_ANSWER = 3  # after the question, where the answer stands, after the answer
+CHECKPOINT_EVERY = 100
+LOG_EVERY = 20
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(prog="python -m runners.builtin.train", description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="directory for the model, its log and checkpoint")
+    parser.add_argument("--seed", type=int, default=0, help="another seed is another model")
+    parser.add_argument("--layers", type=int, default=8, help="decoder layers")
+    parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile (needs a C++ compiler)")
+    parser.add_argument("--bfloat16", action="store_true", help="autocast matrix products to bfloat16")
+    parser.add_argument("--device", default="cpu")
+    train(parser.parse_args())
+
+
+def train(options: argparse.Namespace) -> None:
+    """Run the curriculum from the last checkpoint on, then write the model."""
+    transformers_logging.set_verbosity_error()
+    options.output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(options.seed)
+    device = torch.device(options.device)
+    tokenizer = build_tokenizer()
+    config = build_config(tokenizer, options.layers)
+    objective = Objective(build_model(config)).to(device)
+    collate = Collator(tokenizer, config.vision_config.tokens_per_second)
+    optimiser = torch.optim.AdamW(objective.parameters(), LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    state, log = options.output / "checkpoint.safetensors", options.output / "training_log.jsonl"
+    done = checkpoint.load(state, objective, optimiser) if state.exists() else 0
+    _truncate_log(log, done)
+    if options.compile:
+        for layer in objective.model.model.language_model.layers:
+            layer.compile(dynamic=True)
+    started = time.monotonic()
+    for step in range(done, total_steps()):
+        stage = stage_at(step)
+        rng = stream("train", "lessons", options.seed, step)
+        lessons = [draw_lesson(rng, stage.syllabus) for _ in range(stage.lessons)]
+        batch = collate(rng, lessons).to(device)
+        for group in optimiser.param_groups:
+            group["lr"] = LEARNING_RATE * _schedule(step)
+        with torch.autocast(device.type, torch.bfloat16, enabled=options.bfloat16):
+            losses, right = objective(batch)
+        torch.stack(list(losses.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(objective.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        if (step + 1) % LOG_EVERY == 0:
+            line = {
+                "step": step + 1,
+                "stage": stage.name,
+                "seconds": round(time.monotonic() - started, 1),
+                "loss": {name: round(loss.item(), 3) for name, loss in losses.items()},
+                "accuracy": _by_family(lessons, right),
+            }
+            with log.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            print(json.dumps(line), flush=True)
+        if (step + 1) % CHECKPOINT_EVERY == 0:
+            checkpoint.save(state, step + 1, objective, optimiser)
+    write_model(objective.model, options.output)
+
+
+def write_model(model: Qwen2_5_VLForConditionalGeneration, output: Path) -> None:
+    """Write what ``from_pretrained`` and the Auto classes need, with weights in float32."""
+    model.save_pretrained(output)
+    build_tokenizer().save_pretrained(output)
+    build_image_processor().save_pretrained(output)
+
+
+def _schedule(step: int) -> float:
+    """The learning rate as a share of its peak: warm-up, constant, cosine decay."""
+    total = total_steps()
+    decay_from = total * (1 - DECAY_SHARE)
+    if step < decay_from:
+        return min(1.0, (step + 1) / WARMUP_STEPS)
+    return 0.5 * (1 + math.cos(math.pi * (step - decay_from) / (total - decay_from)))
+
+
+def _by_family(lessons: Sequence[Lesson], right: torch.Tensor) -> dict[str, float]:
+    """Share of right answers per question family, at the place where the answer is generated."""
+    families = [question.family for lesson in lessons for question in lesson.questions]
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for family, hit in zip(families, right.tolist()[1::LABELS_PER_ANSWER], strict=True):
+        hits[family].append(hit)
+    return {family: round(sum(found) / len(found), 3) for family, found in sorted(hits.items())}
+
+
+def _truncate_log(log: Path, done: int) -> None:
+    """Drop what was logged after the checkpoint we go on from."""
+    if log.exists():
+        kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= done]
+        log.write_text("".join(line + "\n" for line in kept))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What a runner says about a request, and the record kept of it. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """How a request ended; numbers other than its identity exist only for ``OK``."""
+
+    OK = "ok"
+    BAD_MEDIA = "bad-media"
+    PROMPT_TOO_LONG = "prompt-too-long"
+    OUT_OF_MEMORY = "out-of-memory"
+    REUSE_VIOLATED = "reuse-violated"
+    ERROR = "error"
+
+
+class Warmth(StrEnum):
+    """Whether all, some or none of a request's media were sent before in the stream."""
+
+    COLD = "cold"
+    PARTIAL = "partial"
+    WARM = "warm"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds. The parts are disjoint and add up to ``ttft_ms``; what comes after it stands apart.
+
+    Attributes:
+        ttft_ms: from handing over encoded bytes and text until the first output token is on the host.
+        prepare_ms: hashing media, rendering and tokenising the prompt, looking up stores.
+        preprocess_ms: decoding media files and making pixels of them.
+        encode_ms: the vision encoder.
+        load_ms: placing reused K, V: gathering, rotating, copying.
+        select_ms: choosing the tokens to recompute, as far as it is separate work.
+        prefill_ms: the language model's layers.
+        head_ms: final norm, head, argmax, and the token's way to the host.
+        decode_ms: the tokens after the first.
+        store_ms: filling the stores behind the answer, drained before the next request.
+    """
+
+    ttft_ms: float
+    prepare_ms: float
+    preprocess_ms: float
+    encode_ms: float
+    load_ms: float
+    select_ms: float
+    prefill_ms: float
+    head_ms: float
+    decode_ms: float
+    store_ms: float
+
+
+@dataclass(frozen=True)
+class CacheStats:
+    """What was asked of the stores, what was reused and what was computed.
+
+    Token-layers count a token once for each layer in which its K, V were projected.
+
+    Attributes:
+        media: media in the prompt, repeats counted.
+        media_hits: of these, served with encoder output or K, V from before.
+        encoder_hits: media whose encoder output was not computed.
+        kv_hits: media of which some vision token's K, V were reused.
+        prompt_tokens, vision_tokens: tokens of the prompt, and those of them that stand for media.
+        prefix_tokens: tokens taken over with an exactly equal prefix.
+        planned_token_layers, computed_token_layers: of vision tokens, as planned and as executed.
+        layers: decoder layers of the model.
+        flops, full_flops: executed, selection included, and what full recomputation takes, encoder included.
+        stored_bytes: bytes of the stores after the request.
+        kv_bytes_per_token: bytes stored per vision token, everything a method keeps counted; None when nothing is.
+        fallbacks: why something that could have been reused was computed.
+    """
+
+    media: int
+    media_hits: int
+    encoder_hits: int
+    kv_hits: int
+    prompt_tokens: int
+    vision_tokens: int
+    prefix_tokens: int
+    planned_token_layers: int
+    computed_token_layers: int
+    layers: int
+    flops: float
+    full_flops: float
+    stored_bytes: int
+    kv_bytes_per_token: float | None
+    fallbacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """One request answered by one runner: a line of ``records.jsonl``.
+
+    Attributes:
+        key: unique in a run: ``workload/request/runner``.
+        cluster_id: requests of one cluster are resampled together.
+        order: place of this runner among the runners of the request.
+        recurring_media: media of the prompt that the stream had sent before.
+        content_share: share of the vision area that carries content; None when the workload does not know.
+        score: 0..1 by the workload's metric; a failed request scores 0.
+        kl: first-token KL(reference || runner) in nats; None when either has no answer.
+        agrees: whether the answer equals the reference's; None when the reference has none.
+    """
+
+    key: str
+    workload: str
+    request: str
+    runner: str
+    cluster_id: str
+    family: str
+    order: int
+    warmth: Warmth
+    recurring_media: int
+    content_share: float | None
+    status: Status
+    error: str | None
+    answer: str | None
+    gold: tuple[str, ...]
+    token_ids: tuple[int, ...]
+    score: float
+    kl: float | None = None
+    agrees: bool | None = None
+    timing: Timing | None = None
+    cache: CacheStats | None = None
+    schema: int = field(default=1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types for one JSON line."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Record:
+        """Rebuild a record; ValueError when the line is of another schema."""
+        if data.get("schema") != 1:
+            raise ValueError(f"record schema {data.get('schema')!r} is not supported, expected 1")
+        known = {entry.name for entry in fields(cls)}
+        values = {name: value for name, value in data.items() if name in known}
+        values["warmth"], values["status"] = Warmth(values["warmth"]), Status(values["status"])
+        values["gold"], values["token_ids"] = tuple(values["gold"]), tuple(values["token_ids"])
+        if values["timing"] is not None:
+            values["timing"] = Timing(**values["timing"])
+        if values["cache"] is not None:
+            cache = dict(values["cache"])
+            cache["fallbacks"] = tuple(cache["fallbacks"])
+            values["cache"] = CacheStats(**cache)
+        return cls(**values)

@@ -1,0 +1,48 @@
+"""The contract of a workload: a seeded stream of conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from workloads.records import Conversation
+from workloads.seeding import Split
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """What shapes a stream.
+
+    Attributes:
+        samples: requests (turns) to yield; the last conversation is cut where they end.
+        seed: another seed is another stream.
+        reuse_rate: chance (0..1) that a conversation is about media that were shown before.
+        split: benchmarks read ``bench``; only the training recipe reads ``train``.
+    """
+
+    samples: int
+    seed: int = 0
+    reuse_rate: float = 0.8
+    split: Split = "bench"
+
+
+class Workload(Protocol):
+    """A generator of conversations. Frozen, so one instance always means the same stream."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        ...
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric of its answers, a key of ``workloads.scoring.METRICS``."""
+        ...
+
+    def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
+        """Yield conversations with ``options.samples`` turns in all.
+
+        Equal options give equal conversations, to the byte. A shorter stream is a prefix of a longer one.
+        """
+        ...

@@ -65,9 +65,7 @@ class Binding:
             first = int(rng.integers(VERSIONS))
             second = first if rng.random() < SAME_TWICE_RATE else neighbour(rng, first)
             distractor = files.distractors[rng.integers(DISTRACTORS)]
-            question = ask_difference(
-                rng, files.square.versions[first].values, files.square.versions[second].values
-            )
+            question = ask_difference(rng, files.square.versions[first].values, files.square.versions[second].values)
             turn = Turn(
                 id=f"{self.name}-{number}",
                 content=(opening(rng), distractor, files.versions[first], files.versions[second], question.text),

@@ -80,7 +80,7 @@ def ask_larger(rng: np.random.Generator, cards: Sequence[Cards]) -> Question:
 
 def ask_count(rng: np.random.Generator, cards: Sequence[Cards]) -> Question:
     """How often one page's mark stands on it."""
-    page = cards[rng.integers(len(cards))]
+    page = cards[int(rng.integers(len(cards)))]
     assert page.mark is not None, "only pages dealt with a mark can be asked for it"
     return ask("count", str(page.mark_count), page.mark)
 
@@ -90,7 +90,7 @@ def _merged(cards: Sequence[Cards]) -> dict[str, str]:
 
 
 def _pick(rng: np.random.Generator, items: Sequence[str]) -> str:
-    return items[rng.integers(len(items))]
+    return items[int(rng.integers(len(items)))]
 
 
 def _card_slots(rng: np.random.Generator, grid: Grid) -> list[Place]:

@@ -7,7 +7,7 @@ embedded model (patch 8, merge 2) sees one vision token per cell.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -56,7 +56,7 @@ class Page:
         inked = np.zeros((height, width), dtype=bool)
         for (row, col), glyph in self.glyphs.items():
             inked[row * CELL : (row + 1) * CELL, col * CELL : (col + 1) * CELL] = _tile(glyph)
-        return np.where(inked[..., None], np.uint8(self.ink), np.uint8(self.paper))
+        return np.where(inked[..., None], np.array(self.ink, np.uint8), np.array(self.paper, np.uint8))
 
 
 def encode_png(page: Page) -> bytes:
@@ -66,7 +66,7 @@ def encode_png(page: Page) -> bytes:
     return buffer.getvalue()
 
 
-def encode_clip(moments: list[Page]) -> bytes:
+def encode_clip(moments: Sequence[Page]) -> bytes:
     """The moments as an animated PNG, each shown for ``FRAMES_PER_MOMENT`` frames of ``FRAME_MS``.
 
     The repeated frame carries one invisible one-step difference in its corner, because PNG writers merge
@@ -79,9 +79,7 @@ def encode_clip(moments: list[Page]) -> bytes:
             pixels[-1, -1, 2] ^= repeat
             frames.append(Image.fromarray(pixels))
     buffer = io.BytesIO()
-    frames[0].save(
-        buffer, format="PNG", save_all=True, append_images=frames[1:], duration=FRAME_MS, compress_level=1
-    )
+    frames[0].save(buffer, format="PNG", save_all=True, append_images=frames[1:], duration=FRAME_MS, compress_level=1)
     return buffer.getvalue()
 
 

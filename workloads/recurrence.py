@@ -34,4 +34,4 @@ class RecurringPool(Generic[T]):
             return self._items[-1]
         weights = 1.0 / np.arange(1, len(self._items) + 1) ** ZIPF_EXPONENT
         cumulative = np.cumsum(weights) / weights.sum()
-        return self._items[int(np.searchsorted(cumulative, rank, side="right"))]
+        return self._items[int(np.searchsorted(cumulative[:-1], rank, side="right"))]

@@ -103,7 +103,7 @@ def film(rng: np.random.Generator, grid: Grid, moments: int = MOMENTS) -> Scene:
 def ask_about(rng: np.random.Generator, scene: Scene) -> Question:
     """What moved, where to, or when one of the brief objects was there."""
     kinds: Sequence[str] = ("moved", "moved-to", "when")
-    kind = kinds[rng.integers(len(kinds))]
+    kind = kinds[int(rng.integers(len(kinds)))]
     if kind == "moved":
         return ask(kind, scene.mover)
     if kind == "moved-to":

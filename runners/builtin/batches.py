@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from runners.builtin.architecture import MERGE, PATCH
 from runners.builtin.lessons import UNLABELLED, Lesson, Picture
@@ -47,9 +47,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""
-        moved = {
-            field.name: getattr(self, field.name).to(device) for field in fields(self) if field.name != "targets"
-        }
+        moved = {field.name: getattr(self, field.name).to(device) for field in fields(self) if field.name != "targets"}
         return Batch(**moved, targets={name: target.to(device) for name, target in self.targets.items()})
 
 
@@ -60,8 +58,8 @@ class Collator:
         self._tokenizer = tokenizer
         self._step = tokens_per_second
         self._encode = cache(lambda text: tuple(tokenizer.encode(text)))
-        self._image = int(tokenizer.convert_tokens_to_ids("<|image_pad|>"))
-        self._video = int(tokenizer.convert_tokens_to_ids("<|video_pad|>"))
+        vocabulary = tokenizer.get_vocab()
+        self._image, self._video = vocabulary["<|image_pad|>"], vocabulary["<|video_pad|>"]
 
     def __call__(self, rng: np.random.Generator, lessons: Sequence[Lesson]) -> Batch:
         """Lay the lessons out side by side; ``rng`` draws the openings."""
@@ -132,8 +130,9 @@ class Collator:
 
 def patches(moments: Sequence[Page]) -> NDArray[np.float32]:
     """What the Qwen2-VL image processor makes of pages that need no resizing, as ``(patches, values)``."""
-    pixels = np.stack([page.pixels() for page in moments]).astype(np.float32) / 255
-    pixels = (pixels - np.float32(OPENAI_CLIP_MEAN)) / np.float32(OPENAI_CLIP_STD)
+    mean, std = np.array(OPENAI_CLIP_MEAN, np.float32), np.array(OPENAI_CLIP_STD, np.float32)
+    pixels = np.stack([page.pixels() for page in moments]).astype(np.float32) / np.float32(255)
+    pixels = (pixels - mean) / std
     time, height, width, channels = pixels.shape
     block = PATCH * MERGE
     tiled = pixels.reshape(time, height // block, MERGE, PATCH, width // block, MERGE, PATCH, channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runners.builtin.lessons import Syllabus
@@ -18,20 +19,16 @@ class Stage:
 
 
 CURRICULUM = (
-    Stage("read", 500, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.8, "video": 0.2})),
+    Stage("read", 400, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.8, "video": 0.2})),
+    Stage("bind", 700, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.3, "binding": 0.5, "video": 0.2})),
+    Stage("spread", 400, 20, Syllabus((6, 9), (6, 9), 9, (2, 3), 8, {"album": 0.35, "binding": 0.4, "video": 0.25})),
     Stage(
-        "bind", 900, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.3, "binding": 0.5, "video": 0.2})
-    ),
-    Stage(
-        "spread", 500, 20, Syllabus((6, 9), (6, 9), 9, (2, 3), 8, {"album": 0.35, "binding": 0.4, "video": 0.25})
-    ),
-    Stage(
-        "full", 900, 10, Syllabus((10, 13), (11, 15), 14, (2, 4), 10, {"album": 0.35, "binding": 0.4, "video": 0.25})
+        "full", 800, 10, Syllabus((10, 13), (11, 15), 14, (2, 4), 10, {"album": 0.35, "binding": 0.4, "video": 0.25})
     ),
 )
 
 
-def stage_at(step: int, curriculum: tuple[Stage, ...] = CURRICULUM) -> Stage:
+def stage_at(step: int, curriculum: Sequence[Stage] = CURRICULUM) -> Stage:
     """The stage that ``step`` (from 0) belongs to; ValueError past the end."""
     for stage in curriculum:
         if step < stage.steps:
@@ -40,6 +37,6 @@ def stage_at(step: int, curriculum: tuple[Stage, ...] = CURRICULUM) -> Stage:
     raise ValueError("the curriculum is over")
 
 
-def total_steps(curriculum: tuple[Stage, ...] = CURRICULUM) -> int:
+def total_steps(curriculum: Sequence[Stage] = CURRICULUM) -> int:
     """Steps of all stages together."""
     return sum(stage.steps for stage in curriculum)

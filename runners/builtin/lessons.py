@@ -7,7 +7,7 @@ do not learn to read (one label per sequence teaches almost nothing).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,7 @@ from workloads import binding, video
 from workloads.album import deal_pages
 from workloads.cards import DIGITS, KEYS, MARKS, Cards, ask_count, ask_larger, ask_value
 from workloads.drawing import Grid, Page
-from workloads.prose import NOTHING, Question, ask
+from workloads.prose import Question
 
 CLOCKS = tuple(f"!{moment + 1}" for moment in range(video.MOMENTS))
 GLYPHS = {glyph: 1 + index for index, glyph in enumerate((*KEYS, *DIGITS, *MARKS, *CLOCKS))}  # 0 is blank
@@ -129,7 +129,7 @@ KINDS: dict[str, Callable[[np.random.Generator, Syllabus], Lesson]] = {
 
 
 def label(
-    moments: Sequence[Page], tally: Labels | None = None, earlier: Sequence[dict[str, str]] | None = None
+    moments: Sequence[Page], tally: Labels | None = None, earlier: Sequence[Mapping[str, str]] | None = None
 ) -> Picture:
     """Work out the targets of every token; ``earlier[t]`` are the digits that keys had before moment t."""
     size = moments[0].grid.cells * len(moments)
@@ -184,6 +184,3 @@ def _cards(grid: Grid, syllabus: Syllabus) -> int:
 def _distinct(questions: Sequence[Question]) -> list[Question]:
     """Without repeats, which could be answered by copying."""
     return list({question.text: question for question in questions}.values())
-
-
-__all__ = ["GLYPHS", "NOTHING", "UNLABELLED", "Lesson", "Picture", "Syllabus", "ask", "draw_lesson", "label"]

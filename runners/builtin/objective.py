@@ -22,11 +22,13 @@ class Objective(nn.Module):
     state after half of the layers read what the token's key stood for before, and whether that changed.
     """
 
+    glyph_weights: torch.Tensor
+
     def __init__(self, model: Qwen2_5_VLForConditionalGeneration) -> None:
         super().__init__()
         self.model = model
-        width = model.config.text_config.hidden_size
-        self.middle = model.config.text_config.num_hidden_layers // 2
+        width = model.lm_head.in_features
+        self.middle = len(model.model.language_model.layers) // 2
         self.encoder_heads = nn.ModuleDict(
             {
                 "glyph": nn.Linear(width, GLYPH_CLASSES),

@@ -20,9 +20,9 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
 from runners.builtin import checkpoint
-from runners.builtin.architecture import build_config, build_image_processor, build_model
+from runners.builtin.architecture import TOKENS_PER_SECOND, build_config, build_image_processor, build_model
 from runners.builtin.batches import Collator
-from runners.builtin.curriculum import stage_at, total_steps
+from runners.builtin.curriculum import CURRICULUM, Stage, stage_at, total_steps
 from runners.builtin.lessons import Lesson, draw_lesson
 from runners.builtin.objective import Objective
 from runners.builtin.tokenizer import build_tokenizer
@@ -48,7 +48,7 @@ def main() -> None:
     train(parser.parse_args())
 
 
-def train(options: argparse.Namespace) -> None:
+def train(options: argparse.Namespace, curriculum: Sequence[Stage] = CURRICULUM) -> None:
     """Run the curriculum from the last checkpoint on, then write the model."""
     transformers_logging.set_verbosity_error()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def train(options: argparse.Namespace) -> None:
     tokenizer = build_tokenizer()
     config = build_config(tokenizer, options.layers)
     objective = Objective(build_model(config)).to(device)
-    collate = Collator(tokenizer, config.vision_config.tokens_per_second)
+    collate = Collator(tokenizer, TOKENS_PER_SECOND)
     optimiser = torch.optim.AdamW(objective.parameters(), LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     state, log = options.output / "checkpoint.safetensors", options.output / "training_log.jsonl"
     done = checkpoint.load(state, objective, optimiser) if state.exists() else 0
@@ -65,14 +65,14 @@ def train(options: argparse.Namespace) -> None:
     if options.compile:
         for layer in objective.model.model.language_model.layers:
             layer.compile(dynamic=True)
-    started = time.monotonic()
-    for step in range(done, total_steps()):
-        stage = stage_at(step)
+    total, started = total_steps(curriculum), time.monotonic()
+    for step in range(done, total):
+        stage = stage_at(step, curriculum)
         rng = stream("train", "lessons", options.seed, step)
         lessons = [draw_lesson(rng, stage.syllabus) for _ in range(stage.lessons)]
         batch = collate(rng, lessons).to(device)
         for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * _schedule(step)
+            group["lr"] = LEARNING_RATE * _schedule(step, total)
         with torch.autocast(device.type, torch.bfloat16, enabled=options.bfloat16):
             losses, right = objective(batch)
         torch.stack(list(losses.values())).sum().backward()
@@ -102,9 +102,8 @@ def write_model(model: Qwen2_5_VLForConditionalGeneration, output: Path) -> None
     build_image_processor().save_pretrained(output)
 
 
-def _schedule(step: int) -> float:
+def _schedule(step: int, total: int) -> float:
     """The learning rate as a share of its peak: warm-up, constant, cosine decay."""
-    total = total_steps()
     decay_from = total * (1 - DECAY_SHARE)
     if step < decay_from:
         return min(1.0, (step + 1) / WARMUP_STEPS)
@@ -121,10 +120,10 @@ def _by_family(lessons: Sequence[Lesson], right: torch.Tensor) -> dict[str, floa
 
 
 def _truncate_log(log: Path, done: int) -> None:
-    """Drop what was logged after the checkpoint we go on from."""
+    """Drop what was logged after the checkpoint we go on from, and a last line that was cut short."""
     if log.exists():
-        kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= done]
-        log.write_text("".join(line + "\n" for line in kept))
+        whole = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        log.write_text("".join(line for line in whole if json.loads(line)["step"] <= done))
 
 
 if __name__ == "__main__":

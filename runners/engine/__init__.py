@@ -1,0 +1,1 @@
+"""The built-in reuse engine: prompt -> segments -> stores -> plan -> prefill -> first token -> decode."""

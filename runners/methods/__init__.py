@@ -1,0 +1,1 @@
+"""The methods: one file, one rule, one source each."""

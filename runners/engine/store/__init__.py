@@ -1,0 +1,1 @@
+"""What outlives a request: encoder output and keys and values of media, and exact prefixes."""

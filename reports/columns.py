@@ -1,0 +1,190 @@
+"""Every column of the summary, declared as data: what it is called, what it means, how it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Better = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field of a summary row.
+
+    Attributes:
+        name: the key in the row: the contract of ``--json``.
+        unit: of the stored number; empty for texts.
+        meaning: the legend's sentence.
+        title: the table's heading.
+        better: which direction is good, where one is.
+        scale: what a stored number is multiplied by before it is shown.
+        spec: format specification of a shown number.
+        interval_spec: format specification of the ends ``name_ci_low`` and ``name_ci_high``, when there are such.
+        in_table: whether the default table has this column.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    title: str = ""
+    better: Better | None = None
+    scale: float = 1
+    spec: str = ""
+    interval_spec: str | None = None
+    in_table: bool = False
+
+
+MEASURED_COLUMNS = (
+    Column("runner", "", "what answered; * marks the reference", title="runner", in_table=True),
+    Column("workload", "", "what was asked"),
+    Column("model", "", "the model"),
+    Column("device", "", "where it ran"),
+    Column("dtype", "", "number format of its weights"),
+    Column("requests", "count", "turns asked, failed ones included"),
+    Column("failed", "count", "turns without an answer: they count as wrong and have no time", better="lower"),
+    Column(
+        "accuracy",
+        "0..1",
+        "mean score by the workload's metric [95 %]",
+        title="accuracy\n%",
+        better="higher",
+        scale=100,
+        spec=".1f",
+        interval_spec=".0f",
+        in_table=True,
+    ),
+    Column(
+        "accuracy_delta",
+        "0..1",
+        "accuracy less the reference's, request by request [95 %]",
+        title="change\npoints",
+        better="higher",
+        scale=100,
+        spec="+.1f",
+        interval_spec="+.0f",
+        in_table=True,
+    ),
+    Column(
+        "agreement",
+        "0..1",
+        "share of requests whose whole answer equals the reference's",
+        title="same\n%",
+        better="higher",
+        scale=100,
+        spec=".0f",
+        in_table=True,
+    ),
+    Column("verdict", "", "non-inferior, inferior or undecided"),
+    Column(
+        "kl_mean",
+        "nats",
+        "mean divergence of the first token, KL(reference || runner)",
+        title="KL\nnats",
+        better="lower",
+        spec=".1e",
+        in_table=True,
+    ),
+    Column(
+        "ttft_ms_p50",
+        "ms",
+        "median time to first token of all answered requests",
+        title="TTFT\nms",
+        better="lower",
+        spec=".1f",
+        in_table=True,
+    ),
+    Column("ttft_ms_p90", "ms", "90th percentile of the same", better="lower", spec=".1f"),
+    Column("ttft_ms_p99", "ms", "99th percentile of the same", better="lower", spec=".1f"),
+    Column(
+        "ttft_speedup",
+        "ratio",
+        "median of per-request TTFT reference / runner, all media sent before [95 %]",
+        title="speed-up\nwarm",
+        better="higher",
+        spec=".2f",
+        interval_spec=".2f",
+        in_table=True,
+    ),
+    Column("ttft_speedup_all", "ratio", "the same over all requests", better="higher", spec=".2f"),
+    Column(
+        "ttft_speedup_vs_lossless",
+        "ratio",
+        "the same against the lossless runner with the lowest median TTFT there",
+        title="vs\nloss-\nless",
+        better="higher",
+        spec=".2f",
+        in_table=True,
+    ),
+    Column("best_lossless", "", "the runner that ttft_speedup_vs_lossless compares with"),
+    Column(
+        "cold_ttft_ratio",
+        "ratio",
+        "median of per-request TTFT runner / reference, no medium sent before",
+        better="lower",
+        spec=".2f",
+    ),
+    Column(
+        "break_even_reuses",
+        "count",
+        "median extra TTFT of a cold request / median saving of a warm one, both against the reference",
+        better="lower",
+        spec=".2f",
+    ),
+    Column("store_ms_p50", "ms", "median time spent filling the stores after the answer", better="lower", spec=".1f"),
+    Column("vision_tokens", "count", "mean vision tokens of a prompt", spec=".0f"),
+    Column("content_share", "0..1", "mean share of the vision area that carries content", scale=100, spec=".0f"),
+    Column(
+        "recompute_ratio",
+        "0..1",
+        "computed / all vision token-layers, summed over warm requests",
+        title="com-\nputed\n%",
+        better="lower",
+        scale=100,
+        spec=".1f",
+        in_table=True,
+    ),
+    Column(
+        "executed_flops_ratio",
+        "0..1",
+        "FLOPs executed (selection included) / of full recomputation, summed over warm requests",
+        title="FLOPs\n%",
+        better="lower",
+        scale=100,
+        spec=".1f",
+        in_table=True,
+    ),
+    Column("media_hit_rate", "0..1", "media served from a store / media asked", better="higher", scale=100, spec=".0f"),
+    Column("media_hit_rate_recurring", "0..1", "the same of recurring media", better="higher", scale=100, spec=".0f"),
+    Column(
+        "kv_hit_rate",
+        "0..1",
+        "media whose stored K, V were reused / media asked",
+        title="KV\nhits %",
+        better="higher",
+        scale=100,
+        spec=".0f",
+        in_table=True,
+    ),
+    Column("kv_hit_rate_recurring", "0..1", "the same of recurring media", better="higher", scale=100, spec=".0f"),
+    Column("encoder_hit_rate", "0..1", "media not encoded again / media asked", better="higher", scale=100, spec=".0f"),
+    Column("encoder_hit_rate_recurring", "0..1", "the same of recurring media", better="higher", scale=100, spec=".0f"),
+    Column("fallbacks", "count", "times something reusable was computed; records say why", better="lower"),
+    Column("floor_ratio", "ratio", "TTFT / the shortest time this device could take for the work", better="lower"),
+    Column("peak_memory_mb", "MB", "most memory held", better="lower", spec=".0f"),
+    Column("kv_bytes_per_token", "bytes", "stored per vision token, all a method keeps", better="lower", spec=".0f"),
+)
+
+
+def _with_ends(column: Column) -> tuple[Column, ...]:
+    if column.interval_spec is None:
+        return (column,)
+    ends = (
+        Column(f"{column.name}_ci_{end}", column.unit, f"{end} end of the 95 % interval of {column.name}")
+        for end in ("low", "high")
+    )
+    return (column, *ends)
+
+
+COLUMNS = tuple(column for measured in MEASURED_COLUMNS for column in _with_ends(measured))
+TABLE_COLUMNS = tuple(column for column in COLUMNS if column.in_table)

@@ -1,0 +1,26 @@
+"""The document that ``--json`` prints."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+SCHEMA = 1
+
+
+def to_json(manifest: Mapping[str, Any], summary: Sequence[Mapping[str, Any]]) -> str:
+    """One JSON document of full precision; what is not a finite number is null."""
+    document = {"schema": SCHEMA, "manifest": manifest, "summary": list(summary)}
+    return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,40 @@
+"""Records as a table: one line per request and runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from typing import Any
+
+import pandas as pd
+
+from runners.records import CacheStats, Record, Status, Timing
+
+IDENTITY = ("workload", "request", "runner", "cluster_id", "family", "order", "warmth", "recurring_media")
+MEASURES = ("content_share", "score", "kl", "agrees")
+MEASURED = tuple(entry.name for part in (Timing, CacheStats) for entry in fields(part))
+FRAME_COLUMNS = (*IDENTITY, "status", "ok", *MEASURES, *MEASURED)
+
+
+def to_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """The records as ``FRAME_COLUMNS``.
+
+    A failed request keeps its identity and scores 0; its time and cache numbers are NaN, whatever was measured.
+    ``fallbacks`` is how many reasons to compute instead of reusing were given.
+    """
+    frame = pd.DataFrame([_line(record) for record in records], columns=list(FRAME_COLUMNS))
+    numbers = [*MEASURES, *MEASURED]
+    return frame.astype(dict.fromkeys(numbers, "float64") | {"ok": "bool"})
+
+
+def _line(record: Record) -> dict[str, Any]:
+    ok = record.status is Status.OK
+    line: dict[str, Any] = {name: getattr(record, name) for name in IDENTITY}
+    line |= {"warmth": record.warmth.value, "status": record.status.value, "ok": ok}
+    line |= {"content_share": record.content_share, "score": record.score if ok else 0.0}
+    line |= {"kl": record.kl, "agrees": record.agrees}
+    if ok and record.timing is not None:
+        line |= asdict(record.timing)
+    if ok and record.cache is not None:
+        line |= asdict(record.cache) | {"fallbacks": len(record.cache.fallbacks)}
+    return line

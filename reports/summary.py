@@ -1,0 +1,141 @@
+"""Records to the summary: one row per workload and runner, every field of ``columns.COLUMNS``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports.columns import COLUMNS
+from reports.frame import to_frame
+from reports.pairing import Paired
+from reports.stats import mean_interval, median_interval, percentile
+from runners.records import Record, Warmth
+
+SCORE_BOUNDS = (0.0, 1.0)
+DELTA_BOUNDS = (-1.0, 1.0)
+LATER = ("verdict", "floor_ratio", "peak_memory_mb")
+
+Row = dict[str, Any]
+
+
+def summarise(records: Sequence[Record], manifest: Mapping[str, Any]) -> list[Row]:
+    """Rows by workload, within it the reference first and then the runners as they were given.
+
+    ``manifest`` says what the records cannot: ``config.reference``, ``config.workload``, ``config.seed``, the ``model``
+    and of each of the ``runners`` its label and whether it is lossless. An undefined value is None. Workloads without
+    any record yet have no rows.
+    """
+    frame = to_frame(records)
+    reference: str = manifest["config"]["reference"]
+    labels = [runner["label"] for runner in manifest["runners"]]
+    lossless = [runner["label"] for runner in manifest["runners"] if runner["lossless"]]
+    rows = []
+    for workload in manifest["config"]["workload"]:
+        asked = frame[frame["workload"] == workload]
+        if asked.empty:
+            continue
+        paired = Paired.of(asked, reference, lossless)
+        for label in sorted(labels, key=lambda label: label != reference):
+            mine = asked[asked["runner"] == label]
+            if len(mine):
+                rows.append(_row(mine, paired, manifest))
+    return rows
+
+
+def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any]) -> Row:
+    seed: int = manifest["config"]["seed"]
+    label: str = mine["runner"].iloc[0]
+    values: Row = {
+        "runner": label,
+        "workload": mine["workload"].iloc[0],
+        "model": manifest["model"]["name"],
+        "device": manifest["model"]["device"],
+        "dtype": manifest["model"]["dtype"],
+        "requests": len(mine),
+        "failed": int((~mine["ok"]).sum()),
+    }
+    values |= _answers(mine, label, paired, seed) | _times(mine, label, paired, seed) | _reuse(mine)
+    values |= dict.fromkeys(LATER)
+    return {column.name: values[column.name] for column in COLUMNS}
+
+
+def _answers(mine: pd.DataFrame, label: str, paired: Paired, seed: int) -> Row:
+    """What the answers are worth. The reference is not estimated against itself: no interval there."""
+    delta = paired.score_delta(label)
+    score_ends = mean_interval(mine["score"], mine["cluster_id"].tolist(), SCORE_BOUNDS, seed)
+    delta_ends = mean_interval(delta, paired.clusters(delta), DELTA_BOUNDS, seed)
+    return {
+        "accuracy": _mean(mine["score"]),
+        "accuracy_ci_low": score_ends.low if score_ends else None,
+        "accuracy_ci_high": score_ends.high if score_ends else None,
+        "accuracy_delta": _mean(delta),
+        "accuracy_delta_ci_low": delta_ends.low if delta_ends and label != paired.reference else None,
+        "accuracy_delta_ci_high": delta_ends.high if delta_ends and label != paired.reference else None,
+        "agreement": _mean(paired.agreement(mine)),
+        "kl_mean": _mean(mine["kl"]),
+        "content_share": _mean(mine["content_share"]),
+    }
+
+
+def _times(mine: pd.DataFrame, label: str, paired: Paired, seed: int) -> Row:
+    """Time to first token, of answered requests alone and against the reference request by request."""
+    warm = paired.ratios(paired.reference, label, Warmth.WARM)
+    ends = median_interval(warm, paired.clusters(warm), seed) if label != paired.reference else None
+    best = paired.best_lossless
+    ttft = mine["ttft_ms"].dropna()
+    return {
+        "ttft_ms_p50": percentile(ttft, 50),
+        "ttft_ms_p90": percentile(ttft, 90),
+        "ttft_ms_p99": percentile(ttft, 99),
+        "ttft_speedup": _median(warm),
+        "ttft_speedup_ci_low": ends.low if ends else None,
+        "ttft_speedup_ci_high": ends.high if ends else None,
+        "ttft_speedup_all": _median(paired.ratios(paired.reference, label)),
+        "ttft_speedup_vs_lossless": _median(paired.ratios(best, label, Warmth.WARM)) if best else None,
+        "best_lossless": best,
+        "cold_ttft_ratio": _median(paired.ratios(label, paired.reference, Warmth.COLD)),
+        "break_even_reuses": _break_even(label, paired),
+        "store_ms_p50": percentile(mine["store_ms"].dropna(), 50),
+    }
+
+
+def _break_even(label: str, paired: Paired) -> float | None:
+    """Reuses after which storing has paid; None when it costs nothing or never pays."""
+    cost = _median(paired.differences(label, paired.reference, Warmth.COLD))
+    saving = _median(paired.differences(paired.reference, label, Warmth.WARM))
+    if cost is None or saving is None or cost <= 0 or saving <= 0:
+        return None
+    return cost / saving
+
+
+def _reuse(mine: pd.DataFrame) -> Row:
+    """What was computed and what came from the stores; ratios are ratios of sums over requests."""
+    measured = mine[mine["media"].notna()]
+    warm = measured[measured["warmth"] == Warmth.WARM.value]
+    row: Row = {
+        "vision_tokens": _mean(measured["vision_tokens"]),
+        "recompute_ratio": _share(warm["computed_token_layers"], warm["vision_tokens"] * warm["layers"]),
+        "executed_flops_ratio": _share(warm["flops"], warm["full_flops"]),
+        "fallbacks": int(measured["fallbacks"].sum()),
+        "kv_bytes_per_token": _mean(measured["kv_bytes_per_token"]),
+    }
+    for kind in ("media", "kv", "encoder"):
+        hits, recurring = measured[f"{kind}_hits"], measured["recurring_media"]
+        row[f"{kind}_hit_rate"] = _share(hits, measured["media"])
+        row[f"{kind}_hit_rate_recurring"] = _share(hits.clip(upper=recurring), recurring)
+    return row
+
+
+def _mean(values: pd.Series[float]) -> float | None:
+    known = values.dropna()
+    return float(known.mean()) if len(known) else None
+
+
+def _median(values: pd.Series[float]) -> float | None:
+    return percentile(values, 50)
+
+
+def _share(part: pd.Series[float], whole: pd.Series[float]) -> float | None:
+    return float(part.sum() / whole.sum()) if whole.sum() > 0 else None

@@ -1,0 +1,141 @@
+"""The contract of an adapter: all that the engine needs to know about one model family.
+
+The engine calls the language model's layers itself, on any subset of tokens, so an adapter hands out their parts.
+Tensors have no batch axis: hidden states are ``(tokens, hidden)``, keys and values ``(kv_heads, tokens, head_dim)``,
+queries ``(heads, tokens, head_dim)``; all before RoPE unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from workloads.records import Media, MediaKind, Message
+
+
+@dataclass(frozen=True)
+class TextShape:
+    """Sizes of the language model; ``rope_axes`` is 3 for M-RoPE and 1 for plain positions."""
+
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    intermediate: int
+    vocabulary: int
+    context: int
+    rope_axes: int
+
+
+@dataclass(frozen=True)
+class MediaGrid:
+    """The resolved size of a medium: patches in time, height and width, and seconds between time steps."""
+
+    kind: MediaKind
+    time: int
+    height: int
+    width: int
+    seconds_per_step: float = 1.0
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A decoded medium as the vision encoder takes it: ``values`` is ``(patches, patch values)``."""
+
+    values: Tensor
+    grid: MediaGrid
+
+
+@dataclass(frozen=True)
+class RenderedPrompt:
+    """A chat prompt as token ids with holes: ``texts`` has one entry more than ``media``."""
+
+    texts: tuple[tuple[int, ...], ...]
+    media: tuple[Media, ...]
+
+
+class TextLayer(Protocol):
+    """One decoder layer, taken apart at the places where the engine steps in."""
+
+    def project_kv(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Normed hidden states, K before RoPE (after k-norm where there is one), and V."""
+        ...
+
+    def project_q(self, normed: Tensor) -> Tensor:
+        """Q before RoPE (after q-norm where there is one)."""
+        ...
+
+    def project_output(self, attended: Tensor) -> Tensor:
+        """The output projection of ``(tokens, heads * head_dim)`` to ``(tokens, hidden)``."""
+        ...
+
+    def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
+        """Add the projected attention output to the residual stream and run the MLP."""
+        ...
+
+
+class Adapter(Protocol):
+    """One loaded model of a family."""
+
+    shape: TextShape
+    layers: Sequence[TextLayer]
+    device: torch.device
+    dtype: torch.dtype
+    end_tokens: frozenset[int]
+
+    def processor_fingerprint(self) -> str:
+        """Names everything besides a medium's bytes that its encoder output depends on."""
+        ...
+
+    def render(self, messages: Sequence[Message]) -> RenderedPrompt:
+        """The chat template applied and tokenised; PromptError when a text forges a media placeholder."""
+        ...
+
+    def decode_text(self, token_ids: Sequence[int]) -> str:
+        """Token ids as text, without special tokens."""
+        ...
+
+    def preprocess(self, media: Media) -> Pixels:
+        """Decode a media file; MediaError when it cannot be read."""
+        ...
+
+    def encode(self, pixels: Sequence[Pixels]) -> list[Tensor]:
+        """The vision encoder's output per medium, each ``(tokens, hidden)``."""
+        ...
+
+    def encoder_flops(self, grid: MediaGrid) -> float:
+        """Floating point operations of ``encode`` for one medium."""
+        ...
+
+    def media_tokens(self, grid: MediaGrid) -> int:
+        """How many vision tokens a medium has."""
+        ...
+
+    def media_positions(self, grid: MediaGrid) -> Tensor:
+        """Positions of a medium's tokens, relative to its start: ``(axes, tokens)``."""
+        ...
+
+    def media_advance(self, grid: MediaGrid) -> int:
+        """By how much the position of the next token is ahead of the medium's start."""
+        ...
+
+    def media_token_id(self, kind: MediaKind) -> int:
+        """The placeholder id of a vision token."""
+        ...
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings, ``(tokens, hidden)``."""
+        ...
+
+    def rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """cos and sin for ``(axes, tokens)`` positions, each ``(tokens, head_dim)``."""
+        ...
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Final norm and output head: ``(tokens, hidden)`` to ``(tokens, vocabulary)``."""
+        ...

@@ -1,0 +1,7 @@
+"""Attention of a subset of tokens over a prompt's keys: one function, one backend per file."""
+
+from __future__ import annotations
+
+from runners.engine.attention.sdpa import attend
+
+__all__ = ["attend"]

@@ -1,0 +1,61 @@
+"""Where stored keys and values come from: the request just answered, or a prefill of the medium alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from runners.engine.adapters.base import Adapter
+from runners.engine.plan import Plan
+from runners.engine.prefill import Capture, KVBuffer, PromptTensors, prefill
+from runners.engine.prompt import MediaSegment
+from runners.engine.store.entries import DonorKV, Probe
+
+
+def donor_from_capture(adapter: Adapter, capture: Capture, segment: MediaSegment, exact: bool) -> DonorKV:
+    """Copy a medium's keys, values and probe out of a prefill that computed all its tokens in all layers."""
+    ks, vs = [], []
+    for layer in capture.layers:
+        rows = _rows(layer.tokens, segment)
+        ks.append(layer.k[:, rows])
+        vs.append(layer.v[:, rows])
+    probe = None
+    if capture.probe_layers:
+        qs, outputs = [], []
+        for index, layer in enumerate(capture.layers[: capture.probe_layers]):
+            assert layer.q is not None and layer.attended is not None
+            rows = _rows(layer.continued, segment)
+            qs.append(layer.q[:, rows])
+            outputs.append(adapter.layers[index].project_output(layer.attended[rows]))
+        probe = Probe(torch.stack(qs), torch.stack(outputs))
+    return DonorKV(torch.stack(ks), torch.stack(vs), segment.position, exact, probe)
+
+
+def compile_donor(
+    adapter: Adapter, before: Sequence[int], segment: MediaSegment, features: Tensor, probe_layers: int
+) -> DonorKV:
+    """Prefill a medium after nothing but the token ids ``before``, and keep its keys and values."""
+    start, end = len(before), len(before) + segment.tokens
+    positions = torch.cat(
+        (
+            torch.arange(start).expand(adapter.shape.rope_axes, -1),
+            adapter.media_positions(segment.grid) + start,
+        ),
+        dim=1,
+    )
+    hidden = torch.cat((adapter.embed(torch.tensor(before, dtype=torch.int64, device=adapter.device)), features))
+    cos, sin = adapter.rotary(positions.to(adapter.device))
+    capture = Capture(probe_layers)
+    depth = torch.full((end,), adapter.shape.layers)
+    prompt = PromptTensors(hidden, cos, sin)
+    prefill(adapter, prompt, KVBuffer.allocate(adapter, end), Plan(depth), capture, to_head=False)
+    moved = MediaSegment(segment.key, segment.grid, start, end, position=start)
+    return donor_from_capture(adapter, capture, moved, exact=True)
+
+
+def _rows(tokens: Tensor, segment: MediaSegment) -> slice:
+    """Where a segment's tokens lie among ascending token indices."""
+    first = int(torch.searchsorted(tokens, segment.start))
+    return slice(first, first + segment.tokens)

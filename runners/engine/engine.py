@@ -1,0 +1,267 @@
+"""The short story: segments -> stores -> plan -> prefill -> first token -> decode -> what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from runners.base import Request, Response
+from runners.engine.adapters.base import Adapter
+from runners.engine.decode import decode
+from runners.engine.donors import compile_donor, donor_from_capture
+from runners.engine.errors import MediaError, PromptError, PromptTooLong
+from runners.engine.flops import full_prefill_flops, head_flops
+from runners.engine.plan import Plan
+from runners.engine.prefill import Capture, KVBuffer, PrefillResult, PromptTensors, prefill
+from runners.engine.prompt import Layout, SymbolTable, lay_out
+from runners.engine.resolve import ResolvedMedia, resolve_media
+from runners.engine.rotary import rotate
+from runners.engine.store.entries import Entry, MediaEntry, PrefixEntry
+from runners.engine.store.lru import ByteBudgetLru
+from runners.engine.store.media_store import MediaStore
+from runners.engine.store.prefix_store import PrefixStore
+from runners.engine.timing import PARTS, TtftClock
+from runners.methods.base import Method, PlanContext, Reusable
+from runners.records import CacheStats, Status, Timing
+from workloads.records import Media, MediaKind, Message
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One request between its first and its last token."""
+
+    layout: Layout
+    media: ResolvedMedia
+    prompt: PromptTensors
+    kv: KVBuffer
+    prefix_tokens: int
+    reusable: list[Reusable]
+    required: Tensor
+
+
+class Engine:
+    """Answers requests with one method and its own stores.
+
+    Args:
+        budget: bytes that stored media and prefixes may hold together.
+        strict: whether computing what could have been reused fails the request.
+    """
+
+    def __init__(self, adapter: Adapter, method: Method, budget: int, strict: bool = False) -> None:
+        self._adapter, self._method, self._strict = adapter, method, strict
+        self._fingerprint = adapter.processor_fingerprint()
+        self._lru: ByteBudgetLru[Entry] = ByteBudgetLru(budget)
+        self._media = MediaStore(self._lru)
+        self._prefixes = PrefixStore(self._lru, method.prefix_block)
+        self._symbols = SymbolTable()
+        self._asked: set[str] = set()
+        self._too_large: set[str] = set()
+
+    def reset(self) -> None:
+        """Forget everything stored."""
+        self._lru.clear()
+        self._symbols = SymbolTable()
+        self._asked.clear()
+        self._too_large.clear()
+
+    @torch.inference_mode()
+    def answer(self, request: Request) -> Response:
+        """See ``Runner.answer``."""
+        try:
+            return self._answer(request)
+        except MediaError as error:
+            return Response(Status.BAD_MEDIA, error=str(error))
+        except PromptTooLong as error:
+            return Response(Status.PROMPT_TOO_LONG, error=str(error))
+        except PromptError as error:
+            return Response(Status.ERROR, error=str(error))
+        except torch.OutOfMemoryError as error:
+            return Response(Status.OUT_OF_MEMORY, error=str(error).splitlines()[0])
+
+    def _answer(self, request: Request) -> Response:
+        adapter, method = self._adapter, self._method
+        clock = TtftClock(adapter.device)
+        rendered = adapter.render(request.messages)
+        store = self._media if method.uses_encoder_cache else None
+        media = resolve_media(adapter, rendered.media, self._fingerprint, store, clock)
+        grids = [media.grids[key] for key in media.keys]
+        layout = lay_out(adapter, rendered, media.keys, grids, self._symbols, request.max_new_tokens)
+        prompt = self._embed(layout, media, request.max_new_tokens)
+        clock.cut("prepare")
+        work = self._load(layout, media, prompt, request.max_new_tokens)
+        clock.cut("load")
+        context = PlanContext(request.id, adapter, layout, prompt, work.kv, work.required, work.reusable)
+        plan = method.plan(context)
+        clock.cut("select")
+        capture = self._capture_for(work)
+        result = prefill(adapter, prompt, work.kv, plan, capture)
+        clock.cut("prefill")
+        logits = adapter.head(result.hidden)[0]
+        first = int(logits.argmax())
+        clock.cut("head")
+        ttft, parts = clock.stop()
+
+        watch = TtftClock(adapter.device)
+        token_ids = decode(adapter, work.kv, prompt.cos, prompt.sin, layout.tokens, first, request.max_new_tokens)
+        decoded, _ = watch.stop()
+        fallbacks = self._fallbacks(rendered.media, media)
+        watch = TtftClock(adapter.device)
+        self._keep(work, result, capture)
+        stored, _ = watch.stop()
+
+        timing = Timing(ttft, *(parts.get(part, 0.0) for part in PARTS), decode_ms=decoded, store_ms=stored)
+        cache = self._stats(work, plan, result, context.selection_flops, fallbacks)
+        if self._strict and fallbacks:
+            return Response(Status.REUSE_VIOLATED, timing=timing, cache=cache, error="; ".join(fallbacks))
+        return Response(
+            Status.OK,
+            text=adapter.decode_text(token_ids),
+            token_ids=tuple(token_ids),
+            first_logits=logits.float().cpu().numpy(),
+            timing=timing,
+            cache=cache,
+        )
+
+    def _embed(self, layout: Layout, media: ResolvedMedia, room: int) -> PromptTensors:
+        """Embed the text, put the media's features in place, and work out the rotary angles."""
+        hidden = self._adapter.embed(layout.ids.to(self._adapter.device))
+        for segment in layout.segments:
+            hidden[segment.start : segment.end] = media.features[segment.key]
+        to_come = (torch.arange(room) + layout.next_position).expand(len(layout.positions), -1)
+        positions = torch.cat((layout.positions, to_come), dim=1)
+        return PromptTensors(hidden, *self._adapter.rotary(positions.to(self._adapter.device)))
+
+    def _load(self, layout: Layout, media: ResolvedMedia, prompt: PromptTensors, room: int) -> _Work:
+        """Put the exact prefix and the reused media's keys and values in place; the rest is required."""
+        kv = KVBuffer.allocate(self._adapter, layout.tokens + room)
+        required = torch.full((layout.tokens,), self._adapter.shape.layers)
+        matched = 0
+        if self._method.uses_prefix:
+            matched, entry = self._prefixes.match(layout.symbols)
+            matched = min(matched, layout.tokens - 1)  # the last token is always computed: its output is the answer
+            if entry is not None:
+                kv.k[:, :, :matched], kv.v[:, :, :matched] = entry.k[:, :, :matched], entry.v[:, :, :matched]
+                required[:matched] = 0
+        reusable: list[Reusable] = []
+        for segment in layout.segments if self._method.uses_kv else ():
+            entry_of = media.entries.get(segment.key)
+            if entry_of is None or entry_of.donor is None or segment.end <= matched:
+                continue
+            start = max(segment.start, matched)
+            part = Reusable(start, segment.end, start - segment.start, entry_of.donor)
+            self._place(part, kv, prompt, layout)
+            required[part.start : part.end] = 0
+            reusable.append(part)
+        return _Work(layout, media, prompt, kv, matched, reusable, required)
+
+    def _place(self, part: Reusable, kv: KVBuffer, prompt: PromptTensors, layout: Layout) -> None:
+        """Copy a donor's values, and its keys rotated to where the medium stands now (or, as a control, stood then)."""
+        span = slice(part.start, part.end)
+        if self._method.rotates:
+            cos, sin = prompt.cos[span], prompt.sin[span]
+        else:
+            segment = next(segment for segment in layout.segments if segment.end == part.end)
+            moved = layout.positions[:, span] - segment.position + part.donor.position
+            cos, sin = self._adapter.rotary(moved.to(self._adapter.device))
+        kv.k[:, :, span] = rotate(part.donor.k[:, :, part.offset :], cos, sin)
+        kv.v[:, :, span] = part.donor.v[:, :, part.offset :]
+
+    def _capture_for(self, work: _Work) -> Capture | None:
+        """Something to collect keys and values in, when this request is the donor of a medium."""
+        if not self._method.uses_kv or self._method.donor_policy != "previous":
+            return None
+        if all(key in work.media.entries for key in work.media.keys):
+            return None
+        return Capture(self._probe_layers)
+
+    @property
+    def _probe_layers(self) -> int:
+        """The last layer has no queries of media tokens: nothing reads their output there."""
+        return min(self._method.probe_layers, self._adapter.shape.layers - 1)
+
+    def _keep(self, work: _Work, result: PrefillResult, capture: Capture | None) -> None:
+        """Fill the stores, behind the answer: new media, and the prefix that was computed exactly."""
+        layers = self._adapter.shape.layers
+        partial = (result.depth[work.prefix_tokens :] < layers).nonzero()
+        exact = work.prefix_tokens + int(partial[0]) if len(partial) else work.layout.tokens
+        if self._method.uses_encoder_cache:
+            self._keep_media(work, result, capture, exact)
+        if self._method.uses_prefix and exact > work.prefix_tokens:
+            symbols = torch.from_numpy(work.layout.symbols[:exact])
+            self._prefixes.put(symbols, work.kv.k[:, :, :exact], work.kv.v[:, :, :exact])
+        self._asked.update(work.media.keys)
+
+    def _keep_media(self, work: _Work, result: PrefillResult, capture: Capture | None, exact: int) -> None:
+        new = set(work.media.computed)
+        for segment in work.layout.segments:
+            if segment.key not in new:
+                continue
+            new.discard(segment.key)
+            grid, features = work.media.grids[segment.key], work.media.features[segment.key]
+            donor = None
+            if self._method.uses_kv and self._method.donor_policy != "previous":
+                before = self._donor_prefix(segment.grid.kind)
+                donor = compile_donor(self._adapter, before, segment, features, self._probe_layers)
+            elif capture is not None and bool((result.depth[segment.start : segment.end] > 0).all()):
+                donor = donor_from_capture(self._adapter, capture, segment, exact=segment.end <= exact)
+            if not self._media.put(segment.key, MediaEntry(grid, features.clone(), donor)):
+                self._too_large.add(segment.key)
+
+    def _donor_prefix(self, kind: MediaKind) -> tuple[int, ...]:
+        """The text a compiled donor stands after: nothing, or the chat template's own."""
+        if self._method.donor_policy == "isolated":
+            return ()
+        placeholder = Media(kind, b"", "donor")
+        return self._adapter.render((Message("user", (placeholder,)),)).texts[0]
+
+    def _fallbacks(self, media: tuple[Media, ...], resolved: ResolvedMedia) -> tuple[str, ...]:
+        """Why media that were sent before had to be computed again; empty for methods that keep nothing."""
+        if not self._method.uses_encoder_cache:
+            return ()
+        names = dict(zip(resolved.keys, (item.name for item in media), strict=True))
+        reasons = {True: "is larger than the store's budget", False: "was evicted from the store"}
+        return tuple(
+            f"{names[key]} {reasons[key in self._too_large]}" for key in resolved.computed if key in self._asked
+        )
+
+    def _stats(
+        self, work: _Work, plan: Plan, result: PrefillResult, selection: float, fallbacks: tuple[str, ...]
+    ) -> CacheStats:
+        adapter, layers, layout = self._adapter, self._adapter.shape.layers, work.layout
+        spans = [slice(segment.start, segment.end) for segment in layout.segments]
+        keys = work.media.keys
+        encoded = sum(adapter.encoder_flops(work.media.grids[key]) for key in work.media.computed)
+        all_encoded = sum(adapter.encoder_flops(grid) for grid in work.media.grids.values())
+        kv_hit = [bool((result.depth[span] < layers).any()) for span in spans]
+        encoder_hit = [key in work.media.entries for key in keys]
+        return CacheStats(
+            media=len(keys),
+            media_hits=sum(kv or encoder for kv, encoder in zip(kv_hit, encoder_hit, strict=True)),
+            encoder_hits=sum(encoder_hit),
+            kv_hits=sum(kv_hit),
+            prompt_tokens=layout.tokens,
+            vision_tokens=layout.vision_tokens,
+            prefix_tokens=work.prefix_tokens,
+            planned_token_layers=sum(int(plan.depth[span].sum()) for span in spans),
+            computed_token_layers=sum(int(result.depth[span].sum()) for span in spans),
+            layers=layers,
+            flops=encoded + result.flops + selection + head_flops(adapter.shape),
+            full_flops=all_encoded + full_prefill_flops(adapter.shape, layout.tokens),
+            stored_bytes=self._lru.nbytes,
+            kv_bytes_per_token=self._bytes_per_vision_token(),
+            fallbacks=fallbacks,
+        )
+
+    def _bytes_per_vision_token(self) -> float | None:
+        """Everything held per vision token held; prefixes count with their bytes per token of any kind."""
+        held = [entry for _, entry in self._lru.items()]
+        media = [entry for entry in held if isinstance(entry, MediaEntry)]
+        prefixes = [entry for entry in held if isinstance(entry, PrefixEntry)]
+        per_token = 0.0
+        if media:
+            per_token += sum(entry.nbytes for entry in media) / sum(len(entry.features) for entry in media)
+        if prefixes and not self._method.uses_kv:
+            per_token += sum(entry.nbytes for entry in prefixes) / sum(len(entry.symbols) for entry in prefixes)
+        return per_token or None

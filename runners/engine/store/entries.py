@@ -1,0 +1,87 @@
+"""What the store keeps of a medium."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from runners.engine.adapters.base import MediaGrid
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the drift probe needs of the donor, for the first layers.
+
+    Attributes:
+        q: queries before RoPE, ``(layers, heads, tokens, head_dim)``.
+        attended: projected attention output the tokens had, ``(layers, tokens, hidden)``.
+    """
+
+    q: Tensor
+    attended: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.q.nbytes + self.attended.nbytes
+
+
+@dataclass(frozen=True)
+class DonorKV:
+    """Keys and values of a medium as computed in its donor request.
+
+    Attributes:
+        k: before RoPE, ``(layers, kv_heads, tokens, head_dim)``.
+        v: same shape.
+        position: where the medium started in the donor.
+        exact: whether all that stood before it there was computed, not reused.
+        probe: see ``Probe``; None unless a method asked for it.
+    """
+
+    k: Tensor
+    v: Tensor
+    position: int
+    exact: bool
+    probe: Probe | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.k.nbytes + self.v.nbytes + (self.probe.nbytes if self.probe else 0)
+
+
+@dataclass(frozen=True)
+class MediaEntry:
+    """A medium's encoder output, ``(tokens, hidden)``, and its keys and values where a method reuses them."""
+
+    grid: MediaGrid
+    features: Tensor
+    donor: DonorKV | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.features.nbytes + (self.donor.nbytes if self.donor else 0)
+
+
+@dataclass(frozen=True)
+class PrefixEntry:
+    """Exact keys (after RoPE) and values of the first tokens of a request.
+
+    Attributes:
+        symbols: the tokens, ``(tokens,)`` int64; see ``prompt.Layout``.
+        k, v: each ``(layers, kv_heads, tokens, head_dim)``.
+    """
+
+    symbols: Tensor
+    k: Tensor
+    v: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.symbols.nbytes + self.k.nbytes + self.v.nbytes
+
+
+Entry = MediaEntry | PrefixEntry

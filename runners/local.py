@@ -1,0 +1,47 @@
+"""A runner made of the built-in engine and one method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runners.base import Request, Response
+from runners.engine.engine import Engine
+from runners.models import LoadedModel
+from runners.registry import RunnerSpec, load_method
+
+
+class LocalRunner:
+    """See ``Runner``."""
+
+    def __init__(self, spec: RunnerSpec, model: LoadedModel) -> None:
+        self._spec = spec
+        self._method = load_method(spec)
+        self._engine = Engine(model.adapter, self._method, spec.budget_bytes, spec.strict_reuse)
+
+    @property
+    def label(self) -> str:
+        """See ``Runner``."""
+        return self._spec.label
+
+    def answer(self, request: Request) -> Response:
+        """See ``Runner``."""
+        return self._engine.answer(request)
+
+    def reset(self) -> None:
+        """See ``Runner``."""
+        self._engine.reset()
+
+    def describe(self) -> dict[str, Any]:
+        """See ``Runner``."""
+        return {
+            "label": self._spec.label,
+            "method": self._spec.method,
+            "lossless": self._method.lossless,
+            "options": dict(self._spec.options),
+            "budget_bytes": self._spec.budget_bytes,
+        }
+
+
+def build_runner(spec: RunnerSpec, model: LoadedModel) -> LocalRunner:
+    """The runner a spec asks for."""
+    return LocalRunner(spec, model)

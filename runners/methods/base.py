@@ -1,0 +1,156 @@
+"""The contract of a method: which stores it uses, and which tokens it computes.
+
+A method is a frozen dataclass; its fields are its options on the command line. It holds no state: what it may look at
+comes in a ``PlanContext``, valid during one request.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import floor
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from runners.engine.adapters.base import Adapter
+from runners.engine.plan import Plan
+from runners.engine.prefill import KVBuffer, PromptTensors, prefill
+from runners.engine.prompt import Layout
+from runners.engine.store.entries import DonorKV
+
+DonorPolicy = Literal["previous", "template", "isolated"]
+
+
+@dataclass
+class Reusable:
+    """Vision tokens of one medium whose keys and values are at hand: token indices ``start``..``end``, half open.
+
+    Attributes:
+        donor: what was stored of the whole medium.
+        offset: where ``start`` lies within the medium (not 0 when a prefix covers its beginning).
+    """
+
+    start: int
+    end: int
+    offset: int
+    donor: DonorKV
+
+    @property
+    def tokens(self) -> int:
+        """How many there are."""
+        return self.end - self.start
+
+
+@dataclass
+class PlanContext:
+    """What a method may look at while planning one request.
+
+    Attributes:
+        request: identity of the request, to seed draws.
+        required: depth of every token if nothing reusable is recomputed: all layers for text and new media, 0 for
+            an exact prefix and for reusable tokens; ``(tokens,)`` int64 on the CPU.
+        reusable: the media parts a method decides about.
+        kv: reused keys and values in place, those of other tokens still undefined.
+        selection_flops: what looking cost; a method adds to it.
+    """
+
+    request: str
+    adapter: Adapter
+    layout: Layout
+    prompt: PromptTensors
+    kv: KVBuffer
+    required: Tensor
+    reusable: Sequence[Reusable]
+    selection_flops: float = 0.0
+
+    @property
+    def layers(self) -> int:
+        """Decoder layers."""
+        return self.adapter.shape.layers
+
+    def candidates(self) -> Tensor:
+        """Indices of all reusable tokens, ascending, ``(candidates,)``."""
+        spans = [torch.arange(part.start, part.end) for part in self.reusable]
+        return torch.cat(spans) if spans else torch.empty(0, dtype=torch.int64)
+
+    def budget(self, ratio: float) -> int:
+        """How many reusable tokens a ratio pays for, rounded down."""
+        return floor(ratio * sum(part.tokens for part in self.reusable) + 1e-9)
+
+    def compute(self, tokens: Tensor, layers: int | None = None) -> Tensor:
+        """``required`` with these tokens computed too, in the first ``layers`` layers (all by default)."""
+        depth = self.required.clone()
+        depth[tokens] = self.layers if layers is None else layers
+        return depth
+
+    def compute_required(self, layers: int) -> None:
+        """Fill in keys and values of the required tokens in the first layers, over the reused ones as they are."""
+        depth = self.required.clamp(max=layers)
+        self.selection_flops += prefill(self.adapter, self.prompt, self.kv, Plan(depth), to_head=False).flops
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """One rule for what is reused and what is computed.
+
+    Class attributes:
+        lossless: whether answers equal full recomputation's up to kernel rounding.
+        uses_encoder_cache, uses_prefix, uses_kv: which stores it reads and fills.
+        rotates: whether reused keys are rotated to their new position.
+    """
+
+    lossless: ClassVar[bool] = False
+    uses_encoder_cache: ClassVar[bool] = True
+    uses_prefix: ClassVar[bool] = True
+    uses_kv: ClassVar[bool] = True
+
+    @property
+    def rotates(self) -> bool:
+        """Whether reused keys are rotated to their new position."""
+        return True
+
+    @property
+    def prefix_block(self) -> int:
+        """Prefixes match in multiples of so many tokens."""
+        return 1
+
+    @property
+    def donor_policy(self) -> DonorPolicy:
+        """Where stored keys and values come from."""
+        return "previous"
+
+    @property
+    def probe_layers(self) -> int:
+        """In how many first layers the donor's queries and attention outputs are to be stored."""
+        return 0
+
+    @abstractmethod
+    def plan(self, context: PlanContext) -> Plan:
+        """Decide what to compute."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReuseMethod(Method):
+    """A method that reuses keys and values of media.
+
+    Options:
+        donor: ``previous``: from the request that first brought the medium; ``template``: computed under the chat
+            template alone; ``isolated``: computed with nothing before it.
+    """
+
+    donor: DonorPolicy = "previous"
+
+    @property
+    def donor_policy(self) -> DonorPolicy:
+        """See ``Method``."""
+        return self.donor
+
+
+def leading(parts: Sequence[Reusable], count: Callable[[Reusable], int]) -> Tensor:
+    """Indices of the first ``count(part)`` tokens of every part."""
+    spans = [torch.arange(part.start, part.start + min(count(part), part.tokens)) for part in parts]
+    return torch.cat(spans) if spans else torch.empty(0, dtype=torch.int64)

@@ -1,0 +1,31 @@
+"""``leading-k``: all text and the first k vision tokens of every medium, in all layers.
+
+MPIC-k (arXiv 2502.01960, k = 32) and EPIC's LegoLink-k (arXiv 2410.15332) with a medium as the chunk: the tokens that
+turned into false attention sinks when a medium was compiled elsewhere are repaired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runners.engine.plan import Plan
+from runners.methods.base import PlanContext, ReuseMethod, leading
+
+
+@dataclass(frozen=True)
+class LeadingK(ReuseMethod):
+    """Recompute the beginning of every medium.
+
+    Options:
+        k: tokens per medium.
+    """
+
+    k: int = 32
+
+    def __post_init__(self) -> None:
+        if self.k < 0:
+            raise ValueError(f"k must not be negative, not {self.k}")
+
+    def plan(self, context: PlanContext) -> Plan:
+        """See ``Method``."""
+        return Plan(context.compute(leading(context.reusable, lambda part: self.k)))

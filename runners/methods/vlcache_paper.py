@@ -1,0 +1,36 @@
+"""``vlcache-paper``: VLCache (arXiv 2512.12977) as published: the leading run of every medium, layer by layer.
+
+Reused tokens carry an error that grows with the stale tokens before them, so the earliest tokens are recomputed; the
+run is longest in the first layers and shortens with depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+from typing import Literal
+
+from runners.engine.plan import Plan
+from runners.methods.base import PlanContext, leading
+from runners.methods.layer_profile import flat_profile, linear_profile, spread
+from runners.methods.ratio import RatioMethod
+
+
+@dataclass(frozen=True)
+class VLCachePaper(RatioMethod):
+    """Recompute a leading run whose length follows a layer profile of mean ``ratio``.
+
+    Options:
+        profile: ``linear`` falls with depth (the default for unmeasured models), ``flat`` does not.
+    """
+
+    profile: Literal["linear", "flat"] = "linear"
+
+    def plan(self, context: PlanContext) -> Plan:
+        """See ``Method``."""
+        weights = linear_profile(context.layers) if self.profile == "linear" else flat_profile(context.layers)
+        depth = context.required.clone()
+        for layer, ratio in enumerate(spread(self.ratio, weights)):
+            run = leading(context.reusable, lambda part, ratio=ratio: floor(ratio * part.tokens + 1e-9))
+            depth[run] = layer + 1
+        return Plan(depth)

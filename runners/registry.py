@@ -1,0 +1,142 @@
+"""Methods by name, and the specs that ask for them: ``name`` or ``name@option=value,option=value``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from workloads.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from runners.methods.base import Method
+
+METHODS = {
+    "full": "runners.methods.full_recompute:FullRecompute",
+    "encoder-cache": "runners.methods.encoder_cache:EncoderCache",
+    "prefix-cache": "runners.methods.prefix_cache:PrefixCache",
+    "full-reuse": "runners.methods.full_reuse:FullReuse",
+    "leading-k": "runners.methods.leading_k:LeadingK",
+    "cacheblend": "runners.methods.cacheblend:CacheBlend",
+    "random-k": "runners.methods.random_k:RandomK",
+    "vlcache-paper": "runners.methods.vlcache_paper:VLCachePaper",
+    "vlcache": "runners.methods.vlcache:VLCache",
+}
+
+DEFAULT_RUNNERS = (
+    "full,encoder-cache,prefix-cache,full-reuse",
+    "full-reuse@rotate=false",
+    "leading-k,random-k,cacheblend",
+    "cacheblend@score=k",
+    "vlcache-paper,vlcache",
+)
+
+
+@dataclass(frozen=True)
+class RunnerDefaults:
+    """What all runners of a run share unless their spec says otherwise."""
+
+    recompute_ratio: float = 0.05
+    donor: str = "previous"
+    budget_bytes: int = 1 << 30
+    strict_reuse: bool = False
+
+
+@dataclass(frozen=True)
+class RunnerSpec:
+    """One runner asked for: a method, the options that differ from its defaults, and a label unique in the run."""
+
+    method: str
+    label: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    budget_bytes: int = RunnerDefaults.budget_bytes
+    strict_reuse: bool = False
+
+
+def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSpec]:
+    """Read runner specs, in order; UsageError when one is wrong or two share a label.
+
+    A text is a comma list of plain names, or one name with options after ``@``. The text is the label, unless an
+    option ``name=`` gives another.
+    """
+    specs: list[RunnerSpec] = []
+    for text in texts:
+        name, found, options = text.partition("@")
+        if found:
+            specs.append(_spec(name.strip(), text, _options(text, options), defaults))
+        else:
+            specs += [_spec(part.strip(), part.strip(), {}, defaults) for part in text.split(",")]
+    labels = [spec.label for spec in specs]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"runner '{label}' is given twice: drop one, or tell them apart with name=...")
+    return specs
+
+
+def load_method(spec: RunnerSpec) -> Method:
+    """The method a spec asks for."""
+    return _method_class(spec.method)(**spec.options)
+
+
+def describe_method(name: str) -> str:
+    """One line on what a method does."""
+    return (_method_class(name).__doc__ or "").strip().splitlines()[0]
+
+
+def _options(text: str, options: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for item in options.split(","):
+        key, found, value = (piece.strip() for piece in item.partition("="))
+        if not found or not key or not value:
+            raise UsageError(f"runner '{text}': write options as name@option=value,option=value")
+        if key in pairs:
+            raise UsageError(f"runner '{text}': option '{key}' is given twice")
+        pairs[key] = value
+    return pairs
+
+
+def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults) -> RunnerSpec:
+    if name not in METHODS:
+        raise unknown_name("runner", name, METHODS)
+    method = _method_class(name)
+    hints = get_type_hints(method)
+    known = [option.name for option in fields(method)]
+    options: dict[str, Any] = {}
+    if "ratio" in known:
+        options["ratio"] = defaults.recompute_ratio
+    if "donor" in known:
+        options["donor"] = defaults.donor
+    label = given.pop("name", label)
+    for key, value in given.items():
+        if key not in known:
+            raise unknown_name(f"option of runner '{name}'", key, [*known, "name"])
+        options[key] = _read(f"runner '{label}': {key}", value, hints[key])
+    try:
+        method(**options)
+    except ValueError as error:
+        raise UsageError(f"runner '{label}': {error}") from error
+    return RunnerSpec(name, label, options, defaults.budget_bytes, defaults.strict_reuse)
+
+
+def _read(what: str, text: str, kind: Any) -> Any:
+    """``text`` as a value of an option's type; UsageError when it is none."""
+    choices: Iterable[Any] = get_args(kind)
+    if choices:
+        if text not in choices:
+            raise UsageError(f"{what} must be one of {', '.join(map(str, choices))}, not '{text}'")
+        return text
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise UsageError(f"{what} must be true or false, not '{text}'")
+        return text == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise UsageError(f"{what} must be {'a whole number' if kind is int else 'a number'}, not '{text}'") from None
+
+
+def _method_class(name: str) -> type[Method]:
+    module, attribute = METHODS[name].split(":")
+    method: type[Method] = getattr(import_module(module), attribute)
+    return method

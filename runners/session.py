@@ -1,0 +1,139 @@
+"""Serves one request stream through several runners, interleaved request by request, and yields records.
+
+For every request the runners answer in a seeded random order, each from the same history (the gold answers) and with
+stores of its own; all runners see every request, so machine drift and cache warmth hit all alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from runners.base import Request, Response, Runner
+from runners.divergence import kl_divergence
+from runners.records import Record, Status, Warmth
+from workloads.records import Conversation, Media, Message, Turn
+from workloads.scoring import score
+from workloads.seeding import stream
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a stream is served.
+
+    Attributes:
+        reference: label of the runner that the others are compared with.
+        seed: of the order of the runners.
+        max_new_tokens: per answer.
+        warmup: requests answered first and not counted; the stores forget them.
+    """
+
+    reference: str
+    seed: int
+    max_new_tokens: int
+    warmup: int
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request and what the stream says about it."""
+
+    conversation: Conversation
+    turn: Turn
+    messages: tuple[Message, ...]
+    warmth: Warmth
+    recurring: int
+
+    @property
+    def media(self) -> list[Media]:
+        return [part for message in self.messages for part in message.content if isinstance(part, Media)]
+
+
+def record_key(workload: str, request: str, runner: str) -> str:
+    """What identifies a record in a run."""
+    return f"{workload}/{request}/{runner}"
+
+
+def serve(
+    workload: str,
+    conversations: Sequence[Conversation],
+    runners: Sequence[Runner],
+    options: SessionOptions,
+    finished: Mapping[str, Record],
+) -> Iterator[Record]:
+    """Yield a record for every request and runner that ``finished`` does not have.
+
+    Finished requests are answered again, untimed and unrecorded, so that every store is as it was in the run that
+    was broken off. Order and records depend on the options alone, not on where a run was broken off.
+    """
+    asked = list(_requests(conversations))
+    if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
+        return
+    _warm_up(asked[: options.warmup], runners, options)
+    for item in asked:
+        request = Request(item.turn.id, item.messages, options.max_new_tokens)
+        order = stream("bench", "order", options.seed, workload, item.turn.id).permutation(len(runners))
+        responses = {runners[index].label: runners[index].answer(request) for index in order}
+        reference = responses[options.reference]
+        for place, index in enumerate(order):
+            label = runners[index].label
+            if record_key(workload, item.turn.id, label) not in finished:
+                yield _record(workload, item, label, place, responses[label], reference)
+
+
+def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: SessionOptions) -> None:
+    """Answer some requests twice, once cold and once warm, and forget them."""
+    for runner in runners:
+        runner.reset()
+        for item in [*asked, *asked]:
+            runner.answer(Request(item.turn.id, item.messages, options.max_new_tokens))
+        runner.reset()
+
+
+def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
+    """Every turn in order, with how many of its media the stream sent before."""
+    seen: set[tuple[str, bytes]] = set()
+    for conversation in conversations:
+        for index, turn in enumerate(conversation.turns):
+            messages = conversation.prompt(index)
+            media = [part for message in messages for part in message.content if isinstance(part, Media)]
+            recurring = sum((item.kind, item.data) in seen for item in media)
+            warmth = Warmth.WARM if recurring == len(media) else Warmth.PARTIAL if recurring else Warmth.COLD
+            seen.update((item.kind, item.data) for item in media)
+            yield _Asked(conversation, turn, messages, warmth, recurring)
+
+
+def _record(
+    workload: str, item: _Asked, label: str, place: int, response: Response, reference: Response
+) -> Record:
+    ok = response.status is Status.OK
+    comparable = ok and reference.status is Status.OK
+    kl = None
+    if comparable and response.first_logits is not None and reference.first_logits is not None:
+        kl = kl_divergence(reference.first_logits, response.first_logits)
+    shares = [medium.content_share for medium in item.media]
+    known = [share for share in shares if share is not None]
+    return Record(
+        key=record_key(workload, item.turn.id, label),
+        workload=workload,
+        request=item.turn.id,
+        runner=label,
+        cluster_id=item.conversation.cluster_id,
+        family=item.turn.family,
+        order=place,
+        warmth=item.warmth,
+        recurring_media=item.recurring,
+        content_share=float(np.mean(known)) if known and len(known) == len(shares) else None,
+        status=response.status,
+        error=response.error,
+        answer=response.text,
+        gold=item.turn.answer.accepted,
+        token_ids=response.token_ids,
+        score=score(response.text, item.turn.answer) if ok and response.text is not None else 0.0,
+        kl=kl,
+        agrees=response.text == reference.text if comparable else None,
+        timing=response.timing,
+        cache=response.cache,
+    )

@@ -1,0 +1,105 @@
+"""Training can be killed at any moment and goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, Qwen2_5_VLForConditionalGeneration
+
+from runners.builtin import train as recipe
+from runners.builtin.curriculum import Stage
+from runners.builtin.lessons import Lesson, Syllabus, draw_lesson
+from runners.builtin.tokenizer import build_tokenizer
+
+LESSONS = 2
+SYLLABUS = Syllabus((4, 4), (4, 5), 8, (1, 2), 3, {"album": 1.0, "binding": 1.0, "video": 1.0})
+TINY = (Stage("one", 3, LESSONS, SYLLABUS), Stage("two", 4, LESSONS, SYLLABUS))
+
+
+@pytest.fixture(autouse=True)
+def _frequent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(recipe, "LOG_EVERY", 1)
+
+
+def _options(output: Path) -> Namespace:
+    return Namespace(output=output, seed=1, layers=2, compile=False, bfloat16=False, device="cpu")
+
+
+def _log(output: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (output / "training_log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def _killed_at(step: int, draw: Callable[..., Lesson]) -> Callable[..., Lesson]:
+    """``draw_lesson``, until the step is reached."""
+    drawn = 0
+
+    def draw_or_die(*args: Any) -> Lesson:
+        nonlocal drawn
+        drawn += 1
+        if drawn > step * LESSONS:
+            raise KeyboardInterrupt
+        return draw(*args)
+
+    return draw_or_die
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole training without a stop."""
+    output = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "LOG_EVERY", 1)
+        recipe.train(_options(output), TINY)
+    return output
+
+
+@pytest.mark.parametrize("stops", [(1,), (2,), (5,), (3, 2)])
+def test_a_resumed_training_ends_in_the_same_model(
+    unbroken: Path, tmp_path: Path, stops: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stop in stops:
+        with monkeypatch.context() as patch:
+            patch.setattr(recipe, "draw_lesson", _killed_at(stop, draw_lesson))
+            with pytest.raises(KeyboardInterrupt):
+                recipe.train(_options(tmp_path), TINY)
+        with (tmp_path / "training_log.jsonl").open("a") as log:
+            log.write('{"step": 1, "los')
+    recipe.train(_options(tmp_path), TINY)
+
+    expected, resumed = (load_file(output / "model.safetensors") for output in (unbroken, tmp_path))
+    assert expected.keys() == resumed.keys()
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+    assert _log(tmp_path) == _log(unbroken)
+    assert [line["step"] for line in _log(unbroken)] == list(range(1, 8))
+
+
+def test_what_is_written_loads_with_the_auto_classes(unbroken: Path) -> None:
+    weights = load_file(unbroken / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(unbroken)
+    assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items() if name in weights)
+    assert model.lm_head.weight is model.model.language_model.embed_tokens.weight
+    assert AutoConfig.from_pretrained(unbroken).text_config.num_hidden_layers == 2
+    tokenizer = AutoTokenizer.from_pretrained(unbroken)
+    assert tokenizer.encode("Value of a") == build_tokenizer().encode("Value of a")
+    assert tokenizer.chat_template == build_tokenizer().chat_template
+    processor = AutoImageProcessor.from_pretrained(unbroken)
+    assert (processor.patch_size, processor.merge_size) == (8, 2)
+
+
+def test_the_learning_rate_warms_up_holds_and_falls_to_nothing() -> None:
+    shares = [recipe._schedule(step, 1000) for step in range(1000)]
+    assert shares[0] == pytest.approx(1 / recipe.WARMUP_STEPS)
+    assert shares[recipe.WARMUP_STEPS : 700] == [1.0] * (700 - recipe.WARMUP_STEPS)
+    assert all(a > b for a, b in pairwise(shares[701:]))
+    assert 0 < shares[-1] < 1e-4

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlcache_cli import console
+from vlcache_cli.app import main
+from vlcache_cli.commands import doctor
+from vlcache_cli.config import DEFAULTS, SETTINGS
+from vlcache_cli.failures import RunStopped, stopping_in
+from vlcache_cli.layers import flag
+from workloads.errors import UsageError
+
+HEAVY = ("torch", "transformers", "pandas", "numpy", "scipy", "lm_eval", "yaml", "PIL")
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["bench", "--help"], ["list", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from vlcache_cli.app import main; "
+        f"code = main({arguments}); print([name for name in {HEAVY} if name in sys.modules]); sys.exit(code)"
+    )
+    done = python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_module_is_the_command() -> None:
+    done = python("import runpy, sys; sys.argv = ['vlcache', 'nosuch']; runpy.run_module('vlcache_cli')")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "vlcache: No such command 'nosuch'.\n"
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "bench" in capsys.readouterr().out
+
+
+def test_the_help_of_bench_tells_every_setting_and_its_default(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    assert main(["bench", "--help"]) == 0
+    out = capsys.readouterr().out
+    for name, setting in SETTINGS.items():
+        assert flag(name) in out
+        assert setting.meaning in out
+        assert setting.group in out
+    assert f"(default: {DEFAULTS.samples})" in out
+    assert "(default: 1GiB)" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["benhc"], "No such command 'benhc'. Did you mean 'bench'?"),
+        (["bench", "--sample", "3"], "No such option: --sample"),
+        (["bench", "--samples", "many"], "Invalid value for '--samples': "),
+        (["bench", "more"], "Got unexpected extra argument"),
+        (["list", "workload"], "unknown list 'workload': did you mean 'workloads'?"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"vlcache: {line}")
+
+
+def explode(error: BaseException) -> Any:
+    def command(**_: object) -> None:
+        raise error
+
+    return command
+
+
+def test_interrupted_without_a_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("vlcache_cli.commands.list._workloads", explode(KeyboardInterrupt()))
+    assert main(["list", "workloads"]) == 130
+    assert capsys.readouterr().err == "vlcache: interrupted\n"
+
+
+def test_a_crash_without_a_run_leaves_its_traceback_in_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vlcache_cli.commands.list._workloads", explode(RuntimeError("x" * 999)))
+    assert main(["list", "workloads"]) == 70
+    (file,) = tmp_path.glob("vlcache-traceback-*.txt")
+    assert "RuntimeError: xxx" in file.read_text()
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert len(err) < 300 + len(str(file))
+
+
+def test_where_nothing_can_be_written_the_traceback_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    gone = tmp_path / "file"
+    gone.write_text("")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(gone))
+    monkeypatch.setattr(Path, "cwd", lambda: gone)
+    monkeypatch.setattr("vlcache_cli.commands.list._workloads", explode(RuntimeError("boom")))
+    assert main(["list", "workloads"]) == 70
+    assert "no place to write its traceback to:\nTraceback" in capsys.readouterr().err
+
+
+def test_an_expected_error_inside_a_run_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(UsageError), stopping_in(tmp_path):
+        raise UsageError("full")
+    with pytest.raises(RunStopped) as caught, stopping_in(tmp_path):
+        raise KeyError("x")
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_list_workloads_says_what_each_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "workloads"]) == 0
+    assert "doc-qa      One question over three or four" in capsys.readouterr().out
+
+
+def test_list_runners(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "runners"]) == 0
+    assert "prefix-cache" in capsys.readouterr().out
+
+
+def test_list_models(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "models"]) == 0
+    assert capsys.readouterr().out.split() == ["builtin", "the", "embedded", "model"]
+
+
+def test_list_metrics_tells_answers_and_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "metrics"]) == 0
+    out = capsys.readouterr().out
+    assert "exact-match" in out
+    assert "ttft_speedup_vs_lossless" in out
+
+
+def test_doctor_tells_what_is_there(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for what in ("python", "memory", "torch", "flash-attn", "av", "threads", "devices", "embedded model"):
+        assert f"{what} " in out
+
+
+def test_doctor_tells_what_is_missing_and_what_that_costs(
+    world: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def version(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr(doctor, "PACKAGES", (doctor.Package("torch"), doctor.Package("av", "video files")))
+    assert main(["doctor"]) == 2
+    out, err = capsys.readouterr()
+    assert "av              not installed; it would give video files" in out
+    assert err == "cannot measure without: torch; install vlcache again\n"
+
+
+def test_there_is_no_progress_bar_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(console.track(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_on_a_terminal_progress_is_drawn_on_stderr(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert list(console.track(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "letters" in err
+    assert "3/3" in err
+
+
+def test_a_document_on_stdout_is_untouched(capsys: pytest.CaptureFixture[str]) -> None:
+    text = json.dumps({"a": "[red]" + "x" * 300})
+    console.show_text(text)
+    assert capsys.readouterr().out == text + "\n"

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners.records import Status
+from vlcache_cli.app import main
+
+Bench = Callable[..., int]
+
+
+def lines(run: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(run) / "records.jsonl").read_text().splitlines()]
+
+
+def test_a_run_ends_in_a_table_with_its_legend(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--output", "run") == 0
+    out, err = capsys.readouterr()
+    assert "binding: 4 requests, builtin on cpu in float32" in out
+    assert out.index("full *") < out.index("vlcache  ") < out.index("prefix-cache  ")
+    assert "4.00 [4.00,4.00]" in out
+    assert "speed-up warm: median of per-request TTFT reference / runner" in out
+    assert err == "run kept in run\n"
+
+
+def test_a_run_leaves_its_manifest_and_a_line_per_request_and_runner(bench: Bench) -> None:
+    bench("--output", "run", "--seed", "7")
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    assert manifest["config"]["samples"] == 4
+    assert manifest["config"]["workload"] == ["binding"]
+    assert manifest["seed"] == 7
+    assert set(manifest["workloads"]) == {"binding"}
+    assert [runner["label"] for runner in manifest["runners"]] == ["vlcache", "full", "prefix-cache"]
+    assert len(lines("run")) == 12
+
+
+def test_without_an_output_the_run_goes_to_results(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench() == 0
+    (run,) = Path("results").iterdir()
+    assert capsys.readouterr().err == f"run kept in {run}\n"
+
+
+def test_json_is_the_only_thing_on_stdout(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--output", "run", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == ["schema", "manifest", "summary"]
+    assert document["schema"] == 1
+    assert document["manifest"] == json.loads(Path("run/manifest.json").read_text())
+    rows = {row["runner"]: row for row in document["summary"]}
+    assert rows["vlcache"]["ttft_speedup"] == 4
+    assert rows["vlcache"]["verdict"] is None
+
+
+def test_everything_cheap_is_checked_before_the_model_is_loaded(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").write_text("")
+    for arguments in (
+        ["--workload", "bindng"],
+        ["--runner", "nosuch"],
+        ["--reference", "full-reuse"],
+        ["--output", "file"],
+        ["--resume"],
+        ["--output", "nowhere", "--resume"],
+    ):
+        assert bench(*arguments) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("vlcache: ")
+        assert err.count("\n") == 1
+    assert world.loaded == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--workload", "bindng"], "unknown workload 'bindng': did you mean 'binding'?"),
+        (
+            ["--reference", "full-reuse"],
+            "the reference 'full-reuse' is not among the runners (vlcache, full, prefix-cache): "
+            "add --runner full-reuse, or choose another --reference",
+        ),
+        (["--output", "file"], "cannot write to file: File exists; make room or choose another --output"),
+        (["--resume"], "--resume needs --output: name the folder of the run to continue"),
+        (["--output", "nowhere", "--resume"], "nowhere holds no run: there is no manifest.json in it"),
+        (["--reuse-rate", "1.5"], "--reuse-rate must be a number from 0 to 1, not 1.5"),
+        (["--samples", "0"], "--samples must be a whole number of at least 1, not 0"),
+        (["--dtype", "float23"], "--dtype must be float32, bfloat16 or float16, not 'float23'"),
+    ],
+)
+def test_mistakes_are_answered_with_one_line_that_says_the_fix(
+    bench: Bench, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    Path("file").write_text("")
+    assert bench(*arguments) == 2
+    assert capsys.readouterr().err == f"vlcache: {line}\n"
+
+
+def test_an_existing_run_is_not_overwritten(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench("--output", "run")
+    before = Path("run/records.jsonl").read_bytes()
+    capsys.readouterr()
+    assert bench("--output", "run") == 2
+    assert capsys.readouterr().err == (
+        "vlcache: run already holds a run: add --resume to continue it, or choose another --output\n"
+    )
+    assert Path("run/records.jsonl").read_bytes() == before
+
+
+def test_failed_requests_are_told_and_make_the_exit_code_4(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.failing = {"binding-1": Status.REUSE_VIOLATED, "binding-2": Status.REUSE_VIOLATED}
+    assert bench("--output", "run") == 4
+    out, err = capsys.readouterr()
+    assert "failed, counted as wrong: vlcache 2 of 4" in out
+    assert "runner vlcache: 2 requests failed (reuse-violated), the first: reuse fell back: evicted\n" in err
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench("--output", "unbroken")
+    world.served.clear()
+    world.stop_with, world.stop_after = KeyboardInterrupt(), 5
+    assert bench("--output", "my run") == 130
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert err.endswith("--output 'my run' --resume")
+    start = "vlcache: interrupted; what was answered is kept, continue with: vlcache "
+    assert err.startswith(start)
+    assert len(lines("my run")) == 5
+
+    world.stop_with = None
+    world.served.clear()
+    assert main(shlex.split(err.removeprefix(start))) == 0
+    assert len(world.served) == 7
+    assert len(world.replayed) == 5
+    assert lines("my run") == lines("unbroken")
+    assert "binding: 4 requests" in capsys.readouterr().out
+
+
+def test_without_an_output_the_line_names_the_folder(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.stop_with, world.stop_after = KeyboardInterrupt(), 1
+    bench()
+    (run,) = Path("results").iterdir()
+    assert capsys.readouterr().err.endswith(f" --output {run} --resume\n")
+
+
+def test_interrupted_while_the_model_is_loaded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load_model(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["runners.models"], "load_model", load_model)
+    assert bench("--output", "run") == 130
+    assert capsys.readouterr().err == "vlcache: interrupted before anything was measured\n"
+
+
+def test_a_torn_last_line_is_measured_again(bench: Bench, world: Any) -> None:
+    bench("--output", "run")
+    records = Path("run/records.jsonl")
+    whole = records.read_bytes()
+    records.write_bytes(whole[:-9])
+    world.served.clear()
+    assert bench("--output", "run", "--resume") == 0
+    assert len(world.served) == 1
+    assert records.read_bytes() == whole
+
+
+def test_a_finished_run_is_shown_again_without_measuring(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench("--output", "run")
+    first = capsys.readouterr().out
+    world.served.clear()
+    assert bench("--output", "run", "--resume") == 0
+    assert capsys.readouterr().out == first
+    assert world.served == []
+
+
+def test_failures_before_the_interruption_still_count(bench: Bench, world: Any) -> None:
+    world.failing = {"binding-0": Status.ERROR}
+    world.stop_with, world.stop_after = KeyboardInterrupt(), 5
+    bench("--output", "run")
+    world.stop_with = None
+    assert bench("--output", "run", "--resume") == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "difference"),
+    [
+        (["--seed", "1"], "config.seed was 0 and is now 1"),
+        (["--workload", "video"], 'config.workload was ["binding"] and is now ["binding", "video"]'),
+    ],
+)
+def test_another_configuration_cannot_be_resumed(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], difference: str
+) -> None:
+    bench("--output", "run")
+    capsys.readouterr()
+    assert bench("--output", "run", "--resume", *arguments) == 2
+    assert capsys.readouterr().err == (
+        f"vlcache: cannot resume run: {difference}; use the same options, or start another run with another --output\n"
+    )
+    assert world.loaded == 1
+
+
+def test_what_only_concerns_presentation_may_change(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench("--output", "run")
+    capsys.readouterr()
+    assert bench("--output", "run", "--resume", "--json") == 0
+    json.loads(capsys.readouterr().out)
+
+
+def test_another_stream_cannot_be_resumed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench("--output", "run")
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    manifest["workloads"]["binding"] = "other"
+    Path("run/manifest.json").write_text(json.dumps(manifest))
+    assert bench("--output", "run", "--resume") == 2
+    assert 'workloads.binding was "other" and is now ' in capsys.readouterr().err
+
+
+def test_another_model_cannot_be_resumed(bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    bench("--output", "run")
+    records = Path("run/records.jsonl")
+    records.write_bytes(records.read_bytes()[:-9])
+    torn = records.read_bytes()
+    world.fingerprint = "f1"
+    assert bench("--output", "run", "--resume") == 2
+    assert 'model.fingerprint was "f0" and is now "f1"' in capsys.readouterr().err
+    assert records.read_bytes() == torn
+
+
+def test_a_crash_leaves_one_line_and_a_traceback_in_the_run(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.stop_with, world.stop_after = RuntimeError("shapes differ\nand more"), 2
+    assert bench("--output", "run") == 70
+    (file,) = Path("run").glob("vlcache-traceback-*.txt")
+    assert capsys.readouterr().err == (
+        f"vlcache: internal error, RuntimeError: shapes differ; please report it with {file}\n"
+    )
+    assert "RuntimeError: shapes differ\nand more" in file.read_text()
+    assert len(lines("run")) == 2
+
+
+def test_a_preset_runs(bench: Bench, world: Any) -> None:
+    assert main(["bench", "--preset", "smoke", "--output", "run"]) == 0
+    assert {key.split("/")[0] for key in world.served} == {"image-chat", "binding"}
+    assert len(world.served) == 2 * 4 * 3

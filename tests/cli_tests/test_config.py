@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners.registry import DEFAULT_RUNNERS, RunnerDefaults, parse_specs
+from vlcache_cli import settings
+from vlcache_cli.config import DEFAULTS, OUTPUT, SETTINGS, BenchConfig
+from vlcache_cli.layers import preset_names, resolve
+from workloads.errors import UsageError
+from workloads.registry import WORKLOADS
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration file; tests write it."""
+    return tmp_path / "mine.yaml"
+
+
+def test_without_any_layer_the_defaults_hold() -> None:
+    config = resolve({})
+    assert config.measured() == DEFAULTS.measured()
+    assert config.runner == DEFAULT_RUNNERS
+    assert set(config.workload) == set(WORKLOADS)
+
+
+def test_the_default_folder_is_named_by_time_and_configuration() -> None:
+    config = resolve({})
+    assert re.fullmatch(rf"results/\d{{8}}T\d{{6}}Z-{config.digest()[:8]}", config.output.as_posix())
+    assert resolve({"seed": 1}).digest() != config.digest()
+    assert resolve({"output": "elsewhere", "json": True}).digest() == config.digest()
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_preset(file: Path) -> None:
+    file.write_text("samples: 5\nseed: 9\nwarmup: 0\n")
+    config = resolve({"preset": "chat", "config": str(file), "seed": 3})
+    assert (config.workload, config.samples, config.seed, config.warmup) == (("image-chat",), 5, 3, 0)
+
+
+def test_a_flag_can_take_back_what_a_file_switched_on(file: Path) -> None:
+    file.write_text("strict-reuse: true")
+    assert resolve({"config": str(file)}).strict_reuse
+    assert not resolve({"config": str(file), "strict_reuse": False}).strict_reuse
+
+
+def test_flags_that_were_not_given_hide_nothing(file: Path) -> None:
+    file.write_text("workload: video")
+    assert resolve({"config": str(file), "samples": None, "workload": [], "runner": ()}).workload == ("video",)
+
+
+@pytest.mark.parametrize("key", ["max-new-tokens", "max_new_tokens"])
+def test_keys_may_be_written_with_dashes_or_underscores(file: Path, key: str) -> None:
+    file.write_text(f"{key}: 2")
+    assert resolve({"config": str(file)}).max_new_tokens == 2
+
+
+def test_a_file_may_name_the_folder(file: Path) -> None:
+    file.write_text("output: somewhere")
+    assert resolve({"config": str(file)}).output == Path("somewhere")
+
+
+def test_an_empty_file_says_nothing(file: Path) -> None:
+    file.write_text("# later\n")
+    assert resolve({"config": str(file)}).measured() == DEFAULTS.measured()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sample: 4", "{file}: unknown setting 'sample': did you mean 'samples'?"),
+        ("samples: many", "{file}: samples must be a whole number of at least 1, not 'many'"),
+        ("samples: true", "{file}: samples must be a whole number of at least 1, not True"),
+        ("samples:", "{file}: samples must be a whole number of at least 1, not None"),
+        ("reuse-rate: '0.5'", "{file}: reuse-rate must be a number from 0 to 1, not '0.5'"),
+        ("reuse-rate: .nan", "{file}: reuse-rate must be a number from 0 to 1, not nan"),
+        ("workload: []", "{file}: workload must name at least one"),
+        ("workload: [video, 3]", "{file}: workload must be a text, not 3"),
+        ("workload: [video, video]", "{file}: workload names 'video' twice"),
+        ("json: 'yes'", "{file}: json must be true or false, not 'yes'"),
+        ("donor: previos", "{file}: donor must be previous, template or isolated, not 'previos'"),
+        ("device-budget: 1 parsec", "{file}: device-budget must be a size such as 512MiB or 2GB, not '1 parsec'"),
+        ("warm-up: 1", "{file}: unknown setting 'warm_up': did you mean 'warmup'?"),
+        ("preset: smoke", "{file}: 'preset' can only be given as the flag --preset"),
+        ("max-new-tokens: 1\nmax_new_tokens: 2", "{file}: 'max_new_tokens' is given twice"),
+        ("[samples]", "{file} must map settings to values, such as 'samples: 16'"),
+        ("!!python/object/apply:os.getcwd []", "{file} is not valid YAML: "),
+        ("samples: [", "{file} is not valid YAML: "),
+    ],
+)
+def test_mistakes_in_a_file_are_named(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        resolve({"config": str(file)})
+    assert str(caught.value).startswith(message.format(file=file))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(file: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read .*mine\.yaml: No such file or directory"):
+        resolve({"config": str(file)})
+
+
+def test_an_unknown_preset() -> None:
+    with pytest.raises(UsageError, match="unknown preset 'smok': did you mean 'smoke'"):
+        resolve({"preset": "smok"})
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_asks_for_things_that_exist(name: str) -> None:
+    config = resolve({"preset": name})
+    assert set(config.workload) <= set(WORKLOADS)
+    labels = [spec.label for spec in parse_specs(config.runner, RunnerDefaults())]
+    assert config.reference in labels
+    assert preset_names() == ["chat", "docqa", "smoke", "video"]
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [(7, 7), ("7", 7), ("512MiB", 512 * 2**20), ("1.5 GB", 1_500_000_000), ("2kib", 2048), ("3B", 3), (0, 0)],
+)
+def test_sizes(value: object, size: int) -> None:
+    assert settings.size(value) == size
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "", "MiB", "-1MiB", "1e9", None])
+def test_what_is_no_size(value: object) -> None:
+    with pytest.raises(ValueError, match="must be a size"):
+        settings.size(value)
+
+
+def test_the_default_budget_is_shown_as_what_it_is() -> None:
+    shown = SETTINGS["device_budget"].shown
+    assert shown is not None
+    assert settings.size(shown) == DEFAULTS.device_budget
+
+
+def test_every_default_is_one_that_could_be_given() -> None:
+    for entry in fields(BenchConfig):
+        value: Any = getattr(DEFAULTS, entry.name)
+        if value is not None:
+            said = str(value) if isinstance(value, Path) else value
+            assert SETTINGS[entry.name].read(said) == value
+
+
+def test_presentation_has_no_influence_on_what_is_measured() -> None:
+    hidden = {name for name, setting in SETTINGS.items() if setting.group == OUTPUT}
+    assert hidden == {"output", "resume", "json", "preset", "config"}
+    assert set(DEFAULTS.measured()) == set(SETTINGS) - hidden

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from reports.columns import COLUMNS
+from reports.summary import summarise
+from runners.records import Record, Status, Warmth
+
+MakeRecord = Callable[..., Record]
+
+CONTRACT = """
+runner workload model device dtype requests failed accuracy accuracy_ci_low accuracy_ci_high accuracy_delta
+accuracy_delta_ci_low accuracy_delta_ci_high agreement verdict kl_mean ttft_ms_p50 ttft_ms_p90 ttft_ms_p99 ttft_speedup
+ttft_speedup_ci_low ttft_speedup_ci_high ttft_speedup_all ttft_speedup_vs_lossless cold_ttft_ratio break_even_reuses
+vision_tokens recompute_ratio executed_flops_ratio media_hit_rate kv_hit_rate encoder_hit_rate floor_ratio
+peak_memory_mb kv_bytes_per_token
+"""
+
+
+@pytest.fixture
+def rows(make_record: MakeRecord, manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """One cold and four warm requests; vlcache is wrong once and fails once."""
+    records = []
+    for number in range(5):
+        request = f"q{number}"
+        warmth = Warmth.WARM if number else Warmth.COLD
+        stood = {"warmth": warmth, "recurring": 3 if number else 0}
+        misses = {} if number else {"media_hits": 0, "kv_hits": 0, "encoder_hits": 0}
+        records.append(
+            make_record(request, "full", ttft_ms=100.0 + number, media_hits=0, kv_hits=0, encoder_hits=0, **stood)
+        )
+        records.append(
+            make_record(request, "prefix-cache", ttft_ms=50.0 if number else 110.0, kl=1e-6, **stood, **misses)
+        )
+        records.append(
+            make_record(
+                request,
+                "vlcache",
+                ttft_ms=20.0 + number if number else 130.0,
+                score=0.0 if number == 2 else 1.0,
+                agrees=number != 2,
+                kl=0.01 * number,
+                status=Status.ERROR if number == 4 else Status.OK,
+                computed_token_layers=25 * number if number else 500,
+                flops=1e8 * number if number else 1.1e9,
+                kv_bytes_per_token=640.0,
+                fallbacks=("budget",) if number == 3 else (),
+                **stood,
+                **misses,
+            )
+        )
+    return {row["runner"]: row for row in summarise(records, manifest)}
+
+
+def test_every_column_is_there_in_order_and_holds_plain_types(rows: dict[str, dict[str, Any]]) -> None:
+    for row in rows.values():
+        assert list(row) == [column.name for column in COLUMNS]
+        assert set(CONTRACT.split()) <= set(row)
+        assert {type(value) for value in row.values()} <= {str, int, float, type(None)}
+
+
+def test_reference_comes_first_then_the_runners_as_given(rows: dict[str, dict[str, Any]]) -> None:
+    assert list(rows) == ["full", "vlcache", "prefix-cache"]
+
+
+def test_identity_comes_from_the_manifest(rows: dict[str, dict[str, Any]]) -> None:
+    row = rows["vlcache"]
+    assert (row["workload"], row["model"], row["device"], row["dtype"]) == ("binding", "builtin", "cpu", "float32")
+
+
+def test_failed_requests_count_as_wrong_and_have_no_time(rows: dict[str, dict[str, Any]]) -> None:
+    row = rows["vlcache"]
+    assert (row["requests"], row["failed"]) == (5, 1)
+    assert row["accuracy"] == pytest.approx(3 / 5)
+    assert row["accuracy_delta"] == pytest.approx(-2 / 5)
+    assert row["agreement"] == pytest.approx(3 / 5)
+    assert row["ttft_ms_p50"] == pytest.approx((22 + 23) / 2)
+
+
+def test_divergence_is_the_mean_over_answers(rows: dict[str, dict[str, Any]]) -> None:
+    assert rows["vlcache"]["kl_mean"] == pytest.approx((0 + 0.01 + 0.02 + 0.03) / 4)
+
+
+def test_speedups_are_medians_of_ratios_of_the_same_request(rows: dict[str, dict[str, Any]]) -> None:
+    row = rows["vlcache"]
+    warm = [101 / 21, 102 / 22, 103 / 23]
+    assert row["ttft_speedup"] == pytest.approx(warm[1])
+    assert warm[2] - 1e-9 <= row["ttft_speedup_ci_low"] <= warm[1] <= row["ttft_speedup_ci_high"] <= warm[0] + 1e-9
+    assert row["ttft_speedup_all"] == pytest.approx((warm[1] + warm[2]) / 2)
+    assert row["cold_ttft_ratio"] == pytest.approx(1.3)
+
+
+def test_the_best_lossless_runner_is_the_other_yardstick(rows: dict[str, dict[str, Any]]) -> None:
+    assert {row["best_lossless"] for row in rows.values()} == {"prefix-cache"}
+    assert rows["vlcache"]["ttft_speedup_vs_lossless"] == pytest.approx(50 / 22)
+    assert rows["prefix-cache"]["ttft_speedup_vs_lossless"] == 1
+    assert rows["full"]["ttft_speedup_vs_lossless"] == pytest.approx((50 / 102 + 50 / 103) / 2)
+
+
+def test_break_even_is_extra_cost_over_saving(rows: dict[str, dict[str, Any]]) -> None:
+    assert rows["vlcache"]["break_even_reuses"] == pytest.approx((130 - 100) / 80)
+    assert rows["full"]["break_even_reuses"] is None
+
+
+def test_ratios_of_work_are_sums_over_warm_requests(rows: dict[str, dict[str, Any]]) -> None:
+    row = rows["vlcache"]
+    assert row["recompute_ratio"] == pytest.approx((25 + 50 + 75) / (3 * 500))
+    assert row["executed_flops_ratio"] == pytest.approx(6e8 / 3e9)
+    assert (row["vision_tokens"], row["content_share"], row["kv_bytes_per_token"]) == (100, 0.25, 640)
+    assert (row["store_ms_p50"], row["fallbacks"]) == (2, 1)
+
+
+def test_hit_rates_of_all_and_of_recurring_media(rows: dict[str, dict[str, Any]]) -> None:
+    row = rows["vlcache"]
+    for kind in ("media", "kv", "encoder"):
+        assert row[f"{kind}_hit_rate"] == pytest.approx(9 / 12)
+        assert row[f"{kind}_hit_rate_recurring"] == 1
+        assert rows["full"][f"{kind}_hit_rate_recurring"] == 0
+
+
+def test_the_reference_is_not_estimated_against_itself(rows: dict[str, dict[str, Any]]) -> None:
+    row = rows["full"]
+    assert (row["accuracy_delta"], row["ttft_speedup"], row["agreement"]) == (0, 1, 1)
+    assert row["accuracy_delta_ci_low"] is None
+    assert row["ttft_speedup_ci_high"] is None
+    assert 0 < row["accuracy_ci_low"] < 1
+
+
+def test_what_is_not_measured_yet_is_not_made_up(rows: dict[str, dict[str, Any]]) -> None:
+    for row in rows.values():
+        assert (row["verdict"], row["floor_ratio"], row["peak_memory_mb"]) == (None, None, None)
+
+
+def test_one_request_tells_no_uncertainty(make_record: MakeRecord, manifest: dict[str, Any]) -> None:
+    records = [make_record("q0", label, ttft_ms=ttft) for label, ttft in (("full", 100.0), ("vlcache", 50.0))]
+    _, row = summarise(records, manifest)
+    assert (row["accuracy"], row["ttft_speedup"]) == (1, 2)
+    assert {row[name] for name in row if "_ci_" in name} == {None}
+
+
+def test_requests_of_one_cluster_tell_no_uncertainty(make_record: MakeRecord, manifest: dict[str, Any]) -> None:
+    records = [make_record(f"q{number}", "full", cluster="album") for number in range(9)]
+    (row,) = summarise(records, manifest)
+    assert row["accuracy_ci_low"] is None
+
+
+def test_a_stream_without_recurrence_has_no_warm_numbers(make_record: MakeRecord, manifest: dict[str, Any]) -> None:
+    records = [
+        make_record(f"q{number}", label, warmth=Warmth.COLD, recurring=0)
+        for number in range(3)
+        for label in ("full", "vlcache")
+    ]
+    _, row = summarise(records, manifest)
+    for name in ("ttft_speedup", "ttft_speedup_vs_lossless", "best_lossless", "recompute_ratio", "break_even_reuses"):
+        assert row[name] is None
+    assert row["kv_hit_rate_recurring"] is None
+    assert (row["ttft_speedup_all"], row["cold_ttft_ratio"]) == (1, 1)
+
+
+def test_hits_of_a_medium_sent_twice_in_one_prompt_are_no_recurring_hits(
+    make_record: MakeRecord, manifest: dict[str, Any]
+) -> None:
+    records = [make_record("q0", recurring=1, media_hits=2, kv_hits=0), make_record("q1", recurring=3, media_hits=0)]
+    (row,) = summarise(records, manifest)
+    assert row["media_hit_rate_recurring"] == 1 / 4
+
+
+def test_nothing_is_compared_where_the_reference_failed(make_record: MakeRecord, manifest: dict[str, Any]) -> None:
+    records = [
+        make_record("q0", "full", status=Status.OUT_OF_MEMORY),
+        make_record("q0", "vlcache", agrees=None, kl=None),
+        make_record("q1", "full"),
+        make_record("q1", "vlcache", status=Status.BAD_MEDIA),
+    ]
+    reference, row = summarise(records, manifest)
+    assert (reference["failed"], reference["accuracy"]) == (1, 0.5)
+    assert (row["ttft_speedup"], row["kl_mean"]) == (None, None)
+    assert row["agreement"] == 0
+    assert row["accuracy_delta"] == 0
+
+
+def test_all_failed_leaves_counts_and_wrong_answers_only(make_record: MakeRecord, manifest: dict[str, Any]) -> None:
+    records = [make_record(f"q{number}", "full", status=Status.ERROR) for number in range(2)]
+    (row,) = summarise(records, manifest)
+    assert (row["requests"], row["failed"], row["accuracy"]) == (2, 2, 0)
+    assert (row["ttft_ms_p50"], row["vision_tokens"], row["media_hit_rate"], row["agreement"]) == (None,) * 4
+
+
+def test_a_run_cut_short_before_the_reference_answered(make_record: MakeRecord, manifest: dict[str, Any]) -> None:
+    (row,) = summarise([make_record("q0", "vlcache")], manifest)
+    assert (row["requests"], row["ttft_speedup"], row["accuracy_delta"], row["agreement"]) == (1, None, None, None)
+
+
+def test_workloads_stand_apart_and_in_the_order_given(make_record: MakeRecord, manifest: dict[str, Any]) -> None:
+    manifest["config"]["workload"] = ["video", "binding", "doc-qa"]
+    records = [make_record("q0", "full"), make_record("q0", "full", workload="video", score=0.0)]
+    assert [(row["workload"], row["accuracy"]) for row in summarise(records, manifest)] == [
+        ("video", 0),
+        ("binding", 1),
+    ]
+
+
+def test_no_records_no_rows(manifest: dict[str, Any]) -> None:
+    assert summarise([], manifest) == []

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from reports.columns import COLUMNS, TABLE_COLUMNS
+from reports.tables import WIDTH, legend, render
+
+GOLDEN = Path(__file__).parent / "golden_table.txt"
+
+
+def row(runner: str, workload: str = "binding", **values: Any) -> dict[str, Any]:
+    known = {"model": "builtin", "device": "cpu", "dtype": "float32", "requests": 16, "failed": 0, "fallbacks": 0}
+    return dict.fromkeys(column.name for column in COLUMNS) | known | {"runner": runner, "workload": workload} | values
+
+
+FULL = row(
+    "full",
+    accuracy=1.0,
+    accuracy_ci_low=0.81,
+    accuracy_ci_high=1.0,
+    accuracy_delta=0.0,
+    agreement=1.0,
+    kl_mean=0.0,
+    ttft_ms_p50=84.25,
+    ttft_speedup=1.0,
+    ttft_speedup_vs_lossless=0.5,
+    recompute_ratio=1.0,
+    executed_flops_ratio=1.0,
+    kv_hit_rate=0.0,
+)
+BLEND = row(
+    "cacheblend@score=k,ratio=0.15",
+    failed=2,
+    fallbacks=3,
+    accuracy=0.9375,
+    accuracy_ci_low=0.8,
+    accuracy_ci_high=1.0,
+    accuracy_delta=-0.0625,
+    accuracy_delta_ci_low=-0.2,
+    accuracy_delta_ci_high=0.0,
+    agreement=0.875,
+    kl_mean=0.0123,
+    ttft_ms_p50=1040.5,
+    ttft_speedup=2.031,
+    ttft_speedup_ci_low=1.9,
+    ttft_speedup_ci_high=12.104,
+    ttft_speedup_vs_lossless=1.37,
+    recompute_ratio=0.4,
+    executed_flops_ratio=0.405,
+    kv_hit_rate=0.67,
+)
+
+
+def draw(rows: list[dict[str, Any]], width: int = WIDTH) -> str:
+    console = Console(file=StringIO(), width=width, highlight=False)
+    console.print(render(rows, "full"))
+    assert isinstance(console.file, StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+def test_the_table_looks_like_this() -> None:
+    assert draw([FULL, BLEND, row("vlcache", "video")]) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_every_shown_column_has_a_line_in_the_legend_that_fits() -> None:
+    lines = legend().plain.strip().splitlines()
+    assert len(lines) == len(TABLE_COLUMNS) + 1
+    for column, line in zip(TABLE_COLUMNS, lines, strict=False):
+        assert column.meaning in line
+        assert len(line) <= WIDTH
+
+
+def test_labels_are_not_read_as_markup() -> None:
+    assert "[red]x" in draw([row("[red]x")])
+
+
+def test_full_marks_the_reference_only() -> None:
+    text = draw([FULL, BLEND])
+    assert "full *" in text
+    assert text.count(" *") == 2
+
+
+@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: str(column.name))
+def test_every_column_says_what_it_is(column: Any) -> None:
+    assert column.meaning
+    assert column.unit or column.better is None
+    assert column.title or not column.in_table
+
+
+def test_names_of_columns_are_unique() -> None:
+    assert len({column.name for column in COLUMNS}) == len(COLUMNS)

@@ -1,0 +1,119 @@
+"""``vlcache doctor``: what this machine has, and what is missing for what."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+
+from vlcache_cli import console
+from vlcache_cli.failures import ExitCode
+from workloads.errors import UsageError
+
+NARROWEST = 80
+
+
+@dataclass(frozen=True)
+class Package:
+    """A distribution that is needed, or that would give something (``gives``)."""
+
+    name: str
+    gives: str | None = None
+
+
+PACKAGES = (
+    Package("torch"),
+    Package("transformers"),
+    Package("safetensors"),
+    Package("numpy"),
+    Package("pandas"),
+    Package("scipy"),
+    Package("flash-attn", "its attention kernels on CUDA devices"),
+    Package("triton", "kernels compiled by torch on CUDA devices"),
+    Package("torchvision", "the processors of models that prepare videos with it"),
+    Package("av", "video files such as mp4"),
+    Package("ray", "work spread over several machines"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; ``wrong`` when nothing can be measured without it."""
+
+    what: str
+    found: str
+    wrong: bool = False
+
+
+def doctor() -> None:
+    """Tell what this machine has and what is missing; exit code 2 if nothing can be measured."""
+    findings = [*_machine(), *_packages(), *_torch(), _embedded_model()]
+    _show(findings)
+    wrong = [finding.what for finding in findings if finding.wrong]
+    if wrong:
+        console.note(f"cannot measure without: {', '.join(wrong)}; install vlcache again")
+        raise typer.Exit(ExitCode.USAGE)
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("python", platform.python_version())
+    yield Finding("platform", platform.platform())
+    yield Finding("processors", str(os.cpu_count()))
+    yield Finding("memory", _memory())
+
+
+def _memory() -> str:
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
+    except (AttributeError, ValueError, OSError):
+        return "unknown on this platform"
+
+
+def _packages() -> Iterator[Finding]:
+    for package in PACKAGES:
+        try:
+            yield Finding(package.name, version(package.name))
+        except PackageNotFoundError:
+            missing = "missing" if package.gives is None else f"not installed; it would give {package.gives}"
+            yield Finding(package.name, missing, wrong=package.gives is None)
+
+
+def _torch() -> Iterator[Finding]:
+    """Devices and threads, as torch sees them."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Finding("devices", f"torch cannot be imported: {error}", wrong=True)
+        return
+    yield Finding("threads", str(torch.get_num_threads()))
+    if not torch.cuda.is_available():
+        yield Finding("devices", "cpu; no CUDA device is visible to torch")
+        return
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    yield Finding("devices", f"cpu, {', '.join(names)} (CUDA {torch.version.cuda})")
+
+
+def _embedded_model() -> Finding:
+    from runners.models import resolve_model
+
+    try:
+        return Finding("embedded model", f"in {resolve_model('builtin')}")
+    except UsageError as error:
+        return Finding("embedded model", str(error), wrong=True)
+
+
+def _show(findings: list[Finding]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for finding in findings:
+        style = "red" if finding.wrong else ""
+        table.add_row(Text(finding.what, style="bold"), Text(finding.found, style=style))
+    console.show(table, NARROWEST)

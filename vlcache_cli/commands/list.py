@@ -1,0 +1,68 @@
+"""``vlcache list``: what there is to choose from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from vlcache_cli import console
+from workloads.errors import unknown_name
+
+NARROWEST = 80
+
+
+def list_names(what: Annotated[str, typer.Argument(metavar="workloads|runners|models|metrics")]) -> None:
+    """List workloads, runners, models, or the metrics of answers and columns of reports."""
+    sections = {"workloads": _workloads, "runners": _runners, "models": _models, "metrics": _metrics}
+    if what not in sections:
+        raise unknown_name("list", what, sections)
+    _show(sections[what]())
+
+
+def _workloads() -> Iterable[tuple[str, str]]:
+    from workloads.registry import WORKLOADS, load_workload
+
+    return [(name, _summary(type(load_workload(name)))) for name in WORKLOADS]
+
+
+def _runners() -> Iterable[tuple[str, str]]:
+    from runners.registry import METHODS, describe_method
+
+    return [(name, describe_method(name)) for name in METHODS]
+
+
+def _models() -> Iterable[tuple[str, str]]:
+    from runners.models import MODELS
+
+    return list(MODELS.items())
+
+
+def _metrics() -> Iterable[tuple[str, str]]:
+    """Metrics that score an answer, then the columns of the summary."""
+    from reports.columns import COLUMNS
+    from workloads.scoring import METRICS
+
+    answers = [(name, _summary(metric)) for name, metric in METRICS.items()]
+    columns = [(column.name, f"{column.meaning}{f' ({column.unit})' if column.unit else ''}") for column in COLUMNS]
+    return [*answers, *columns]
+
+
+def _summary(thing: Any) -> str:
+    """The first paragraph of a docstring, on one line."""
+    paragraph = (inspect.getdoc(thing) or "").split("\n\n")[0]
+    return " ".join(paragraph.split())
+
+
+def _show(entries: Iterable[tuple[str, str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, meaning in entries:
+        table.add_row(Text(name, style="bold"), Text(meaning))
+    console.show(table, NARROWEST)

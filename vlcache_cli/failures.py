@@ -1,0 +1,75 @@
+"""How a command ends when it does not end well: exit codes, and one line on the screen."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+
+from workloads.errors import UsageError
+
+LONGEST_ERROR = 200
+
+
+class ExitCode(IntEnum):
+    """What the shell is told. Names and numbers are a contract."""
+
+    OK = 0
+    GATE_FAILS = 1
+    USAGE = 2
+    UNDECIDED = 3
+    REQUESTS_FAILED = 4
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+class RunStopped(Exception):
+    """A run broke off; ``__cause__`` says why, ``folder`` holds what was finished."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder))
+        self.folder = folder
+
+
+@contextmanager
+def stopping_in(folder: Path) -> Iterator[None]:
+    """Whatever stops the body, other than a UsageError, becomes a RunStopped that knows the folder."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (Exception, KeyboardInterrupt) as cause:
+        raise RunStopped(folder) from cause
+
+
+def interrupted(arguments: Sequence[str], folder: Path | None) -> str:
+    """The line for a command that was called with ``arguments`` and interrupted, in a run if there is a ``folder``."""
+    if folder is None:
+        return "interrupted"
+    if not (folder / "manifest.json").exists():
+        return "interrupted before anything was measured"
+    given = {argument.partition("=")[0] for argument in arguments}
+    where = [] if "--output" in given else ["--output", str(folder)]
+    how = [] if "--resume" in given else ["--resume"]
+    again = shlex.join(["vlcache", *arguments, *where, *how])
+    return f"interrupted; what was answered is kept, continue with: {again}"
+
+
+def crashed(error: BaseException, folder: Path | None) -> str:
+    """The line for an error that is nobody's but ours; its traceback goes to a file in the first writable place."""
+    text = "".join(traceback.format_exception(error))
+    told = (str(error).splitlines() or [""])[0][:LONGEST_ERROR]
+    name = f"vlcache-traceback-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.txt"
+    for place in filter(None, (folder, Path.cwd(), Path(tempfile.gettempdir()))):
+        try:
+            (place / name).write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return f"internal error, {type(error).__name__}: {told}; please report it with {place / name}"
+    return f"internal error, {type(error).__name__}: {told}; no place to write its traceback to:\n{text}"

@@ -1,0 +1,91 @@
+"""Readers: each turns what a flag or a YAML file says into one typed value, or says what it should have been."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Reader = Callable[[object], Any]
+"""Raises ValueError with the end of a sentence that begins with the name of the setting."""
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+
+
+def whole(low: int) -> Reader:
+    """A whole number of at least ``low``."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < low:
+            raise ValueError(f"must be a whole number of at least {low}, not {value!r}")
+        return value
+
+    return read
+
+
+def share(value: object) -> float:
+    """A number from 0 to 1."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ValueError(f"must be a number from 0 to 1, not {value!r}")
+    return float(value)
+
+
+def text(value: object) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"must be a text, not {value!r}")
+    return value
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """One text or a list of them, none twice."""
+    items = list(value) if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise ValueError("must name at least one")
+    read = tuple(text(item) for item in items)
+    for item in read:
+        if read.count(item) > 1:
+            raise ValueError(f"names {item!r} twice")
+    return read
+
+
+def one_of(*choices: str) -> Reader:
+    """One of ``choices``."""
+
+    def read(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"must be {', '.join(choices[:-1])} or {choices[-1]}, not {value!r}")
+        return str(value)
+
+    return read
+
+
+def switch(value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {value!r}")
+    return value
+
+
+def size(value: object) -> int:
+    """Bytes: a whole number, or a text such as ``512MiB`` or ``1.5 GB``."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or found[2].upper() not in UNITS:
+        raise ValueError(f"must be a size such as 512MiB or 2GB, not {value!r}")
+    return round(float(found[1]) * UNITS[found[2].upper()])
+
+
+def path(value: object) -> Path:
+    """A file or folder."""
+    return Path(text(value)).expanduser()
+
+
+def show(value: object) -> str:
+    """A setting as one would type it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from runners.builtin import MODEL_DIR
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
+    import torch
+
     from runners.engine.adapters.base import Adapter
 
 MODELS = {
@@ -35,8 +38,22 @@ class LoadedModel:
             "processor": self.adapter.processor_fingerprint(),
             "dtype": str(self.adapter.dtype).removeprefix("torch."),
             "device": str(self.adapter.device),
+            **describe_device(self.adapter.device),
             "layers": self.adapter.shape.layers,
         }
+
+
+def describe_device(device: torch.device) -> dict[str, Any]:
+    """Name, threads and drivers of a device, for the manifest."""
+    import torch
+
+    if device.type == "cuda":
+        return {
+            "device_name": torch.cuda.get_device_name(device),
+            "threads": torch.get_num_threads(),
+            "cuda": torch.version.cuda,
+        }
+    return {"device_name": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
 
 
 def resolve_model(name: str) -> Path:
@@ -45,7 +62,7 @@ def resolve_model(name: str) -> Path:
     if not path.is_dir():
         if name in MODELS:
             raise UsageError(f"the model '{name}' is not installed: {path.name}/ is missing from the package")
-        raise unknown_name("model", name, [*MODELS, "a directory with a Hugging Face model"])
+        raise UsageError(f"{unknown_name('model', name, MODELS)}; or give a directory with a Hugging Face model")
     if not (path / "config.json").is_file():
         raise UsageError(f"'{name}' is not a Hugging Face model directory: it has no config.json")
     if not list(path.glob("*.safetensors")):

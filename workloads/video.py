@@ -18,6 +18,7 @@ from workloads.seeding import stream
 DEFAULT_FRAME = Grid(12, 12)
 MOMENTS = 4
 CELLS_PER_PLACE = 14
+MOST_FLASHES = 3
 CLOCK: Place = (0, 0)
 
 
@@ -71,11 +72,11 @@ class Video:
 
 def places_on(grid: Grid) -> int:
     """How many places a frame of this size has; at most one for every digit."""
-    return min(len(DIGITS), max(4, round(grid.cells / CELLS_PER_PLACE)))
+    return min(len(DIGITS), max(6, round(grid.cells / CELLS_PER_PLACE)))
 
 
 def film(rng: np.random.Generator, grid: Grid, moments: int = MOMENTS) -> Scene:
-    """Make a clip: of the places, half are taken, one object moves, and one or two flash up elsewhere."""
+    """Make a clip: of the places, half are taken, one object moves, and up to three flash up elsewhere."""
     count = places_on(grid)
     places = _lay_places(rng, grid, count)
     names = [DIGITS[i] for i in rng.permutation(len(DIGITS))[:count]]
@@ -84,7 +85,7 @@ def film(rng: np.random.Generator, grid: Grid, moments: int = MOMENTS) -> Scene:
     free = list(range(residents, count))
     target = free.pop()
     mover, leaves_at = keys[0], int(rng.integers(1, moments))
-    flashes = {key: int(rng.integers(moments)) for key in keys[residents : residents + min(2, len(free))]}
+    flashes = {key: int(rng.integers(moments)) for key in keys[residents : residents + min(MOST_FLASHES, len(free))]}
     pages: list[Page] = []
     for moment in range(moments):
         glyphs: dict[Place, str] = {CLOCK: f"!{moment + 1}"}

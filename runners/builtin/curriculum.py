@@ -19,12 +19,10 @@ class Stage:
 
 
 CURRICULUM = (
-    Stage("read", 400, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.8, "video": 0.2})),
-    Stage("bind", 700, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.3, "binding": 0.5, "video": 0.2})),
-    Stage("spread", 400, 20, Syllabus((6, 9), (6, 9), 9, (2, 3), 8, {"album": 0.35, "binding": 0.4, "video": 0.25})),
-    Stage(
-        "full", 800, 10, Syllabus((10, 13), (11, 15), 14, (2, 4), 10, {"album": 0.35, "binding": 0.4, "video": 0.25})
-    ),
+    Stage("read", 450, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.7, "video": 0.3})),
+    Stage("bind", 650, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.35, "binding": 0.4, "video": 0.25})),
+    Stage("spread", 500, 20, Syllabus((6, 9), (6, 9), 9, (2, 3), 8, {"album": 0.4, "binding": 0.3, "video": 0.3})),
+    Stage("full", 1000, 10, Syllabus((10, 13), (11, 15), 14, (2, 4), 10, {"album": 0.4, "binding": 0.3, "video": 0.3})),
 )
 
 

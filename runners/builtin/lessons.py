@@ -89,11 +89,11 @@ def _album_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
     marked = bool(rng.random() < 0.6)
     pages = int(rng.integers(syllabus.pages[0], syllabus.pages[1] + 1))
     cards = deal_pages(rng, grid, pages, per_page=_cards(grid, syllabus), marked=marked)
-    families: list[Callable[[np.random.Generator, Sequence[Cards]], Question]] = [ask_value, ask_value, ask_larger]
-    families += [ask_count] if marked else []
-    questions = [families[rng.integers(len(families))](rng, cards) for _ in range(syllabus.questions)]
+    questions = [(ask_value, ask_larger)[rng.integers(2)](rng, cards) for _ in range(syllabus.questions)]
+    questions += [ask_count(rng, [page]) for page in cards if marked]
+    order = rng.permutation(len(questions))
     pictures = [label((page.page,), tally=_count_tally(page)) for page in cards]
-    return Lesson(tuple(pictures), tuple(_distinct(questions)))
+    return Lesson(tuple(pictures), tuple(_distinct([questions[i] for i in order])))
 
 
 def _binding_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:

@@ -115,6 +115,8 @@ class Engine:
         cache = self._stats(work, plan, result, context.selection_flops, fallbacks)
         if self._strict and fallbacks:
             return Response(Status.REUSE_VIOLATED, timing=timing, cache=cache, error="; ".join(fallbacks))
+        if not bool(torch.isfinite(logits).all()):
+            return Response(Status.ERROR, error=f"the model's logits are not finite in {adapter.dtype}: try another --dtype")
         return Response(
             Status.OK,
             text=adapter.decode_text(token_ids),

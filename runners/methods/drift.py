@@ -1,7 +1,7 @@
 """The drift probe: how much would a reused token's attention output change in its new context?
 
-With a token's query and attention output of the donor stored for the first layers, one attention call per layer over
-stored tensors answers that: no encoder, no projections of vision tokens, no MLP. At layer 0 the answer is exact,
+With a token's query and attention output of the donor stored for the first layers, one attention call over stored
+tensors answers that: no encoder, no projections of vision tokens, no MLP. At layer 0 the answer is exact,
 because queries, keys and values there depend on nothing but content and position; deeper ones are stale, but nearly
 right where nothing before them depended on the context: the layer in which a binding forms shows it.
 """
@@ -24,22 +24,35 @@ def drift_scores(context: PlanContext, probe_layers: int) -> Tensor:
     Every donor must carry a probe of at least ``probe_layers`` layers.
     """
     context.compute_required(probe_layers)
-    candidates = context.candidates()
+    now = _attended_now(context, probe_layers)
+    then = torch.cat([_probe(part).attended[:probe_layers, part.offset :] for part in context.reusable], dim=1)
     adapter, shape = context.adapter, context.adapter.shape
-    at = candidates.to(adapter.device)
-    cos, sin = context.prompt.cos[at], context.prompt.sin[at]
-    reach = int(candidates[-1]) + 1
-    scores = torch.zeros(len(candidates), device=adapter.device)
-    for layer in range(probe_layers):
-        q = torch.cat([_probe(part).q[layer, :, part.offset :] for part in context.reusable], dim=1)
-        then = torch.cat([_probe(part).attended[layer, part.offset :] for part in context.reusable])
-        now = attend(rotate(q, cos, sin), context.kv.k[layer, :, :reach], context.kv.v[layer, :, :reach], at)
-        change = (adapter.layers[layer].project_output(now) - then).float().norm(dim=-1)
-        scores = torch.maximum(scores, change / change.mean().clamp(min=torch.finfo(torch.float32).tiny))
-    visible = float((candidates + 1).sum())
-    projection = 2.0 * shape.hidden * shape.heads * shape.head_dim * len(candidates)
-    context.selection_flops += probe_layers * (4.0 * shape.heads * shape.head_dim * visible + projection)
-    return scores.cpu()
+    projected = torch.stack([adapter.layers[layer].project_output(now[layer]) for layer in range(probe_layers)])
+    change = (projected - then).float().norm(dim=-1)
+    mean = change.mean(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    context.selection_flops += 2.0 * now.shape[0] * now.shape[1] * shape.hidden * shape.heads * shape.head_dim
+    return (change / mean).amax(dim=0).cpu()
+
+
+def _attended_now(context: PlanContext, layers: int) -> Tensor:
+    """Attention outputs of the candidates over what stands before them now, ``(layers, candidates, width)``.
+
+    All layers go through one attention call. The call runs over every token up to the last candidate, with empty
+    queries for the text between: plain causal attention skips half of the work that a masked subset does not.
+    """
+    shape, device = context.adapter.shape, context.adapter.device
+    at = context.candidates().to(device)
+    reach = int(at[-1]) + 1
+    stored = torch.cat([_probe(part).q[:layers, :, part.offset :] for part in context.reusable], dim=2)
+    q = torch.zeros(layers, shape.heads, reach, shape.head_dim, device=device, dtype=stored.dtype)
+    q[:, :, at] = rotate(stored, context.prompt.cos[at], context.prompt.sin[at])
+    k, v = (
+        buffer[:layers, :, :reach].reshape(layers * shape.kv_heads, reach, shape.head_dim)
+        for buffer in (context.kv.k, context.kv.v)
+    )
+    attended = attend(q.view(layers * shape.heads, reach, shape.head_dim), k, v, None)
+    context.selection_flops += layers * 4.0 * shape.heads * shape.head_dim * reach * (reach + 1) / 2
+    return attended.view(reach, layers, -1)[at].transpose(0, 1)
 
 
 def _probe(part: Reusable) -> Probe:

@@ -1,0 +1,285 @@
+"""The equality laws every method and adapter must obey, on a tiny model with random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from runners.engine.attention import attend
+from runners.engine.plan import Plan
+from runners.engine.rotary import rotate
+from runners.methods.base import Method, PlanContext
+from runners.methods.cacheblend import CacheBlend
+from runners.methods.encoder_cache import EncoderCache
+from runners.methods.full_recompute import FullRecompute
+from runners.methods.full_reuse import FullReuse
+from runners.methods.leading_k import LeadingK
+from runners.methods.prefix_cache import PrefixCache
+from runners.records import Status
+from runners.registry import METHODS, RunnerDefaults, load_method, parse_specs
+
+RATIO_METHODS = ("cacheblend", "cacheblend@score=k", "random-k", "vlcache-paper", "vlcache-paper@profile=flat", "vlcache")
+
+
+def method(text: str, ratio: float = 0.2) -> Method:
+    (spec,) = parse_specs([text], RunnerDefaults(recompute_ratio=ratio))
+    return load_method(spec)
+
+
+@dataclass(frozen=True)
+class ReuseWithoutPrefix(FullReuse):
+    """Reuses every medium's stored keys and values even where a prefix would do."""
+
+    uses_prefix: ClassVar[bool] = False
+
+
+def prompts(lab: Any) -> list[Any]:
+    a, b, c = (lab.picture(seed, rows=3 + seed) for seed in range(3))
+    return [
+        lab.ask("Just text, no picture."),
+        lab.ask("One: ", a, "what is it?"),
+        lab.ask(a, b, "compare"),
+        lab.ask("Three ", c, " and ", a, " and ", b, " then?"),
+        lab.ask(a, "the same twice", a),
+    ]
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_computing_everything_equals_the_stock_forward_and_generate(lab: Any, index: int) -> None:
+    request = prompts(lab)[index]
+    response = lab.answer(FullRecompute(), request)
+    lab.assert_equal(response, lab.stock_logits(request))
+    assert list(response.token_ids) == lab.stock_tokens(request)
+
+
+def test_a_clip_equals_the_stock_forward_on_the_same_patches(lab: Any) -> None:
+    clip = lab.clip(0)
+    request = lab.ask("Watch ", clip, " what moved?")
+    pixels = lab.adapter.preprocess(clip)
+    assert (pixels.grid.time, pixels.grid.seconds_per_step) == (3, 1.0)
+    text = lab.tokenizer.apply_chat_template(
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "Watch "}, {"type": "video"}, {"type": "text", "text": " what moved?"}]},
+        ],
+        tokenize=False,
+        add_generation_prompt=True,
+    )
+    ids = lab.tokenizer(text.replace("<|video_pad|>", "<|video_pad|>" * 36), return_tensors="pt").input_ids
+    with torch.no_grad():
+        expected = lab.stock(
+            input_ids=ids,
+            mm_token_type_ids=(ids == lab.stock.config.video_token_id).int() * 2,
+            pixel_values_videos=pixels.values,
+            video_grid_thw=torch.tensor([[3, pixels.grid.height, pixels.grid.width]]),
+            second_per_grid_ts=torch.tensor([1.0]),
+        ).logits[0, -1]
+    lab.assert_equal(lab.answer(FullRecompute(), request), expected.numpy())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_cold_request_is_computed_as_without_a_store(lab: Any, name: str) -> None:
+    for request in prompts(lab):
+        lab.assert_equal(lab.answer(method(name), request), lab.answer(FullRecompute(), request), tolerance=0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_repeated_request_is_exact_for_every_method(lab: Any, name: str) -> None:
+    request = prompts(lab)[3]
+    response = lab.answer(method(name), request, request)
+    lab.assert_equal(response, lab.stock_logits(request))
+    assert list(response.token_ids) == lab.stock_tokens(request)
+
+
+def test_pure_reuse_is_exact_where_the_donor_context_is_the_prefix(lab: Any) -> None:
+    a, b = lab.picture(0), lab.clip(1)
+    donor, target = lab.ask("Look ", a, b, "first?"), lab.ask("Look ", a, b, "another question?")
+    response = lab.answer(ReuseWithoutPrefix(), donor, target)
+    assert response.cache is not None
+    assert response.cache.computed_token_layers == 0
+    assert response.cache.kv_hits == 2
+    lab.assert_equal(response, lab.answer(FullRecompute(), target))
+
+
+@pytest.mark.parametrize("text", RATIO_METHODS)
+@pytest.mark.parametrize("donor", ["previous", "template", "isolated"])
+def test_at_ratio_one_every_method_equals_full(lab: Any, text: str, donor: str) -> None:
+    a, b, clip = lab.picture(0), lab.picture(1), lab.clip(2)
+    requests = [lab.ask("x", a), lab.ask(b, "y", clip), lab.ask("moved ", clip, a, " and ", b, "?", name="last")]
+    (spec,) = parse_specs([text], RunnerDefaults(recompute_ratio=1.0, donor=donor))
+    response = lab.answer(load_method(spec), *requests)
+    expected = lab.answer(FullRecompute(), requests[-1])
+    assert response.cache is not None
+    assert response.cache.computed_token_layers == response.cache.vision_tokens * response.cache.layers
+    lab.assert_equal(response, expected)
+    assert response.token_ids == expected.token_ids
+
+
+@hypothesis_settings(max_examples=12)
+@given(
+    order=st.lists(st.integers(0, 4), min_size=2, max_size=4),
+    block=st.sampled_from([1, 7, 16]),
+    budget=st.sampled_from([0, 200_000, 1 << 28]),
+)
+def test_lossless_methods_are_exact_in_any_order_block_and_budget(
+    lab: Any, order: list[int], block: int, budget: int
+) -> None:
+    requests = prompts(lab)
+    for lossless in (PrefixCache(block=block), EncoderCache()):
+        engine = lab.engine(lossless, budget)
+        for index in order:
+            lab.assert_equal(engine.answer(requests[index]), lab.answer(FullRecompute(), requests[index]))
+
+
+def test_re_rotating_stored_keys_equals_computing_them_at_the_new_position(lab: Any) -> None:
+    k = torch.randn(2, 20, lab.adapter.shape.head_dim)
+    pixels = lab.adapter.preprocess(lab.picture(0))
+    positions = lab.adapter.media_positions(pixels.grid)
+    near, far = (lab.adapter.rotary(positions + start) for start in (3, 170))
+    delta = lab.adapter.rotary(torch.full_like(positions, 167))
+    torch.testing.assert_close(rotate(rotate(k, *near), *delta), rotate(k, *far), atol=1e-4, rtol=0)
+
+
+def test_rotation_left_out_is_visible(lab: Any) -> None:
+    a = lab.picture(0)
+    donor, target = lab.ask(a, "x"), lab.ask("now a good deal of text comes before it ", lab.picture(1), a, "x?")
+    expected = lab.answer(FullRecompute(), target).first_logits
+    errors = [
+        np.abs(lab.answer(FullReuse(rotate=rotate_keys), donor, target).first_logits - expected).max()
+        for rotate_keys in (True, False)
+    ]
+    assert errors[1] > 2 * errors[0]
+
+
+class Seen(FullReuse):
+    """Full reuse that keeps what the engine handed to the method."""
+
+    contexts: ClassVar[list[PlanContext]] = []
+
+    def plan(self, context: PlanContext) -> Plan:
+        self.contexts.append(context)
+        return super().plan(context)
+
+
+def test_layer_zero_of_reused_media_is_exact(lab: Any) -> None:
+    a, b = lab.picture(0), lab.picture(1)
+    Seen.contexts.clear()
+    engine = lab.engine(Seen())
+    engine.answer(lab.ask("first ", a, "?"))
+    engine.answer(lab.ask("other ", b, "and", a, "?"))
+    context = Seen.contexts[-1]
+    (part,) = context.reusable
+    everything = lab.engine(FullRecompute())
+    layer = lab.adapter.layers[0]
+    with torch.inference_mode():
+        _, raw_k, v = layer.project_kv(context.prompt.hidden)
+        k = rotate(raw_k, context.prompt.cos[: len(raw_k[0])], context.prompt.sin[: len(raw_k[0])])
+    span = slice(part.start, part.end)
+    torch.testing.assert_close(context.kv.k[0, :, span], k[:, span], atol=1e-5, rtol=0)
+    torch.testing.assert_close(context.kv.v[0, :, span], v[:, span], atol=1e-5, rtol=0)
+    assert everything.answer(lab.ask(a)).status is Status.OK
+
+
+def test_the_greedy_continuation_is_a_token_by_token_forward_on_the_same_stale_cache(lab: Any) -> None:
+    from transformers import DynamicCache
+
+    a, b = lab.picture(0), lab.picture(1)
+    Seen.contexts.clear()
+    engine = lab.engine(Seen())
+    engine.answer(lab.ask("first ", a, "?"))
+    response = engine.answer(lab.ask("other ", b, "and", a, "?", max_new_tokens=6))
+    context = Seen.contexts[-1]
+    length = context.layout.tokens
+    cache = DynamicCache()
+    for layer in range(context.layers):
+        cache.update(context.kv.k[layer, None, :, :length].clone(), context.kv.v[layer, None, :, :length].clone(), layer)
+    tokens = [response.token_ids[0]]
+    with torch.no_grad():
+        while len(tokens) < len(response.token_ids):
+            position = torch.full((3, 1, 1), context.layout.next_position + len(tokens) - 1)
+            out = lab.stock.model.language_model(
+                inputs_embeds=lab.stock.get_input_embeddings()(torch.tensor([tokens[-1:]])),
+                position_ids=position,
+                past_key_values=cache,
+                use_cache=True,
+            )
+            tokens.append(int(lab.stock.lm_head(out.last_hidden_state)[0, -1].argmax()))
+    assert tokens == list(response.token_ids)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("ratio", [0.0, 0.1, 0.5])
+def test_executed_equals_planned_and_adaptive_methods_only_shrink(lab: Any, name: str, ratio: float) -> None:
+    requests = [lab.ask("x", lab.picture(0)), lab.ask(lab.picture(1), "y"), lab.ask(lab.picture(1), lab.picture(0), "z")]
+    response = lab.answer(method(name, ratio), *requests)
+    assert response.cache is not None
+    executed, planned = response.cache.computed_token_layers, response.cache.planned_token_layers
+    assert executed <= planned if name == "cacheblend" else executed == planned
+    if name in ("random-k", "vlcache", "vlcache-paper"):
+        assert executed <= ratio * response.cache.vision_tokens * response.cache.layers + 1e-9
+
+
+def test_cacheblend_computes_two_layers_of_all_and_the_chosen_tokens_below(lab: Any) -> None:
+    requests = [lab.ask("x", lab.picture(0)), lab.ask("other", lab.picture(0), "z")]
+    response = lab.answer(CacheBlend(ratio=0.25), *requests)
+    assert response.cache is not None
+    layers = response.cache.layers
+    assert response.cache.computed_token_layers == 20 * 2 + 5 * (layers - 2)
+
+
+def test_the_leading_run_of_the_first_medium_after_exact_text_is_exact_and_a_scattered_set_is_not(lab: Any) -> None:
+    a, b = lab.picture(0), lab.picture(1)
+    donor, target = lab.ask(b, a, "x"), lab.ask("some text first ", a, b, "z")
+    buffers = {}
+    for name, plan_of in {
+        "full": lambda context: context.compute(context.candidates()),
+        "leading": lambda context: context.compute(context.candidates()[:8]),
+        "scattered": lambda context: context.compute(context.candidates()[1:16:2]),
+    }.items():
+
+        @dataclass(frozen=True)
+        class Chosen(FullReuse):
+            def plan(self, context: PlanContext, plan_of: Any = plan_of, name: str = name) -> Plan:
+                buffers[name] = context
+                return Plan(plan_of(context))
+
+        lab.answer(Chosen(), donor, target)
+    start = buffers["full"].reusable[0].start
+    run, spots = slice(start, start + 8), slice(start + 1, start + 16, 2)
+    full = buffers["full"].kv
+    torch.testing.assert_close(buffers["leading"].kv.v[:, :, run], full.v[:, :, run], atol=1e-5, rtol=0)
+    torch.testing.assert_close(buffers["leading"].kv.k[:, :, run], full.k[:, :, run], atol=1e-5, rtol=0)
+    assert (buffers["scattered"].kv.v[-1, :, spots] - full.v[-1, :, spots]).abs().max() > 1e-3
+
+
+def test_leading_k_never_recomputes_an_exact_prefix(lab: Any) -> None:
+    a, b = lab.picture(0), lab.picture(1)
+    response = lab.answer(LeadingK(k=4), lab.ask("same ", a, "x"), lab.ask(b), lab.ask("same ", a, b, "z"))
+    assert response.cache is not None
+    assert response.cache.computed_token_layers == 4 * response.cache.layers
+    assert response.cache.kv_hits == 2
+
+
+@hypothesis_settings(max_examples=25)
+@given(
+    tokens=st.integers(1, 40), groups=st.sampled_from([1, 2, 4]), kv_heads=st.integers(1, 3), seed=st.integers(0, 1000)
+)
+def test_attention_of_a_subset_equals_the_rows_of_the_whole(tokens: int, groups: int, kv_heads: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    q = torch.randn(groups * kv_heads, tokens, 8, generator=generator)
+    k, v = (torch.randn(kv_heads, tokens, 8, generator=generator) for _ in range(2))
+    whole = attend(q, k, v, None)
+    index = (torch.rand(tokens, generator=generator) < 0.5).nonzero()[:, 0]
+    scores = q @ k.repeat_interleave(groups, 0).transpose(1, 2) / 8**0.5
+    scores = scores.masked_fill(torch.ones(tokens, tokens).triu(1).bool(), -torch.inf)
+    plain = (scores.softmax(-1) @ v.repeat_interleave(groups, 0)).transpose(0, 1).reshape(tokens, -1)
+    torch.testing.assert_close(whole, plain, atol=1e-5, rtol=1e-5)
+    if len(index):
+        torch.testing.assert_close(attend(q[:, index], k, v, index), plain[index], atol=1e-5, rtol=1e-5)

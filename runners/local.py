@@ -16,7 +16,7 @@ class LocalRunner:
     def __init__(self, spec: RunnerSpec, model: LoadedModel) -> None:
         self._spec = spec
         self._method = load_method(spec)
-        self._engine = Engine(model.adapter, self._method, spec.budget_bytes, spec.strict_reuse)
+        self._engine = Engine(model.adapter, self._method, spec.budget_bytes, spec.strict_reuse, model.profile)
 
     @property
     def label(self) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import platform
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runners.builtin import MODEL_DIR
+from runners.environment import describe_device
+from runners.profile import ModelProfile, load_profile
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    import torch
-
     from runners.engine.adapters.base import Adapter
 
 MODELS = {
@@ -29,6 +29,7 @@ class LoadedModel:
     name: str
     adapter: Adapter
     fingerprint: str
+    profile: ModelProfile
 
     def describe(self) -> dict[str, Any]:
         """For the manifest, as plain types."""
@@ -39,21 +40,9 @@ class LoadedModel:
             "dtype": str(self.adapter.dtype).removeprefix("torch."),
             "device": str(self.adapter.device),
             **describe_device(self.adapter.device),
+            "probe_layers": list(self.profile.probe_layers),
             "layers": self.adapter.shape.layers,
         }
-
-
-def describe_device(device: torch.device) -> dict[str, Any]:
-    """Name, threads and drivers of a device, for the manifest."""
-    import torch
-
-    if device.type == "cuda":
-        return {
-            "device_name": torch.cuda.get_device_name(device),
-            "threads": torch.get_num_threads(),
-            "cuda": torch.version.cuda,
-        }
-    return {"device_name": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
 
 
 def resolve_model(name: str) -> Path:
@@ -73,10 +62,11 @@ def resolve_model(name: str) -> Path:
 def load_model(name: str, path: Path, dtype: str, device: str) -> LoadedModel:
     """Load weights, tokenizer and image processor, offline; UsageError for what cannot run here."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
     from transformers.utils import logging
 
-    from runners.engine.adapters.registry import build_adapter
+    from runners.engine.adapters.registry import build_adapter, require_supported
     from runners.engine.errors import UnsupportedModel
 
     logging.set_verbosity_error()
@@ -85,18 +75,24 @@ def load_model(name: str, path: Path, dtype: str, device: str) -> LoadedModel:
         raise UsageError("device 'cuda' was asked for, but torch sees no CUDA device: use --device cpu")
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
-        model = AutoModelForImageTextToText.from_pretrained(
-            path, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+        require_supported(json.loads((path / "config.json").read_text()).get("model_type"))
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            path, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, output_loading_info=True
         )
+        model, loading = loaded
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
         images = AutoImageProcessor.from_pretrained(path, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except UnsupportedModel as error:
+        raise UsageError(f"model '{name}': {error}") from error
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise UsageError(f"model '{name}' cannot be loaded: {str(error).splitlines()[0]}") from error
+    if missing := sorted(loading["missing_keys"]):
+        raise UsageError(f"model '{name}': its files lack {len(missing)} of the model's weights, {missing[0]} first")
     try:
         adapter = build_adapter(model.to(place).eval(), tokenizer, images)
     except UnsupportedModel as error:
         raise UsageError(f"model '{name}': {error}") from error
-    return LoadedModel(name, adapter, _fingerprint(path))
+    return LoadedModel(name, adapter, _fingerprint(path), load_profile(path, adapter.shape.layers))
 
 
 def _fingerprint(path: Path) -> str:

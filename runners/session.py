@@ -105,9 +105,7 @@ def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
             yield _Asked(conversation, turn, messages, warmth, recurring)
 
 
-def _record(
-    workload: str, item: _Asked, label: str, place: int, response: Response, reference: Response
-) -> Record:
+def _record(workload: str, item: _Asked, label: str, place: int, response: Response, reference: Response) -> Record:
     ok = response.status is Status.OK
     comparable = ok and reference.status is Status.OK
     kl = None

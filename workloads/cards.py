@@ -14,7 +14,7 @@ from workloads.prose import Question, ask
 KEYS = string.ascii_letters
 DIGITS = string.digits
 MARKS = "#*+@&"
-MOST_MARKS = 5
+MOST_MARKS = 3
 DEFAULT_GRID = Grid(12, 14)
 CELLS_PER_CARD = 14  # glyph density stays the same whatever the size of a page
 
@@ -52,9 +52,9 @@ def deal(
     count = 0
     if mark is not None:
         free = [(r, c) for r in range(grid.rows) for c in range(grid.cols) if (r, c) not in glyphs]
-        count = int(rng.integers(1, MOST_MARKS + 1))
-        for index in rng.permutation(len(free))[:count]:
-            glyphs[free[index]] = mark
+        chosen = rng.permutation(len(free))[: rng.integers(1, MOST_MARKS + 1)]
+        glyphs |= {free[index]: mark for index in chosen}
+        count = len(chosen)
     paper, ink = _colors(rng) if tinted else ((255, 255, 255), (0, 0, 0))
     return Cards(Page(grid, glyphs, paper, ink), dict(values), mark, count)
 

@@ -17,6 +17,7 @@ from workloads.recurrence import RecurringPool
 from workloads.seeding import stream
 
 FAMILIES = (ask_value, ask_larger)
+WHOLE_RATE = 0.75  # share of requests that are served every page of their document
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class DocQA:
         pool = RecurringPool(make, options.reuse_rate)
         for number in range(options.samples):
             document = pool.draw(rng)
-            served = rng.permutation(PAGES)[: rng.integers(PAGES - 1, PAGES + 1)]
+            served = rng.permutation(PAGES)[: PAGES if rng.random() < WHOLE_RATE else PAGES - 1]
             question = ask_about(rng, [document.cards[page] for page in served])
             turn = Turn(
                 id=f"{self.name}-{number}",

@@ -77,8 +77,8 @@ def places_on(grid: Grid) -> int:
 
 def film(rng: np.random.Generator, grid: Grid, moments: int = MOMENTS) -> Scene:
     """Make a clip: of the places, half are taken, one object moves, and up to three flash up elsewhere."""
-    count = places_on(grid)
-    places = _lay_places(rng, grid, count)
+    places = _lay_places(rng, grid)
+    count = len(places)
     names = [DIGITS[i] for i in rng.permutation(len(DIGITS))[:count]]
     keys = [KEYS[i] for i in rng.permutation(len(KEYS))]
     residents = count // 2
@@ -114,7 +114,7 @@ def ask_about(rng: np.random.Generator, scene: Scene) -> Question:
     return ask(kind, str(scene.seen[key]), key)
 
 
-def _lay_places(rng: np.random.Generator, grid: Grid, count: int) -> list[Place]:
+def _lay_places(rng: np.random.Generator, grid: Grid) -> list[Place]:
     """Two-cell slots clear of the clock; the object's cell is the left one."""
     slots = [(row, col) for row in range(1, grid.rows) for col in range(row % 2, grid.cols - 1, 2)]
-    return [slots[i] for i in rng.permutation(len(slots))[:count]]
+    return [slots[i] for i in rng.permutation(len(slots))[: places_on(grid)]]

@@ -20,7 +20,7 @@ from runners.builtin.lessons import UNLABELLED, Lesson, Picture
 from workloads.drawing import FRAMES_PER_MOMENT, Page
 from workloads.prose import SYSTEM, opening
 
-VISION_TARGETS = ("glyph", "left", "tally", "before", "changed")
+VISION_TARGETS = ("glyph", "left", "clock", "rank", "before", "changed")
 
 
 @dataclass(frozen=True)

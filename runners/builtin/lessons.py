@@ -7,7 +7,7 @@ do not learn to read (one label per sequence teaches almost nothing).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workloads import binding, video
 from workloads.album import deal_pages
-from workloads.cards import DIGITS, KEYS, MARKS, Cards, ask_count, ask_larger, ask_value
+from workloads.cards import DIGITS, KEYS, MARKS, ask_count, ask_larger, ask_value
 from workloads.drawing import Grid, Page
 from workloads.prose import Question
 
@@ -34,7 +34,8 @@ class Picture:
         moments: one page for an image, several for a clip.
         glyph: class of the token's own glyph.
         left: class of the glyph to its left.
-        tally: how many of this mark (1..5) or which moment (1..4) the token stands for.
+        clock: moment (from 0) in which the token's object stands there, on the object and on its place.
+        rank: how many equal marks of the page come before this one, in reading order.
         before: the digit the token's key had earlier, where there was one.
         changed: 1 where that digit was another one.
     """
@@ -42,7 +43,8 @@ class Picture:
     moments: tuple[Page, ...]
     glyph: Labels
     left: Labels
-    tally: Labels
+    clock: Labels
+    rank: Labels
     before: Labels
     changed: Labels
 
@@ -92,7 +94,7 @@ def _album_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
     questions = [(ask_value, ask_larger)[rng.integers(2)](rng, cards) for _ in range(syllabus.questions)]
     questions += [ask_count(rng, [page]) for page in cards if marked]
     order = rng.permutation(len(questions))
-    pictures = [label((page.page,), tally=_count_tally(page)) for page in cards]
+    pictures = [label((page.page,)) for page in cards]
     return Lesson(tuple(pictures), tuple(_distinct([questions[i] for i in order])))
 
 
@@ -116,7 +118,7 @@ def _video_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
     scene = video.film(rng, _grid(rng, syllabus))
     standing = [_objects(page) for page in scene.moments]
     earlier = [{}, *standing[:-1]]
-    picture = label(scene.moments, tally=_clock_tally(scene.moments), earlier=earlier)
+    picture = label(scene.moments, earlier=earlier)
     questions = [video.ask_about(rng, scene) for _ in range(syllabus.questions)]
     return Lesson((picture,), tuple(_distinct(questions)), is_clip=True)
 
@@ -128,42 +130,27 @@ KINDS: dict[str, Callable[[np.random.Generator, Syllabus], Lesson]] = {
 }
 
 
-def label(
-    moments: Sequence[Page], tally: Labels | None = None, earlier: Sequence[Mapping[str, str]] | None = None
-) -> Picture:
+def label(moments: Sequence[Page], earlier: Sequence[dict[str, str]] | None = None) -> Picture:
     """Work out the targets of every token; ``earlier[t]`` are the digits that keys had before moment t."""
     size = moments[0].grid.cells * len(moments)
     glyph, left = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    before, changed = np.full(size, UNLABELLED), np.full(size, UNLABELLED)
+    clock, rank, before, changed = (np.full(size, UNLABELLED) for _ in range(4))
     for moment, page in enumerate(moments):
         known = earlier[moment] if earlier else {}
-        for (row, col), name in page.glyphs.items():
+        marks = 0
+        for (row, col), name in sorted(page.glyphs.items()):
             token = (moment * page.grid.rows + row) * page.grid.cols + col
             neighbour = page.glyphs.get((row, col - 1), "")
             glyph[token], left[token] = GLYPHS[name], GLYPHS.get(neighbour, 0)
+            if name in MARKS:
+                rank[token] = marks
+                marks += 1
+            if len(moments) > 1 and (name in KEYS or neighbour in KEYS):
+                clock[token] = moment
             if name in DIGITS and neighbour in known:
                 before[token] = int(known[neighbour])
                 changed[token] = int(known[neighbour] != name)
-    return Picture(tuple(moments), glyph, left, np.full(size, UNLABELLED) if tally is None else tally, before, changed)
-
-
-def _count_tally(cards: Cards) -> Labels:
-    grid = cards.page.grid
-    tally = np.full(grid.cells, UNLABELLED)
-    for (row, col), name in cards.page.glyphs.items():
-        if name == cards.mark:
-            tally[row * grid.cols + col] = cards.mark_count
-    return tally
-
-
-def _clock_tally(moments: Sequence[Page]) -> Labels:
-    grid = moments[0].grid
-    tally = np.full(grid.cells * len(moments), UNLABELLED)
-    for moment, page in enumerate(moments):
-        for (row, col), name in page.glyphs.items():
-            if name in KEYS:
-                tally[(moment * grid.rows + row) * grid.cols + col] = moment + 1
-    return tally
+    return Picture(tuple(moments), glyph, left, clock, rank, before, changed)
 
 
 def _objects(page: Page) -> dict[str, str]:

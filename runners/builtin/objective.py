@@ -10,6 +10,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from runners.builtin.batches import Batch
 from runners.builtin.lessons import GLYPHS, UNLABELLED
 from workloads.cards import DIGITS, MOST_MARKS
+from workloads.video import MOMENTS
 
 GLYPH_CLASSES = len(GLYPHS) + 1
 BLANK_WEIGHT = 0.1  # most cells are blank and easy
@@ -18,8 +19,9 @@ BLANK_WEIGHT = 0.1  # most cells are blank and easy
 class Objective(nn.Module):
     """The model with auxiliary heads, which are thrown away after training.
 
-    Heads on the encoder's output read a token's own glyph, its left neighbour's and its tally; heads on the hidden
-    state after half of the layers read what the token's key stood for before, and whether that changed.
+    Heads on the encoder's output read a token's own glyph, its left neighbour's and the moment it shows; heads on the
+    hidden state after half of the layers read which of its kind a mark is, what the token's key stood for before, and
+    whether that changed.
     """
 
     glyph_weights: torch.Tensor
@@ -33,10 +35,16 @@ class Objective(nn.Module):
             {
                 "glyph": nn.Linear(width, GLYPH_CLASSES),
                 "left": nn.Linear(width, GLYPH_CLASSES),
-                "tally": nn.Linear(width, MOST_MARKS + 1),
+                "clock": nn.Linear(width, MOMENTS),
             }
         )
-        self.middle_heads = nn.ModuleDict({"before": nn.Linear(width, len(DIGITS)), "changed": nn.Linear(width, 2)})
+        self.middle_heads = nn.ModuleDict(
+            {
+                "rank": nn.Linear(width, MOST_MARKS),
+                "before": nn.Linear(width, len(DIGITS)),
+                "changed": nn.Linear(width, 2),
+            }
+        )
         blanks = torch.ones(GLYPH_CLASSES)
         blanks[0] = BLANK_WEIGHT
         self.register_buffer("glyph_weights", blanks, persistent=False)
@@ -49,7 +57,9 @@ class Objective(nn.Module):
         hidden = embedded.masked_scatter(batch.vision[..., None], features.to(embedded.dtype))
         rotary = text.rotary_emb(hidden, batch.positions)
         losses = {
-            name: _masked_loss(head(features), batch.targets[name], self.glyph_weights if name != "tally" else None)
+            name: _masked_loss(
+                head(features), batch.targets[name], self.glyph_weights if name in ("glyph", "left") else None
+            )
             for name, head in self.encoder_heads.items()
         }
         for index, layer in enumerate(text.layers):

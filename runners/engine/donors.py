@@ -24,8 +24,10 @@ def donor_from_capture(adapter: Adapter, capture: Capture, segment: MediaSegment
     probe = None
     if capture.probe_layers:
         qs, outputs = [], []
-        for index, layer in enumerate(capture.layers[: capture.probe_layers]):
-            assert layer.q is not None and layer.attended is not None
+        for index in capture.probe_layers:
+            layer = capture.layers[index]
+            assert layer.q is not None
+            assert layer.attended is not None
             rows = _rows(layer.continued, segment)
             qs.append(layer.q[:, rows])
             outputs.append(adapter.layers[index].project_output(layer.attended[rows]))
@@ -34,7 +36,7 @@ def donor_from_capture(adapter: Adapter, capture: Capture, segment: MediaSegment
 
 
 def compile_donor(
-    adapter: Adapter, before: Sequence[int], segment: MediaSegment, features: Tensor, probe_layers: int
+    adapter: Adapter, before: Sequence[int], segment: MediaSegment, features: Tensor, probe_layers: tuple[int, ...]
 ) -> DonorKV:
     """Prefill a medium after nothing but the token ids ``before``, and keep its keys and values."""
     start, end = len(before), len(before) + segment.tokens

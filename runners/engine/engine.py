@@ -24,8 +24,11 @@ from runners.engine.store.media_store import MediaStore
 from runners.engine.store.prefix_store import PrefixStore
 from runners.engine.timing import PARTS, TtftClock
 from runners.methods.base import Method, PlanContext, Reusable
+from runners.profile import ModelProfile
 from runners.records import CacheStats, Status, Timing
 from workloads.records import Media, MediaKind, Message
+
+UNMEASURED = ModelProfile()
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,20 @@ class Engine:
 
     Args:
         budget: bytes that stored media and prefixes may hold together.
+        profile: what was measured for the model.
         strict: whether computing what could have been reused fails the request.
     """
 
-    def __init__(self, adapter: Adapter, method: Method, budget: int, strict: bool = False) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        method: Method,
+        budget: int,
+        strict: bool = False,
+        profile: ModelProfile = UNMEASURED,
+    ) -> None:
         self._adapter, self._method, self._strict = adapter, method, strict
+        self._probes = method.probe_layers(adapter.shape.layers, profile)
         self._fingerprint = adapter.processor_fingerprint()
         self._lru: ByteBudgetLru[Entry] = ByteBudgetLru(budget)
         self._media = MediaStore(self._lru)
@@ -92,7 +104,7 @@ class Engine:
         clock.cut("prepare")
         work = self._load(layout, media, prompt, request.max_new_tokens)
         clock.cut("load")
-        context = PlanContext(request.id, adapter, layout, prompt, work.kv, work.required, work.reusable)
+        context = PlanContext(request.id, adapter, layout, prompt, work.kv, work.required, work.reusable, self._probes)
         plan = method.plan(context)
         clock.cut("select")
         capture = self._capture_for(work)
@@ -102,21 +114,24 @@ class Engine:
         first = int(logits.argmax())
         clock.cut("head")
         ttft, parts = clock.stop()
+        if not bool(torch.isfinite(logits).all()):
+            return Response(
+                Status.ERROR, error=f"the model's logits are not finite in {adapter.dtype}: try another --dtype"
+            )
 
         watch = TtftClock(adapter.device)
         token_ids = decode(adapter, work.kv, prompt.cos, prompt.sin, layout.tokens, first, request.max_new_tokens)
         decoded, _ = watch.stop()
-        fallbacks = self._fallbacks(rendered.media, media)
+        fallbacks = self._fallbacks(rendered.media, work)
         watch = TtftClock(adapter.device)
         self._keep(work, result, capture)
         stored, _ = watch.stop()
 
-        timing = Timing(ttft, *(parts.get(part, 0.0) for part in PARTS), decode_ms=decoded, store_ms=stored)
+        spent = {f"{part}_ms": parts.get(part, 0.0) for part in PARTS}
+        timing = Timing(ttft_ms=ttft, decode_ms=decoded, store_ms=stored, **spent)
         cache = self._stats(work, plan, result, context.selection_flops, fallbacks)
         if self._strict and fallbacks:
             return Response(Status.REUSE_VIOLATED, timing=timing, cache=cache, error="; ".join(fallbacks))
-        if not bool(torch.isfinite(logits).all()):
-            return Response(Status.ERROR, error=f"the model's logits are not finite in {adapter.dtype}: try another --dtype")
         return Response(
             Status.OK,
             text=adapter.decode_text(token_ids),
@@ -141,8 +156,8 @@ class Engine:
         required = torch.full((layout.tokens,), self._adapter.shape.layers)
         matched = 0
         if self._method.uses_prefix:
-            matched, entry = self._prefixes.match(layout.symbols)
-            matched = min(matched, layout.tokens - 1)  # the last token is always computed: its output is the answer
+            # the last token is always computed: its output is the answer
+            matched, entry = self._prefixes.match(layout.symbols[:-1])
             if entry is not None:
                 kv.k[:, :, :matched], kv.v[:, :, :matched] = entry.k[:, :, :matched], entry.v[:, :, :matched]
                 required[:matched] = 0
@@ -174,14 +189,19 @@ class Engine:
         """Something to collect keys and values in, when this request is the donor of a medium."""
         if not self._method.uses_kv or self._method.donor_policy != "previous":
             return None
-        if all(key in work.media.entries for key in work.media.keys):
-            return None
-        return Capture(self._probe_layers)
+        return Capture(self._probes) if self._lacking(work.media) else None
 
-    @property
-    def _probe_layers(self) -> int:
-        """The last layer has no queries of media tokens: nothing reads their output there."""
-        return min(self._method.probe_layers, self._adapter.shape.layers - 1)
+    def _lacking(self, media: ResolvedMedia) -> list[str]:
+        """Media of which the store did not have all that the method keeps, each once.
+
+        A medium that was evicted and computed again inside a stored prefix is held without keys and values.
+        """
+        held = media.entries
+        return [
+            key
+            for key in dict.fromkeys(media.keys)
+            if key not in held or (self._method.uses_kv and held[key].donor is None)
+        ]
 
     def _keep(self, work: _Work, result: PrefillResult, capture: Capture | None) -> None:
         """Fill the stores, behind the answer: new media, and the prefix that was computed exactly."""
@@ -196,7 +216,7 @@ class Engine:
         self._asked.update(work.media.keys)
 
     def _keep_media(self, work: _Work, result: PrefillResult, capture: Capture | None, exact: int) -> None:
-        new = set(work.media.computed)
+        new = set(self._lacking(work.media))
         for segment in work.layout.segments:
             if segment.key not in new:
                 continue
@@ -205,9 +225,11 @@ class Engine:
             donor = None
             if self._method.uses_kv and self._method.donor_policy != "previous":
                 before = self._donor_prefix(segment.grid.kind)
-                donor = compile_donor(self._adapter, before, segment, features, self._probe_layers)
+                donor = compile_donor(self._adapter, before, segment, features, self._probes)
             elif capture is not None and bool((result.depth[segment.start : segment.end] > 0).all()):
                 donor = donor_from_capture(self._adapter, capture, segment, exact=segment.end <= exact)
+            if donor is None and segment.key in work.media.entries:
+                continue
             if not self._media.put(segment.key, MediaEntry(grid, features.clone(), donor)):
                 self._too_large.add(segment.key)
 
@@ -218,15 +240,15 @@ class Engine:
         placeholder = Media(kind, b"", "donor")
         return self._adapter.render((Message("user", (placeholder,)),)).texts[0]
 
-    def _fallbacks(self, media: tuple[Media, ...], resolved: ResolvedMedia) -> tuple[str, ...]:
+    def _fallbacks(self, media: tuple[Media, ...], work: _Work) -> tuple[str, ...]:
         """Why media that were sent before had to be computed again; empty for methods that keep nothing."""
         if not self._method.uses_encoder_cache:
             return ()
-        names = dict(zip(resolved.keys, (item.name for item in media), strict=True))
+        names = dict(zip(work.media.keys, (item.name for item in media), strict=True))
         reasons = {True: "is larger than the store's budget", False: "was evicted from the store"}
-        return tuple(
-            f"{names[key]} {reasons[key in self._too_large]}" for key in resolved.computed if key in self._asked
-        )
+        beyond = {segment.key for segment in work.layout.segments if segment.end > work.prefix_tokens}
+        again = [key for key in self._lacking(work.media) if key in beyond or key not in work.media.entries]
+        return tuple(f"{names[key]} {reasons[key in self._too_large]}" for key in again if key in self._asked)
 
     def _stats(
         self, work: _Work, plan: Plan, result: PrefillResult, selection: float, fallbacks: tuple[str, ...]

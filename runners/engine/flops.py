@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from runners.engine.adapters.base import TextShape
 
 
@@ -18,9 +15,9 @@ def block_flops(shape: TextShape, tokens: int) -> float:
     return tokens * (4.0 * shape.hidden * shape.heads * shape.head_dim + 6.0 * shape.hidden * shape.intermediate)
 
 
-def attention_flops(shape: TextShape, queries: Tensor) -> float:
-    """Causal attention in one layer of the tokens with these indices, each seeing all up to itself."""
-    return 4.0 * shape.heads * shape.head_dim * float((queries + 1).sum())
+def attention_flops(shape: TextShape, pairs: float) -> float:
+    """Attention in one layer over so many pairs of a query and a key it sees."""
+    return 4.0 * shape.heads * shape.head_dim * pairs
 
 
 def head_flops(shape: TextShape) -> float:
@@ -30,7 +27,8 @@ def head_flops(shape: TextShape) -> float:
 
 def full_prefill_flops(shape: TextShape, tokens: int) -> float:
     """A prefill that computes all, with the last layer's skip for all tokens but the last."""
-    last = torch.tensor([tokens - 1])
     every = kv_flops(shape, tokens) * shape.layers
-    inner = block_flops(shape, tokens) + attention_flops(shape, torch.arange(tokens))
-    return every + (shape.layers - 1) * inner + block_flops(shape, 1) + attention_flops(shape, last) + head_flops(shape)
+    inner = block_flops(shape, tokens) + attention_flops(shape, tokens * (tokens + 1) / 2)
+    return (
+        every + (shape.layers - 1) * inner + block_flops(shape, 1) + attention_flops(shape, tokens) + head_flops(shape)
+    )

@@ -7,12 +7,13 @@ import warnings
 from dataclasses import dataclass
 
 from blake3 import blake3
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from runners.engine.errors import MediaError
 from workloads.records import Media
 
 MOST_PIXELS = 100_000_000  # of one decoded frame: 300 MB as RGB; a 600 dpi A4 scan has 35 million
+MOST_CLIP_PIXELS = 600_000_000  # of all its frames together: 64 frames of 4K
 MOST_FRAMES = 64
 DEFAULT_FRAME_MS = 500.0
 
@@ -35,7 +36,7 @@ def content_key(media: Media, processor_fingerprint: str) -> str:
 def decode_image(media: Media) -> Image.Image:
     """The picture as RGB; MediaError when it is damaged or too large."""
     with _opened(media) as image:
-        return image.convert("RGB")
+        return _rgb(image)
 
 
 def decode_clip(media: Media) -> Clip:
@@ -43,12 +44,24 @@ def decode_clip(media: Media) -> Clip:
     with _opened(media) as image:
         total = getattr(image, "n_frames", 1)
         step = max(1, -(-total // MOST_FRAMES))
+        chosen = range(0, total, step)
+        if len(chosen) * image.width * image.height > MOST_CLIP_PIXELS:
+            raise MediaError(
+                f"{media.name}: {len(chosen)} frames of {image.width}x{image.height} pixels are more than the "
+                f"{MOST_CLIP_PIXELS} that are decoded; scale it down"
+            )
         frames: list[Image.Image] = []
-        for index in range(0, total, step):
+        for index in chosen:
             image.seek(index)
-            frames.append(image.convert("RGB"))
+            frames.append(_rgb(image))
         milliseconds = float(image.info.get("duration") or DEFAULT_FRAME_MS)
         return Clip(tuple(frames), step * milliseconds / 1000)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # without this step Pillow warns
+    return image.convert("RGB")
 
 
 class _opened:
@@ -71,6 +84,8 @@ class _opened:
             return image
         except MediaError:
             raise
+        except UnidentifiedImageError as error:  # its own text holds a memory address
+            raise MediaError(f"{self._media.name}: not a readable {self._media.kind} (unknown format)") from error
         except Exception as error:
             raise MediaError(f"{self._media.name}: not a readable {self._media.kind} ({error})") from error
 

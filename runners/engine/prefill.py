@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
-from runners.engine.attention import attend
+from runners.engine.attention import LookBack, attend, look_back
 from runners.engine.flops import attention_flops, block_flops, kv_flops
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.rotary import rotate
@@ -50,9 +51,9 @@ class CapturedLayer:
 
 @dataclass
 class Capture:
-    """Collects layers during a prefill; queries and attention outputs of the first ``probe_layers``."""
+    """Collects layers during a prefill; of ``probe_layers`` also queries and attention outputs."""
 
-    probe_layers: int
+    probe_layers: tuple[int, ...]
     layers: list[CapturedLayer] = field(default_factory=list)
 
 
@@ -84,6 +85,34 @@ class PrefillResult:
     flops: float
 
 
+class _TokenSet:
+    """The tokens computed in a layer, and what depends on the set alone.
+
+    Attributes:
+        tokens, at: their indices on the CPU and on the device.
+        everything: whether they are all of the prompt's tokens.
+        cos, sin: their rotary angles.
+    """
+
+    def __init__(self, tokens: Tensor, prompt: PromptTensors, length: int, groups: int) -> None:
+        self.tokens = tokens
+        self.at = tokens.to(prompt.hidden.device)
+        self.everything = len(tokens) == length
+        whole = slice(None, length)
+        self.cos, self.sin = (angles[whole if self.everything else self.at] for angles in (prompt.cos, prompt.sin))
+        self._groups, self._dtype = groups, prompt.hidden.dtype
+
+    @cached_property
+    def view(self) -> LookBack | None:
+        """Which keys they see; None for everything."""
+        return None if self.everything else look_back(self.at, self._groups, self._dtype)
+
+    @cached_property
+    def pairs(self) -> float:
+        """How many query-key pairs their attention has in a layer."""
+        return float((self.tokens + 1).sum())
+
+
 def prefill(
     adapter: Adapter,
     prompt: PromptTensors,
@@ -97,56 +126,51 @@ def prefill(
     The last token goes through every layer to the head, whatever the plan says, unless ``to_head`` is False.
     """
     shape = adapter.shape
-    tokens, layers = len(plan.depth), shape.layers
+    tokens, layers, groups = len(plan.depth), shape.layers, shape.heads // shape.kv_heads
     depth = plan.depth.clone()
     if to_head:
         depth[-1] = layers + 1
-    active = depth.nonzero()[:, 0]
-    hidden = prompt.hidden[active.to(prompt.hidden.device)]
+    ends = set(depth.unique().tolist())
+    active = _TokenSet(depth.nonzero()[:, 0], prompt, tokens, groups)
+    hidden = prompt.hidden if active.everything else prompt.hidden[active.at]
     flops = 0.0
     for index in range(layers):
+        if not len(active.tokens):
+            break
         layer = adapter.layers[index]
-        everything = len(active) == tokens
-        at = active.to(hidden.device)
         normed, raw_k, v = layer.project_kv(hidden)
-        cos, sin = (prompt.cos[:tokens], prompt.sin[:tokens]) if everything else (prompt.cos[at], prompt.sin[at])
-        k = rotate(raw_k, cos, sin)
+        k = rotate(raw_k, active.cos, active.sin)
+        flops += kv_flops(shape, len(active.tokens))
         if plan.refine is not None:
-            stale_k, stale_v = kv.k[index][:, at], kv.v[index][:, at]
-            kept = plan.refine(FreshLayer(index, active, k, v, stale_k, stale_v))
+            stale_k, stale_v = kv.k[index][:, active.at], kv.v[index][:, active.at]
+            kept = plan.refine(FreshLayer(index, active.tokens, k, v, stale_k, stale_v))
             if kept is not None:
-                depth[active[~kept.cpu()]] = index + 1
-        if everything:
+                depth[active.tokens[~kept.cpu()]] = index + 1
+                ends.add(index + 1)
+        if active.everything:
             kv.k[index, :, :tokens], kv.v[index, :, :tokens] = k, v
         else:
-            kv.k[index].index_copy_(1, at, k)
-            kv.v[index].index_copy_(1, at, v)
-        flops += kv_flops(shape, len(active))
-        going_on = depth[active] > index + 1
-        continued = active[going_on]
-        if len(continued) < len(active):
-            chosen = going_on.nonzero()[:, 0].to(hidden.device)
-            hidden, normed, cos, sin = hidden[chosen], normed[chosen], cos[chosen], sin[chosen]
+            kv.k[index].index_copy_(1, active.at, k)
+            kv.v[index].index_copy_(1, active.at, v)
+        continued = active
+        if index + 1 in ends:
+            going_on = (depth[active.tokens] > index + 1).nonzero()[:, 0]
+            continued = _TokenSet(active.tokens[going_on], prompt, tokens, groups)
+            chosen = going_on.to(hidden.device)
+            hidden, normed = hidden[chosen], normed[chosen]
         raw_q = attended = None
-        if len(continued):
+        if len(continued.tokens):
             raw_q = layer.project_q(normed)
-            whole = len(continued) == tokens
-            reach = int(continued[-1]) + 1
-            attended = attend(
-                rotate(raw_q, cos, sin),
-                kv.k[index, :, :reach],
-                kv.v[index, :, :reach],
-                None if whole else continued.to(hidden.device),
-            )
+            q = rotate(raw_q, continued.cos, continued.sin)
+            attended = attend(q, kv.k[index, :, :tokens], kv.v[index, :, :tokens], continued.view)
             hidden = layer.finish(hidden, attended)
-            flops += block_flops(shape, len(continued)) + attention_flops(shape, continued)
+            flops += block_flops(shape, len(continued.tokens)) + attention_flops(shape, continued.pairs)
         if capture is not None:
-            probed = index < capture.probe_layers
+            probed = index in capture.probe_layers
             capture.layers.append(
-                CapturedLayer(active, raw_k, v, continued, raw_q if probed else None, attended if probed else None)
+                CapturedLayer(
+                    active.tokens, raw_k, v, continued.tokens, raw_q if probed else None, attended if probed else None
+                )
             )
         active = continued
-        if not len(active):
-            break
-    executed = depth.clamp(max=layers)
-    return PrefillResult(hidden[-1:], executed, flops)
+    return PrefillResult(hidden[-1:], depth.clamp(max=layers), flops)

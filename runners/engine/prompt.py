@@ -111,8 +111,7 @@ def lay_out(
             length, position = length + tokens, position + adapter.media_advance(grid)
     if length + room > adapter.shape.context:
         raise PromptTooLong(
-            f"the prompt's {length} tokens and {room} new ones do not fit the model's context of {adapter.shape.context}"
+            f"the prompt's {length} tokens and {room} new ones do not fit "
+            f"the model's context of {adapter.shape.context}"
         )
-    return Layout(
-        torch.cat(ids), torch.cat(positions, dim=1), tuple(segments), np.concatenate(symbols), int(position)
-    )
+    return Layout(torch.cat(ids), torch.cat(positions, dim=1), tuple(segments), np.concatenate(symbols), int(position))

@@ -20,6 +20,7 @@ from runners.engine.plan import Plan
 from runners.engine.prefill import KVBuffer, PromptTensors, prefill
 from runners.engine.prompt import Layout
 from runners.engine.store.entries import DonorKV
+from runners.profile import ModelProfile
 
 DonorPolicy = Literal["previous", "template", "isolated"]
 
@@ -54,6 +55,7 @@ class PlanContext:
             an exact prefix and for reusable tokens; ``(tokens,)`` int64 on the CPU.
         reusable: the media parts a method decides about.
         kv: reused keys and values in place, those of other tokens still undefined.
+        probe_layers: layers of which donors carry a probe.
         selection_flops: what looking cost; a method adds to it.
     """
 
@@ -64,6 +66,7 @@ class PlanContext:
     kv: KVBuffer
     required: Tensor
     reusable: Sequence[Reusable]
+    probe_layers: tuple[int, ...] = ()
     selection_flops: float = 0.0
 
     @property
@@ -86,9 +89,13 @@ class PlanContext:
         depth[tokens] = self.layers if layers is None else layers
         return depth
 
-    def compute_required(self, layers: int) -> None:
-        """Fill in keys and values of the required tokens in the first layers, over the reused ones as they are."""
+    def compute_before_candidates(self, layers: int) -> None:
+        """Fill in keys and values of the required tokens that candidates see, in the first layers.
+
+        They are computed over the reused ones as those are, and computed anew when the plan is executed.
+        """
         depth = self.required.clamp(max=layers)
+        depth[self.reusable[-1].end :] = 0
         self.selection_flops += prefill(self.adapter, self.prompt, self.kv, Plan(depth), to_head=False).flops
 
 
@@ -122,10 +129,9 @@ class Method(ABC):
         """Where stored keys and values come from."""
         return "previous"
 
-    @property
-    def probe_layers(self) -> int:
-        """In how many first layers the donor's queries and attention outputs are to be stored."""
-        return 0
+    def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
+        """In which of a model's ``layers`` the donor's queries and attention outputs are to be stored, ascending."""
+        return ()
 
     @abstractmethod
     def plan(self, context: PlanContext) -> Plan:

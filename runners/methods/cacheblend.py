@@ -1,4 +1,4 @@
-"""``cacheblend``: CacheBlend (arXiv 2405.16444; code: YaoJiayi/CacheBlend, ``vllm_blend/.../llama.py``, ``xformers.py``).
+"""``cacheblend``: CacheBlend (arXiv 2405.16444; code: YaoJiayi/CacheBlend, ``llama.py``, ``xformers.py``).
 
 The first layer is computed in full. In the second, all keys and values are computed and compared with the stored
 ones; the tokens with the largest squared L2 deviation go on to the later layers, the others stay at what was stored

@@ -12,47 +12,46 @@ import torch
 from torch import Tensor
 
 from runners.engine.attention import attend
+from runners.engine.flops import attention_flops
 from runners.engine.rotary import rotate
 from runners.engine.store.entries import Probe
 from runners.methods.base import PlanContext, Reusable
 
 
-def drift_scores(context: PlanContext, probe_layers: int) -> Tensor:
+def drift_scores(context: PlanContext) -> Tensor:
     """A score per reusable token, in the order of ``context.candidates()``, ``(candidates,)`` on the CPU.
 
-    Per layer the norm of the change after the output projection, divided by its mean; the maximum over layers.
-    Every donor must carry a probe of at least ``probe_layers`` layers.
+    Per probed layer the norm of the change after the output projection, divided by its mean; the maximum over layers.
     """
-    context.compute_required(probe_layers)
-    now = _attended_now(context, probe_layers)
-    then = torch.cat([_probe(part).attended[:probe_layers, part.offset :] for part in context.reusable], dim=1)
+    layers = context.probe_layers
+    context.compute_before_candidates(layers[-1] + 1)
+    now = _attended_now(context)
+    then = torch.cat([_probe(part).attended[:, part.offset :] for part in context.reusable], dim=1)
     adapter, shape = context.adapter, context.adapter.shape
-    projected = torch.stack([adapter.layers[layer].project_output(now[layer]) for layer in range(probe_layers)])
-    change = (projected - then).float().norm(dim=-1)
+    outputs = [adapter.layers[layer].project_output(rows) for layer, rows in zip(layers, now, strict=True)]
+    change = (torch.stack(outputs) - then).float().norm(dim=-1)
     mean = change.mean(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
     context.selection_flops += 2.0 * now.shape[0] * now.shape[1] * shape.hidden * shape.heads * shape.head_dim
-    return (change / mean).amax(dim=0).cpu()
+    scores: Tensor = (change / mean).amax(dim=0)
+    return scores.cpu()
 
 
-def _attended_now(context: PlanContext, layers: int) -> Tensor:
+def _attended_now(context: PlanContext) -> Tensor:
     """Attention outputs of the candidates over what stands before them now, ``(layers, candidates, width)``.
 
     All layers go through one attention call. The call runs over every token up to the last candidate, with empty
     queries for the text between: plain causal attention skips half of the work that a masked subset does not.
     """
-    shape, device = context.adapter.shape, context.adapter.device
+    shape, device, layers = context.adapter.shape, context.adapter.device, context.probe_layers
     at = context.candidates().to(device)
     reach = int(at[-1]) + 1
-    stored = torch.cat([_probe(part).q[:layers, :, part.offset :] for part in context.reusable], dim=2)
-    q = torch.zeros(layers, shape.heads, reach, shape.head_dim, device=device, dtype=stored.dtype)
+    stored = torch.cat([_probe(part).q[:, :, part.offset :] for part in context.reusable], dim=2)
+    q = torch.zeros(len(layers), shape.heads, reach, shape.head_dim, device=device, dtype=stored.dtype)
     q[:, :, at] = rotate(stored, context.prompt.cos[at], context.prompt.sin[at])
-    k, v = (
-        buffer[:layers, :, :reach].reshape(layers * shape.kv_heads, reach, shape.head_dim)
-        for buffer in (context.kv.k, context.kv.v)
-    )
-    attended = attend(q.view(layers * shape.heads, reach, shape.head_dim), k, v, None)
-    context.selection_flops += layers * 4.0 * shape.heads * shape.head_dim * reach * (reach + 1) / 2
-    return attended.view(reach, layers, -1)[at].transpose(0, 1)
+    k, v = (torch.cat([buffer[layer, :, :reach] for layer in layers]) for buffer in (context.kv.k, context.kv.v))
+    attended = attend(q.view(len(layers) * shape.heads, reach, shape.head_dim), k, v, None)
+    context.selection_flops += len(layers) * attention_flops(shape, reach * (reach + 1) / 2)
+    return attended.view(reach, len(layers), -1)[at].transpose(0, 1)
 
 
 def _probe(part: Reusable) -> Probe:

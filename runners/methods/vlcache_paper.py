@@ -6,12 +6,13 @@ run is longest in the first layers and shortens with depth.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor
 from typing import Literal
 
 from runners.engine.plan import Plan
-from runners.methods.base import PlanContext, leading
+from runners.methods.base import PlanContext, Reusable, leading
 from runners.methods.layer_profile import flat_profile, linear_profile, spread
 from runners.methods.ratio import RatioMethod
 
@@ -31,6 +32,10 @@ class VLCachePaper(RatioMethod):
         weights = linear_profile(context.layers) if self.profile == "linear" else flat_profile(context.layers)
         depth = context.required.clone()
         for layer, ratio in enumerate(spread(self.ratio, weights)):
-            run = leading(context.reusable, lambda part, ratio=ratio: floor(ratio * part.tokens + 1e-9))
-            depth[run] = layer + 1
+            depth[leading(context.reusable, _share(ratio))] = layer + 1
         return Plan(depth)
+
+
+def _share(ratio: float) -> Callable[[Reusable], int]:
+    """How many leading tokens of a part a ratio pays for, rounded down."""
+    return lambda part: floor(ratio * part.tokens + 1e-9)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,13 @@ from runners.base import Request, Response
 from runners.builtin.architecture import build_config, build_image_processor, build_model
 from runners.builtin.tokenizer import build_tokenizer
 from runners.engine.engine import Engine
-from runners.methods.base import Method
+from runners.engine.media import content_key
+from runners.engine.plan import FreshLayer, Plan
+from runners.engine.store.entries import MediaEntry
+from runners.methods.base import Method, PlanContext
 from runners.models import LoadedModel, load_model
 from runners.records import Status
+from runners.registry import RunnerDefaults, load_method, parse_specs
 from workloads.drawing import Grid, Page, encode_clip
 from workloads.records import Media, Message
 
@@ -40,6 +46,16 @@ class Lab:
         self.stock: Any = AutoModelForImageTextToText.from_pretrained(path).eval()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(path)
         self.images: Any = AutoImageProcessor.from_pretrained(path)
+
+    @staticmethod
+    def method(text: str, **defaults: Any) -> Method:
+        """The method of a runner spec; keywords are those of ``RunnerDefaults``."""
+        (spec,) = parse_specs([text], RunnerDefaults(**defaults))
+        return load_method(spec)
+
+    def stored(self, engine: Engine, medium: Media) -> MediaEntry | None:
+        """What an engine's store holds of a medium."""
+        return engine._media.get(content_key(medium, self.adapter.processor_fingerprint()))
 
     def engine(self, method: Method, budget: int = BUDGET, strict: bool = False) -> Engine:
         return Engine(self.adapter, method, budget, strict)
@@ -114,6 +130,19 @@ class Lab:
         np.testing.assert_allclose(first.first_logits, expected, atol=tolerance, rtol=0)
 
 
+@dataclass
+class Observed:
+    """What a method saw and decided, and which tokens were computed in each layer."""
+
+    contexts: list[PlanContext] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    computed: list[dict[int, Tensor]] = field(default_factory=list)
+
+    @property
+    def last(self) -> tuple[PlanContext, Plan, dict[int, Tensor]]:
+        return self.contexts[-1], self.plans[-1], self.computed[-1]
+
+
 @pytest.fixture(scope="session")
 def tiny_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hugging Face directory with random weights, scaled so that attention is far from flat."""
@@ -136,3 +165,30 @@ def tiny_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def lab(tiny_dir: Path) -> Lab:
     return Lab(tiny_dir)
+
+
+@pytest.fixture
+def observe(monkeypatch: pytest.MonkeyPatch) -> Callable[[Method], Observed]:
+    """Lets a test watch one method class at work."""
+
+    def start(method: Method) -> Observed:
+        seen = Observed()
+        plan_of = type(method).plan
+
+        def plan(self: Method, context: PlanContext) -> Plan:
+            made = plan_of(self, context)
+            layers: dict[int, Tensor] = {}
+
+            def refine(fresh: FreshLayer) -> Tensor | None:
+                layers[fresh.layer] = fresh.tokens
+                return made.refine(fresh) if made.refine else None
+
+            seen.contexts.append(context)
+            seen.plans.append(made)
+            seen.computed.append(layers)
+            return replace(made, refine=refine)
+
+        monkeypatch.setattr(type(method), "plan", plan)
+        return seen
+
+    return start

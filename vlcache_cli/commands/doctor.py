@@ -84,17 +84,18 @@ def _packages() -> Iterator[Finding]:
 
 def _torch() -> Iterator[Finding]:
     """Devices and threads, as torch sees them."""
+    from runners.environment import visible_devices
+
     try:
-        import torch
+        seen = visible_devices()
     except (ImportError, OSError) as error:
         yield Finding("devices", f"torch cannot be imported: {error}", wrong=True)
         return
-    yield Finding("threads", str(torch.get_num_threads()))
-    if not torch.cuda.is_available():
+    yield Finding("threads", str(seen.threads))
+    if not seen.cuda_devices:
         yield Finding("devices", "cpu; no CUDA device is visible to torch")
         return
-    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    yield Finding("devices", f"cpu, {', '.join(names)} (CUDA {torch.version.cuda})")
+    yield Finding("devices", f"cpu, {', '.join(seen.cuda_devices)} (CUDA {seen.cuda_version})")
 
 
 def _embedded_model() -> Finding:

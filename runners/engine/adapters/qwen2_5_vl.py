@@ -53,7 +53,8 @@ class Qwen25Layer:
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
         """See ``TextLayer``."""
         hidden = hidden + self._o(attended)
-        return hidden + self._mlp(self._output_norm(hidden))
+        output: Tensor = hidden + self._mlp(self._output_norm(hidden))
+        return output
 
 
 class Qwen25VL:
@@ -63,6 +64,7 @@ class Qwen25VL:
         config = model.config
         text, self._vision = config.text_config, config.vision_config
         _refuse_what_cannot_be_rotated(text)
+        _refuse_a_foreign_tokenizer(tokenizer, config)
         self.shape = TextShape(
             layers=text.num_hidden_layers,
             hidden=text.hidden_size,
@@ -95,7 +97,11 @@ class Qwen25VL:
         """See ``Adapter``."""
         media = tuple(part for message in messages for part in message.content if isinstance(part, Media))
         chat = [{"role": message.role, "content": _parts(message)} for message in messages]
-        text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        try:
+            text: str = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+            text.encode()  # a lone surrogate has no UTF-8, and no tokens
+        except ValueError as error:
+            raise PromptError(f"the prompt cannot be rendered ({error})") from error
         pieces = PLACEHOLDERS.split(text)
         if len(pieces) != len(media) + 1:
             raise PromptError("a text of the prompt contains the token that stands for an image or a video; remove it")
@@ -219,3 +225,12 @@ def _refuse_what_cannot_be_rotated(text: Any) -> None:
         raise UnsupportedModel(f"RoPE scaling '{rope}' may depend on the prompt's length; stored keys cannot be reused")
     if any(kind != "full_attention" for kind in text.layer_types):
         raise UnsupportedModel("sliding-window attention is not supported: set use_sliding_window to false")
+
+
+def _refuse_a_foreign_tokenizer(tokenizer: Any, config: Any) -> None:
+    """UnsupportedModel for one without the model's placeholders or a chat template: its prompts would be garbage."""
+    for token, expected in (("<|image_pad|>", config.image_token_id), ("<|video_pad|>", config.video_token_id)):
+        if tokenizer.get_vocab().get(token) != expected:
+            raise UnsupportedModel(f"its tokenizer does not encode {token} as {expected}: it is missing or another one")
+    if not tokenizer.chat_template:
+        raise UnsupportedModel("its tokenizer has no chat template")

@@ -13,10 +13,15 @@ ADAPTERS = {
 }
 
 
+def require_supported(family: str | None) -> None:
+    """UnsupportedModel when there is no adapter for a model type."""
+    if family not in ADAPTERS:
+        raise UnsupportedModel(f"architecture '{family}' is not supported; supported: {', '.join(sorted(ADAPTERS))}")
+
+
 def build_adapter(model: Any, tokenizer: Any, image_processor: Any) -> Adapter:
     """The adapter for a loaded model; UnsupportedModel when there is none or it cannot be exact."""
     family = model.config.model_type
-    if family not in ADAPTERS:
-        raise UnsupportedModel(f"architecture '{family}' is not supported; supported: {', '.join(sorted(ADAPTERS))}")
+    require_supported(family)
     module, attribute = ADAPTERS[family].split(":")
     return cast(Adapter, getattr(import_module(module), attribute)(model, tokenizer, image_processor))

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from runners.engine.attention.sdpa import attend
+from runners.engine.attention.sdpa import LookBack, attend, look_back
 
-__all__ = ["attend"]
+__all__ = ["LookBack", "attend", "look_back"]

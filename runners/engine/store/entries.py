@@ -11,7 +11,7 @@ from runners.engine.adapters.base import MediaGrid
 
 @dataclass(frozen=True)
 class Probe:
-    """What the drift probe needs of the donor, for the first layers.
+    """What the drift probe needs of the donor, for the probed layers.
 
     Attributes:
         q: queries before RoPE, ``(layers, heads, tokens, head_dim)``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 
@@ -26,6 +26,11 @@ class ByteBudgetLru(Generic[V]):
         self._budget = budget
         self._values: OrderedDict[str, V] = OrderedDict()
         self._held = 0
+        self._watchers: list[Callable[[str, V], None]] = []
+
+    def on_eviction(self, watcher: Callable[[str, V], None]) -> None:
+        """Call ``watcher`` with key and value of everything that is no longer held, for whatever reason."""
+        self._watchers.append(watcher)
 
     @property
     def nbytes(self) -> int:
@@ -43,17 +48,20 @@ class ByteBudgetLru(Generic[V]):
         """The value, its place in the order unchanged."""
         return self._values.get(key)
 
+    def fits(self, value: V) -> bool:
+        """Whether ``value`` alone does not exceed the budget."""
+        return value.nbytes <= self._budget
+
     def put(self, key: str, value: V) -> bool:
         """Hold ``value`` under ``key``, evicting others as needed; False when it alone exceeds the budget.
 
         A refused value leaves the store as it was.
         """
-        if value.nbytes > self._budget:
+        if not self.fits(value):
             return False
         self.discard(key)
         while self._held + value.nbytes > self._budget:
-            _, oldest = self._values.popitem(last=False)
-            self._held -= oldest.nbytes
+            self.discard(next(iter(self._values)))
         self._values[key] = value
         self._held += value.nbytes
         return True
@@ -63,11 +71,13 @@ class ByteBudgetLru(Generic[V]):
         value = self._values.pop(key, None)
         if value is not None:
             self._held -= value.nbytes
+            for watcher in self._watchers:
+                watcher(key, value)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._values.clear()
-        self._held = 0
+        for key in list(self._values):
+            self.discard(key)
 
     def items(self) -> Iterator[tuple[str, V]]:
         """Keys and values, the least recently used first."""

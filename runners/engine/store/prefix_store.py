@@ -10,7 +10,7 @@ from torch import Tensor
 
 from runners.engine.store.entries import Entry, PrefixEntry
 from runners.engine.store.lru import ByteBudgetLru
-
+from runners.engine.store.radix import RadixIndex
 
 NAMESPACE = "prefix/"
 
@@ -22,16 +22,15 @@ class PrefixStore:
         self._lru = lru
         self._block = block
         self._numbers = count()
+        self._index = RadixIndex()
+        lru.on_eviction(self._forget)
 
     def match(self, symbols: NDArray[np.int64]) -> tuple[int, PrefixEntry | None]:
-        """The longest stored beginning of ``symbols`` in whole blocks, and the entry that has it."""
-        best, found, name = 0, None, ""
-        for key, entry in self._prefixes():
-            length = _common(symbols, entry.symbols.numpy()) // self._block * self._block
-            if length > best:
-                best, found, name = length, entry, key
-        self._lru.get(name)
-        return best, found
+        """The longest stored beginning of ``symbols`` in whole blocks, and an entry that has it."""
+        length, name = self._index.longest_match(symbols)
+        length = length // self._block * self._block
+        entry = self._lru.get(name) if name is not None and length else None
+        return (length, entry) if isinstance(entry, PrefixEntry) else (0, None)
 
     def put(self, symbols: Tensor, k: Tensor, v: Tensor) -> bool:
         """Store a copy of the beginning of a request; False when it is larger than the whole budget.
@@ -39,22 +38,21 @@ class PrefixStore:
         Nothing is stored for what an entry covers already, and entries that the new one covers are dropped.
         """
         new = symbols.numpy()
-        for key, entry in self._prefixes():
-            old = entry.symbols.numpy()
-            common = _common(new, old)
-            if common == len(new):
-                self._lru.get(key)
-                return True
-            if common == len(old):
-                self._lru.discard(key)
-        return self._lru.put(f"{NAMESPACE}{next(self._numbers)}", PrefixEntry(symbols, k.clone(), v.clone()))
+        length, covering = self._index.longest_match(new)
+        if covering is not None and length == len(new):
+            self._lru.get(covering)
+            return True
+        if not self._lru.fits(PrefixEntry(symbols, k, v)):
+            return False
+        for name in self._index.beginnings_of(new):
+            self._lru.discard(name)
+        name = f"{NAMESPACE}{next(self._numbers)}"
+        entry = PrefixEntry(symbols.clone(), k.clone(), v.clone())
+        self._lru.put(name, entry)
+        self._index.add(entry.symbols.numpy(), name)
+        return True
 
-    def _prefixes(self) -> list[tuple[str, PrefixEntry]]:
-        return [(key, entry) for key, entry in self._lru.items() if isinstance(entry, PrefixEntry)]
-
-
-def _common(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:
-    """Length of the common beginning."""
-    shorter = min(len(first), len(second))
-    differs = first[:shorter] != second[:shorter]
-    return int(differs.argmax()) if differs.any() else shorter
+    def _forget(self, name: str, entry: Entry) -> None:
+        """Keep the index in step with what the budget holds."""
+        if isinstance(entry, PrefixEntry):
+            self._index.remove(entry.symbols.numpy(), name)

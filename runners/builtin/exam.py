@@ -1,0 +1,35 @@
+"""Measures the embedded model, all recomputed, on fresh benchmark seeds, for its model card."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from runners.base import Request
+from runners.engine.engine import Engine
+from runners.methods.full_recompute import FullRecompute
+from runners.models import load_model
+from workloads.base import StreamOptions
+from workloads.registry import load_workload
+from workloads.scoring import score
+
+WORKLOADS = ("image-chat", "doc-qa", "video", "binding")
+SAMPLES = 300
+SEED = 1000
+
+
+def examine(model: Path, samples: int = SAMPLES, seed: int = SEED) -> dict[str, dict[str, float]]:
+    """Accuracy of full recomputation per workload: ``all``, and each family of questions."""
+    adapter = load_model(str(model), model, "float32", "cpu").adapter
+    engine = Engine(adapter, FullRecompute(), budget=0)
+    results: dict[str, dict[str, float]] = {}
+    for name in WORKLOADS:
+        scores: dict[str, list[float]] = defaultdict(list)
+        for conversation in load_workload(name).conversations(StreamOptions(samples, seed, reuse_rate=0.0)):
+            for index, turn in enumerate(conversation.turns):
+                response = engine.answer(Request(turn.id, conversation.prompt(index), max_new_tokens=4))
+                points = score(response.text or "", turn.answer)
+                scores["all"].append(points)
+                scores[turn.family].append(points)
+        results[name] = {family: round(sum(points) / len(points), 4) for family, points in sorted(scores.items())}
+    return results

@@ -1,0 +1,98 @@
+"""The drift probe says by how much reused tokens' attention output would change."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from runners.base import Request
+from runners.engine.plan import Plan
+from runners.methods import drift
+from runners.methods.base import PlanContext
+from runners.methods.vlcache import VLCache
+
+
+class WithoutPrefix(VLCache):
+    """Probes every medium, even where an exact prefix would do."""
+
+    uses_prefix: ClassVar[bool] = False
+    scores: ClassVar[list[Tensor]] = []
+    changes: ClassVar[list[Tensor]] = []
+
+    def plan(self, context: PlanContext) -> Plan:
+        if context.reusable:
+            self.scores.append(drift.drift_scores(context))
+            now, layers = drift._attended_now(context), context.probe_layers
+            then = torch.cat([drift._probe(part).attended for part in context.reusable], dim=1)
+            projected = [context.adapter.layers[layer].project_output(now[i]) for i, layer in enumerate(layers)]
+            self.changes.append((torch.stack(projected) - then).norm(dim=-1))
+        return super().plan(context)
+
+
+@pytest.fixture
+def probed() -> type[WithoutPrefix]:
+    WithoutPrefix.scores.clear()
+    WithoutPrefix.changes.clear()
+    return WithoutPrefix
+
+
+def stock_attention(lab: Any, request: Request) -> Tensor:
+    """Projected attention output of layer 0 in the stock forward, ``(tokens, hidden)``."""
+    caught: list[Tensor] = []
+    attention = lab.stock.model.language_model.layers[0].self_attn
+    handle = attention.register_forward_hook(lambda module, given, out: caught.append(out[0][0]))
+    lab.stock_logits(request)
+    handle.remove()
+    return caught[0]
+
+
+def media_rows(lab: Any, request: Request) -> list[int]:
+    rows: list[int] = lab.stock_inputs(request)["mm_token_type_ids"][0].nonzero()[:, 0].tolist()
+    return rows
+
+
+def test_the_drift_of_layer_zero_is_what_two_stock_forwards_differ_in(lab: Any, probed: type[WithoutPrefix]) -> None:
+    a, b = lab.picture(0), lab.picture(1, rows=6)
+    one, two, target = lab.ask("x ", a), lab.ask(b, "y"), lab.ask("moved ", b, " far ", a, "?")
+    lab.answer(probed(ratio=0.5, probe="0"), one, two, target)
+    then = torch.cat([stock_attention(lab, two)[media_rows(lab, two)], stock_attention(lab, one)[media_rows(lab, one)]])
+    change = (stock_attention(lab, target)[media_rows(lab, target)] - then).norm(dim=-1)
+    torch.testing.assert_close(probed.scores[-1], change / change.mean(), atol=1e-3, rtol=1e-3)
+    assert probed.scores[-1].max() > 1.2, "tokens differ in it"
+
+
+def test_there_is_no_drift_in_the_donors_own_context(lab: Any, probed: type[WithoutPrefix]) -> None:
+    a, b = lab.picture(0), lab.picture(1)
+    lab.answer(probed(ratio=0.5, probe="0+1+2+3"), lab.ask("same ", a, b, "first?"), lab.ask("same ", a, b, "another?"))
+    lab.answer(
+        probed(ratio=0.5, probe="0+1+2+3"), lab.ask("same ", a, b, "first?"), lab.ask("other ", b, a, "another?")
+    )
+    own, other = probed.changes
+    assert own.shape == other.shape == (4, 40)
+    assert own.max() < 1e-5
+    assert other.min() > 1e-3
+
+
+@pytest.mark.parametrize("ratio", [0.05, 0.2, 0.9])
+@pytest.mark.parametrize("lead", [0, 2])
+def test_vlcache_computes_the_leading_tokens_and_the_highest_drift(
+    lab: Any, probed: type[WithoutPrefix], observe: Any, ratio: float, lead: int
+) -> None:
+    a, b, clip = lab.picture(0), lab.picture(1, rows=6), lab.clip(0)
+    method = probed(ratio=ratio, lead=lead, probe="0")
+    seen = observe(method)
+    lab.answer(method, lab.ask("x ", a), lab.ask(b, "y"), lab.ask("z", clip), lab.ask("now: ", b, a, " and ", clip))
+    context, plan, _ = seen.last
+    candidates = context.candidates()
+    chosen = set(candidates[plan.depth[candidates] > 0].tolist())
+    assert len(chosen) == int(ratio * len(candidates) + 1e-9)
+    first = {token for part in context.reusable for token in range(part.start, part.start + lead)}
+    ranked = candidates[probed.scores[-1].argsort(descending=True)].tolist()
+    others = [token for token in ranked if token not in first]
+    if len(first) <= len(chosen):
+        assert chosen == first | set(others[: len(chosen) - len(first)])
+    else:
+        assert chosen < first

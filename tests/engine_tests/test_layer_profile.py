@@ -1,0 +1,40 @@
+"""A recompute budget spread over the layers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.methods.layer_profile import flat_profile, linear_profile, spread
+
+
+@given(
+    mean=st.floats(0, 1),
+    weights=st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=40).map(lambda found: sorted(found, reverse=True)),
+)
+def test_a_spread_keeps_its_mean_stays_within_one_and_never_grows(mean: float, weights: list[float]) -> None:
+    ratios = spread(mean, weights)
+    assert len(ratios) == len(weights)
+    assert sum(ratios) == pytest.approx(mean * len(weights), abs=1e-9)
+    assert all(-1e-12 <= ratio <= 1 for ratio in ratios)
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(ratios))
+    below = [(ratio, weight) for ratio, weight in zip(ratios, weights, strict=True) if ratio < 1]
+    for ratio, weight in below:
+        assert ratio * below[0][1] == pytest.approx(weight * below[0][0], abs=1e-9), "in proportion where not capped"
+
+
+@pytest.mark.parametrize("layers", [1, 2, 5, 28, 80])
+@pytest.mark.parametrize("profile", [flat_profile, linear_profile])
+def test_a_spread_of_one_is_one_everywhere_and_of_zero_zero(layers: int, profile: Any) -> None:
+    assert spread(1.0, profile(layers)) == pytest.approx([1.0] * layers)
+    assert spread(0.0, profile(layers)) == [0.0] * layers
+
+
+@pytest.mark.parametrize("mean", [-0.1, 1.1, float("nan")])
+def test_a_mean_that_is_no_ratio_is_refused(mean: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        spread(mean, [1.0])

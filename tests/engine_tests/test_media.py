@@ -1,0 +1,190 @@
+"""Media files: what their identity depends on, and that no file can break or flood the process."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from runners.engine import media as media_module
+from runners.engine.errors import MediaError
+from runners.engine.media import MOST_FRAMES, content_key, decode_clip, decode_image
+from workloads.records import Media, MediaKind
+
+SIZE = (50, 40)
+FRAME_MS = 40
+
+
+def noise() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8))
+
+
+def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=file_format, **options)
+    return buffer.getvalue()
+
+
+def animated(frames: int, file_format: str, width: int = 32) -> Media:
+    """Frame ``i`` is filled with red ``i``."""
+    first, *others = [Image.new("RGB", (width, 32), (index, 0, 0)) for index in range(frames)]
+    options = {"save_all": True, "append_images": others, "duration": FRAME_MS} if others else {}
+    return Media("video", encoded(first, file_format, **options), "clip")
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG of some hundred bytes whose header claims a size."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["image", "video"]), st.binary(max_size=4), st.text("ab", max_size=3)),
+        unique=True,
+        max_size=20,
+    )
+)
+def test_a_content_key_depends_on_kind_bytes_and_processor_and_on_nothing_else(
+    identities: list[tuple[MediaKind, bytes, str]],
+) -> None:
+    keys = [content_key(Media(kind, data, f"name-{i}", i / 100), fp) for i, (kind, data, fp) in enumerate(identities)]
+    again = [content_key(Media(kind, data, "other"), fp) for kind, data, fp in identities]
+    assert keys == again
+    assert len(set(keys)) == len(identities)
+
+
+def test_the_processor_fingerprint_names_the_settings_of_the_processor(lab: Any, monkeypatch: Any) -> None:
+    before = lab.adapter.processor_fingerprint()
+    assert lab.adapter.processor_fingerprint() == before
+    monkeypatch.setattr(lab.adapter._image_processor, "size", {"shortest_edge": 256, "longest_edge": 4096})
+    assert lab.adapter.processor_fingerprint() != before
+
+
+BROKEN = {
+    "truncated PNG": encoded(noise(), "PNG")[:300],
+    "PNG cut in its header": encoded(noise(), "PNG")[:20],
+    "truncated JPEG": encoded(noise(), "JPEG")[:300],
+    "truncated GIF": encoded(noise(), "GIF")[:300],
+    "garbage": b"no picture at all" * 9,
+    "zero bytes": b"",
+}
+
+
+@pytest.mark.parametrize("decode", [decode_image, decode_clip])
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_named_in_one_line_that_is_always_the_same(name: str, decode: Any) -> None:
+    kind: MediaKind = "image" if decode is decode_image else "video"
+    lines = set()
+    for _ in range(2):
+        with pytest.raises(MediaError) as caught:
+            decode(Media(kind, bytes(BROKEN[name]), name))
+        lines.add(str(caught.value))
+    (line,) = lines
+    assert line.startswith(f"{name}: not a readable {kind} (")
+    assert "\n" not in line
+    assert "0x" not in line, "an address would differ from run to run"
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff\xe0", b"RIFF"]))
+def test_any_bytes_are_decoded_or_refused(data: bytes, magic: bytes) -> None:
+    for decode in (decode_image, decode_clip):
+        with suppress(MediaError):
+            decode(Media("image", magic + data, "any"))
+
+
+@pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (11_000, 11_000), (2_000_000_000, 1)])
+@pytest.mark.parametrize("decode", [decode_image, decode_clip])
+def test_a_small_file_that_claims_a_huge_picture_is_refused_without_room_being_made(
+    decode: Any, width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("pixels were allocated"))
+    data = claiming(width, height)
+    assert len(data) < 200
+    with pytest.raises(MediaError, match=r"^bomb\.png: .*pixels"):
+        decode(Media("image", data, "bomb.png"))
+
+
+def test_the_frames_of_a_clip_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media_module, "MOST_CLIP_PIXELS", 3 * 32 * 32)
+    assert len(decode_clip(animated(3, "PNG")).frames) == 3
+    with pytest.raises(MediaError, match=r"^clip: 4 frames of 32x32 pixels are more than the 3072"):
+        decode_clip(animated(4, "PNG"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "file_format"),
+    [
+        ("1", "PNG"),
+        ("L", "PNG"),
+        ("LA", "PNG"),
+        ("P", "PNG"),
+        ("P", "GIF"),
+        ("RGB", "JPEG"),
+        ("RGBA", "PNG"),
+        ("CMYK", "JPEG"),
+    ],
+)
+def test_every_mode_becomes_rgb(mode: str, file_format: str) -> None:
+    image = noise().convert(mode)
+    decoded = decode_image(Media("image", encoded(image, file_format), mode))
+    assert (decoded.mode, decoded.size) == ("RGB", SIZE)
+    if file_format != "JPEG":
+        assert np.array_equal(np.asarray(decoded), np.asarray(image.convert("RGB")))
+
+
+def test_a_palette_with_transparency_becomes_rgb_without_a_warning() -> None:
+    image = noise().convert("P")
+    decoded = decode_image(Media("image", encoded(image, "PNG", transparency=bytes(range(256))), "palette"))
+    assert np.array_equal(np.asarray(decoded), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "GIF"])
+@pytest.mark.parametrize("frames", [2, 3, MOST_FRAMES, MOST_FRAMES + 1, 2 * MOST_FRAMES + 2])
+def test_frames_are_thinned_evenly_and_keep_their_time(frames: int, file_format: str) -> None:
+    clip = decode_clip(animated(frames, file_format))
+    step = -(-frames // MOST_FRAMES)
+    assert [frame.getpixel((0, 0)) for frame in clip.frames] == [(red, 0, 0) for red in range(0, frames, step)]
+    assert len(clip.frames) <= MOST_FRAMES
+    assert clip.frame_seconds == pytest.approx(step * FRAME_MS / 1000)
+    assert {frame.mode for frame in clip.frames} == {"RGB"}
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "GIF", "JPEG"])
+def test_a_still_picture_is_a_clip_of_one_frame(file_format: str) -> None:
+    clip = decode_clip(animated(1, file_format))
+    assert len(clip.frames) == 1
+    assert clip.frame_seconds == media_module.DEFAULT_FRAME_MS / 1000
+
+
+@pytest.mark.parametrize(("frames", "steps"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3)])
+def test_an_odd_last_frame_is_doubled_in_time(lab: Any, frames: int, steps: int) -> None:
+    pixels = lab.adapter.preprocess(animated(frames, "PNG"))
+    assert (pixels.grid.kind, pixels.grid.time) == ("video", steps)
+    assert len(pixels.values) == steps * pixels.grid.height * pixels.grid.width
+    first, second = pixels.values[-1].view(3, 2, -1).unbind(1)
+    assert bool((first == second).all()) is (frames % 2 == 1)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (16, 16), (17, 31)])
+def test_tiny_pictures_are_preprocessed_to_at_least_one_token(lab: Any, size: tuple[int, int]) -> None:
+    pixels = lab.adapter.preprocess(Media("image", encoded(Image.new("RGB", size), "PNG"), "tiny"))
+    assert lab.adapter.media_tokens(pixels.grid) >= 1
+
+
+def test_what_the_image_processor_refuses_names_the_medium(lab: Any) -> None:
+    sliver = Media("image", encoded(Image.new("RGB", (4000, 1)), "PNG"), "sliver.png")
+    with pytest.raises(MediaError, match=r"^sliver\.png: the image processor refuses it \(.*aspect ratio"):
+        lab.adapter.preprocess(sliver)

@@ -1,0 +1,247 @@
+"""One stream served through several runners: what they see, in which order, and how a broken run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from runners.base import Request, Response
+from runners.records import Record, Status, Timing, Warmth
+from runners.session import SessionOptions, record_key, serve
+from workloads.records import Answer, Conversation, Media, Message, Turn
+
+ZERO = Timing(*[0.0] * 10)
+PICTURES = [Media("image", bytes([index]), f"picture-{index}") for index in range(4)]
+OPTIONS = SessionOptions(reference="full", seed=3, max_new_tokens=5, warmup=0)
+
+
+@dataclass
+class Memory:
+    """A runner whose answers tell all it was asked since it was reset, and how often."""
+
+    label: str
+    fails_on: frozenset[str] = frozenset()
+    log: list[Request | None] = field(default_factory=list)
+    clock: float = 0.0
+
+    @property
+    def asked(self) -> list[Request]:
+        """Since the last reset."""
+        resets = [index for index, entry in enumerate(self.log) if entry is None]
+        return [entry for entry in self.log[resets[-1] + 1 if resets else 0 :] if entry is not None]
+
+    def answer(self, request: Request) -> Response:
+        self.log.append(request)
+        self.clock += 1.0
+        if request.id in self.fails_on:
+            return Response(Status.BAD_MEDIA, error="picture: not a readable image")
+        past = ",".join(entry.id for entry in self.asked)
+        logits = np.array([len(self.asked), len(self.label), 0], np.float32)
+        return Response(Status.OK, f"{self.label}:{past}", (1, 2), logits, replace(ZERO, ttft_ms=self.clock))
+
+    def reset(self) -> None:
+        self.log.append(None)
+
+    def describe(self) -> dict[str, Any]:
+        return {"label": self.label}
+
+
+def conversation(name: str, *turns: Sequence[str | Media], system: str = "Be brief.") -> Conversation:
+    made = [
+        Turn(f"{name}-{i}", tuple(content), Answer((f"gold-{name}-{i}",), "exact-match"), "family")
+        for i, content in enumerate(turns)
+    ]
+    return Conversation(name, f"cluster-{name}", system, tuple(made))
+
+
+A, B, C, D = PICTURES
+STREAM = [
+    conversation("one", ("look ", A), ("and ", B, "?"), ("again?",)),
+    conversation("two", (C, "or", A)),
+    conversation("three", (A, C), (D, D)),
+    conversation("four", ("no picture",), (D,)),
+]
+
+
+def runners(*labels: str) -> list[Memory]:
+    return [Memory(label) for label in labels or ("full", "reuse", "prefix")]
+
+
+def run(group: Sequence[Memory], options: SessionOptions = OPTIONS, finished: Sequence[Record] = ()) -> list[Record]:
+    return list(serve("work", STREAM, group, options, {record.key: record for record in finished}))
+
+
+def test_every_request_has_a_record_of_every_runner() -> None:
+    records = run(runners())
+    expected = {f"work/{turn.id}/{label}" for c in STREAM for turn in c.turns for label in ("full", "reuse", "prefix")}
+    assert [record.key for record in records] == list(dict.fromkeys(record.key for record in records))
+    assert {record.key for record in records} == expected
+
+
+def test_warmth_is_decided_by_the_stream_alone() -> None:
+    found = {record.request: (record.warmth, record.recurring_media) for record in run(runners())}
+    assert found == {
+        "one-0": (Warmth.COLD, 0),
+        "one-1": (Warmth.PARTIAL, 1),  # A stands in the history
+        "one-2": (Warmth.WARM, 2),
+        "two-0": (Warmth.PARTIAL, 1),
+        "three-0": (Warmth.WARM, 2),
+        "three-1": (Warmth.PARTIAL, 2),  # D twice, both for the first time
+        "four-0": (Warmth.WARM, 0),  # nothing in it is new
+        "four-1": (Warmth.WARM, 1),
+    }
+    failing = [Memory("full"), Memory("reuse", fails_on=frozenset({"one-0", "one-1", "two-0"}))]
+    assert {record.request: (record.warmth, record.recurring_media) for record in run(failing)} == found
+
+
+def test_a_medium_is_recognised_by_kind_and_bytes_not_by_name() -> None:
+    renamed, clip = replace(A, name="other"), replace(A, kind="video")
+    stream = [conversation("x", (A,)), conversation("y", (renamed,)), conversation("z", (clip,))]
+    records = list(serve("work", stream, runners("full"), OPTIONS, {}))
+    assert [record.warmth for record in records] == [Warmth.COLD, Warmth.WARM, Warmth.COLD]
+
+
+def test_every_runner_sees_the_same_prompts_with_the_gold_history() -> None:
+    group = runners()
+    run(group)
+    first, *others = ([(entry.id, entry.messages, entry.max_new_tokens) for entry in runner.asked] for runner in group)
+    assert all(other == first for other in others)
+    assert [name for name, _, _ in first] == [turn.id for c in STREAM for turn in c.turns]
+    assert first[1] == (
+        "one-1",
+        (
+            Message("system", ("Be brief.",)),
+            Message("user", ("look ", A)),
+            Message("assistant", ("gold-one-0",)),
+            Message("user", ("and ", B, "?")),
+        ),
+        5,
+    )
+
+
+def orders(options: SessionOptions, labels: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for record in run(runners(*labels), options):
+        found.setdefault(record.request, []).append(record.runner)
+        assert record.order == len(found[record.request]) - 1
+    return found
+
+
+def test_the_order_of_the_runners_is_drawn_anew_for_every_request_from_the_seed() -> None:
+    labels = ("full", "b", "c", "d")
+    found = orders(OPTIONS, labels)
+    assert found == orders(OPTIONS, labels)
+    assert len({tuple(order) for order in found.values()}) > 3
+    assert found != orders(replace(OPTIONS, seed=4), labels)
+
+
+def test_records_follow_the_order_in_which_the_runners_answered() -> None:
+    served: list[tuple[str, str]] = []
+
+    @dataclass
+    class Logged(Memory):
+        def answer(self, request: Request) -> Response:
+            served.append((request.id, self.label))
+            return super().answer(request)
+
+    records = run([Logged(label) for label in ("full", "b", "c")])
+    assert [(record.request, record.runner) for record in records] == served
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 3, 100])
+def test_warm_up_is_asked_twice_forgotten_and_not_counted(warmup: int) -> None:
+    group = runners()
+    for runner in group:
+        runner.answer(Request("from another workload", (), 1))
+    records = run(group, replace(OPTIONS, warmup=warmup))
+    plain = run(runners())
+    assert [replace(record, timing=None) for record in records] == [replace(record, timing=None) for record in plain]
+    turns = [turn.id for c in STREAM for turn in c.turns]
+    for runner in group:
+        _, *log = [entry.id if entry else None for entry in runner.log]
+        assert log == [None, *turns[:warmup], *turns[:warmup], None, *turns]
+
+
+def comparable(record: Record) -> Record:
+    return replace(record, timing=None)
+
+
+@hypothesis_settings(max_examples=20)
+@given(
+    seed=st.integers(0, 100),
+    warmup=st.integers(0, 2),
+    fails=st.frozensets(st.sampled_from([turn.id for c in STREAM for turn in c.turns]), max_size=3),
+)
+def test_a_run_broken_off_anywhere_goes_on_as_if_it_had_not(seed: int, warmup: int, fails: frozenset[str]) -> None:
+    options = replace(OPTIONS, seed=seed, warmup=warmup)
+
+    def group() -> list[Memory]:
+        return [Memory("full"), Memory("reuse", fails), Memory("prefix")]
+
+    unbroken = run(group(), options)
+    assert len(unbroken) == 24
+    for cut in range(len(unbroken) + 1):
+        resumed = run(group(), options, unbroken[:cut])
+        assert list(map(comparable, resumed)) == list(map(comparable, unbroken[cut:]))
+
+
+def test_a_finished_run_is_not_asked_again() -> None:
+    group = runners()
+    assert run(group, finished=run(runners())) == []
+    assert all(runner.log == [] for runner in group)
+
+
+def test_a_run_broken_off_twice_goes_on_from_what_is_there() -> None:
+    unbroken = run(runners())
+    holes = unbroken[::3]
+    resumed = run(runners(), finished=holes)
+    assert list(map(comparable, resumed)) == [comparable(record) for record in unbroken if record not in holes]
+
+
+def test_without_an_answer_of_the_reference_nothing_is_compared() -> None:
+    failing = [Memory("full", frozenset({"one-1"})), Memory("reuse")]
+    found = {record.key: record for record in run(failing)}
+    lost, kept = found[record_key("work", "one-1", "full")], found[record_key("work", "one-1", "reuse")]
+    assert (lost.status, lost.error) == (Status.BAD_MEDIA, "picture: not a readable image")
+    assert (lost.answer, lost.score, lost.kl, lost.agrees, lost.timing) == (None, 0.0, None, None, None)
+    assert (kept.status, kept.kl, kept.agrees) == (Status.OK, None, None)
+    assert kept.answer is not None
+    other = found[record_key("work", "one-0", "reuse")]
+    assert other.kl is not None
+    assert other.kl > 0
+    assert other.agrees is False
+
+
+def test_the_reference_agrees_with_itself() -> None:
+    own = [record for record in run(runners()) if record.runner == "full"]
+    assert {(record.kl, record.agrees) for record in own} == {(0.0, True)}
+
+
+def test_a_failed_runner_scores_nothing_and_is_compared_with_nothing() -> None:
+    failing = [Memory("full"), Memory("reuse", frozenset({"one-1"}))]
+    found = {record.key: record for record in run(failing)}
+    lost = found[record_key("work", "one-1", "reuse")]
+    assert (lost.status, lost.score, lost.kl, lost.agrees) == (Status.BAD_MEDIA, 0.0, None, None)
+
+
+def test_answers_are_scored_and_clusters_and_content_kept() -> None:
+    @dataclass
+    class Right(Memory):
+        def answer(self, request: Request) -> Response:
+            return Response(Status.OK, f"gold-{request.id}" if request.id != "one-1" else "no", (1,))
+
+    known, half = replace(A, content_share=0.2), replace(B, content_share=0.4)
+    stream = [conversation("one", (known,), (half,), (C,)), conversation("two", ("text",))]
+    records = list(serve("work", stream, [Right("full")], OPTIONS, {}))
+    assert [record.score for record in records] == [1.0, 0.0, 1.0, 1.0]
+    assert [record.cluster_id for record in records] == ["cluster-one"] * 3 + ["cluster-two"]
+    assert [record.content_share for record in records] == [0.2, pytest.approx(0.3), None, None]
+    assert {record.kl for record in records} == {None}, "without logits there is no divergence"
+    assert records[0].gold == ("gold-one-0",)

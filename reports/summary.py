@@ -23,7 +23,7 @@ Row = dict[str, Any]
 def summarise(records: Sequence[Record], manifest: Mapping[str, Any]) -> list[Row]:
     """Rows by workload, within it the reference first and then the runners as they were given.
 
-    ``manifest`` says what the records cannot: ``config.reference``, ``config.workload``, ``config.seed``, the ``model``
+    ``manifest`` says what the records cannot: ``config.reference``, ``config.seed``, the ``workloads``, the ``model``
     and of each of the ``runners`` its label and whether it is lossless. An undefined value is None. Workloads without
     any record yet have no rows.
     """
@@ -32,7 +32,7 @@ def summarise(records: Sequence[Record], manifest: Mapping[str, Any]) -> list[Ro
     labels = [runner["label"] for runner in manifest["runners"]]
     lossless = [runner["label"] for runner in manifest["runners"] if runner["lossless"]]
     rows = []
-    for workload in manifest["config"]["workload"]:
+    for workload in manifest["workloads"]:
         asked = frame[frame["workload"] == workload]
         if asked.empty:
             continue

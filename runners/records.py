@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """How a request ended; numbers other than its identity exist only for ``OK``."""
+    """How a request ended. Answers exist only for ``OK``, times and counts also for ``REUSE_VIOLATED``."""
 
     OK = "ok"
     BAD_MEDIA = "bad-media"

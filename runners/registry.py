@@ -63,6 +63,10 @@ def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSp
     specs: list[RunnerSpec] = []
     for text in texts:
         name, found, options = text.partition("@")
+        if found and "," in name:
+            raise UsageError(
+                f"runner '{text}': a runner with options needs a --runner of its own, without others before it"
+            )
         if found:
             specs.append(_spec(name.strip(), text, _options(text, options), defaults))
         else:

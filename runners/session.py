@@ -100,7 +100,7 @@ def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
             messages = conversation.prompt(index)
             media = [part for message in messages for part in message.content if isinstance(part, Media)]
             recurring = sum((item.kind, item.data) in seen for item in media)
-            warmth = Warmth.WARM if recurring == len(media) else Warmth.PARTIAL if recurring else Warmth.COLD
+            warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
             seen.update((item.kind, item.data) for item in media)
             yield _Asked(conversation, turn, messages, warmth, recurring)
 

@@ -42,7 +42,7 @@ class BenchConfig:
 
     workload: tuple[str, ...] = field(
         default=("image-chat", "doc-qa", "video", "binding"),
-        metadata=_about(ASKED, settings.texts, "Workload; repeatable."),
+        metadata=_about(ASKED, settings.texts, "Name of a workload, or FILE.jsonl with your own requests; repeatable."),
     )
     samples: int = field(default=16, metadata=_about(ASKED, settings.whole(1), "Requests of each workload."))
     seed: int = field(default=0, metadata=_about(ASKED, settings.whole(0), "Another seed asks other questions."))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vlcache_cli import console
 from vlcache_cli.config import BenchConfig
-from workloads.errors import UsageError, unknown_name
+from workloads.errors import UsageError
 
 if TYPE_CHECKING:
     from reports.manifest import Manifest
@@ -113,13 +113,10 @@ def _parse_runners(config: BenchConfig) -> list[RunnerSpec]:
 
 def _open_streams(config: BenchConfig) -> dict[str, list[Conversation]]:
     from workloads.base import StreamOptions
-    from workloads.registry import WORKLOADS, load_workload
+    from workloads.registry import open_workloads
 
-    for name in config.workload:
-        if name not in WORKLOADS:
-            raise unknown_name("workload", name, WORKLOADS)
     options = StreamOptions(config.samples, config.seed, config.reuse_rate)
-    return {name: list(load_workload(name).conversations(options)) for name in config.workload}
+    return {workload.name: list(workload.conversations(options)) for workload in open_workloads(config.workload)}
 
 
 def _reopen(folder: RunFolder, config: BenchConfig, fingerprints: dict[str, str]) -> SavedRun:

@@ -32,7 +32,7 @@ class Workload(Protocol):
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """As on the command line; of a file, without its folder."""
         ...
 
     @property
@@ -41,7 +41,7 @@ class Workload(Protocol):
         ...
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
-        """Yield conversations with ``options.samples`` turns in all.
+        """Yield conversations with ``options.samples`` turns in all, fewer only where a file ends.
 
         Equal options give equal conversations, to the byte. A shorter stream is a prefix of a longer one.
         """

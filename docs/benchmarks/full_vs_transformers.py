@@ -3,9 +3,9 @@
     python docs/benchmarks/full_vs_transformers.py [--model DIR] [--workload NAME] [--requests N]
 
 Both start from the same encoded files and the same messages, use the same image processor and the same weights, and end
-with the first token id on the host. The second comparison is the prefill alone: from input embeddings and positions to the
-logits of the last token, with the cache filled. Every request is answered by both, in random order, after a warm-up;
-the ratio ours / theirs is taken per request, and the interval of its median is a bootstrap over requests.
+with the first token id on the host. The second comparison is the prefill alone: from input embeddings and positions to
+the logits of the last token, with the cache filled. Every request is answered by both, in random order, after a
+warm-up; the ratio ours / theirs is taken per request, and the interval of its median is a bootstrap over requests.
 """
 
 from __future__ import annotations
@@ -89,9 +89,8 @@ def main() -> None:
         for conversation in load_workload(options.workload).conversations(StreamOptions(options.requests, seed=77))
         for index, turn in enumerate(conversation.turns)
     ]
-    print(
-        f"transformers {transformers.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads, float32, CPU"
-    )
+    versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
+    print(f"{versions}, {torch.get_num_threads()} threads, float32, CPU")
     with torch.inference_mode():
         compare("TTFT from encoded files", requests, lambda r: engine.answer(r).token_ids[0], stock.first_token)
         prepared = {request.id: prepare(stock, request) for request in requests}

@@ -18,7 +18,7 @@ from runners.engine.prefill import Capture, KVBuffer, PrefillResult, PromptTenso
 from runners.engine.prompt import Layout, SymbolTable, lay_out
 from runners.engine.resolve import ResolvedMedia, resolve_media
 from runners.engine.rotary import rotate
-from runners.engine.store.entries import Entry, MediaEntry, PrefixEntry
+from runners.engine.store.entries import Entry, MediaEntry
 from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.media_store import MediaStore
 from runners.engine.store.prefix_store import PrefixStore
@@ -89,8 +89,10 @@ class Engine:
             return Response(Status.PROMPT_TOO_LONG, error=str(error))
         except PromptError as error:
             return Response(Status.ERROR, error=str(error))
-        except torch.OutOfMemoryError as error:
-            return Response(Status.OUT_OF_MEMORY, error=str(error).splitlines()[0])
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return Response(Status.OUT_OF_MEMORY, error=(str(error) or "out of memory").splitlines()[0])
 
     def _answer(self, request: Request) -> Response:
         adapter, method = self._adapter, self._method
@@ -228,8 +230,6 @@ class Engine:
                 donor = compile_donor(self._adapter, before, segment, features, self._probes)
             elif capture is not None and bool((result.depth[segment.start : segment.end] > 0).all()):
                 donor = donor_from_capture(self._adapter, capture, segment, exact=segment.end <= exact)
-            if donor is None and segment.key in work.media.entries:
-                continue
             if not self._media.put(segment.key, MediaEntry(grid, features.clone(), donor)):
                 self._too_large.add(segment.key)
 
@@ -279,13 +279,12 @@ class Engine:
         )
 
     def _bytes_per_vision_token(self) -> float | None:
-        """Everything held per vision token held; prefixes count with their bytes per token of any kind."""
-        held = [entry for _, entry in self._lru.items()]
-        media = [entry for entry in held if isinstance(entry, MediaEntry)]
-        prefixes = [entry for entry in held if isinstance(entry, PrefixEntry)]
-        per_token = 0.0
-        if media:
-            per_token += sum(entry.nbytes for entry in media) / sum(len(entry.features) for entry in media)
-        if prefixes and not self._method.uses_kv:
-            per_token += sum(entry.nbytes for entry in prefixes) / sum(len(entry.symbols) for entry in prefixes)
-        return per_token or None
+        """Everything held, prefixes and probes included, per vision token of the media held; None without media."""
+        held = [entry for _, entry in self._lru.items() if isinstance(entry, MediaEntry)]
+        tokens = sum(len(entry.features) for entry in held)
+        return self._lru.nbytes / tokens if tokens else None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: torch has a class for it on a GPU only, on a CPU it is a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

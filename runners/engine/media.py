@@ -10,9 +10,9 @@ from blake3 import blake3
 from PIL import Image, UnidentifiedImageError
 
 from runners.engine.errors import MediaError
+from workloads.pictures import MOST_PIXELS
 from workloads.records import Media
 
-MOST_PIXELS = 100_000_000  # of one decoded frame: 300 MB as RGB; a 600 dpi A4 scan has 35 million
 MOST_CLIP_PIXELS = 600_000_000  # of all its frames together: 64 frames of 4K
 MOST_FRAMES = 64
 DEFAULT_FRAME_MS = 500.0

@@ -63,4 +63,4 @@ class VLCache(RatioMethod):
             return Plan(context.compute(candidates[:budget]))
         scores = drift_scores(context)
         scores[torch.isin(candidates, leading(context.reusable, lambda part: self.lead))] = torch.inf
-        return Plan(context.compute(candidates[scores.topk(budget).indices]))
+        return Plan(context.compute(candidates[scores.argsort(descending=True, stable=True)[:budget]]))

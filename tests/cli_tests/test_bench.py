@@ -11,6 +11,7 @@ import pytest
 
 from runners.records import Status
 from vlcache_cli.app import main
+from workloads.drawing import Grid, Page, encode_png
 
 Bench = Callable[..., int]
 
@@ -258,3 +259,40 @@ def test_a_preset_runs(bench: Bench, world: Any) -> None:
     assert main(["bench", "--preset", "smoke", "--output", "run"]) == 0
     assert {key.split("/")[0] for key in world.served} == {"image-chat", "binding"}
     assert len(world.served) == 2 * 4 * 3
+
+
+def own_requests(picture: bytes, answer: str = "A") -> str:
+    """A file with one request about ``picture``."""
+    folder = Path("requests")
+    folder.mkdir(exist_ok=True)
+    (folder / "page.png").write_bytes(picture)
+    content = [{"type": "image_url", "image_url": {"url": "page.png"}}, {"type": "text", "text": "Which letter?"}]
+    line = {"messages": [{"role": "user", "content": content}], "answer": answer}
+    (folder / "own.jsonl").write_text(json.dumps(line))
+    return "requests/own.jsonl"
+
+
+def test_own_requests_are_a_workload(bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = encode_png(Page(Grid(4, 4), {}))
+    own = own_requests(picture)
+    assert bench("--workload", own, "--output", "run") == 0
+    out = capsys.readouterr().out
+    assert out.index("binding: 4 requests") < out.index("own.jsonl: 1 request")
+    assert {key.split("/")[0] for key in world.served} == {"binding", "own.jsonl"}
+    own_requests(picture, answer="B")
+    assert bench("--workload", own, "--output", "run", "--resume") == 2
+    assert "cannot resume run: workloads.own.jsonl was " in capsys.readouterr().err
+
+
+def test_a_truncated_picture_is_told_before_anything_is_loaded(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = own_requests(encode_png(Page(Grid(4, 4), {}))[:-40])
+    assert bench("--workload", own, "--output", "run") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    where = "requests/own.jsonl, line 1: messages[0].content[0].image_url.url"
+    assert err.startswith(f"vlcache: {where} 'page.png' is not a readable picture (")
+    assert err.count("\n") == 1
+    assert world.loaded == 0
+    assert not Path("run").exists()

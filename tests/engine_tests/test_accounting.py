@@ -94,7 +94,7 @@ def test_bytes_per_token_are_null_when_nothing_is_stored(lab: Any, name: str) ->
 
 
 @pytest.mark.parametrize("name", REUSING)
-def test_bytes_per_token_hold_features_keys_values_and_probe(lab: Any, name: str) -> None:
+def test_bytes_per_token_hold_features_keys_values_probe_and_prefixes(lab: Any, name: str) -> None:
     shape = lab.adapter.shape
     cache = lab.answer(lab.method(name), lab.ask(lab.picture(0))).cache
     expected = 4 * (shape.hidden + 2 * shape.layers * shape.kv_heads * shape.head_dim)
@@ -103,4 +103,6 @@ def test_bytes_per_token_hold_features_keys_values_and_probe(lab: Any, name: str
         * len(lab.method(name).probe_layers(shape.layers, ModelProfile()))
         * (shape.heads * shape.head_dim + shape.hidden)
     )
-    assert cache.kv_bytes_per_token == expected
+    prefix = cache.prompt_tokens * (4 * 2 * shape.layers * shape.kv_heads * shape.head_dim + 8)
+    assert cache.kv_bytes_per_token == pytest.approx(expected + prefix / cache.vision_tokens)
+    assert cache.kv_bytes_per_token == pytest.approx(cache.stored_bytes / cache.vision_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -82,18 +83,46 @@ def test_odd_texts_are_answered(lab: Any, text: str) -> None:
     assert lab.engine(lab.method("full")).answer(lab.ask(text)).status is Status.OK
 
 
-def test_running_out_of_memory_is_a_status(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(pixels: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nlong advice")
+def on_a_gpu() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nlong advice")
 
+
+def on_a_cpu() -> None:
+    torch.empty(1 << 56)
+
+
+def in_python() -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("exhaust", "line"),
+    [
+        (on_a_gpu, "CUDA out of memory. Tried to allocate 2 GiB."),
+        (on_a_cpu, "DefaultCPUAllocator: can't allocate memory"),
+        (in_python, "out of memory"),
+    ],
+)
+def test_running_out_of_memory_is_a_status(
+    lab: Any, exhaust: Callable[[], None], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = lab.engine(lab.method("vlcache"))
     with monkeypatch.context() as patch:
-        patch.setattr(lab.adapter, "encode", fail)
+        patch.setattr(lab.adapter, "encode", lambda pixels: exhaust())
         response = engine.answer(lab.ask(lab.picture(0)))
     assert response.status is Status.OUT_OF_MEMORY
-    assert response.error == "CUDA out of memory. Tried to allocate 2 GiB."
+    assert line in response.error
     assert_no_numbers(response)
     assert engine.answer(lab.ask(lab.picture(0))).cache.fallbacks == ()
+
+
+def test_an_error_of_our_own_is_not_passed_off_as_a_failed_request(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(pixels: object) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(lab.adapter, "encode", fail)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        lab.engine(lab.method("full")).answer(lab.ask(lab.picture(0)))
 
 
 @pytest.mark.parametrize("name", METHODS)

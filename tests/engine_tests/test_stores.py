@@ -187,6 +187,16 @@ def test_matching_counts_as_use() -> None:
     assert prefixes(lru) == [[1, 2], [5, 6]]
 
 
+def test_storing_what_is_covered_counts_as_use() -> None:
+    lru: ByteBudgetLru[Entry] = ByteBudgetLru(4 * BYTES_PER_TOKEN)
+    store = PrefixStore(lru)
+    put(store, [1, 2])
+    put(store, [3, 4])
+    put(store, [1])
+    put(store, [5, 6])
+    assert prefixes(lru) == [[1, 2], [5, 6]]
+
+
 def test_media_and_prefixes_share_one_budget() -> None:
     lru: ByteBudgetLru[Entry] = ByteBudgetLru(medium(True).nbytes + 2 * BYTES_PER_TOKEN)
     media, store = MediaStore(lru), PrefixStore(lru)

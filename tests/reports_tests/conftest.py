@@ -78,6 +78,7 @@ def manifest() -> dict[str, Any]:
     """As much of a manifest as a summary needs."""
     return {
         "config": {"reference": "full", "seed": 0, "workload": ["binding"]},
+        "workloads": {"binding": "abc"},
         "model": {"name": "builtin", "device": "cpu", "dtype": "float32"},
         "runners": [
             {"label": "vlcache", "method": "vlcache", "lossless": False},

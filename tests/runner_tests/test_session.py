@@ -94,7 +94,7 @@ def test_warmth_is_decided_by_the_stream_alone() -> None:
         "two-0": (Warmth.PARTIAL, 1),
         "three-0": (Warmth.WARM, 2),
         "three-1": (Warmth.PARTIAL, 2),  # D twice, both for the first time
-        "four-0": (Warmth.WARM, 0),  # nothing in it is new
+        "four-0": (Warmth.COLD, 0),  # without media nothing recurs
         "four-1": (Warmth.WARM, 1),
     }
     failing = [Memory("full"), Memory("reuse", fails_on=frozenset({"one-0", "one-1", "two-0"}))]

@@ -44,7 +44,7 @@ class BenchConfig:
         default=("image-chat", "doc-qa", "video", "binding"),
         metadata=_about(ASKED, settings.texts, "Name of a workload, or FILE.jsonl with your own requests; repeatable."),
     )
-    samples: int = field(default=16, metadata=_about(ASKED, settings.whole(1), "Requests of each workload."))
+    samples: int = field(default=32, metadata=_about(ASKED, settings.whole(1), "Requests of each workload."))
     seed: int = field(default=0, metadata=_about(ASKED, settings.whole(0), "Another seed asks other questions."))
     reuse_rate: float = field(
         default=0.8,

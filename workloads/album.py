@@ -24,9 +24,14 @@ class Album:
 
 
 def deal_pages(
-    rng: np.random.Generator, grid: Grid, pages: int, per_page: int | None = None, marked: bool = False
+    rng: np.random.Generator,
+    grid: Grid,
+    pages: int,
+    per_page: int | None = None,
+    marked: int = 0,
+    tinted: bool = False,
 ) -> list[Cards]:
-    """``pages`` pages with disjoint keys; with ``marked`` each is tinted and carries a mark of its own."""
+    """``pages`` pages with disjoint keys, the first ``marked`` of them with a mark of their own."""
     per_page = per_page or cards_on(grid)
     if pages * per_page > len(KEYS):
         raise ValueError(f"{pages} pages of {per_page} cards need more than the {len(KEYS)} keys there are")
@@ -37,8 +42,8 @@ def deal_pages(
             rng,
             grid,
             draw_values(rng, keys[index * per_page : (index + 1) * per_page]),
-            mark=marks[index % len(marks)] if marked else None,
-            tinted=marked,
+            mark=marks[index % len(marks)] if index < marked else None,
+            tinted=tinted,
         )
         for index in range(pages)
     ]

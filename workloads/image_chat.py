@@ -16,15 +16,16 @@ from workloads.records import Answer, Conversation, Media, Turn
 from workloads.recurrence import RecurringPool
 from workloads.seeding import stream
 
-FAMILIES = (ask_value, ask_count, ask_larger)
 PICTURES_FIRST = 3
+COUNT_RATE = 0.2  # share of counting questions where there is something to count
 
 
 @dataclass(frozen=True)
 class ImageChat:
     """Three turns: some pictures and a question, another picture and a question, a question.
 
-    In the second turn the picture is sometimes one that was sent before. Questions look up, count and compare.
+    In the second turn the picture is sometimes one that was sent before. Questions look up and compare; one picture
+    of an album carries marks to count.
     """
 
     name: str = "image-chat"
@@ -37,7 +38,7 @@ class ImageChat:
 
         def make(index: int) -> Album:
             album_rng = stream(options.split, self.name, options.seed, "album", index)
-            return bind_album(f"album-{index}", deal_pages(album_rng, self.grid, PAGES, marked=True))
+            return bind_album(f"album-{index}", deal_pages(album_rng, self.grid, PAGES, marked=1, tinted=True))
 
         pool = RecurringPool(make, options.reuse_rate)
         sent = number = 0
@@ -71,5 +72,8 @@ class ImageChat:
 
 
 def ask_about(rng: np.random.Generator, cards: list[Cards]) -> Question:
-    """A look-up, counting or comparing question over the pictures shown so far."""
-    return FAMILIES[rng.integers(len(FAMILIES))](rng, cards)
+    """A look-up, counting or comparing question over the pictures shown so far; counting needs the marked one."""
+    marked = [page for page in cards if page.mark is not None]
+    if marked and rng.random() < COUNT_RATE:
+        return ask_count(rng, marked)
+    return (ask_value, ask_larger)[rng.integers(2)](rng, cards)

@@ -18,9 +18,9 @@ A Qwen2.5-VL of {parameters:,} parameters ({layers} decoder layers, float32, {me
 own generators of card pages and clips. It answers in one token and knows nothing else: it exists so that reuse methods
 can be told apart, offline and on a CPU.
 
-Made by `python -m runners.builtin.train --output DIR {arguments}` in {steps} steps; every step's losses are in
-`training_log.jsonl`. Lessons are drawn from the `train` split, benchmarks from `bench`: a seed's random stream is named
-after its split, so the two cannot meet.
+Made by `python -m runners.builtin.train --output DIR {arguments}` in {steps} steps;
+losses on the way are in `training_log.jsonl`. Lessons are drawn from the `train` split, benchmarks from `bench`: a
+seed's random stream is named after its split, so the two cannot meet.
 
 ## Accuracy with full recomputation
 

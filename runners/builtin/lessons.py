@@ -7,7 +7,7 @@ do not learn to read (one label per sequence teaches almost nothing).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -90,7 +90,7 @@ def _album_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
     grid = _grid(rng, syllabus)
     marked = bool(rng.random() < 0.6)
     pages = int(rng.integers(syllabus.pages[0], syllabus.pages[1] + 1))
-    cards = deal_pages(rng, grid, pages, per_page=_cards(grid, syllabus), marked=marked)
+    cards = deal_pages(rng, grid, pages, per_page=_cards(grid, syllabus), marked=pages * marked, tinted=marked)
     questions = [(ask_value, ask_larger)[rng.integers(2)](rng, cards) for _ in range(syllabus.questions)]
     questions += [ask_count(rng, [page]) for page in cards if marked]
     order = rng.permutation(len(questions))
@@ -130,7 +130,7 @@ KINDS: dict[str, Callable[[np.random.Generator, Syllabus], Lesson]] = {
 }
 
 
-def label(moments: Sequence[Page], earlier: Sequence[dict[str, str]] | None = None) -> Picture:
+def label(moments: Sequence[Page], earlier: Sequence[Mapping[str, str]] | None = None) -> Picture:
     """Work out the targets of every token; ``earlier[t]`` are the digits that keys had before moment t."""
     size = moments[0].grid.cells * len(moments)
     glyph, left = np.zeros(size, np.int64), np.zeros(size, np.int64)

@@ -45,6 +45,7 @@ def ask(family: str, answer: str, *names: str) -> Question:
     return Question(family, QUESTION_FORMS[family].format(*names), answer)
 
 
-def opening(rng: np.random.Generator) -> str:
-    """A first sentence with a number in it, so that equal prefixes are rare, as among real users."""
-    return f"Note {rng.integers(1000, 10000)}. {OPENINGS[rng.integers(len(OPENINGS))]}"
+def opening(rng: np.random.Generator, most: int = 1) -> str:
+    """One to ``most`` notes with a number in them, so that equal prefixes are rare, as among real users."""
+    notes = 1 if most == 1 else int(rng.integers(1, most + 1))
+    return " ".join(f"Note {rng.integers(1000, 10000)}. {OPENINGS[rng.integers(len(OPENINGS))]}" for _ in range(notes))

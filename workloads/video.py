@@ -19,6 +19,7 @@ DEFAULT_FRAME = Grid(12, 12)
 MOMENTS = 4
 CELLS_PER_PLACE = 14
 MOST_FLASHES = 3
+MOST_NOTES = 5  # a clip comes back after more or less text
 CLOCK: Place = (0, 0)
 
 
@@ -63,7 +64,7 @@ class Video:
             question = ask_about(rng, scene)
             turn = Turn(
                 id=f"{self.name}-{number}",
-                content=(opening(rng), clip, question.text),
+                content=(opening(rng, MOST_NOTES), clip, question.text),
                 answer=Answer((question.answer,), self.metric),
                 family=question.family,
             )

@@ -87,12 +87,9 @@ def test_at_ratio_one_every_method_answers_as_full(model: LoadedModel) -> None:
 
 
 def test_keys_that_are_not_rotated_are_visibly_wrong(model: LoadedModel) -> None:
-    worst = 0.0
-    for workload in ("image-chat", "doc-qa"):
-        records = run(model, workload, 30, ["full", "full-reuse", "full-reuse@rotate=false"], 0.05)
-        kl = {runner: mean(record.kl or 0.0 for record in warm(kept)) for runner, kept in records.items()}
-        worst = max(worst, kl["full-reuse@rotate=false"] / kl["full-reuse"])
-    assert worst >= 10
+    records = run(model, "video", 30, ["full", "full-reuse", "full-reuse@rotate=false"], 0.05)
+    kl = {runner: mean(record.kl or 0.0 for record in warm(kept)) for runner, kept in records.items()}
+    assert kl["full-reuse@rotate=false"] >= 10 * kl["full-reuse"]
 
 
 def test_reuse_computes_less(model: LoadedModel) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from runners.base import Request, Response, Runner
 from runners.divergence import kl_divergence
 from runners.records import Record, Status, Warmth
-from workloads.records import Conversation, Media, Message, Turn
+from workloads.records import Conversation, Media, Message, Turn, media_in
 from workloads.scoring import score
 from workloads.seeding import stream
 
@@ -47,8 +47,8 @@ class _Asked:
     recurring: int
 
     @property
-    def media(self) -> list[Media]:
-        return [part for message in self.messages for part in message.content if isinstance(part, Media)]
+    def media(self) -> tuple[Media, ...]:
+        return media_in(self.messages)
 
 
 def record_key(workload: str, request: str, runner: str) -> str:
@@ -98,7 +98,7 @@ def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
     for conversation in conversations:
         for index, turn in enumerate(conversation.turns):
             messages = conversation.prompt(index)
-            media = [part for message in messages for part in message.content if isinstance(part, Media)]
+            media = media_in(messages)
             recurring = sum((item.kind, item.data) in seen for item in media)
             warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
             seen.update((item.kind, item.data) for item in media)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,6 +67,11 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: tuple[str | Media, ...]
+
+
+def media_in(messages: Iterable[Message]) -> tuple[Media, ...]:
+    """Every medium of a prompt, in order, repeats included."""
+    return tuple(part for message in messages for part in message.content if isinstance(part, Media))
 
 
 @dataclass(frozen=True)

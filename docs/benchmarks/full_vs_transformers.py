@@ -29,7 +29,7 @@ from runners.engine.prefill import KVBuffer, PromptTensors, prefill
 from runners.methods.full_recompute import FullRecompute
 from runners.models import load_model
 from workloads.base import StreamOptions
-from workloads.records import Media
+from workloads.records import media_in
 from workloads.registry import load_workload
 
 WARMUP = 5
@@ -47,7 +47,7 @@ class Stock:
 
     def inputs(self, request: Request) -> dict[str, torch.Tensor]:
         """Decode, preprocess, template, expand, tokenise."""
-        media = [part for message in request.messages for part in message.content if isinstance(part, Media)]
+        media = media_in(request.messages)
         chat = [
             {
                 "role": message.role,

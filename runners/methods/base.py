@@ -83,10 +83,10 @@ class PlanContext:
         """How many reusable tokens a ratio pays for, rounded down."""
         return floor(ratio * sum(part.tokens for part in self.reusable) + 1e-9)
 
-    def compute(self, tokens: Tensor, layers: int | None = None) -> Tensor:
-        """``required`` with these tokens computed too, in the first ``layers`` layers (all by default)."""
+    def compute(self, tokens: Tensor) -> Tensor:
+        """``required`` with these tokens computed too, in all layers."""
         depth = self.required.clone()
-        depth[tokens] = self.layers if layers is None else layers
+        depth[tokens] = self.layers
         return depth
 
     def compute_before_candidates(self, layers: int) -> None:

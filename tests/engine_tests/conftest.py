@@ -27,7 +27,7 @@ from runners.models import LoadedModel, load_model
 from runners.records import Status
 from runners.registry import RunnerDefaults, load_method, parse_specs
 from workloads.drawing import Grid, Page, encode_clip
-from workloads.records import Media, Message
+from workloads.records import Media, Message, media_in
 
 LAYERS = 5
 BUDGET = 1 << 28
@@ -88,7 +88,7 @@ class Lab:
 
     def stock_inputs(self, request: Request) -> dict[str, Tensor]:
         """Template, expand the placeholders, tokenise: what the family's processor does with images."""
-        media = [part for message in request.messages for part in message.content if isinstance(part, Media)]
+        media = media_in(request.messages)
         chat = [
             {
                 "role": message.role,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from runners.engine.adapters.base import MediaGrid, Pixels, RenderedPrompt, TextShape
 from runners.engine.errors import MediaError, PromptError, UnsupportedModel
 from runners.engine.media import decode_clip, decode_image
-from workloads.records import Media, MediaKind, Message
+from workloads.records import Media, MediaKind, Message, media_in
 
 PLACEHOLDERS = re.compile(r"<\|(?:image|video)_pad\|>")
 TEMPORAL_PATCH = 2
@@ -95,7 +95,7 @@ class Qwen25VL:
 
     def render(self, messages: Sequence[Message]) -> RenderedPrompt:
         """See ``Adapter``."""
-        media = tuple(part for message in messages for part in message.content if isinstance(part, Media))
+        media = media_in(messages)
         chat = [{"role": message.role, "content": _parts(message)} for message in messages]
         try:
             text: str = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)

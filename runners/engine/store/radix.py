@@ -72,10 +72,6 @@ class RadixIndex:
             symbols, node = symbols[len(child.symbols) :], child
         node.ending.pop(name, None)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._root = _Node(np.empty(0, np.int64))
-
     def _walk(self, symbols: Symbols) -> Iterator[tuple[_Node, int]]:
         """The nodes along ``symbols`` and how many of each node's symbols match; the last may match in part."""
         node = self._root

@@ -37,6 +37,7 @@ class LocalRunner:
             "label": self._spec.label,
             "method": self._spec.method,
             "lossless": self._method.lossless,
+            "analysis_only": self._method.analysis_only,
             "options": dict(self._spec.options),
             "budget_bytes": self._spec.budget_bytes,
         }

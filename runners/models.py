@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class LoadedModel:
             "dtype": str(self.adapter.dtype).removeprefix("torch."),
             "device": str(self.adapter.device),
             **describe_device(self.adapter.device),
-            "probe_layers": list(self.profile.probe_layers),
+            "profile": {name: list(value) for name, value in asdict(self.profile).items()},
             "layers": self.adapter.shape.layers,
         }
 

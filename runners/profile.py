@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,9 +21,13 @@ class ModelProfile:
 
     Attributes:
         probe_layers: layers in which a drift probe finds the tokens that matter, ascending; empty when not measured.
+        sensitivity: what staleness in one layer alone costs, in nats of KL, per layer; empty when not measured.
+        layer_weights: how a recompute budget is spread over the layers, never growing; empty when not measured.
     """
 
     probe_layers: tuple[int, ...] = ()
+    sensitivity: tuple[float, ...] = ()
+    layer_weights: tuple[float, ...] = ()
 
 
 def load_profile(model: Path, layers: int) -> ModelProfile:
@@ -30,16 +37,41 @@ def load_profile(model: Path, layers: int) -> ModelProfile:
         UsageError: the file is not what it should be.
     """
     path = model / FILE_NAME
-    if not path.is_file():
-        return ModelProfile()
+    return read_profile(path, layers) if path.is_file() else ModelProfile()
+
+
+def read_profile(path: Path, layers: int) -> ModelProfile:
+    """The profile of a model with so many ``layers``; UsageError when the file is not what it should be."""
     try:
         read = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
-    if not isinstance(read, dict) or set(read) != {"probe_layers"}:
-        raise UsageError(f"{path} must hold one key, probe_layers")
-    probed = read["probe_layers"]
-    known = range(layers - 1)
-    if not isinstance(probed, list) or not all(type(layer) is int and layer in known for layer in probed):
+    known = [entry.name for entry in fields(ModelProfile)]
+    if not isinstance(read, dict) or not read or not set(read) <= set(known):
+        raise UsageError(f"{path} must hold nothing but {', '.join(known)}")
+    probed = read.get("probe_layers", [])
+    if not isinstance(probed, list) or not all(type(layer) is int and 0 <= layer < layers - 1 for layer in probed):
         raise UsageError(f"{path}: probe_layers must be a list of layers between 0 and {layers - 2}")
-    return ModelProfile(tuple(sorted(set(probed))))
+    sensitivity = _numbers(path, read, "sensitivity", layers)
+    weights = _numbers(path, read, "layer_weights", layers)
+    if weights and (weights[0] <= 0 or any(a < b for a, b in pairwise(weights))):
+        raise UsageError(f"{path}: layer_weights must begin above 0 and never grow")
+    return ModelProfile(tuple(sorted(set(probed))), sensitivity, weights)
+
+
+def write_profile(path: Path, profile: ModelProfile, comment: str) -> None:
+    """Write what ``read_profile`` reads, ``comment`` above it."""
+    values = {name: list(value) for name, value in asdict(profile).items() if value}
+    lines = "".join(f"# {line}\n" for line in comment.splitlines())
+    path.write_text(lines + yaml.safe_dump(values, default_flow_style=None, sort_keys=False), "utf-8")
+
+
+def _numbers(path: Path, read: dict[str, Any], name: str, layers: int) -> tuple[float, ...]:
+    """A number of at least 0 for every layer, or nothing."""
+    values = read.get(name, [])
+    numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+    if not numbers or len(values) not in (0, layers) or not all(0 <= value < inf for value in values):
+        raise UsageError(f"{path}: {name} must be a list of {layers} numbers of at least 0, one for each layer")
+    return tuple(float(value) for value in values)

@@ -27,6 +27,7 @@ QUESTION_FORMS = {
     "moved": "What moved",
     "moved-to": "Moved to",
     "when": "When seen {0}",
+    "hop": "What value is {0}",
 }
 NOTHING = "none"
 

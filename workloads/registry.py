@@ -14,6 +14,7 @@ WORKLOADS = {
     "doc-qa": "workloads.doc_qa:DocQA",
     "video": "workloads.video:Video",
     "binding": "workloads.binding:Binding",
+    "multi-hop": "workloads.multi_hop:MultiHop",
 }
 
 

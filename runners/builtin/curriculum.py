@@ -1,9 +1,9 @@
-"""The stages of training: small dense pages first, then bindings, then pages of the benchmark's size and density."""
+"""The stages of training: small dense pages first, then bindings and hops, then the benchmark's size and density."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from runners.builtin.lessons import Syllabus
 
@@ -18,23 +18,89 @@ class Stage:
     syllabus: Syllabus
 
 
-CURRICULUM = (
-    Stage("read", 450, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.7, "video": 0.3})),
-    Stage("bind", 650, 32, Syllabus((4, 5), (5, 6), 5, (1, 2), 8, {"album": 0.35, "binding": 0.4, "video": 0.25})),
-    Stage("spread", 500, 20, Syllabus((6, 9), (6, 9), 9, (2, 3), 8, {"album": 0.4, "binding": 0.3, "video": 0.3})),
-    Stage("full", 1000, 10, Syllabus((10, 13), (11, 15), 14, (2, 4), 10, {"album": 0.4, "binding": 0.3, "video": 0.3})),
+@dataclass(frozen=True)
+class Cycle:
+    """Stages under one rise and fall of the learning rate.
+
+    Attributes:
+        learning_rate: its peak.
+    """
+
+    learning_rate: float
+    stages: tuple[Stage, ...]
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages together."""
+        return sum(stage.steps for stage in self.stages)
+
+
+Curriculum = Sequence[Cycle]
+
+_SMALL = Syllabus((4, 5), (5, 6), 5, (1, 2), 8)
+_MIDDLE = Syllabus((6, 9), (6, 9), 9, (2, 3), 8)
+_FULL = Syllabus((10, 13), (11, 15), 14, (2, 4), 10)
+
+_READ = {"album": 0.7, "video": 0.3}
+_PAIRS = {"album": 0.4, "binding": 0.3, "video": 0.3}
+_HOPS = {"album": 0.25, "binding": 0.15, "video": 0.1, "hop": 0.5}
+_ALL = {"album": 0.25, "binding": 0.25, "video": 0.2, "hop": 0.3}
+
+COMPLETE: Curriculum = (
+    Cycle(
+        2e-3,
+        (
+            Stage("read", 450, 32, replace(_SMALL, mixture=_READ)),
+            Stage("bind", 650, 32, replace(_SMALL, mixture={"album": 0.35, "binding": 0.4, "video": 0.25})),
+            Stage("spread", 500, 20, replace(_MIDDLE, mixture=_PAIRS)),
+            Stage("full", 1000, 10, replace(_FULL, mixture=_PAIRS)),
+        ),
+    ),
+    Cycle(
+        2e-3,
+        (
+            Stage("hop", 600, 24, replace(_SMALL, mixture=_HOPS)),
+            Stage("hop-full", 300, 10, replace(_FULL, mixture=_HOPS)),
+        ),
+    ),
 )
+SHORT: Curriculum = (
+    Cycle(
+        2e-3,
+        (
+            Stage("read", 450, 32, replace(_SMALL, mixture=_READ)),
+            Stage("bind", 750, 20, replace(_SMALL, mixture=_ALL)),
+            Stage("spread", 300, 12, replace(_MIDDLE, mixture=_ALL)),
+            Stage("full", 400, 8, replace(_FULL, mixture=_ALL)),
+        ),
+    ),
+)
+CURRICULA: Mapping[str, Curriculum] = {"complete": COMPLETE, "short": SHORT}
 
 
-def stage_at(step: int, curriculum: Sequence[Stage] = CURRICULUM) -> Stage:
-    """The stage that ``step`` (from 0) belongs to; ValueError past the end."""
-    for stage in curriculum:
-        if step < stage.steps:
-            return stage
-        step -= stage.steps
+@dataclass(frozen=True)
+class Place:
+    """Where a step stands: its stage, its cycle, and how many steps of the cycle came before it."""
+
+    stage: Stage
+    cycle: Cycle
+    step: int
+
+
+def place_of(step: int, curriculum: Curriculum) -> Place:
+    """The place of ``step`` (from 0); ValueError past the end."""
+    for cycle in curriculum:
+        if step >= cycle.steps:
+            step -= cycle.steps
+            continue
+        start = 0
+        for stage in cycle.stages:
+            if step < start + stage.steps:
+                return Place(stage, cycle, step)
+            start += stage.steps
     raise ValueError("the curriculum is over")
 
 
-def total_steps(curriculum: Sequence[Stage] = CURRICULUM) -> int:
-    """Steps of all stages together."""
-    return sum(stage.steps for stage in curriculum)
+def total_steps(curriculum: Curriculum) -> int:
+    """Steps of all cycles together."""
+    return sum(cycle.steps for cycle in curriculum)

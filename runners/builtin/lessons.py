@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads import binding, video
+from workloads import binding, multi_hop, video
 from workloads.album import deal_pages
 from workloads.cards import DIGITS, KEYS, MARKS, ask_count, ask_larger, ask_value
 from workloads.drawing import Grid, Page
@@ -36,7 +36,7 @@ class Picture:
         left: class of the glyph to its left.
         clock: moment (from 0) in which the token's object stands there, on the object and on its place.
         rank: how many equal marks of the page come before this one, in reading order.
-        before: the digit the token's key had earlier, where there was one.
+        before: the digit the token's key had earlier, or that the key it shows leads to, where there is one.
         changed: 1 where that digit was another one.
     """
 
@@ -123,15 +123,29 @@ def _video_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
     return Lesson((picture,), tuple(_distinct(questions)), is_clip=True)
 
 
+def _hop_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
+    grid = _grid(rng, syllabus)
+    ledger = multi_hop.deal_ledger(rng, grid, _cards(grid, syllabus))
+    known, links = ledger.lists[0], ledger.links[0]
+    distractors = list(ledger.distractors[: rng.integers(2)])
+    questions = [multi_hop.ask_hop(rng, known.values, links.values) for _ in range(syllabus.questions)]
+    questions += [ask_value(rng, (*distractors, known)) for _ in range(2)]
+    pictures = [label((page.page,)) for page in (*distractors, known)]
+    pictures.append(label((links.page,), earlier=[known.values]))
+    order = rng.permutation(len(questions))
+    return Lesson(tuple(pictures), tuple(_distinct([questions[i] for i in order])))
+
+
 KINDS: dict[str, Callable[[np.random.Generator, Syllabus], Lesson]] = {
     "album": _album_lesson,
     "binding": _binding_lesson,
     "video": _video_lesson,
+    "hop": _hop_lesson,
 }
 
 
 def label(moments: Sequence[Page], earlier: Sequence[Mapping[str, str]] | None = None) -> Picture:
-    """Work out the targets of every token; ``earlier[t]`` are the digits that keys had before moment t."""
+    """Work out the targets of every token; ``earlier[t]`` are the digits that keys stood for before moment t."""
     size = moments[0].grid.cells * len(moments)
     glyph, left = np.zeros(size, np.int64), np.zeros(size, np.int64)
     clock, rank, before, changed = (np.full(size, UNLABELLED) for _ in range(4))
@@ -150,6 +164,8 @@ def label(moments: Sequence[Page], earlier: Sequence[Mapping[str, str]] | None =
             if name in DIGITS and neighbour in known:
                 before[token] = int(known[neighbour])
                 changed[token] = int(known[neighbour] != name)
+            if name in known and neighbour in KEYS:
+                before[token] = int(known[name])
     return Picture(tuple(moments), glyph, left, clock, rank, before, changed)
 
 

@@ -23,16 +23,15 @@ from runners.builtin import checkpoint
 from runners.builtin.architecture import TOKENS_PER_SECOND, build_config, build_image_processor, build_model
 from runners.builtin.batches import Collator
 from runners.builtin.card import write_card
-from runners.builtin.curriculum import CURRICULUM, Stage, stage_at, total_steps
+from runners.builtin.curriculum import CURRICULA, Curriculum, Place, place_of, total_steps
 from runners.builtin.exam import examine
 from runners.builtin.lessons import Lesson, draw_lesson
 from runners.builtin.objective import Objective
 from runners.builtin.tokenizer import build_tokenizer
 from workloads.seeding import stream
 
-LEARNING_RATE = 2e-3
 WARMUP_STEPS = 50
-DECAY_SHARE = 0.3  # of all steps, at the end, down to zero
+DECAY_SHARE = 0.3  # of a cycle's steps, at its end, down to zero
 LABELS_PER_ANSWER = 3  # after the question, where the answer stands, after the answer
 CHECKPOINT_EVERY = 100
 LOG_EVERY = 20
@@ -44,18 +43,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="directory for the model, its log and checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another model")
     parser.add_argument("--layers", type=int, default=8, help="decoder layers")
+    parser.add_argument("--curriculum", choices=sorted(CURRICULA), default="complete", help="short takes half the time")
     parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile (needs a C++ compiler)")
     parser.add_argument("--bfloat16", action="store_true", help="autocast matrix products to bfloat16")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    model = train(options)
-    arguments = f"--seed {options.seed} --layers {options.layers}"
+    curriculum = CURRICULA[options.curriculum]
+    model = train(options, curriculum)
+    arguments = f"--seed {options.seed} --layers {options.layers} --curriculum {options.curriculum}"
     arguments += " --compile" * options.compile + " --bfloat16" * options.bfloat16
     parameters = sum(weight.numel() for weight in model.parameters())
-    write_card(options.output, examine(options.output), parameters, options.layers, total_steps(), arguments)
+    write_card(options.output, examine(options.output), parameters, options.layers, total_steps(curriculum), arguments)
 
 
-def train(options: argparse.Namespace, curriculum: Sequence[Stage] = CURRICULUM) -> Qwen2_5_VLForConditionalGeneration:
+def train(options: argparse.Namespace, curriculum: Curriculum) -> Qwen2_5_VLForConditionalGeneration:
     """Run the curriculum from the last checkpoint on, write the model and return it."""
     transformers_logging.set_verbosity_error()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,7 @@ def train(options: argparse.Namespace, curriculum: Sequence[Stage] = CURRICULUM)
     config = build_config(tokenizer, options.layers)
     objective = Objective(build_model(config)).to(device)
     collate = Collator(tokenizer, TOKENS_PER_SECOND)
-    optimiser = torch.optim.AdamW(objective.parameters(), LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(objective.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
     state, log = options.output / "checkpoint.safetensors", options.output / "training_log.jsonl"
     done = checkpoint.load(state, objective, optimiser) if state.exists() else 0
     _truncate_log(log, done)
@@ -74,12 +75,13 @@ def train(options: argparse.Namespace, curriculum: Sequence[Stage] = CURRICULUM)
             layer.compile(dynamic=True)
     total, started = total_steps(curriculum), time.monotonic()
     for step in range(done, total):
-        stage = stage_at(step, curriculum)
+        place = place_of(step, curriculum)
+        stage = place.stage
         rng = stream("train", "lessons", options.seed, step)
         lessons = [draw_lesson(rng, stage.syllabus) for _ in range(stage.lessons)]
         batch = collate(rng, lessons).to(device)
         for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * _schedule(step, total)
+            group["lr"] = _learning_rate(place)
         with torch.autocast(device.type, torch.bfloat16, enabled=options.bfloat16):
             losses, right = objective(batch)
         torch.stack(list(losses.values())).sum().backward()
@@ -110,12 +112,13 @@ def write_model(model: Qwen2_5_VLForConditionalGeneration, output: Path) -> None
     build_image_processor().save_pretrained(output)
 
 
-def _schedule(step: int, total: int) -> float:
-    """The learning rate as a share of its peak: warm-up, constant, cosine decay."""
-    decay_from = total * (1 - DECAY_SHARE)
+def _learning_rate(place: Place) -> float:
+    """Warm-up, constant, cosine decay: once in every cycle."""
+    steps, step = place.cycle.steps, place.step
+    decay_from = steps * (1 - DECAY_SHARE)
     if step < decay_from:
-        return min(1.0, (step + 1) / WARMUP_STEPS)
-    return 0.5 * (1 + math.cos(math.pi * (step - decay_from) / (total - decay_from)))
+        return place.cycle.learning_rate * min(1.0, (step + 1) / WARMUP_STEPS)
+    return place.cycle.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - decay_from) / (steps - decay_from)))
 
 
 def _by_family(lessons: Sequence[Lesson], right: torch.Tensor) -> dict[str, float]:

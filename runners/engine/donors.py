@@ -11,10 +11,11 @@ from runners.engine.adapters.base import Adapter
 from runners.engine.plan import Plan
 from runners.engine.prefill import Capture, KVBuffer, PromptTensors, prefill
 from runners.engine.prompt import MediaSegment
+from runners.engine.sketch import OutputSketch
 from runners.engine.store.entries import DonorKV, Probe
 
 
-def donor_from_capture(adapter: Adapter, capture: Capture, segment: MediaSegment, exact: bool) -> DonorKV:
+def donor_from_capture(sketch: OutputSketch, capture: Capture, segment: MediaSegment, exact: bool) -> DonorKV:
     """Copy a medium's keys, values and probe out of a prefill that computed all its tokens in all layers."""
     ks, vs = [], []
     for layer in capture.layers:
@@ -30,13 +31,18 @@ def donor_from_capture(adapter: Adapter, capture: Capture, segment: MediaSegment
             assert layer.attended is not None
             rows = _rows(layer.continued, segment)
             qs.append(layer.q[:, rows])
-            outputs.append(adapter.layers[index].project_output(layer.attended[rows]))
+            outputs.append(sketch(index, layer.attended[rows]))
         probe = Probe(torch.stack(qs), torch.stack(outputs))
     return DonorKV(torch.stack(ks), torch.stack(vs), segment.position, exact, probe)
 
 
 def compile_donor(
-    adapter: Adapter, before: Sequence[int], segment: MediaSegment, features: Tensor, probe_layers: tuple[int, ...]
+    adapter: Adapter,
+    before: Sequence[int],
+    segment: MediaSegment,
+    features: Tensor,
+    probe_layers: tuple[int, ...],
+    sketch: OutputSketch,
 ) -> DonorKV:
     """Prefill a medium after nothing but the token ids ``before``, and keep its keys and values."""
     start, end = len(before), len(before) + segment.tokens
@@ -54,7 +60,7 @@ def compile_donor(
     prompt = PromptTensors(hidden, cos, sin)
     prefill(adapter, prompt, KVBuffer.allocate(adapter, end), Plan(depth), capture, to_head=False)
     moved = MediaSegment(segment.key, segment.grid, start, end, position=start)
-    return donor_from_capture(adapter, capture, moved, exact=True)
+    return donor_from_capture(sketch, capture, moved, exact=True)
 
 
 def _rows(tokens: Tensor, segment: MediaSegment) -> slice:

@@ -18,6 +18,7 @@ from runners.engine.prefill import Capture, KVBuffer, PrefillResult, PromptTenso
 from runners.engine.prompt import Layout, SymbolTable, lay_out
 from runners.engine.resolve import ResolvedMedia, resolve_media
 from runners.engine.rotary import rotate
+from runners.engine.sketch import OutputSketch
 from runners.engine.store.entries import Entry, MediaEntry
 from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.media_store import MediaStore
@@ -62,7 +63,9 @@ class Engine:
         profile: ModelProfile = UNMEASURED,
     ) -> None:
         self._adapter, self._method, self._strict = adapter, method, strict
+        self._profile = profile
         self._probes = method.probe_layers(adapter.shape.layers, profile)
+        self._sketch = OutputSketch(adapter)
         self._fingerprint = adapter.processor_fingerprint()
         self._lru: ByteBudgetLru[Entry] = ByteBudgetLru(budget)
         self._media = MediaStore(self._lru)
@@ -106,7 +109,18 @@ class Engine:
         clock.cut("prepare")
         work = self._load(layout, media, prompt, request.max_new_tokens)
         clock.cut("load")
-        context = PlanContext(request.id, adapter, layout, prompt, work.kv, work.required, work.reusable, self._probes)
+        context = PlanContext(
+            request.id,
+            adapter,
+            layout,
+            prompt,
+            work.kv,
+            work.required,
+            work.reusable,
+            self._profile,
+            self._sketch,
+            self._probes,
+        )
         plan = method.plan(context)
         clock.cut("select")
         capture = self._capture_for(work)
@@ -227,9 +241,9 @@ class Engine:
             donor = None
             if self._method.uses_kv and self._method.donor_policy != "previous":
                 before = self._donor_prefix(segment.grid.kind)
-                donor = compile_donor(self._adapter, before, segment, features, self._probes)
+                donor = compile_donor(self._adapter, before, segment, features, self._probes, self._sketch)
             elif capture is not None and bool((result.depth[segment.start : segment.end] > 0).all()):
-                donor = donor_from_capture(self._adapter, capture, segment, exact=segment.end <= exact)
+                donor = donor_from_capture(self._sketch, capture, segment, exact=segment.end <= exact)
             if not self._media.put(segment.key, MediaEntry(grid, features.clone(), donor)):
                 self._too_large.add(segment.key)
 

@@ -16,12 +16,15 @@ class FreshLayer:
     Attributes:
         layer: index of the layer.
         tokens: indices of the tokens computed in it, ascending, ``(computed,)``.
-        k, v: their fresh values, k after RoPE, each ``(kv_heads, computed, head_dim)``.
+        hidden: their hidden states before the layer, ``(computed, hidden)``.
+        k, v: their fresh values, k after RoPE, each ``(kv_heads, computed, head_dim)``; what stands in them when
+            ``refine`` returns is what the layer's attention sees.
         stale_k, stale_v: what stood there before, same shapes; meaningful for reusable tokens only.
     """
 
     layer: int
     tokens: Tensor
+    hidden: Tensor
     k: Tensor
     v: Tensor
     stale_k: Tensor

@@ -120,10 +120,12 @@ def prefill(
     plan: Plan,
     capture: Capture | None = None,
     to_head: bool = True,
+    skips: bool = True,
 ) -> PrefillResult:
     """Compute the plan's tokens on top of what ``kv`` holds for the others, and write their keys and values there.
 
-    The last token goes through every layer to the head, whatever the plan says, unless ``to_head`` is False.
+    The last token goes through every layer to the head, whatever the plan says, unless ``to_head`` is False. Without
+    ``skips`` tokens go through attention and MLP of their last layer too, which nobody reads: for tests and benchmarks.
     """
     shape = adapter.shape
     tokens, layers, groups = len(plan.depth), shape.layers, shape.heads // shape.kv_heads
@@ -143,7 +145,7 @@ def prefill(
         flops += kv_flops(shape, len(active.tokens))
         if plan.refine is not None:
             stale_k, stale_v = kv.k[index][:, active.at], kv.v[index][:, active.at]
-            kept = plan.refine(FreshLayer(index, active.tokens, k, v, stale_k, stale_v))
+            kept = plan.refine(FreshLayer(index, active.tokens, hidden, k, v, stale_k, stale_v))
             if kept is not None:
                 depth[active.tokens[~kept.cpu()]] = index + 1
                 ends.add(index + 1)
@@ -152,25 +154,28 @@ def prefill(
         else:
             kv.k[index].index_copy_(1, active.at, k)
             kv.v[index].index_copy_(1, active.at, v)
-        continued = active
+        continued = finishing = active
         if index + 1 in ends:
             going_on = (depth[active.tokens] > index + 1).nonzero()[:, 0]
             continued = _TokenSet(active.tokens[going_on], prompt, tokens, groups)
             chosen = going_on.to(hidden.device)
-            hidden, normed = hidden[chosen], normed[chosen]
+            if skips:
+                finishing, hidden, normed = continued, hidden[chosen], normed[chosen]
         raw_q = attended = None
-        if len(continued.tokens):
+        if len(finishing.tokens):
             raw_q = layer.project_q(normed)
-            q = rotate(raw_q, continued.cos, continued.sin)
-            attended = attend(q, kv.k[index, :, :tokens], kv.v[index, :, :tokens], continued.view)
+            q = rotate(raw_q, finishing.cos, finishing.sin)
+            attended = attend(q, kv.k[index, :, :tokens], kv.v[index, :, :tokens], finishing.view)
             hidden = layer.finish(hidden, attended)
-            flops += block_flops(shape, len(continued.tokens)) + attention_flops(shape, continued.pairs)
+            flops += block_flops(shape, len(finishing.tokens)) + attention_flops(shape, finishing.pairs)
         if capture is not None:
             probed = index in capture.probe_layers
             capture.layers.append(
                 CapturedLayer(
-                    active.tokens, raw_k, v, continued.tokens, raw_q if probed else None, attended if probed else None
+                    active.tokens, raw_k, v, finishing.tokens, raw_q if probed else None, attended if probed else None
                 )
             )
+        if continued is not finishing:
+            hidden = hidden[chosen]
         active = continued
     return PrefillResult(hidden[-1:], depth.clamp(max=layers), flops)

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.plan import Plan
-from runners.engine.prefill import KVBuffer, PromptTensors, prefill
+from runners.engine.prefill import Capture, KVBuffer, PromptTensors, prefill
 from runners.engine.prompt import Layout
+from runners.engine.sketch import OutputSketch
 from runners.engine.store.entries import DonorKV
 from runners.profile import ModelProfile
 
@@ -55,6 +56,8 @@ class PlanContext:
             an exact prefix and for reusable tokens; ``(tokens,)`` int64 on the CPU.
         reusable: the media parts a method decides about.
         kv: reused keys and values in place, those of other tokens still undefined.
+        profile: what was measured for the model.
+        sketch: what the outputs in a donor's probe were sketched with.
         probe_layers: layers of which donors carry a probe.
         selection_flops: what looking cost; a method adds to it.
     """
@@ -66,6 +69,8 @@ class PlanContext:
     kv: KVBuffer
     required: Tensor
     reusable: Sequence[Reusable]
+    profile: ModelProfile
+    sketch: OutputSketch
     probe_layers: tuple[int, ...] = ()
     selection_flops: float = 0.0
 
@@ -90,13 +95,18 @@ class PlanContext:
         return depth
 
     def compute_before_candidates(self, layers: int) -> None:
-        """Fill in keys and values of the required tokens that candidates see, in the first layers.
-
-        They are computed over the reused ones as those are, and computed anew when the plan is executed.
-        """
+        """Fill in keys and values of the required tokens that candidates see, in the first layers."""
         depth = self.required.clamp(max=layers)
         depth[self.reusable[-1].end :] = 0
-        self.selection_flops += prefill(self.adapter, self.prompt, self.kv, Plan(depth), to_head=False).flops
+        self.rehearse(depth)
+
+    def rehearse(self, depth: Tensor, capture: Capture | None = None) -> None:
+        """Compute tokens to a ``depth`` while planning, over the reused keys and values as they are, and charge it.
+
+        They are computed anew when the plan is executed. A depth of one more than there are layers takes a token
+        through the last layer, too, so that it has a query there.
+        """
+        self.selection_flops += prefill(self.adapter, self.prompt, self.kv, Plan(depth), capture, to_head=False).flops
 
 
 @dataclass(frozen=True)
@@ -105,11 +115,13 @@ class Method(ABC):
 
     Class attributes:
         lossless: whether answers equal full recomputation's up to kernel rounding.
+        analysis_only: whether the method looks at what it is to save: an upper bound, never timed, never in a verdict.
         uses_encoder_cache, uses_prefix, uses_kv: which stores it reads and fills.
         rotates: whether reused keys are rotated to their new position.
     """
 
     lossless: ClassVar[bool] = False
+    analysis_only: ClassVar[bool] = False
     uses_encoder_cache: ClassVar[bool] = True
     uses_prefix: ClassVar[bool] = True
     uses_kv: ClassVar[bool] = True

@@ -21,17 +21,17 @@ from runners.methods.base import PlanContext, Reusable
 def drift_scores(context: PlanContext) -> Tensor:
     """A score per reusable token, in the order of ``context.candidates()``, ``(candidates,)`` on the CPU.
 
-    Per probed layer the norm of the change after the output projection, divided by its mean; the maximum over layers.
+    Per probed layer the norm of the change after the output projection (of its sketch, see ``runners.engine.sketch``),
+    divided by its mean; the maximum over layers.
     """
     layers = context.probe_layers
     context.compute_before_candidates(layers[-1] + 1)
     now = _attended_now(context)
-    then = torch.cat([_probe(part).attended[:, part.offset :] for part in context.reusable], dim=1)
-    adapter, shape = context.adapter, context.adapter.shape
-    outputs = [adapter.layers[layer].project_output(rows) for layer, rows in zip(layers, now, strict=True)]
+    then = torch.cat([_probe(part).outputs[:, part.offset :] for part in context.reusable], dim=1)
+    outputs = [context.sketch(layer, rows) for layer, rows in zip(layers, now, strict=True)]
     change = (torch.stack(outputs) - then).float().norm(dim=-1)
     mean = change.mean(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-    context.selection_flops += 2.0 * now.shape[0] * now.shape[1] * shape.hidden * shape.heads * shape.head_dim
+    context.selection_flops += 2.0 * now.numel() * context.sketch.width
     scores: Tensor = (change / mean).amax(dim=0)
     return scores.cpu()
 

@@ -1,4 +1,4 @@
-"""``random-k``: a seeded random choice of vision tokens, in all layers: the control every selector must beat."""
+"""``random-k``: a seeded random choice of vision tokens: the control every selector must beat."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from runners.engine.plan import Plan
 from runners.methods.base import PlanContext
-from runners.methods.ratio import RatioMethod
+from runners.methods.ranking import RankingMethod
 
 
 @dataclass(frozen=True)
-class RandomK(RatioMethod):
+class RandomK(RankingMethod):
     """Recompute tokens drawn without replacement, the draw named by the request.
 
     Options:
@@ -22,10 +22,8 @@ class RandomK(RatioMethod):
 
     seed: int = 0
 
-    def plan(self, context: PlanContext) -> Plan:
-        """See ``Method``."""
-        candidates = context.candidates()
+    def scores(self, context: PlanContext) -> Tensor:
+        """See ``RankingMethod``."""
         name = hashlib.sha256(f"{self.seed}/{context.request}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(name[:8], "big"))
-        drawn = torch.randperm(len(candidates), generator=generator)[: context.budget(self.ratio)]
-        return Plan(context.compute(candidates[drawn]))
+        return torch.rand(len(context.candidates()), generator=generator)

@@ -1,7 +1,8 @@
 """``vlcache``: our method: the tokens a drift probe finds changed, and a short leading run per medium.
 
 The leading run repairs what would become a false attention sink (as the paper does); the drift probe finds the tokens
-whose meaning depends on what now stands before them, wherever they are.
+whose meaning depends on what now stands before them, wherever they are. How deep they are recomputed follows the
+model's layer profile, and less deep where what is computed agrees with what was stored.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from dataclasses import dataclass
 from math import ceil
 
 import torch
+from torch import Tensor
 
 from runners.engine.plan import Plan
 from runners.methods.base import PlanContext, leading
 from runners.methods.drift import drift_scores
-from runners.methods.ratio import RatioMethod
+from runners.methods.layer_profile import ProfileName, layer_weights, spread
+from runners.methods.ranking import RankingMethod
+from runners.methods.settle import settle
 from runners.profile import ModelProfile
 from workloads.errors import UsageError
 
@@ -23,17 +27,22 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class VLCache(RatioMethod):
+class VLCache(RankingMethod):
     """Recompute what the new context changes most.
 
     Options:
         probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else the first
             quarter of all.
         lead: leading tokens recomputed per medium, within the same budget.
+        tolerance: relative deviation up to which fresh and stored keys and values agree; 0 compares nothing.
+        max_ratio: no layer computes a larger share of the reusable tokens, whatever the layer profile says.
     """
 
+    profile: ProfileName = "flat"
     probe: str = AUTO
     lead: int = 1
+    tolerance: float = 0.0
+    max_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,6 +50,10 @@ class VLCache(RatioMethod):
             raise ValueError(f"probe must be '{AUTO}' or layers such as 0+1, not '{self.probe}'")
         if self.lead < 0:
             raise ValueError(f"lead must not be negative, not {self.lead}")
+        if self.tolerance < 0:
+            raise ValueError(f"tolerance must not be negative, not {self.tolerance}")
+        if not 0 <= self.max_ratio <= 1:
+            raise ValueError(f"max_ratio must be between 0 and 1, not {self.max_ratio}")
 
     def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
         """See ``Method``. The last layer is never probed: it has no queries of media tokens.
@@ -55,12 +68,19 @@ class VLCache(RatioMethod):
             raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
         return chosen
 
+    def scores(self, context: PlanContext) -> Tensor:
+        """See ``RankingMethod``: drift, with the leading run before all."""
+        scores = drift_scores(context)
+        scores[torch.isin(context.candidates(), leading(context.reusable, lambda part: self.lead))] = torch.inf
+        return scores
+
+    def layer_ratios(self, context: PlanContext) -> list[float]:
+        """See ``RankingMethod``: none above ``max_ratio``."""
+        return spread(self.ratio, layer_weights(self.profile, context.layers, context.profile), self.max_ratio)
+
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
-        candidates = context.candidates()
-        budget = context.budget(self.ratio)
-        if budget in (0, len(candidates)):
-            return Plan(context.compute(candidates[:budget]))
-        scores = drift_scores(context)
-        scores[torch.isin(candidates, leading(context.reusable, lambda part: self.lead))] = torch.inf
-        return Plan(context.compute(candidates[scores.argsort(descending=True, stable=True)[:budget]]))
+        depth = super().plan(context).depth
+        if self.tolerance == 0 or not context.probe_layers:
+            return Plan(depth)
+        return Plan(depth, settle(context, self.tolerance, first=context.probe_layers[-1] + 1))

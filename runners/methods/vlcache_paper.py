@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor
-from typing import Literal
 
 from runners.engine.plan import Plan
 from runners.methods.base import PlanContext, Reusable, leading
-from runners.methods.layer_profile import flat_profile, linear_profile, spread
+from runners.methods.layer_profile import ProfileName, layer_weights, spread
 from runners.methods.ratio import RatioMethod
 
 
@@ -22,14 +21,15 @@ class VLCachePaper(RatioMethod):
     """Recompute a leading run whose length follows a layer profile of mean ``ratio``.
 
     Options:
-        profile: ``linear`` falls with depth (the default for unmeasured models), ``flat`` does not.
+        profile: how the budget is spread over the layers: ``flat``, ``linear`` (falls with depth) or ``auto`` (as
+            measured for the model, else linear).
     """
 
-    profile: Literal["linear", "flat"] = "linear"
+    profile: ProfileName = "auto"
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
-        weights = linear_profile(context.layers) if self.profile == "linear" else flat_profile(context.layers)
+        weights = layer_weights(self.profile, context.layers, context.profile)
         depth = context.required.clone()
         for layer, ratio in enumerate(spread(self.ratio, weights)):
             depth[leading(context.reusable, _share(ratio))] = layer + 1

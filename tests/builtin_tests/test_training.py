@@ -15,13 +15,16 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 
 from runners.builtin import train as recipe
-from runners.builtin.curriculum import Stage
+from runners.builtin.curriculum import CURRICULA, Cycle, Stage, place_of, total_steps
 from runners.builtin.lessons import Lesson, Syllabus, draw_lesson
 from runners.builtin.tokenizer import build_tokenizer
 
 LESSONS = 2
-SYLLABUS = Syllabus((4, 4), (4, 5), 8, (1, 2), 3, {"album": 1.0, "binding": 1.0, "video": 1.0})
-TINY = (Stage("one", 3, LESSONS, SYLLABUS), Stage("two", 4, LESSONS, SYLLABUS))
+SYLLABUS = Syllabus((4, 4), (4, 5), 8, (1, 2), 3, {"album": 1.0, "binding": 1.0, "video": 1.0, "hop": 1.0})
+TINY = (
+    Cycle(2e-3, (Stage("one", 3, LESSONS, SYLLABUS), Stage("two", 2, LESSONS, SYLLABUS))),
+    Cycle(1e-3, (Stage("three", 2, LESSONS, SYLLABUS),)),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -97,9 +100,23 @@ def test_what_is_written_loads_with_the_auto_classes(unbroken: Path) -> None:
     assert (processor.patch_size, processor.merge_size) == (8, 2)
 
 
-def test_the_learning_rate_warms_up_holds_and_falls_to_nothing() -> None:
-    shares = [recipe._schedule(step, 1000) for step in range(1000)]
-    assert shares[0] == pytest.approx(1 / recipe.WARMUP_STEPS)
-    assert shares[recipe.WARMUP_STEPS : 700] == [1.0] * (700 - recipe.WARMUP_STEPS)
-    assert all(a > b for a, b in pairwise(shares[701:]))
-    assert 0 < shares[-1] < 1e-4
+def test_the_learning_rate_warms_up_holds_and_falls_to_nothing_in_every_cycle() -> None:
+    first, second = Stage("a", 400, 1, SYLLABUS), Stage("b", 600, 1, SYLLABUS)
+    cycles = (Cycle(1.0, (first, second)), Cycle(0.5, (first,)))
+    rates = [recipe._learning_rate(place_of(step, cycles)) for step in range(1000)]
+    assert rates[0] == pytest.approx(1 / recipe.WARMUP_STEPS)
+    assert rates[recipe.WARMUP_STEPS : 700] == [1.0] * (700 - recipe.WARMUP_STEPS)
+    assert all(a > b for a, b in pairwise(rates[701:]))
+    assert 0 < rates[-1] < 1e-4
+    assert recipe._learning_rate(place_of(1000, cycles)) == pytest.approx(0.5 / recipe.WARMUP_STEPS)
+
+
+@pytest.mark.parametrize("name", CURRICULA)
+def test_every_step_has_one_place_and_the_stages_come_in_order(name: str) -> None:
+    curriculum = CURRICULA[name]
+    steps = total_steps(curriculum)
+    stages = [place_of(step, curriculum).stage for step in range(steps)]
+    assert list(dict.fromkeys(stage.name for stage in stages)) == [s.name for cycle in curriculum for s in cycle.stages]
+    assert all(stages.count(stage) == stage.steps for cycle in curriculum for stage in cycle.stages)
+    with pytest.raises(ValueError, match="over"):
+        place_of(steps, curriculum)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from runners.engine import sketch
 from runners.engine.flops import full_prefill_flops
 from runners.engine.timing import PARTS, TtftClock
 from runners.profile import ModelProfile
@@ -101,7 +102,7 @@ def test_bytes_per_token_hold_features_keys_values_probe_and_prefixes(lab: Any, 
     expected += (
         4
         * len(lab.method(name).probe_layers(shape.layers, ModelProfile()))
-        * (shape.heads * shape.head_dim + shape.hidden)
+        * (shape.heads * shape.head_dim + min(shape.hidden, sketch.WIDTH))
     )
     prefix = cache.prompt_tokens * (4 * 2 * shape.layers * shape.kv_heads * shape.head_dim + 8)
     assert cache.kv_bytes_per_token == pytest.approx(expected + prefix / cache.vision_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 from torch import Tensor
 
 from runners.base import Request
+from runners.engine import engine
 from runners.engine.plan import Plan
+from runners.engine.sketch import OutputSketch
 from runners.methods import drift
 from runners.methods.base import PlanContext
 from runners.methods.vlcache import VLCache
@@ -19,22 +22,27 @@ class WithoutPrefix(VLCache):
     """Probes every medium, even where an exact prefix would do."""
 
     uses_prefix: ClassVar[bool] = False
-    scores: ClassVar[list[Tensor]] = []
+    drifts: ClassVar[list[Tensor]] = []
     changes: ClassVar[list[Tensor]] = []
 
     def plan(self, context: PlanContext) -> Plan:
         if context.reusable:
-            self.scores.append(drift.drift_scores(context))
+            self.drifts.append(drift.drift_scores(context))
             now, layers = drift._attended_now(context), context.probe_layers
-            then = torch.cat([drift._probe(part).attended for part in context.reusable], dim=1)
-            projected = [context.adapter.layers[layer].project_output(now[i]) for i, layer in enumerate(layers)]
-            self.changes.append((torch.stack(projected) - then).norm(dim=-1))
+            then = torch.cat([drift._probe(part).outputs for part in context.reusable], dim=1)
+            sketches = [context.sketch(layer, now[i]) for i, layer in enumerate(layers)]
+            self.changes.append((torch.stack(sketches) - then).norm(dim=-1))
         return super().plan(context)
+
+
+@pytest.fixture(autouse=True)
+def _exact_sketches(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "OutputSketch", partial(OutputSketch, width=lab.adapter.shape.hidden))
 
 
 @pytest.fixture
 def probed() -> type[WithoutPrefix]:
-    WithoutPrefix.scores.clear()
+    WithoutPrefix.drifts.clear()
     WithoutPrefix.changes.clear()
     return WithoutPrefix
 
@@ -60,8 +68,8 @@ def test_the_drift_of_layer_zero_is_what_two_stock_forwards_differ_in(lab: Any, 
     lab.answer(probed(ratio=0.5, probe="0"), one, two, target)
     then = torch.cat([stock_attention(lab, two)[media_rows(lab, two)], stock_attention(lab, one)[media_rows(lab, one)]])
     change = (stock_attention(lab, target)[media_rows(lab, target)] - then).norm(dim=-1)
-    torch.testing.assert_close(probed.scores[-1], change / change.mean(), atol=1e-3, rtol=1e-3)
-    assert probed.scores[-1].max() > 1.2, "tokens differ in it"
+    torch.testing.assert_close(probed.drifts[-1], change / change.mean(), atol=1e-3, rtol=1e-3)
+    assert probed.drifts[-1].max() > 1.2, "tokens differ in it"
 
 
 def test_there_is_no_drift_in_the_donors_own_context(lab: Any, probed: type[WithoutPrefix]) -> None:
@@ -90,7 +98,7 @@ def test_vlcache_computes_the_leading_tokens_and_the_highest_drift(
     chosen = set(candidates[plan.depth[candidates] > 0].tolist())
     assert len(chosen) == int(ratio * len(candidates) + 1e-9)
     first = {token for part in context.reusable for token in range(part.start, part.start + lead)}
-    ranked = candidates[probed.scores[-1].argsort(descending=True)].tolist()
+    ranked = candidates[probed.drifts[-1].argsort(descending=True)].tolist()
     others = [token for token in ranked if token not in first]
     if len(first) <= len(chosen):
         assert chosen == first | set(others[: len(chosen) - len(first)])

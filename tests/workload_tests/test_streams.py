@@ -75,6 +75,7 @@ def test_another_process_makes_the_same_bytes(workload: str) -> None:
         ("doc-qa", "f0b4785e14bc075e"),
         ("video", "665d94ccb8c6199d"),
         ("binding", "564db56efc717fb2"),
+        ("multi-hop", "36a1430ccdf0a945"),
     ],
 )
 def test_streams_stay_what_they_were(workload: str, fingerprint: str) -> None:

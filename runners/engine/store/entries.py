@@ -15,16 +15,16 @@ class Probe:
 
     Attributes:
         q: queries before RoPE, ``(layers, heads, tokens, head_dim)``.
-        attended: projected attention output the tokens had, ``(layers, tokens, hidden)``.
+        outputs: sketches of the attention outputs the tokens had, ``(layers, tokens, width)``.
     """
 
     q: Tensor
-    attended: Tensor
+    outputs: Tensor
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self.q.nbytes + self.attended.nbytes
+        return self.q.nbytes + self.outputs.nbytes
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,113 @@
+"""Questions that take two pages one after the other: a key leads to another page's key, which has the value.
+
+A family is a ledger: lists of the same keys with other values, and pages that link aliases to those keys. Which list
+and which links stand together changes from request to request, so what a link leads to is another digit than before.
+Nothing here was looked at while methods were tuned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workloads.base import StreamOptions
+from workloads.cards import DEFAULT_GRID, KEYS, Cards, cards_on, deal, draw_values
+from workloads.drawing import Grid, encode_png
+from workloads.prose import SYSTEM, Question, ask, opening
+from workloads.records import Answer, Conversation, Media, Turn
+from workloads.recurrence import RecurringPool
+from workloads.seeding import stream
+
+VERSIONS = 3  # of every kind of page
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Pages of a family; any links go with any list."""
+
+    lists: tuple[Cards, ...]
+    links: tuple[Cards, ...]
+    distractors: tuple[Cards, ...]
+
+    @property
+    def pages(self) -> tuple[Cards, ...]:
+        """All of them."""
+        return (*self.lists, *self.links, *self.distractors)
+
+
+@dataclass(frozen=True)
+class _Files:
+    id: str
+    ledger: Ledger
+    media: tuple[Media, ...]
+
+    def of(self, page: Cards) -> Media:
+        """The file of a page."""
+        return next(media for own, media in zip(self.ledger.pages, self.media, strict=True) if own is page)
+
+
+@dataclass(frozen=True)
+class MultiHop:
+    """A distractor, a list, a page of links, and a question about one link's end."""
+
+    name: str = "multi-hop"
+    metric: str = "exact-match"
+    grid: Grid = DEFAULT_GRID
+
+    def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
+        """See ``workloads.base.Workload``."""
+        rng = stream(options.split, self.name, options.seed)
+
+        def make(index: int) -> _Files:
+            page_rng = stream(options.split, self.name, options.seed, "ledger", index)
+            return _encode(f"ledger-{index}", deal_ledger(page_rng, self.grid))
+
+        pool = RecurringPool(make, options.reuse_rate)
+        for number in range(options.samples):
+            files = pool.draw(rng)
+            ledger = files.ledger
+            kinds = (ledger.distractors, ledger.lists, ledger.links)
+            pages = [versions[rng.integers(VERSIONS)] for versions in kinds]
+            question = ask_hop(rng, pages[1].values, pages[2].values)
+            turn = Turn(
+                id=f"{self.name}-{number}",
+                content=(opening(rng), *(files.of(page) for page in pages), question.text),
+                answer=Answer((question.answer,), self.metric),
+                family=question.family,
+            )
+            yield Conversation(turn.id, f"{self.name}/{files.id}", SYSTEM, (turn,))
+
+
+def deal_ledger(rng: np.random.Generator, grid: Grid, per_page: int | None = None) -> Ledger:
+    """Deal a family: every page laid out anew, values and links drawn anew for every version."""
+    per_page = per_page or cards_on(grid)
+    if 3 * per_page > len(KEYS):
+        raise ValueError(f"a ledger of {per_page} cards a page needs more than the {len(KEYS)} keys there are")
+    keys = [KEYS[i] for i in rng.permutation(len(KEYS))]
+    listed, aliases, others = (keys[start * per_page : (start + 1) * per_page] for start in range(3))
+    return Ledger(
+        tuple(deal(rng, grid, draw_values(rng, listed)) for _ in range(VERSIONS)),
+        tuple(deal(rng, grid, _links(rng, aliases, listed)) for _ in range(VERSIONS)),
+        tuple(deal(rng, grid, draw_values(rng, others)) for _ in range(VERSIONS)),
+    )
+
+
+def ask_hop(rng: np.random.Generator, values: Mapping[str, str], links: Mapping[str, str]) -> Question:
+    """The value of the key that one alias leads to."""
+    alias = list(links)[rng.integers(len(links))]
+    return ask("hop", values[links[alias]], alias)
+
+
+def _links(rng: np.random.Generator, aliases: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
+    """Every alias with a target of its own."""
+    return {alias: targets[target] for alias, target in zip(aliases, rng.permutation(len(targets)), strict=True)}
+
+
+def _encode(ledger_id: str, ledger: Ledger) -> _Files:
+    media = tuple(
+        Media("image", encode_png(cards.page), f"{ledger_id}/{index}.png", cards.page.content_share)
+        for index, cards in enumerate(ledger.pages)
+    )
+    return _Files(ledger_id, ledger, media)

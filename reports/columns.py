@@ -22,6 +22,7 @@ class Column:
         spec: format specification of a shown number.
         interval_spec: format specification of the ends ``name_ci_low`` and ``name_ci_high``, when there are such.
         in_table: whether the default table has this column.
+        words: texts that are shown as shorter ones.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Column:
     spec: str = ""
     interval_spec: str | None = None
     in_table: bool = False
+    words: tuple[tuple[str, str], ...] = ()
 
 
 MEASURED_COLUMNS = (
@@ -42,11 +44,12 @@ MEASURED_COLUMNS = (
     Column("device", "", "where it ran"),
     Column("dtype", "", "number format of its weights"),
     Column("requests", "count", "turns asked, failed ones included"),
+    Column("clusters", "count", "groups of requests that share media; intervals allow for that"),
     Column("failed", "count", "turns without an answer: they count as wrong and have no time", better="lower"),
     Column(
         "accuracy",
         "0..1",
-        "mean score by the workload's metric [95 %]",
+        "mean score by the workload's metric [interval]",
         title="accuracy\n%",
         better="higher",
         scale=100,
@@ -57,12 +60,12 @@ MEASURED_COLUMNS = (
     Column(
         "accuracy_delta",
         "0..1",
-        "accuracy less the reference's, request by request [95 %]",
+        "accuracy less the reference's, request by request [interval]",
         title="change\npoints",
         better="higher",
         scale=100,
         spec="+.1f",
-        interval_spec="+.0f",
+        interval_spec=".1f",
         in_table=True,
     ),
     Column(
@@ -75,7 +78,16 @@ MEASURED_COLUMNS = (
         spec=".0f",
         in_table=True,
     ),
-    Column("verdict", "", "non-inferior, inferior or undecided"),
+    Column(
+        "verdict",
+        "",
+        "non-inferior: the whole interval of the change lies above -margin; inferior: below; else undecided",
+        title="ver-\ndict",
+        in_table=True,
+        words=(("non-inferior", "ok"), ("inferior", "worse"), ("undecided", "open")),
+    ),
+    Column("margin", "0..1", "the loss of accuracy that the verdict is about"),
+    Column("alpha", "0..1", "every interval has the confidence 1 - alpha"),
     Column(
         "kl_mean",
         "nats",
@@ -99,7 +111,7 @@ MEASURED_COLUMNS = (
     Column(
         "ttft_speedup",
         "ratio",
-        "median of per-request TTFT reference / runner, all media sent before [95 %]",
+        "median of per-request TTFT reference / runner, all media sent before [interval]",
         title="speed-up\nwarm",
         better="higher",
         spec=".2f",
@@ -180,7 +192,7 @@ def _with_ends(column: Column) -> tuple[Column, ...]:
     if column.interval_spec is None:
         return (column,)
     ends = (
-        Column(f"{column.name}_ci_{end}", column.unit, f"{end} end of the 95 % interval of {column.name}")
+        Column(f"{column.name}_ci_{end}", column.unit, f"{end} end of the interval of {column.name}")
         for end in ("low", "high")
     )
     return (column, *ends)

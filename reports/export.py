@@ -10,9 +10,9 @@ from typing import Any
 SCHEMA = 1
 
 
-def to_json(manifest: Mapping[str, Any], summary: Sequence[Mapping[str, Any]]) -> str:
-    """One JSON document of full precision; what is not a finite number is null."""
-    document = {"schema": SCHEMA, "manifest": manifest, "summary": list(summary)}
+def to_json(manifest: Mapping[str, Any], summary: Sequence[Mapping[str, Any]], **parts: Any) -> str:
+    """One JSON document of full precision, with other ``parts`` behind; what is not a finite number is null."""
+    document = {"schema": SCHEMA, "manifest": manifest, "summary": list(summary), **parts}
     return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
 
 

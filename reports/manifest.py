@@ -16,7 +16,7 @@ from workloads.errors import UsageError
 
 SCHEMA = 1
 LIBRARIES = ("vlcache", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pillow", "pandas", "scipy")
-MODEL_IDENTITY = ("fingerprint", "dtype", "device")
+MODEL_IDENTITY = ("fingerprint", "profile", "dtype", "device")
 
 Manifest = dict[str, Any]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from reports.stats import Interval, difference_interval
 from runners.records import Warmth
 
 
@@ -70,6 +71,37 @@ class Paired:
     def _times(self, over: str, under: str, warmth: Warmth | None) -> pd.DataFrame:
         pairs = pd.DataFrame({"over": _column(self.ttft, over), "under": _column(self.ttft, under)}).dropna()
         return pairs if warmth is None else pairs[self.warmth.loc[pairs.index] == warmth.value]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How two runners differ on the requests that both were asked.
+
+    Attributes:
+        mean: of the scores, first runner less second.
+        interval: of that mean; None where one cluster was seen.
+        requests, clusters: how many were compared.
+    """
+
+    mean: float
+    interval: Interval | None
+    requests: int
+    clusters: int
+
+
+def paired_difference(frame: pd.DataFrame, workload: str, first: str, second: str, alpha: float) -> Difference | None:
+    """Accuracy of ``first`` less that of ``second``, any two runners; None where no request was asked of both.
+
+    ``frame``: a run, of ``frame.FRAME_COLUMNS``. The interval has the confidence 1 - ``alpha``; a failed request counts
+    as wrong.
+    """
+    asked = frame[(frame["workload"] == workload) & frame["runner"].isin((first, second))]
+    paired = Paired.of(asked, second, [])
+    delta = paired.score_delta(first)
+    if delta.empty:
+        return None
+    clusters = paired.clusters(delta)
+    return Difference(float(delta.mean()), difference_interval(delta, clusters, alpha), len(delta), len(set(clusters)))
 
 
 def _column(table: pd.DataFrame, label: str) -> pd.Series[float]:

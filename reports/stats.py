@@ -1,31 +1,50 @@
-"""Percentiles, and 95 % intervals that respect clusters.
+"""Percentiles, and intervals and tests that respect clusters.
 
-Requests of one cluster share their media, so their errors are not independent: whole clusters are resampled, never
-single requests. Where one cluster, or nothing, was seen, there is no uncertainty to tell and the answer is None.
+Requests of one cluster share their media, so their errors are not independent. Every interval is the inversion of a
+score test on the effective number of requests, see ``clusters.Sample.effective_size``: sound for few requests, and
+where no answer or hardly any differs. Of one cluster, or of nothing, there is no uncertainty to tell: None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import pandas as pd
+from numpy.typing import ArrayLike
 
-CONFIDENCE = 0.95
-DRAWS = 4000
-BLOCK_ELEMENTS = 2_000_000
+from reports.clusters import Floats, Sample
 
-Floats = NDArray[np.float64]
+HALVINGS = 50
+SAME = 1e-9
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Both ends of a 95 % interval, in the unit of the values."""
+    """Both ends, in the unit of the values."""
 
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Fall:
+    """Accuracy that is lower at a higher ratio.
+
+    Attributes:
+        low_ratio, high_ratio: what is compared.
+        drop: mean score at the lower ratio less that at the higher one.
+        p_adjusted: probability of a fall as clear between equally good ratios, all comparisons made considered.
+    """
+
+    low_ratio: float
+    high_ratio: float
+    drop: float
+    p_adjusted: float
 
 
 def percentile(values: ArrayLike, rank: float) -> float | None:
@@ -34,78 +53,127 @@ def percentile(values: ArrayLike, rank: float) -> float | None:
     return float(np.percentile(array, rank)) if array.size else None
 
 
-def mean_interval(
-    values: ArrayLike, clusters: Sequence[str], bounds: tuple[float, float], seed: int
-) -> Interval | None:
-    """Interval of a mean, or of a mean paired difference, by the percentile bootstrap over clusters.
+def critical_value(alpha: float) -> float:
+    """How many standard errors a normal estimate is off with probability ``alpha``, on either side."""
+    return NormalDist().inv_cdf(1 - alpha / 2)
 
-    ``values``: ``(requests,)``, each within ``bounds``. ``clusters``: the cluster of each.
 
-    When every cluster has the same mean, resampling shows no spread however few there are, and an all-correct
-    sample would claim [1, 1]. Then Wilson's limit for "none of n" bounds the share of clusters that could differ,
-    ``u = z^2 / (n + z^2)``, and those may lie anywhere within ``bounds``. For scores that are all 1 this
-    is Wilson's interval [n / (n + z^2), 1] with n counting clusters.
+def mean_interval(values: ArrayLike, clusters: Sequence[str], alpha: float) -> Interval | None:
+    """Of a mean score, with confidence 1 - ``alpha``: Wilson's interval (JASA 22, 1927) on the effective size.
+
+    ``values``: ``(requests,)``, 0 to 1. ``clusters``: the cluster of each.
     """
-    array, codes, count = _by_cluster(values, clusters)
-    if count < 2:
+    sample = Sample.of(values, clusters)
+    if sample.clusters < 2:
         return None
-    totals, sizes = np.bincount(codes, array), np.bincount(codes)
-    means = totals / sizes
-    if np.ptp(means) < 1e-12:
-        return _interval_without_spread(float(array.mean()), count, bounds)
-    draws = [(weights @ totals) / (weights @ sizes) for weights in _resamples(count, count, seed)]
-    return _central(np.concatenate(draws))
-
-
-def median_interval(values: ArrayLike, clusters: Sequence[str], seed: int) -> Interval | None:
-    """Interval of a median, of per-request ratios say, by the percentile bootstrap over clusters.
-
-    ``values``: ``(requests,)``; ``clusters``: the cluster of each.
-    """
-    array, codes, count = _by_cluster(values, clusters)
-    if count < 2:
-        return None
-    order = np.argsort(array, kind="stable")
-    array, codes = array[order], codes[order]
-    draws = [_weighted_medians(array, weights[:, codes]) for weights in _resamples(count, array.size, seed)]
-    return _central(np.concatenate(draws))
-
-
-def _by_cluster(values: ArrayLike, clusters: Sequence[str]) -> tuple[Floats, NDArray[np.intp], int]:
-    array = np.asarray(values, dtype=np.float64)
-    names, codes = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
-    if array.shape != codes.shape:
-        raise ValueError(f"{array.size} values but {codes.size} clusters")
-    return array, codes, len(names)
-
-
-def _interval_without_spread(mean: float, count: int, bounds: tuple[float, float]) -> Interval:
-    square = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) ** 2
-    share = square / (count + square)
-    low, high = bounds
-    return Interval(mean - share * (mean - low), mean + share * (high - mean))
-
-
-def _resamples(clusters: int, elements: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """How often each cluster was drawn, ``(draws, clusters)``, in blocks that bound memory."""
-    rng = np.random.default_rng(seed)
-    block = max(1, BLOCK_ELEMENTS // elements)
-    chances = np.full(clusters, 1 / clusters)
-    for start in range(0, DRAWS, block):
-        yield rng.multinomial(clusters, chances, size=min(block, DRAWS - start))
-
-
-def _weighted_medians(ascending: Floats, weights: NDArray[np.int64]) -> Floats:
-    """Median of each row's sample, in which ``ascending[i]`` stands ``weights[row, i]`` times."""
-    running = np.cumsum(weights, axis=1)
-    total = running[:, -1:]
-    lower = ascending[np.argmax(running * 2 >= total, axis=1)]
-    upper = ascending[np.argmax(running * 2 > total, axis=1)]
-    middle: Floats = (lower + upper) / 2
-    return middle
-
-
-def _central(draws: Floats) -> Interval:
-    tail = (1 - CONFIDENCE) / 2 * 100
-    low, high = np.percentile(draws, [tail, 100 - tail])
+    low, high = wilson_ends(sample, alpha)
     return Interval(float(low), float(high))
+
+
+def difference_interval(values: ArrayLike, clusters: Sequence[str], alpha: float) -> Interval | None:
+    """Of a mean difference of scores, with confidence 1 - ``alpha``: Tango's interval on the effective size.
+
+    ``values``: ``(requests,)``, each request's score with one runner less that with another, -1 to 1. ``clusters``: the
+    cluster of each.
+    """
+    sample = Sample.of(values, clusters)
+    if sample.clusters < 2:
+        return None
+    low, high = tango_ends(sample, alpha)
+    return Interval(float(low), float(high))
+
+
+def median_interval(values: ArrayLike, clusters: Sequence[str], alpha: float) -> Interval | None:
+    """Of a median, with confidence 1 - ``alpha``, by ranks (Woodruff, JASA 47, 1952) on the effective size.
+
+    The values that the sign test does not reject: it knows that half of all lie below the median, and of the effective
+    number of requests how far the share seen may be off. None also when so few were seen that the interval would reach
+    beyond all of them.
+
+    ``values``: ``(requests,)``, of per-request ratios say. ``clusters``: the cluster of each.
+    """
+    sample = Sample.of(values, clusters)
+    if sample.clusters < 2:
+        return None
+    below = Sample((sample.values < np.median(sample.values)).astype(np.float64), sample.starts)
+    share = 0.5 - critical_value(alpha) / (2 * np.sqrt(below.effective_size()))
+    if share < 0:
+        return None
+    rank = int(share * sample.requests)
+    ascending = np.sort(sample.values)
+    return Interval(float(ascending[rank]), float(ascending[-1 - rank]))
+
+
+def wilson_ends(sample: Sample, alpha: float) -> tuple[Floats, Floats]:
+    """``(...)`` and ``(...)``: the ends for each set of the sample, see ``mean_interval``."""
+    mean, size, square = sample.values.mean(axis=-1), sample.effective_size(), critical_value(alpha) ** 2
+    middle = mean + square / (2 * size)
+    reach = np.sqrt(square * (mean * (1 - mean) / size + square / (4 * size**2)))
+    shrink = 1 + square / size
+    return np.maximum((middle - reach) / shrink, 0), np.minimum((middle + reach) / shrink, 1)
+
+
+def tango_ends(sample: Sample, alpha: float) -> tuple[Floats, Floats]:
+    """``(...)`` and ``(...)``: the ends for each set of the sample, see ``difference_interval``."""
+    size, square = sample.effective_size(), critical_value(alpha) ** 2
+    gained, lost = (np.maximum(sign * sample.values, 0).mean(axis=-1) for sign in (1, -1))
+    return -_highest_gain(lost, gained, size, square), _highest_gain(gained, lost, size, square)
+
+
+def _highest_gain(gained: Floats, lost: Floats, size: Floats, square: float) -> Floats:
+    """Upper end of the score interval of paired proportions (Tango, Statistics in Medicine 17, 1998), by bisection.
+
+    ``gained`` and ``lost``: the shares of requests that one runner alone, or the other alone, answers right. Should the
+    true difference be d, the most likely share lost, q, solves ``2 q^2 + b q - lost d (1 - d) = 0``, and the variance
+    of a request's difference is ``2 q + d (1 - d)``. Part of a score gained counts as that part of a request: no score
+    from 0 to 1 has more variance than 0 and 1 with the same mean. Where nothing is gained or lost, the end is
+    ``z^2 / (size + z^2)``.
+    """
+    seen = gained - lost
+    low, high = seen, np.ones_like(seen)
+    for _ in range(HALVINGS):
+        d = (low + high) / 2
+        b = (2 - seen) * d - gained - lost
+        q = (np.sqrt(b**2 + 8 * lost * d * (1 - d)) - b) / 4
+        rejected = size * (d - seen) ** 2 > square * (2 * q + d * (1 - d))
+        low, high = np.where(rejected, low, d), np.where(rejected, d, high)
+    return high
+
+
+def falls(scores: pd.DataFrame, clusters: Sequence[str], alpha: float) -> list[Fall]:
+    """Where more is computed and accuracy falls: the significant falls among all pairs of ratios.
+
+    Each pair is compared by the sign test over clusters: between equally good ratios, a cluster that differs is as
+    likely worse as better at the higher one. That is exact, whatever requests of one cluster have in common. The chance
+    of any false fall is at most ``alpha`` (Holm, Scandinavian Journal of Statistics 6, 1979).
+
+    ``scores``: requests x ratio, of one runner, ratios ascending, no NaN. ``clusters``: the cluster of each request.
+    """
+    ratios = [float(ratio) for ratio in scores.columns]
+    if ratios != sorted(set(ratios)):
+        raise ValueError(f"ratios must ascend, not {ratios}")
+    if scores.isna().any(axis=None):
+        raise ValueError("every request needs a score at every ratio")
+    totals = scores.groupby(np.asarray(clusters, dtype=np.str_)).sum().to_numpy(dtype=np.float64)
+    pairs = list(combinations(range(len(ratios)), 2))
+    chances = _holm([_sign_test(totals[:, low] - totals[:, high]) for low, high in pairs])
+    return [
+        Fall(ratios[low], ratios[high], drop, chance)
+        for (low, high), chance in zip(pairs, chances, strict=True)
+        if chance <= alpha and (drop := float((totals[:, low] - totals[:, high]).sum() / len(scores))) > 0
+    ]
+
+
+def _sign_test(losses: Floats) -> float:
+    """Probability that as many of the clusters that differ lose by chance. ``losses``: ``(clusters,)``."""
+    lost, differing = int((losses > SAME).sum()), int((np.abs(losses) > SAME).sum())
+    return sum(comb(differing, count) for count in range(lost, differing + 1)) / (1 << differing)
+
+
+def _holm(chances: Sequence[float]) -> list[float]:
+    """The probabilities adjusted for being the least of so many, in the same order."""
+    adjusted, highest = [0.0] * len(chances), 0.0
+    for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        highest = max(highest, min(1.0, (len(chances) - rank) * chances[index]))
+        adjusted[index] = highest
+    return adjusted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import pandas as pd
@@ -10,27 +11,30 @@ import pandas as pd
 from reports.columns import COLUMNS
 from reports.frame import to_frame
 from reports.pairing import Paired
-from reports.stats import mean_interval, median_interval, percentile
-from runners.records import Record, Warmth
+from reports.stats import difference_interval, mean_interval, median_interval, percentile
+from reports.verdict import judge
+from runners.records import Record, Timing, Warmth
 
-SCORE_BOUNDS = (0.0, 1.0)
-DELTA_BOUNDS = (-1.0, 1.0)
-LATER = ("verdict", "floor_ratio", "peak_memory_mb")
+TIMES = [entry.name for entry in fields(Timing)]
+LATER = ("floor_ratio", "peak_memory_mb")
 
 Row = dict[str, Any]
 
 
-def summarise(records: Sequence[Record], manifest: Mapping[str, Any]) -> list[Row]:
+def summarise(records: Sequence[Record], manifest: Mapping[str, Any], margin: float, alpha: float) -> list[Row]:
     """Rows by workload, within it the reference first and then the runners as they were given.
 
-    ``manifest`` says what the records cannot: ``config.reference``, ``config.seed``, the ``workloads``, the ``model``
-    and of each of the ``runners`` its label and whether it is lossless. An undefined value is None. Workloads without
-    any record yet have no rows.
+    ``manifest`` says what the records cannot: ``config.reference``, the ``workloads``, the ``model`` and of each of the
+    ``runners`` its label, whether it is lossless and whether it is for analysis only: that one has no times and no
+    verdict. ``margin``: see ``verdict.judge``. ``alpha``: every interval has the confidence 1 - ``alpha``. An undefined
+    value is None. Workloads without any record yet have no rows.
     """
     frame = to_frame(records)
     reference: str = manifest["config"]["reference"]
     labels = [runner["label"] for runner in manifest["runners"]]
     lossless = [runner["label"] for runner in manifest["runners"] if runner["lossless"]]
+    for_analysis = [runner["label"] for runner in manifest["runners"] if runner.get("analysis_only", False)]
+    frame.loc[frame["runner"].isin(for_analysis), TIMES] = float("nan")
     rows = []
     for workload in manifest["workloads"]:
         asked = frame[frame["workload"] == workload]
@@ -40,12 +44,12 @@ def summarise(records: Sequence[Record], manifest: Mapping[str, Any]) -> list[Ro
         for label in sorted(labels, key=lambda label: label != reference):
             mine = asked[asked["runner"] == label]
             if len(mine):
-                rows.append(_row(mine, paired, manifest))
+                row = _row(mine, paired, manifest, margin, alpha)
+                rows.append(row | {"verdict": None} if label in for_analysis else row)
     return rows
 
 
-def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any]) -> Row:
-    seed: int = manifest["config"]["seed"]
+def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin: float, alpha: float) -> Row:
     label: str = mine["runner"].iloc[0]
     values: Row = {
         "runner": label,
@@ -54,35 +58,39 @@ def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any]) -> Row
         "device": manifest["model"]["device"],
         "dtype": manifest["model"]["dtype"],
         "requests": len(mine),
+        "clusters": mine["cluster_id"].nunique(),
         "failed": int((~mine["ok"]).sum()),
+        "margin": margin,
+        "alpha": alpha,
     }
-    values |= _answers(mine, label, paired, seed) | _times(mine, label, paired, seed) | _reuse(mine)
+    values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
     values |= dict.fromkeys(LATER)
     return {column.name: values[column.name] for column in COLUMNS}
 
 
-def _answers(mine: pd.DataFrame, label: str, paired: Paired, seed: int) -> Row:
-    """What the answers are worth. The reference is not estimated against itself: no interval there."""
+def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alpha: float) -> Row:
+    """What the answers are worth. The reference is not estimated against itself: no interval and no verdict there."""
     delta = paired.score_delta(label)
-    score_ends = mean_interval(mine["score"], mine["cluster_id"].tolist(), SCORE_BOUNDS, seed)
-    delta_ends = mean_interval(delta, paired.clusters(delta), DELTA_BOUNDS, seed)
+    ends = mean_interval(mine["score"], mine["cluster_id"].tolist(), alpha)
+    change = difference_interval(delta, paired.clusters(delta), alpha) if label != paired.reference else None
     return {
         "accuracy": _mean(mine["score"]),
-        "accuracy_ci_low": score_ends.low if score_ends else None,
-        "accuracy_ci_high": score_ends.high if score_ends else None,
+        "accuracy_ci_low": ends.low if ends else None,
+        "accuracy_ci_high": ends.high if ends else None,
         "accuracy_delta": _mean(delta),
-        "accuracy_delta_ci_low": delta_ends.low if delta_ends and label != paired.reference else None,
-        "accuracy_delta_ci_high": delta_ends.high if delta_ends and label != paired.reference else None,
+        "accuracy_delta_ci_low": change.low if change else None,
+        "accuracy_delta_ci_high": change.high if change else None,
         "agreement": _mean(paired.agreement(mine)),
+        "verdict": judge(change, margin),
         "kl_mean": _mean(mine["kl"]),
         "content_share": _mean(mine["content_share"]),
     }
 
 
-def _times(mine: pd.DataFrame, label: str, paired: Paired, seed: int) -> Row:
+def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Row:
     """Time to first token, of answered requests alone and against the reference request by request."""
     warm = paired.ratios(paired.reference, label, Warmth.WARM)
-    ends = median_interval(warm, paired.clusters(warm), seed) if label != paired.reference else None
+    ends = median_interval(warm, paired.clusters(warm), alpha) if label != paired.reference else None
     best = paired.best_lossless
     ttft = mine["ttft_ms"].dropna()
     return {

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.columns import TABLE_COLUMNS, Column
+from reports.verdict import clusters_needed
 
 WIDTH = 120
 LABEL_WIDTH = 18
@@ -20,32 +21,39 @@ Row = Mapping[str, Any]
 
 
 def render(rows: Sequence[Row], reference: str) -> Group:
-    """Tables in the order of the rows; ``reference`` is marked. Readable at ``WIDTH`` characters."""
+    """Tables in the order of the rows, none of no rows; ``reference`` is marked. Readable at ``WIDTH`` characters."""
     parts: list[RenderableType] = []
     for workload in dict.fromkeys(row["workload"] for row in rows):
         mine = [row for row in rows if row["workload"] == workload]
-        parts += [_heading(mine), _table(mine, reference), *_warnings(mine)]
-    return Group(*parts, legend())
+        parts += [heading(mine), _table(mine, reference), *problems(mine), *_open_verdicts(mine)]
+    return Group(*parts, *(legend(row["margin"], row["alpha"]) for row in rows[:1]))
 
 
-def legend() -> Text:
-    """One line for each column of the table."""
+def legend(margin: float, alpha: float, columns: Sequence[Column] = TABLE_COLUMNS) -> Text:
+    """One line for each column of a table, and what verdicts and intervals mean."""
     lines = []
-    for column in TABLE_COLUMNS:
+    for column in columns:
         good = f" ({column.better} is better)" if column.better else ""
         lines.append(f"{' '.join(column.title.split()).replace('- ', '')}: {column.meaning}{good}")
+        if column.words:
+            shown = ", ".join(f"{word} = {text}" for text, word in column.words)
+            lines.append(f"{shown}; the margin is {_points(margin)}")
+    lines.append(
+        f"[low,high]: {100 * (1 - alpha):g} % interval; requests that share media count for less than separate ones"
+    )
     lines.append(f"{UNDEFINED}: undefined, or too little was seen to say")
     return Text("\n" + "\n".join(lines), style="dim")
 
 
-def _heading(rows: Sequence[Row]) -> Text:
+def heading(rows: Sequence[Row]) -> Text:
+    """What one workload's rows are about."""
     first = rows[0]
     what = f"{first['requests']} requests, {first['model']} on {first['device']} in {first['dtype']}"
     return Text.assemble("\n", (first["workload"], "bold"), f": {what}\n")
 
 
 def _table(rows: Sequence[Row], reference: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 0, 0, 1), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, pad_edge=False)
     for column in TABLE_COLUMNS:
         table.add_column(column.title, justify="right" if column.unit else "left", overflow="fold")
     for row in rows:
@@ -62,20 +70,23 @@ def _label(runner: str, reference: str) -> str:
 
 def cell(column: Column, row: Row) -> str:
     """The value of a column, with its interval where there is one."""
-    text = _number(row[column.name], column.scale, column.spec)
+    text = _shown(row[column.name], column)
     if column.interval_spec is None or row[f"{column.name}_ci_low"] is None:
         return text
-    low, high = (_number(row[f"{column.name}_ci_{end}"], column.scale, column.interval_spec) for end in ("low", "high"))
+    low, high = (format(row[f"{column.name}_ci_{end}"] * column.scale, column.interval_spec) for end in ("low", "high"))
     return f"{text} [{low},{high}]"
 
 
-def _number(value: Any, scale: float, spec: str) -> str:
+def _shown(value: Any, column: Column) -> str:
     if value is None:
         return UNDEFINED
-    return value if isinstance(value, str) else format(value * scale, spec)
+    if isinstance(value, str):
+        return dict(column.words).get(value, value)
+    return format(value * column.scale, column.spec)
 
 
-def _warnings(rows: Sequence[Row]) -> list[Text]:
+def problems(rows: Sequence[Row]) -> list[Text]:
+    """What went wrong in one workload, by runner: requests that failed, and what was not reused."""
     failed = [f"{row['runner']} {row['failed']} of {row['requests']}" for row in rows if row["failed"]]
     fallen = [f"{row['runner']} {row['fallbacks']}" for row in rows if row["fallbacks"]]
     warnings = []
@@ -84,3 +95,25 @@ def _warnings(rows: Sequence[Row]) -> list[Text]:
     if fallen:
         warnings.append(Text(f"computed although reusable: {', '.join(fallen)}", style="yellow"))
     return warnings
+
+
+def _open_verdicts(rows: Sequence[Row]) -> list[Text]:
+    """How many runners of one workload nothing can be said of, and what could change that."""
+    judged = [row for row in rows if row["verdict"] is not None]
+    undecided = [row for row in judged if row["verdict"] == "undecided"]
+    if not undecided:
+        return []
+    first = undecided[0]
+    seen, margin = first["clusters"], first["margin"]
+    needed = clusters_needed(margin, first["alpha"])
+    advice = (
+        f"with no flips a margin of {_points(margin)} needs {needed} clusters of requests, this run has {seen}"
+        if seen < needed
+        else f"more than these {seen} clusters of requests are needed"
+    )
+    return [Text(f"undecided: {len(undecided)} of {len(judged)} runners; {advice}", style="yellow")]
+
+
+def _points(share: float) -> str:
+    points = f"{100 * share:g}"
+    return f"{points} point" if points == "1" else f"{points} points"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runners.builtin import MODEL_DIR
 from runners.environment import describe_device
-from runners.profile import ModelProfile, load_profile
+from runners.profile import ModelProfile, load_profile, read_profile
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -59,8 +59,12 @@ def resolve_model(name: str) -> Path:
     return path
 
 
-def load_model(name: str, path: Path, dtype: str, device: str) -> LoadedModel:
-    """Load weights, tokenizer and image processor, offline; UsageError for what cannot run here."""
+def load_model(name: str, path: Path, dtype: str, device: str, profile: Path | None = None) -> LoadedModel:
+    """Load weights, tokenizer and image processor, offline; UsageError for what cannot run here.
+
+    Args:
+        profile: file with what was measured for the model; that beside its weights, if any, when None.
+    """
     import torch
     from safetensors import SafetensorError
     from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
@@ -92,7 +96,9 @@ def load_model(name: str, path: Path, dtype: str, device: str) -> LoadedModel:
         adapter = build_adapter(model.to(place).eval(), tokenizer, images)
     except UnsupportedModel as error:
         raise UsageError(f"model '{name}': {error}") from error
-    return LoadedModel(name, adapter, _fingerprint(path), load_profile(path, adapter.shape.layers))
+    layers = adapter.shape.layers
+    measured = load_profile(path, layers) if profile is None else read_profile(profile, layers)
+    return LoadedModel(name, adapter, _fingerprint(path), measured)
 
 
 def _fingerprint(path: Path) -> str:

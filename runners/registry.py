@@ -19,9 +19,13 @@ METHODS = {
     "full-reuse": "runners.methods.full_reuse:FullReuse",
     "leading-k": "runners.methods.leading_k:LeadingK",
     "cacheblend": "runners.methods.cacheblend:CacheBlend",
+    "conduit": "runners.methods.conduit:Conduit",
+    "prophetkv": "runners.methods.prophetkv:ProphetKV",
+    "kvshare": "runners.methods.kvshare:KVShare",
     "random-k": "runners.methods.random_k:RandomK",
     "vlcache-paper": "runners.methods.vlcache_paper:VLCachePaper",
     "vlcache": "runners.methods.vlcache:VLCache",
+    "oracle": "runners.methods.oracle:Oracle",
 }
 
 DEFAULT_RUNNERS = (
@@ -29,6 +33,7 @@ DEFAULT_RUNNERS = (
     "full-reuse@rotate=false",
     "leading-k,random-k,cacheblend",
     "cacheblend@score=k",
+    "conduit,prophetkv,kvshare",
     "vlcache-paper,vlcache",
 )
 
@@ -41,6 +46,8 @@ class RunnerDefaults:
     donor: str = "previous"
     budget_bytes: int = 1 << 30
     strict_reuse: bool = False
+    tolerance: float = 0.1
+    max_ratio: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,7 @@ def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults
     options: dict[str, Any] = {}
     if "ratio" in known:
         options["ratio"] = defaults.recompute_ratio
-    if "donor" in known:
-        options["donor"] = defaults.donor
+    options |= {name: getattr(defaults, name) for name in ("donor", "tolerance", "max_ratio") if name in known}
     label = given.pop("name", label)
     for key, value in given.items():
         if key not in known:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import typer
 
-from vlcache_cli.commands import bench, doctor
+from vlcache_cli.commands import bench, doctor, profile, sweep
 from vlcache_cli.commands import list as listing
 from vlcache_cli.failures import ExitCode, RunStopped, crashed, interrupted
 from workloads.errors import UsageError
 
 app = typer.Typer(name="vlcache", add_completion=False, pretty_exceptions_show_locals=False)
 app.command("bench")(bench.bench)
+app.command("sweep")(sweep.sweep)
+app.command("profile")(profile.profile)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 

@@ -1,14 +1,15 @@
-"""A bench job: checked while it is cheap, then measured request by request into its run folder."""
+"""What a command is to measure: checked while it is cheap, then measured request by request into its run folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
-from vlcache_cli.config import BenchConfig
+from vlcache_cli.config import RunConfig, StreamConfig
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,18 +30,30 @@ class Job:
         streams: the conversations of each workload.
         fingerprints: of each stream.
         saved: the run that is continued; None for a new one.
+        notes: what else the manifest of a new run tells.
     """
 
-    config: BenchConfig
+    config: RunConfig
     specs: Sequence[RunnerSpec]
     model: Path
     streams: dict[str, list[Conversation]]
     fingerprints: dict[str, str]
     folder: RunFolder
     saved: SavedRun | None
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def prepare(config: BenchConfig) -> Job:
+def parse_runners(config: RunConfig, ratio: float) -> list[RunnerSpec]:
+    """The runners that are asked for, ``ratio`` given to those that take one and name none."""
+    from runners.registry import RunnerDefaults, parse_specs
+
+    defaults = RunnerDefaults(
+        ratio, config.donor, config.device_budget, config.strict_reuse, config.tolerance, config.max_ratio
+    )
+    return parse_specs(config.runner, defaults)
+
+
+def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, Any] | None = None) -> Job:
     """Check everything that needs no weights: names, options, the folder. Claims a new run's folder.
 
     Raises:
@@ -50,15 +63,17 @@ def prepare(config: BenchConfig) -> Job:
     from runners.models import resolve_model
     from workloads.fingerprint import fingerprint
 
-    specs = _parse_runners(config)
+    _require_reference(config, specs)
+    if config.profile is not None and not config.profile.is_file():
+        raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
     model = resolve_model(config.model)
-    streams = _open_streams(config)
+    streams = open_streams(config)
     fingerprints = {workload: fingerprint(stream) for workload, stream in streams.items()}
     folder = RunFolder(config.output)
     saved = _reopen(folder, config, fingerprints) if config.resume else None
     if saved is None:
         folder.claim()
-    return Job(config, specs, model, streams, fingerprints, folder, saved)
+    return Job(config, specs, model, streams, fingerprints, folder, saved, notes or {})
 
 
 def measure(job: Job) -> tuple[Manifest, list[Record]]:
@@ -68,18 +83,19 @@ def measure(job: Job) -> tuple[Manifest, list[Record]]:
     from runners.session import SessionOptions, serve
 
     config = job.config
-    model = load_model(config.model, job.model, config.dtype, config.device)
+    model = load_model(config.model, job.model, config.dtype, config.device, config.profile)
     runners = [build_runner(spec, model) for spec in job.specs]
     manifest, finished = _begin(job, model, runners)
     options = SessionOptions(config.reference, config.seed, config.max_new_tokens, config.warmup)
     records = list(finished.values())
+    turns = sum(len(conversation.turns) for stream in job.streams.values() for conversation in stream)
+    answers = chain.from_iterable(
+        serve(workload, stream, runners, options, finished) for workload, stream in job.streams.items()
+    )
     with job.folder.appending() as append:
-        for workload, stream in job.streams.items():
-            total = len(runners) * sum(len(conversation.turns) for conversation in stream)
-            left = total - sum(record.workload == workload for record in finished.values())
-            for record in console.track(serve(workload, stream, runners, options, finished), workload, left):
-                append(record)
-                records.append(record)
+        for record in console.track(answers, "answers", turns * len(runners) - len(finished)):
+            append(record)
+            records.append(record)
     return manifest, records
 
 
@@ -90,6 +106,7 @@ def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Man
     if job.saved is None:
         described = [runner.describe() for runner in runners]
         manifest = build_manifest(job.config.measured(), job.fingerprints, model.describe(), described)
+        manifest |= job.notes
         job.folder.start(manifest)
         return manifest, {}
     require_same_model(job.folder.path, job.saved.manifest["model"], model.describe())
@@ -97,21 +114,17 @@ def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Man
     return job.saved.manifest, job.saved.records
 
 
-def _parse_runners(config: BenchConfig) -> list[RunnerSpec]:
-    from runners.registry import RunnerDefaults, parse_specs
-
-    defaults = RunnerDefaults(config.recompute_ratio, config.donor, config.device_budget, config.strict_reuse)
-    specs = parse_specs(config.runner, defaults)
+def _require_reference(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
     labels = [spec.label for spec in specs]
     if config.reference not in labels:
         raise UsageError(
             f"the reference '{config.reference}' is not among the runners ({', '.join(labels)}): "
             f"add --runner {config.reference}, or choose another --reference"
         )
-    return specs
 
 
-def _open_streams(config: BenchConfig) -> dict[str, list[Conversation]]:
+def open_streams(config: StreamConfig) -> dict[str, list[Conversation]]:
+    """The conversations of each workload that is asked for, by its name."""
     from workloads.base import StreamOptions
     from workloads.registry import open_workloads
 
@@ -119,7 +132,7 @@ def _open_streams(config: BenchConfig) -> dict[str, list[Conversation]]:
     return {workload.name: list(workload.conversations(options)) for workload in open_workloads(config.workload)}
 
 
-def _reopen(folder: RunFolder, config: BenchConfig, fingerprints: dict[str, str]) -> SavedRun:
+def _reopen(folder: RunFolder, config: RunConfig, fingerprints: dict[str, str]) -> SavedRun:
     """Read a run and check that it can be continued with ``config``."""
     from reports.manifest import require_same
 

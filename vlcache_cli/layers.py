@@ -1,4 +1,4 @@
-"""Defaults <- preset <- configuration file <- flags: the layers that resolve into one ``BenchConfig``."""
+"""Defaults <- preset <- configuration file <- flags: the layers that resolve into one configuration."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from vlcache_cli.config import SETTINGS, BenchConfig
+from vlcache_cli.config import Setting, StreamConfig, settings_of
 from workloads.errors import UsageError, unknown_name
 
 FLAGS_ONLY = ("preset", "config")
 
 Layer = dict[str, Any]
+Config = TypeVar("Config", bound=StreamConfig)
 
 
-def resolve(flags: Mapping[str, object]) -> BenchConfig:
-    """The configuration that ``flags`` ask for; a flag that is None or empty was not given.
+def resolve(kind: type[Config], flags: Mapping[str, object]) -> Config:
+    """The configuration of that kind that ``flags`` ask for; a flag that is None or empty was not given.
 
     Raises:
         UsageError: naming where the mistake is, flag or file and key.
     """
+    known = settings_of(kind)
     given = {name: value for name, value in flags.items() if value not in (None, [], ())}
-    layer = {name: _read(name, value, flag(name)) for name, value in given.items()}
+    layer = {name: _read(known[name], value, flag(name)) for name, value in given.items()}
     values: Layer = {}
     if "preset" in layer:
-        values |= _read_file(_find_preset(layer["preset"]), f"preset {layer['preset']}")
+        values |= _read_file(_find_preset(layer["preset"]), known, f"preset {layer['preset']}")
     if "config" in layer:
-        values |= _read_file(layer["config"], str(layer["config"]))
-    config = BenchConfig(**(values | layer))
+        values |= _read_file(layer["config"], known, str(layer["config"]))
+    config = kind(**(values | layer))
     if "output" in values | layer:
         return config
-    if config.resume:
+    if (values | layer).get("resume"):
         raise UsageError("--resume needs --output: name the folder of the run to continue")
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return replace(config, output=config.output / f"{stamp}-{config.digest()[:8]}")
+    return replace(config, output=config.output / f"{stamp}-{config.folder_name()}")
 
 
 def flag(name: str) -> str:
@@ -60,8 +62,8 @@ def _find_preset(name: str) -> Traversable:
     return _presets() / f"{name}.yaml"
 
 
-def _read_file(file: Traversable, origin: str) -> Layer:
-    """The settings in a YAML file; dashes and underscores in keys are the same."""
+def _read_file(file: Traversable, known: Mapping[str, Setting], origin: str) -> Layer:
+    """The settings in a YAML file, of those that are ``known``; dashes and underscores in keys are the same."""
     import yaml
 
     try:
@@ -77,16 +79,16 @@ def _read_file(file: Traversable, origin: str) -> Layer:
         name = str(key).replace("-", "_")
         if name in FLAGS_ONLY:
             raise UsageError(f"{origin}: '{key}' can only be given as the flag {flag(name)}")
-        if name not in SETTINGS:
-            raise UsageError(f"{origin}: {unknown_name('setting', name, set(SETTINGS) - set(FLAGS_ONLY))}")
+        if name not in known:
+            raise UsageError(f"{origin}: {unknown_name('setting', name, set(known) - set(FLAGS_ONLY))}")
         if name in layer:
             raise UsageError(f"{origin}: '{name}' is given twice")
-        layer[name] = _read(name, value, f"{origin}: {key}")
+        layer[name] = _read(known[name], value, f"{origin}: {key}")
     return layer
 
 
-def _read(name: str, value: object, origin: str) -> Any:
+def _read(setting: Setting, value: object, origin: str) -> Any:
     try:
-        return SETTINGS[name].read(value)
+        return setting.read(value)
     except ValueError as error:
         raise UsageError(f"{origin} {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,42 @@ def share(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
         raise ValueError(f"must be a number from 0 to 1, not {value!r}")
     return float(value)
+
+
+def not_negative(value: object) -> float:
+    """A number of at least 0."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < inf:
+        raise ValueError(f"must be a number of at least 0, not {value!r}")
+    return float(value)
+
+
+def between_0_and_1(value: object) -> float:
+    """A number between 0 and 1, neither of them."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
+        raise ValueError(f"must be a number above 0 and below 1, not {value!r}")
+    return float(value)
+
+
+def shares(value: object) -> tuple[float, ...]:
+    """Numbers from 0 to 1, none twice: one, a list or a comma list; ascending, whatever their order was."""
+    given = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+    if not given:
+        raise ValueError("must name at least one number from 0 to 1")
+    read = [share(_number(item)) for item in given]
+    for item in read:
+        if read.count(item) > 1:
+            raise ValueError(f"names {item:g} twice")
+    return tuple(sorted(read))
+
+
+def _number(value: object) -> object:
+    """The number that a text says; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value.strip()
 
 
 def text(value: object) -> str:

@@ -42,6 +42,7 @@ _MIDDLE = Syllabus((6, 9), (6, 9), 9, (2, 3), 8)
 _FULL = Syllabus((10, 13), (11, 15), 14, (2, 4), 10)
 
 _READ = {"album": 0.7, "video": 0.3}
+_BIND = {"album": 0.35, "binding": 0.4, "video": 0.25}
 _PAIRS = {"album": 0.4, "binding": 0.3, "video": 0.3}
 _HOPS = {"album": 0.25, "binding": 0.15, "video": 0.1, "hop": 0.5}
 _ALL = {"album": 0.25, "binding": 0.25, "video": 0.2, "hop": 0.3}
@@ -51,7 +52,7 @@ COMPLETE: Curriculum = (
         2e-3,
         (
             Stage("read", 450, 32, replace(_SMALL, mixture=_READ)),
-            Stage("bind", 650, 32, replace(_SMALL, mixture={"album": 0.35, "binding": 0.4, "video": 0.25})),
+            Stage("bind", 650, 32, replace(_SMALL, mixture=_BIND)),
             Stage("spread", 500, 20, replace(_MIDDLE, mixture=_PAIRS)),
             Stage("full", 1000, 10, replace(_FULL, mixture=_PAIRS)),
         ),
@@ -60,22 +61,36 @@ COMPLETE: Curriculum = (
         2e-3,
         (
             Stage("hop", 600, 24, replace(_SMALL, mixture=_HOPS)),
-            Stage("hop-full", 300, 10, replace(_FULL, mixture=_HOPS)),
+            Stage("hop-full", 350, 10, replace(_FULL, mixture=_HOPS)),
         ),
     ),
+    Cycle(1e-3, (Stage("settle", 300, 10, replace(_FULL, mixture=_ALL)),)),
 )
 SHORT: Curriculum = (
     Cycle(
         2e-3,
         (
             Stage("read", 450, 32, replace(_SMALL, mixture=_READ)),
-            Stage("bind", 750, 20, replace(_SMALL, mixture=_ALL)),
-            Stage("spread", 300, 12, replace(_MIDDLE, mixture=_ALL)),
+            Stage("bind", 650, 32, replace(_SMALL, mixture=_BIND)),
+            Stage("hop", 400, 24, replace(_SMALL, mixture=_HOPS)),
             Stage("full", 400, 8, replace(_FULL, mixture=_ALL)),
         ),
     ),
 )
-CURRICULA: Mapping[str, Curriculum] = {"complete": COMPLETE, "short": SHORT}
+DEEPER: Curriculum = (
+    Cycle(
+        1e-3,
+        (
+            Stage("adapt", 150, 20, replace(_SMALL, mixture=_ALL)),
+            Stage("full", 250, 10, replace(_FULL, mixture=_ALL)),
+        ),
+    ),
+)
+CURRICULA: Mapping[str, Curriculum] = {
+    "complete": COMPLETE,  # the embedded model
+    "short": SHORT,  # the same in half the time, to check methods on another seed
+    "deeper": DEEPER,  # for a model grown from a trained one
+}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from workloads.base import StreamOptions
 from workloads.registry import load_workload
 from workloads.scoring import score
 
-WORKLOADS = ("image-chat", "doc-qa", "video", "binding")
+WORKLOADS = ("image-chat", "doc-qa", "video", "binding", "multi-hop")
 SAMPLES = 300
 SEED = 1000
 

@@ -25,6 +25,7 @@ from runners.builtin.batches import Collator
 from runners.builtin.card import write_card
 from runners.builtin.curriculum import CURRICULA, Curriculum, Place, place_of, total_steps
 from runners.builtin.exam import examine
+from runners.builtin.grow import grow_from
 from runners.builtin.lessons import Lesson, draw_lesson
 from runners.builtin.objective import Objective
 from runners.builtin.tokenizer import build_tokenizer
@@ -43,7 +44,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="directory for the model, its log and checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another model")
     parser.add_argument("--layers", type=int, default=8, help="decoder layers")
-    parser.add_argument("--curriculum", choices=sorted(CURRICULA), default="complete", help="short takes half the time")
+    parser.add_argument("--curriculum", choices=sorted(CURRICULA), default="complete", help="see curriculum.py")
+    parser.add_argument("--grow-from", type=Path, help="directory of a trained model with fewer layers to begin with")
     parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile (needs a C++ compiler)")
     parser.add_argument("--bfloat16", action="store_true", help="autocast matrix products to bfloat16")
     parser.add_argument("--device", default="cpu")
@@ -51,6 +53,7 @@ def main() -> None:
     curriculum = CURRICULA[options.curriculum]
     model = train(options, curriculum)
     arguments = f"--seed {options.seed} --layers {options.layers} --curriculum {options.curriculum}"
+    arguments += f" --grow-from {options.grow_from.name}" if options.grow_from else ""
     arguments += " --compile" * options.compile + " --bfloat16" * options.bfloat16
     parameters = sum(weight.numel() for weight in model.parameters())
     write_card(options.output, examine(options.output), parameters, options.layers, total_steps(curriculum), arguments)
@@ -64,7 +67,10 @@ def train(options: argparse.Namespace, curriculum: Curriculum) -> Qwen2_5_VLForC
     device = torch.device(options.device)
     tokenizer = build_tokenizer()
     config = build_config(tokenizer, options.layers)
-    objective = Objective(build_model(config)).to(device)
+    model = build_model(config)
+    if options.grow_from:
+        grow_from(model, options.grow_from)
+    objective = Objective(model).to(device)
     collate = Collator(tokenizer, TOKENS_PER_SECOND)
     optimiser = torch.optim.AdamW(objective.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
     state, log = options.output / "checkpoint.safetensors", options.output / "training_log.jsonl"

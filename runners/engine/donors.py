@@ -11,6 +11,7 @@ from runners.engine.adapters.base import Adapter
 from runners.engine.plan import Plan
 from runners.engine.prefill import Capture, KVBuffer, PromptTensors, prefill
 from runners.engine.prompt import MediaSegment
+from runners.engine.quantise import Quantised
 from runners.engine.sketch import OutputSketch
 from runners.engine.store.entries import DonorKV, Probe
 
@@ -32,7 +33,7 @@ def donor_from_capture(sketch: OutputSketch, capture: Capture, segment: MediaSeg
             rows = _rows(layer.continued, segment)
             qs.append(layer.q[:, rows])
             outputs.append(sketch(index, layer.attended[rows]))
-        probe = Probe(torch.stack(qs), torch.stack(outputs))
+        probe = Probe(Quantised.of(torch.stack(qs)), torch.stack(outputs))
     return DonorKV(torch.stack(ks), torch.stack(vs), segment.position, exact, probe)
 
 

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from runners.engine.plan import FreshLayer, Plan
 from runners.methods.base import PlanContext
+from runners.methods.layer_profile import ProfileName, layer_weights, spread
 from runners.methods.ratio import RatioMethod
+from runners.methods.shrink import shrink
 
 CHECK_LAYER = 1
 
@@ -26,24 +28,36 @@ class CacheBlend(RatioMethod):
 
     Options:
         score: ``v`` (the authors' code) or ``k`` (after RoPE, LMCache).
+        gradual: choose again in every later layer, by its own deviation, fewer and fewer (the paper's gradual
+            filtering); then a ``flat`` profile means ``linear``.
+        profile: how the budget is spread over the layers after the second: ``flat``, ``linear`` (falls with depth) or
+            ``auto`` (as measured for the model, else linear); ``ratio`` is their mean.
     """
 
     score: Literal["v", "k"] = "v"
+    gradual: bool = False
+    profile: ProfileName = "flat"
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
-        candidates = context.candidates()
-        budget = context.budget(self.ratio)
+        counts = self._counts(context)
+        everything = context.compute(context.candidates())
+        if counts[-1] == counts[0]:
+            return Plan(everything)
+        deviations = torch.zeros(len(everything))
+        keep = shrink(context, counts, lambda fresh, rows: deviations[fresh.tokens[rows]])
 
         def refine(fresh: FreshLayer) -> Tensor | None:
-            if fresh.layer != CHECK_LAYER or not len(candidates):
-                return None
-            new, old = (fresh.v, fresh.stale_v) if self.score == "v" else (fresh.k, fresh.stale_k)
-            rows = torch.searchsorted(fresh.tokens, candidates)
-            deviation = (new - old).float().pow(2).sum(dim=(0, 2)).cpu()[rows]
-            kept = torch.ones(len(fresh.tokens), dtype=torch.bool)
-            kept[rows] = False
-            kept[rows[deviation.topk(budget).indices]] = True
-            return kept
+            if fresh.layer == CHECK_LAYER or (self.gradual and fresh.layer > CHECK_LAYER):
+                new, old = (fresh.v, fresh.stale_v) if self.score == "v" else (fresh.k, fresh.stale_k)
+                deviations[fresh.tokens] = (new - old).float().pow(2).sum(dim=(0, 2)).cpu()
+            return keep(fresh)
 
-        return Plan(context.compute(candidates), refine)
+        return Plan(everything, refine)
+
+    def _counts(self, context: PlanContext) -> list[int]:
+        """How many reusable tokens every layer computes: all up to the second, then a share."""
+        name: ProfileName = "linear" if self.gradual and self.profile == "flat" else self.profile
+        weights = layer_weights(name, context.layers, context.profile)[CHECK_LAYER + 1 :]
+        ratios = [1.0] * min(context.layers, CHECK_LAYER + 1) + spread(self.ratio, weights)
+        return [context.budget(ratio) for ratio in ratios]

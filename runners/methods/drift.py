@@ -1,7 +1,7 @@
 """The drift probe: how much would a reused token's attention output change in its new context?
 
-With a token's query and attention output of the donor stored for the first layers, one attention call over stored
-tensors answers that: no encoder, no projections of vision tokens, no MLP. At layer 0 the answer is exact,
+With a token's query and attention output of the donor stored for a few layers, one attention call over stored tensors
+answers that: no encoder, no projections of vision tokens, no MLP. At layer 0 the answer is exact up to rounding,
 because queries, keys and values there depend on nothing but content and position; deeper ones are stale, but nearly
 right where nothing before them depended on the context: the layer in which a binding forms shows it.
 """
@@ -11,47 +11,53 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from runners.engine.attention import attend
+from runners.engine.attention import attend, look_back
 from runners.engine.flops import attention_flops
 from runners.engine.rotary import rotate
 from runners.engine.store.entries import Probe
 from runners.methods.base import PlanContext, Reusable
 
 
-def drift_scores(context: PlanContext) -> Tensor:
-    """A score per reusable token, in the order of ``context.candidates()``, ``(candidates,)`` on the CPU.
+def drift_scores(context: PlanContext, among: Tensor) -> Tensor:
+    """A score per token of ``among``, ``(among,)`` on the CPU.
 
     Per probed layer the norm of the change after the output projection (of its sketch, see ``runners.engine.sketch``),
-    divided by its mean; the maximum over layers.
+    divided by its mean; the maximum over layers. The keys and values of required tokens before the candidates must be
+    in place, see ``PlanContext.compute_before_candidates``.
+
+    Args:
+        among: places in ``context.candidates()``, ascending.
     """
-    layers = context.probe_layers
-    context.compute_before_candidates(layers[-1] + 1)
-    now = _attended_now(context)
-    then = torch.cat([_probe(part).outputs[:, part.offset :] for part in context.reusable], dim=1)
-    outputs = [context.sketch(layer, rows) for layer, rows in zip(layers, now, strict=True)]
-    change = (torch.stack(outputs) - then).float().norm(dim=-1)
+    change = drift(context, among)
     mean = change.mean(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-    context.selection_flops += 2.0 * now.numel() * context.sketch.width
     scores: Tensor = (change / mean).amax(dim=0)
     return scores.cpu()
 
 
-def _attended_now(context: PlanContext) -> Tensor:
-    """Attention outputs of the candidates over what stands before them now, ``(layers, candidates, width)``.
+def drift(context: PlanContext, among: Tensor) -> Tensor:
+    """The change of every probed layer's attention output, ``(layers, among)``."""
+    layers = context.probe_layers
+    now = _attended_now(context, among)
+    then = torch.cat([_probe(part).outputs[:, part.offset :] for part in context.reusable], dim=1)
+    outputs = torch.stack([context.sketch(layer, rows) for layer, rows in zip(layers, now, strict=True)])
+    context.selection_flops += 2.0 * now.numel() * context.sketch.width
+    return (outputs - then[:, among.to(then.device)]).float().norm(dim=-1)
 
-    All layers go through one attention call. The call runs over every token up to the last candidate, with empty
-    queries for the text between: plain causal attention skips half of the work that a masked subset does not.
-    """
+
+def _attended_now(context: PlanContext, among: Tensor) -> Tensor:
+    """Attention outputs over what stands before the tokens now, ``(layers, among, width)``, in one call."""
     shape, device, layers = context.adapter.shape, context.adapter.device, context.probe_layers
-    at = context.candidates().to(device)
-    reach = int(at[-1]) + 1
-    stored = torch.cat([_probe(part).q[:, :, part.offset :] for part in context.reusable], dim=2)
-    q = torch.zeros(len(layers), shape.heads, reach, shape.head_dim, device=device, dtype=stored.dtype)
-    q[:, :, at] = rotate(stored, context.prompt.cos[at], context.prompt.sin[at])
-    k, v = (torch.cat([buffer[layer, :, :reach] for layer in layers]) for buffer in (context.kv.k, context.kv.v))
-    attended = attend(q.view(len(layers) * shape.heads, reach, shape.head_dim), k, v, None)
-    context.selection_flops += len(layers) * attention_flops(shape, reach * (reach + 1) / 2)
-    return attended.view(reach, len(layers), -1)[at].transpose(0, 1)
+    at = context.candidates()[among].to(device)
+    stored = torch.cat([_probe(part).q.restore(part.offset) for part in context.reusable], dim=2)
+    q = rotate(stored[:, :, among.to(device)], context.prompt.cos[at], context.prompt.sin[at])
+    k, v = (
+        torch.cat([buffer[layer, :, : context.layout.tokens] for layer in layers])
+        for buffer in (context.kv.k, context.kv.v)
+    )
+    view = look_back(at, shape.heads // shape.kv_heads, q.dtype)
+    attended = attend(q.reshape(len(layers) * shape.heads, len(at), shape.head_dim), k, v, view)
+    context.selection_flops += len(layers) * attention_flops(shape, float((at + 1).sum()))
+    return attended.view(len(at), len(layers), -1).transpose(0, 1)
 
 
 def _probe(part: Reusable) -> Probe:

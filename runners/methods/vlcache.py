@@ -1,8 +1,10 @@
-"""``vlcache``: our method: the tokens a drift probe finds changed, and a short leading run per medium.
+"""``vlcache``: our method: recompute what the new context changes and the question reads.
 
-The leading run repairs what would become a false attention sink (as the paper does); the drift probe finds the tokens
-whose meaning depends on what now stands before them, wherever they are. How deep they are recomputed follows the
-model's layer profile, and less deep where what is computed agrees with what was stored.
+The question's attention says which tokens matter (the rule of ProphetKV and CONDUIT), a drift probe says which of them
+the new context changes, wherever they stand; their product ranks. Either alone fails somewhere: attention spends its
+budget on tokens that are right as stored, drift on tokens that nobody asks for. A short leading run per medium repairs
+what would become a false attention sink (as the paper does). How deep tokens are recomputed follows the model's layer
+profile, and less deep where what is computed agrees with what was stored.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor
 
 from runners.engine.plan import Plan
+from runners.methods.attention_mass import question_attention
 from runners.methods.base import PlanContext, leading
 from runners.methods.drift import drift_scores
 from runners.methods.layer_profile import ProfileName, layer_weights, spread
@@ -24,15 +27,17 @@ from runners.profile import ModelProfile
 from workloads.errors import UsageError
 
 AUTO = "auto"
+UNMEASURED_PROBES = 4
+SHORTLIST = 4  # times the tokens computed in the first layer are looked at for drift
 
 
 @dataclass(frozen=True)
 class VLCache(RankingMethod):
-    """Recompute what the new context changes most.
+    """Recompute what the new context changes and the question reads.
 
     Options:
-        probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else the first
-            quarter of all.
+        probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else up to
+            four, spread over the first third.
         lead: leading tokens recomputed per medium, within the same budget.
         tolerance: relative deviation up to which fresh and stored keys and values agree; 0 compares nothing.
         max_ratio: no layer computes a larger share of the reusable tokens, whatever the layer profile says.
@@ -41,7 +46,7 @@ class VLCache(RankingMethod):
     profile: ProfileName = "flat"
     probe: str = AUTO
     lead: int = 1
-    tolerance: float = 0.0
+    tolerance: float = 0.1
     max_ratio: float = 1.0
 
     def __post_init__(self) -> None:
@@ -62,15 +67,19 @@ class VLCache(RankingMethod):
             UsageError: the model has no such layers.
         """
         if self.probe == AUTO:
-            return profile.probe_layers or tuple(range(max(1, min(ceil(layers / 4), layers - 1))))
+            return profile.probe_layers or unmeasured_probes(layers)
         chosen = tuple(sorted({int(layer) for layer in self.probe.split("+")}))
         if chosen[-1] >= layers - 1:
             raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
         return chosen
 
     def scores(self, context: PlanContext) -> Tensor:
-        """See ``RankingMethod``: drift, with the leading run before all."""
-        scores = drift_scores(context)
+        """See ``RankingMethod``. Drift is worked out for those tokens only that the question attends to most."""
+        asked = question_attention(context).mean(dim=0).cpu()
+        listed = min(len(asked), ceil(SHORTLIST * self.layer_ratios(context)[0] * len(asked)))
+        among = asked.topk(listed).indices.sort().values
+        scores = torch.zeros_like(asked)
+        scores[among] = asked[among] * drift_scores(context, among)
         scores[torch.isin(context.candidates(), leading(context.reusable, lambda part: self.lead))] = torch.inf
         return scores
 
@@ -84,3 +93,9 @@ class VLCache(RankingMethod):
         if self.tolerance == 0 or not context.probe_layers:
             return Plan(depth)
         return Plan(depth, settle(context, self.tolerance, first=context.probe_layers[-1] + 1))
+
+
+def unmeasured_probes(layers: int) -> tuple[int, ...]:
+    """Layers to probe in a model that nobody measured: where bindings form is not known, so look in several places."""
+    steps = (round(layers * (step + 1) / (3 * UNMEASURED_PROBES)) for step in range(UNMEASURED_PROBES))
+    return tuple(sorted({max(0, min(step, layers - 2)) for step in steps}))

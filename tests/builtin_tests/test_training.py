@@ -15,9 +15,12 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 
 from runners.builtin import train as recipe
+from runners.builtin.architecture import build_config, build_model
 from runners.builtin.curriculum import CURRICULA, Cycle, Stage, place_of, total_steps
+from runners.builtin.grow import grow_from
 from runners.builtin.lessons import Lesson, Syllabus, draw_lesson
 from runners.builtin.tokenizer import build_tokenizer
+from workloads.errors import UsageError
 
 LESSONS = 2
 SYLLABUS = Syllabus((4, 4), (4, 5), 8, (1, 2), 3, {"album": 1.0, "binding": 1.0, "video": 1.0, "hop": 1.0})
@@ -34,7 +37,7 @@ def _frequent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _options(output: Path) -> Namespace:
-    return Namespace(output=output, seed=1, layers=2, compile=False, bfloat16=False, device="cpu")
+    return Namespace(output=output, seed=1, layers=2, grow_from=None, compile=False, bfloat16=False, device="cpu")
 
 
 def _log(output: Path) -> list[dict[str, Any]]:
@@ -98,6 +101,17 @@ def test_what_is_written_loads_with_the_auto_classes(unbroken: Path) -> None:
     assert tokenizer.chat_template == build_tokenizer().chat_template
     processor = AutoImageProcessor.from_pretrained(unbroken)
     assert (processor.patch_size, processor.merge_size) == (8, 2)
+
+
+def test_a_grown_model_begins_as_the_shallow_one(unbroken: Path, tmp_path: Path) -> None:
+    shallow = Qwen2_5_VLForConditionalGeneration.from_pretrained(unbroken)
+    deep = build_model(build_config(build_tokenizer(), layers=5))
+    grow_from(deep, unbroken)
+    ids = torch.tensor([build_tokenizer().encode("Value of a and what is it")])
+    with torch.no_grad():
+        torch.testing.assert_close(deep(input_ids=ids).logits, shallow(input_ids=ids).logits, atol=1e-5, rtol=1e-5)
+    with pytest.raises(UsageError, match="has 2 layers"):
+        grow_from(build_model(build_config(build_tokenizer(), layers=2)), unbroken)
 
 
 def test_the_learning_rate_warms_up_holds_and_falls_to_nothing_in_every_cycle() -> None:

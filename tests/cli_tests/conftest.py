@@ -27,6 +27,7 @@ class World:
         stop_with, stop_after: what breaks off the run after how many records.
         fingerprint: of the model.
         loaded: how often the model was loaded.
+        profile: the measured profile it was last loaded with.
         served: keys of the records that were measured.
         replayed: keys of the finished records that ``serve`` was told of.
     """
@@ -36,6 +37,7 @@ class World:
     stop_after: int = 0
     fingerprint: str = "f0"
     loaded: int = 0
+    profile: Path | None = None
     served: list[str] = field(default_factory=list)
     replayed: list[str] = field(default_factory=list)
 
@@ -54,7 +56,7 @@ class FakeModel:
     fingerprint: str
 
     def describe(self) -> dict[str, Any]:
-        return {"name": "builtin", "fingerprint": self.fingerprint, "dtype": "float32", "device": "cpu"}
+        return {"name": "builtin", "fingerprint": self.fingerprint, "profile": {}, "dtype": "float32", "device": "cpu"}
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,9 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     """Fakes in place of model and engine, and an empty working directory."""
     world = World()
 
-    def load_model(name: str, path: Path, dtype: str, device: str) -> FakeModel:
+    def load_model(name: str, path: Path, dtype: str, device: str, profile: Path | None) -> FakeModel:
         world.loaded += 1
+        world.profile = profile
         return FakeModel(world.fingerprint)
 
     def serve(

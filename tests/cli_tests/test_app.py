@@ -19,7 +19,7 @@ from vlcache_cli.failures import RunStopped, stopping_in
 from vlcache_cli.layers import flag
 from workloads.errors import UsageError
 
-HEAVY = ("torch", "transformers", "pandas", "numpy", "scipy", "lm_eval", "yaml", "PIL")
+HEAVY = ("torch", "transformers", "pandas", "numpy", "scipy", "matplotlib", "lm_eval", "yaml", "PIL")
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -30,7 +30,9 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["bench", "--help"], ["list", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "--help"] for name in ("bench", "sweep", "profile", "list"))]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys; from vlcache_cli.app import main; "

@@ -24,8 +24,9 @@ def test_a_run_ends_in_a_table_with_its_legend(bench: Bench, capsys: pytest.Capt
     assert bench("--output", "run") == 0
     out, err = capsys.readouterr()
     assert "binding: 4 requests, builtin on cpu in float32" in out
-    assert out.index("full *") < out.index("vlcache  ") < out.index("prefix-cache  ")
-    assert "4.00 [4.00,4.00]" in out
+    assert out.index("\nfull * ") < out.index("\nvlcache ") < out.index("\nprefix-cache ")
+    assert " 4.00 " in out
+    assert "undecided: 2 of 2 runners; with no flips a margin of 2 points needs 189 clusters of requests" in out
     assert "speed-up warm: median of per-request TTFT reference / runner" in out
     assert err == "run kept in run\n"
 
@@ -55,7 +56,11 @@ def test_json_is_the_only_thing_on_stdout(bench: Bench, capsys: pytest.CaptureFi
     assert document["manifest"] == json.loads(Path("run/manifest.json").read_text())
     rows = {row["runner"]: row for row in document["summary"]}
     assert rows["vlcache"]["ttft_speedup"] == 4
-    assert rows["vlcache"]["verdict"] is None
+    assert {runner: row["verdict"] for runner, row in rows.items()} == {
+        "full": None,
+        "vlcache": "undecided",
+        "prefix-cache": "undecided",
+    }
 
 
 def test_everything_cheap_is_checked_before_the_model_is_loaded(
@@ -92,6 +97,8 @@ def test_everything_cheap_is_checked_before_the_model_is_loaded(
         (["--output", "nowhere", "--resume"], "nowhere holds no run: there is no manifest.json in it"),
         (["--reuse-rate", "1.5"], "--reuse-rate must be a number from 0 to 1, not 1.5"),
         (["--samples", "0"], "--samples must be a whole number of at least 1, not 0"),
+        (["--margin", "0"], "--margin must be a number above 0 and below 1, not 0.0"),
+        (["--alpha", "2"], "--alpha must be a number above 0 and below 1, not 2.0"),
         (["--dtype", "float23"], "--dtype must be float32, bfloat16 or float16, not 'float23'"),
     ],
 )
@@ -220,6 +227,20 @@ def test_what_only_concerns_presentation_may_change(bench: Bench, capsys: pytest
     capsys.readouterr()
     assert bench("--output", "run", "--resume", "--json") == 0
     json.loads(capsys.readouterr().out)
+
+
+def test_a_run_may_be_judged_again_by_another_margin_and_confidence(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench("--output", "run", "--json")
+    first = json.loads(capsys.readouterr().out)
+    world.served.clear()
+    assert bench("--output", "run", "--resume", "--json", "--margin", "0.9", "--alpha", "0.5") == 0
+    again = json.loads(capsys.readouterr().out)
+    assert world.served == []
+    assert again["manifest"] == first["manifest"]
+    told = [(row["verdict"], row["margin"], row["alpha"]) for row in again["summary"]]
+    assert told == [(None, 0.9, 0.5), ("non-inferior", 0.9, 0.5), ("non-inferior", 0.9, 0.5)]
 
 
 def test_another_stream_cannot_be_resumed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

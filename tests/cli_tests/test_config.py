@@ -9,7 +9,7 @@ import pytest
 
 from runners.registry import DEFAULT_RUNNERS, RunnerDefaults, parse_specs
 from vlcache_cli import settings
-from vlcache_cli.config import DEFAULTS, OUTPUT, SETTINGS, BenchConfig
+from vlcache_cli.config import DEFAULTS, SETTINGS, BenchConfig, Group
 from vlcache_cli.layers import preset_names, resolve
 from workloads.errors import UsageError
 from workloads.registry import WORKLOADS
@@ -22,50 +22,51 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_without_any_layer_the_defaults_hold() -> None:
-    config = resolve({})
+    config = resolve(BenchConfig, {})
     assert config.measured() == DEFAULTS.measured()
     assert config.runner == DEFAULT_RUNNERS
     assert set(config.workload) == set(WORKLOADS)
 
 
 def test_the_default_folder_is_named_by_time_and_configuration() -> None:
-    config = resolve({})
+    config = resolve(BenchConfig, {})
     assert re.fullmatch(rf"results/\d{{8}}T\d{{6}}Z-{config.digest()[:8]}", config.output.as_posix())
-    assert resolve({"seed": 1}).digest() != config.digest()
-    assert resolve({"output": "elsewhere", "json": True}).digest() == config.digest()
+    assert resolve(BenchConfig, {"seed": 1}).digest() != config.digest()
+    assert resolve(BenchConfig, {"output": "elsewhere", "json": True}).digest() == config.digest()
 
 
 def test_flags_win_over_the_file_and_the_file_over_the_preset(file: Path) -> None:
     file.write_text("samples: 5\nseed: 9\nwarmup: 0\n")
-    config = resolve({"preset": "chat", "config": str(file), "seed": 3})
+    config = resolve(BenchConfig, {"preset": "chat", "config": str(file), "seed": 3})
     assert (config.workload, config.samples, config.seed, config.warmup) == (("image-chat",), 5, 3, 0)
 
 
 def test_a_flag_can_take_back_what_a_file_switched_on(file: Path) -> None:
     file.write_text("strict-reuse: true")
-    assert resolve({"config": str(file)}).strict_reuse
-    assert not resolve({"config": str(file), "strict_reuse": False}).strict_reuse
+    assert resolve(BenchConfig, {"config": str(file)}).strict_reuse
+    assert not resolve(BenchConfig, {"config": str(file), "strict_reuse": False}).strict_reuse
 
 
 def test_flags_that_were_not_given_hide_nothing(file: Path) -> None:
     file.write_text("workload: video")
-    assert resolve({"config": str(file), "samples": None, "workload": [], "runner": ()}).workload == ("video",)
+    config = resolve(BenchConfig, {"config": str(file), "samples": None, "workload": [], "runner": ()})
+    assert config.workload == ("video",)
 
 
 @pytest.mark.parametrize("key", ["max-new-tokens", "max_new_tokens"])
 def test_keys_may_be_written_with_dashes_or_underscores(file: Path, key: str) -> None:
     file.write_text(f"{key}: 2")
-    assert resolve({"config": str(file)}).max_new_tokens == 2
+    assert resolve(BenchConfig, {"config": str(file)}).max_new_tokens == 2
 
 
 def test_a_file_may_name_the_folder(file: Path) -> None:
     file.write_text("output: somewhere")
-    assert resolve({"config": str(file)}).output == Path("somewhere")
+    assert resolve(BenchConfig, {"config": str(file)}).output == Path("somewhere")
 
 
 def test_an_empty_file_says_nothing(file: Path) -> None:
     file.write_text("# later\n")
-    assert resolve({"config": str(file)}).measured() == DEFAULTS.measured()
+    assert resolve(BenchConfig, {"config": str(file)}).measured() == DEFAULTS.measured()
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,9 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
         ("samples:", "{file}: samples must be a whole number of at least 1, not None"),
         ("reuse-rate: '0.5'", "{file}: reuse-rate must be a number from 0 to 1, not '0.5'"),
         ("reuse-rate: .nan", "{file}: reuse-rate must be a number from 0 to 1, not nan"),
+        ("margin: 0", "{file}: margin must be a number above 0 and below 1, not 0"),
+        ("alpha: 1.0", "{file}: alpha must be a number above 0 and below 1, not 1.0"),
+        ("alpha: true", "{file}: alpha must be a number above 0 and below 1, not True"),
         ("workload: []", "{file}: workload must name at least one"),
         ("workload: [video, 3]", "{file}: workload must be a text, not 3"),
         ("workload: [video, video]", "{file}: workload names 'video' twice"),
@@ -94,24 +98,24 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
 def test_mistakes_in_a_file_are_named(file: Path, text: str, message: str) -> None:
     file.write_text(text)
     with pytest.raises(UsageError) as caught:
-        resolve({"config": str(file)})
+        resolve(BenchConfig, {"config": str(file)})
     assert str(caught.value).startswith(message.format(file=file))
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there(file: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read .*mine\.yaml: No such file or directory"):
-        resolve({"config": str(file)})
+        resolve(BenchConfig, {"config": str(file)})
 
 
 def test_an_unknown_preset() -> None:
     with pytest.raises(UsageError, match="unknown preset 'smok': did you mean 'smoke'"):
-        resolve({"preset": "smok"})
+        resolve(BenchConfig, {"preset": "smok"})
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_asks_for_things_that_exist(name: str) -> None:
-    config = resolve({"preset": name})
+    config = resolve(BenchConfig, {"preset": name})
     assert set(config.workload) <= set(WORKLOADS)
     labels = [spec.label for spec in parse_specs(config.runner, RunnerDefaults())]
     assert config.reference in labels
@@ -146,7 +150,8 @@ def test_every_default_is_one_that_could_be_given() -> None:
             assert SETTINGS[entry.name].read(said) == value
 
 
-def test_presentation_has_no_influence_on_what_is_measured() -> None:
-    hidden = {name for name, setting in SETTINGS.items() if setting.group == OUTPUT}
-    assert hidden == {"output", "resume", "json", "preset", "config"}
+def test_verdicts_and_presentation_have_no_influence_on_what_is_measured() -> None:
+    assert [group for group in Group if not group.measured] == [Group.VERDICT, Group.OUTPUT]
+    hidden = {name for name, setting in SETTINGS.items() if not setting.group.measured}
+    assert hidden == {"margin", "alpha", "output", "resume", "json", "preset", "config"}
     assert set(DEFAULTS.measured()) == set(SETTINGS) - hidden

@@ -114,6 +114,26 @@ class Lab:
         return logits
 
     @torch.no_grad()
+    def stock_attention(self, request: Request) -> list[Tensor]:
+        """Attention probabilities of the stock forward, per layer ``(heads, tokens, tokens)``."""
+        self.stock.set_attn_implementation("eager")
+        try:
+            attentions = self.stock(**self.stock_inputs(request), output_attentions=True).attentions
+        finally:
+            self.stock.set_attn_implementation("sdpa")
+        return [attention[0] for attention in attentions]
+
+    @torch.no_grad()
+    def stock_values(self, request: Request) -> list[Tensor]:
+        """V of the stock forward, per layer ``(tokens, kv_heads * head_dim)``."""
+        text = self.stock.model.language_model
+        states = self.stock(**self.stock_inputs(request), output_hidden_states=True).hidden_states
+        return [
+            layer.self_attn.v_proj(layer.input_layernorm(hidden[0]))
+            for layer, hidden in zip(text.layers, states, strict=False)
+        ]
+
+    @torch.no_grad()
     def stock_tokens(self, request: Request) -> list[int]:
         """Greedy answer of the stock ``generate``."""
         inputs = self.stock_inputs(request)

@@ -99,11 +99,8 @@ def test_bytes_per_token_hold_features_keys_values_probe_and_prefixes(lab: Any, 
     shape = lab.adapter.shape
     cache = lab.answer(lab.method(name), lab.ask(lab.picture(0))).cache
     expected = 4 * (shape.hidden + 2 * shape.layers * shape.kv_heads * shape.head_dim)
-    expected += (
-        4
-        * len(lab.method(name).probe_layers(shape.layers, ModelProfile()))
-        * (shape.heads * shape.head_dim + min(shape.hidden, sketch.WIDTH))
-    )
+    probed = len(lab.method(name).probe_layers(shape.layers, ModelProfile()))
+    expected += probed * (shape.heads * (shape.head_dim + 4) + 4 * min(shape.hidden, sketch.WIDTH))
     prefix = cache.prompt_tokens * (4 * 2 * shape.layers * shape.kv_heads * shape.head_dim + 8)
     assert cache.kv_bytes_per_token == pytest.approx(expected + prefix / cache.vision_tokens)
     assert cache.kv_bytes_per_token == pytest.approx(cache.stored_bytes / cache.vision_tokens)

@@ -39,7 +39,7 @@ def test_a_compiled_donor_does_not_depend_on_the_request_that_brought_the_medium
         assert first.exact
         assert second.exact
         if method == "vlcache":
-            torch.testing.assert_close(first.probe.q, second.probe.q, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(first.probe.q.restore(), second.probe.q.restore(), atol=1e-2, rtol=1e-2)
             torch.testing.assert_close(first.probe.outputs, second.probe.outputs, atol=1e-5, rtol=1e-5)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import ceil
 from typing import Any, ClassVar
 
 import pytest
@@ -13,7 +14,7 @@ from runners.base import Request
 from runners.engine import engine
 from runners.engine.plan import Plan
 from runners.engine.sketch import OutputSketch
-from runners.methods import drift
+from runners.methods import attention_mass, drift
 from runners.methods.base import PlanContext
 from runners.methods.vlcache import VLCache
 
@@ -24,14 +25,16 @@ class WithoutPrefix(VLCache):
     uses_prefix: ClassVar[bool] = False
     drifts: ClassVar[list[Tensor]] = []
     changes: ClassVar[list[Tensor]] = []
+    attention: ClassVar[list[Tensor]] = []
 
     def plan(self, context: PlanContext) -> Plan:
         if context.reusable:
-            self.drifts.append(drift.drift_scores(context))
-            now, layers = drift._attended_now(context), context.probe_layers
-            then = torch.cat([drift._probe(part).outputs for part in context.reusable], dim=1)
-            sketches = [context.sketch(layer, now[i]) for i, layer in enumerate(layers)]
-            self.changes.append((torch.stack(sketches) - then).norm(dim=-1))
+            among = torch.arange(len(context.candidates()))
+            context.compute_before_candidates(context.probe_layers[-1] + 1)
+            self.drifts.append(drift.drift_scores(context, among))
+            self.changes.append(drift.drift(context, among))
+            attention = attention_mass.question_attention(context).mean(dim=0)
+            self.attention.append(attention)
         return super().plan(context)
 
 
@@ -44,6 +47,7 @@ def _exact_sketches(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def probed() -> type[WithoutPrefix]:
     WithoutPrefix.drifts.clear()
     WithoutPrefix.changes.clear()
+    WithoutPrefix.attention.clear()
     return WithoutPrefix
 
 
@@ -68,7 +72,7 @@ def test_the_drift_of_layer_zero_is_what_two_stock_forwards_differ_in(lab: Any, 
     lab.answer(probed(ratio=0.5, probe="0"), one, two, target)
     then = torch.cat([stock_attention(lab, two)[media_rows(lab, two)], stock_attention(lab, one)[media_rows(lab, one)]])
     change = (stock_attention(lab, target)[media_rows(lab, target)] - then).norm(dim=-1)
-    torch.testing.assert_close(probed.drifts[-1], change / change.mean(), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(probed.drifts[-1], change / change.mean(), atol=0.03, rtol=0.03)
     assert probed.drifts[-1].max() > 1.2, "tokens differ in it"
 
 
@@ -80,13 +84,13 @@ def test_there_is_no_drift_in_the_donors_own_context(lab: Any, probed: type[With
     )
     own, other = probed.changes
     assert own.shape == other.shape == (4, 40)
-    assert own.max() < 1e-5
+    assert own.max() < 0.05 * other.mean(), "the queries' eight bits"
     assert other.min() > 1e-3
 
 
 @pytest.mark.parametrize("ratio", [0.05, 0.2, 0.9])
 @pytest.mark.parametrize("lead", [0, 2])
-def test_vlcache_computes_the_leading_tokens_and_the_highest_drift(
+def test_vlcache_computes_the_leading_tokens_and_those_that_drift_and_are_asked_for(
     lab: Any, probed: type[WithoutPrefix], observe: Any, ratio: float, lead: int
 ) -> None:
     a, b, clip = lab.picture(0), lab.picture(1, rows=6), lab.clip(0)
@@ -98,7 +102,9 @@ def test_vlcache_computes_the_leading_tokens_and_the_highest_drift(
     chosen = set(candidates[plan.depth[candidates] > 0].tolist())
     assert len(chosen) == int(ratio * len(candidates) + 1e-9)
     first = {token for part in context.reusable for token in range(part.start, part.start + lead)}
-    ranked = candidates[probed.drifts[-1].argsort(descending=True)].tolist()
+    asked, drifts = probed.attention[-1], probed.drifts[-1]
+    listed = asked.topk(min(len(asked), ceil(4 * ratio * len(asked)))).indices
+    ranked = candidates[listed[(asked * drifts)[listed].argsort(descending=True)]].tolist()
     others = [token for token in ranked if token not in first]
     if len(first) <= len(chosen):
         assert chosen == first | set(others[: len(chosen) - len(first)])

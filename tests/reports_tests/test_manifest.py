@@ -16,7 +16,7 @@ RUN = Path("results/one")
 
 def build() -> dict[str, Any]:
     config = {"seed": 3, "workload": ["video"], "output": Path("x")}
-    model = {"name": "builtin", "fingerprint": "f0", "dtype": "float32", "device": "cpu", "threads": 2}
+    model = {"name": "builtin", "fingerprint": "f0", "profile": {}, "dtype": "float32", "device": "cpu", "threads": 2}
     return build_manifest(config, {"video": "abc"}, model, [{"label": "full", "sizes": (1, 2)}])
 
 

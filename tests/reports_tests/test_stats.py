@@ -1,23 +1,58 @@
 from __future__ import annotations
 
+from functools import partial
+from math import inf, sqrt
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.optimize import brentq, minimize_scalar
+from scipy.stats import binomtest, norm
 
-from reports.stats import Interval, _weighted_medians, mean_interval, median_interval, percentile
+from reports.stats import (
+    Fall,
+    Interval,
+    critical_value,
+    difference_interval,
+    falls,
+    mean_interval,
+    median_interval,
+    percentile,
+)
 
-SCORES = (0.0, 1.0)
-DELTAS = (-1.0, 1.0)
+ALPHA = 0.05
+INTERVALS = (mean_interval, difference_interval, median_interval)
 
 clustered = st.lists(
     st.tuples(st.floats(0, 1, allow_subnormal=False), st.sampled_from("abcdefg")), min_size=1, max_size=30
 )
+compared = st.lists(
+    st.tuples(st.floats(-1, 1, allow_subnormal=False) | st.sampled_from([-1.0, 0.0, 1.0]), st.sampled_from("abcdefg")),
+    min_size=1,
+    max_size=30,
+)
+flips = st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 60))
 
 
 def split(pairs: list[tuple[float, str]]) -> tuple[list[float], list[str]]:
     return [value for value, _ in pairs], [cluster for _, cluster in pairs]
+
+
+def separate(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def of_flips(gained: int, lost: int, same: int, alpha: float = ALPHA) -> Interval:
+    interval = difference_interval([1.0] * gained + [-1.0] * lost + [0.0] * same, separate(gained + lost + same), alpha)
+    assert interval is not None
+    return interval
+
+
+def ends(interval: Interval | None) -> list[float]:
+    assert interval is not None
+    return [interval.low, interval.high]
 
 
 def test_percentiles_interpolate() -> None:
@@ -29,45 +64,118 @@ def test_nothing_has_no_percentile() -> None:
     assert percentile([], 50) is None
 
 
+def test_critical_values_are_those_of_the_normal_distribution() -> None:
+    assert critical_value(0.05) == pytest.approx(1.959964)
+
+
 @pytest.mark.parametrize("values", [[], [1.0], [0.0, 1.0, 1.0]])
-def test_one_cluster_tells_no_uncertainty(values: list[float]) -> None:
-    clusters = ["same"] * len(values)
-    assert mean_interval(values, clusters, SCORES, seed=0) is None
-    assert median_interval(values, clusters, seed=0) is None
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_one_cluster_tells_no_uncertainty(interval: partial[Interval], values: list[float]) -> None:
+    assert interval(values, ["same"] * len(values), ALPHA) is None
 
 
-@pytest.mark.parametrize(("score", "correct"), [(1.0, 12), (0.0, 0)])
-def test_equal_scores_give_wilsons_interval(score: float, correct: int) -> None:
-    interval = mean_interval([score] * 12, [str(i) for i in range(12)], SCORES, seed=0)
+@pytest.mark.parametrize("correct", [0, 1, 5, 12])
+def test_separate_scores_have_wilsons_interval(correct: int) -> None:
     expected = binomtest(correct, 12).proportion_ci(method="wilson")
-    assert interval is not None
-    assert interval.low == pytest.approx(expected.low)
-    assert interval.high == pytest.approx(expected.high)
+    found = mean_interval([1.0] * correct + [0.0] * (12 - correct), separate(12), ALPHA)
+    assert ends(found) == pytest.approx([expected.low, expected.high])
 
 
 def test_equal_scores_in_few_clusters_tell_less_than_in_many() -> None:
-    many = mean_interval([1.0] * 12, [str(i) for i in range(12)], SCORES, seed=0)
-    few = mean_interval([1.0] * 12, [str(i % 3) for i in range(12)], SCORES, seed=0)
-    assert many is not None
-    assert few is not None
-    assert few.low < many.low < few.high == many.high == 1
+    few = mean_interval([1.0] * 12, [str(number % 3) for number in range(12)], ALPHA)
+    many = mean_interval([1.0] * 12, separate(12), ALPHA)
+    assert ends(few)[0] < ends(many)[0] < 1
+    assert ends(few)[1] == ends(many)[1] == 1
 
 
-def test_no_difference_at_all_is_still_uncertain_on_both_sides() -> None:
-    interval = mean_interval([0.0] * 10, [str(i) for i in range(10)], DELTAS, seed=0)
-    assert interval is not None
-    assert interval.low == pytest.approx(-interval.high)
-    assert 0.2 < interval.high < 0.4
+@pytest.mark.parametrize(
+    ("gained", "lost", "same", "expected"),
+    [(1, 7, 13, [-0.517, -0.026]), (6, 16, 139, [-0.1240, -0.0054])],
+    ids=["airway hyper-responsiveness", "complete response"],
+)
+def test_separate_flips_have_the_published_interval(gained: int, lost: int, same: int, expected: list[float]) -> None:
+    """Fagerland, Lydersen, Laake: Statistical Analysis of Contingency Tables (2017), chapter 8, Tango's interval."""
+    assert ends(of_flips(gained, lost, same)) == pytest.approx(expected, abs=5e-4)
+
+
+@given(flips, st.sampled_from([0.2, 0.05, 0.01]))
+@settings(deadline=None, max_examples=25)
+def test_separate_flips_have_the_interval_that_the_score_test_does_not_reject(
+    counts: tuple[int, int, int], alpha: float
+) -> None:
+    gained, lost, same = counts
+    total = gained + lost + same
+    seen = (gained - lost) / total
+
+    def far(difference: float) -> float:
+        """How much further off than allowed, by the likelihood of all three outcomes, numerically maximised."""
+
+        def unlikely(lose: float) -> float:
+            outcomes = ((gained, lose + difference), (lost, lose), (same, 1 - 2 * lose - difference))
+            return -sum(count * np.log(chance) if chance > 0 else -inf for count, chance in outcomes if count)
+
+        low, high = max(0.0, -difference), (1 - difference) / 2
+        lose = minimize_scalar(unlikely, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).x
+        variance = (2 * lose + difference - difference**2) / total
+        return float(abs(seen - difference) / sqrt(variance) - norm.isf(alpha / 2))
+
+    if total < 2:
+        return
+    found = of_flips(gained, lost, same, alpha)
+    for end, limit in ((found.low, -1 + 1e-9), (found.high, 1 - 1e-9)):
+        if abs(end) < 1 - 1e-6:
+            assert brentq(far, seen, limit, xtol=1e-9) == pytest.approx(end, abs=2e-5)
+
+
+@pytest.mark.parametrize("clusters", [2, 8, 189])
+def test_without_flips_the_interval_is_as_wide_as_the_clusters_are_few(clusters: int) -> None:
+    square = critical_value(ALPHA) ** 2
+    reach = square / (clusters + square)
+    found = difference_interval([0.0] * 400, [str(number % clusters) for number in range(400)], ALPHA)
+    assert ends(found) == pytest.approx([-reach, reach])
+
+
+@given(compared)
+@settings(deadline=None, max_examples=60)
+def test_difference_interval_holds_the_mean_and_stays_within_bounds(pairs: list[tuple[float, str]]) -> None:
+    values, clusters = split(pairs)
+    interval = difference_interval(values, clusters, ALPHA)
+    assert (interval is None) == (len(set(clusters)) == 1)
+    if interval is not None:
+        assert -1 <= interval.low <= np.mean(values) + 1e-9
+        assert np.mean(values) - 1e-9 <= interval.high <= 1
 
 
 @given(clustered)
 @settings(deadline=None, max_examples=40)
-def test_mean_interval_stays_within_bounds_and_in_order(pairs: list[tuple[float, str]]) -> None:
+def test_mean_interval_holds_the_mean_and_stays_within_bounds(pairs: list[tuple[float, str]]) -> None:
     values, clusters = split(pairs)
-    interval = mean_interval(values, clusters, SCORES, seed=1)
+    interval = mean_interval(values, clusters, ALPHA)
     assert (interval is None) == (len(set(clusters)) == 1)
     if interval is not None:
-        assert -1e-9 <= interval.low <= interval.high <= 1 + 1e-9
+        assert 0 <= interval.low <= np.mean(values) + 1e-9
+        assert np.mean(values) - 1e-9 <= interval.high <= 1
+
+
+@given(compared)
+@settings(deadline=None, max_examples=40)
+def test_difference_seen_from_the_other_side_is_the_mirror_image(pairs: list[tuple[float, str]]) -> None:
+    values, clusters = split(pairs)
+    there = difference_interval(values, clusters, ALPHA)
+    back = difference_interval([-value for value in values], clusters, ALPHA)
+    assert close(there, None if back is None else Interval(-back.high, -back.low))
+
+
+@given(compared, st.integers(2, 4))
+@settings(deadline=None, max_examples=40)
+def test_the_same_seen_in_more_clusters_is_known_better(pairs: list[tuple[float, str]], copies: int) -> None:
+    values, clusters = split(pairs)
+    once = difference_interval(values, clusters, ALPHA)
+    again = difference_interval(
+        values * copies, [f"{cluster}{copy}" for copy in range(copies) for cluster in clusters], ALPHA
+    )
+    if once is not None and again is not None:
+        assert again.high - again.low < once.high - once.low
 
 
 @given(clustered, st.randoms(use_true_random=False))
@@ -75,80 +183,106 @@ def test_mean_interval_stays_within_bounds_and_in_order(pairs: list[tuple[float,
 def test_order_of_requests_does_not_matter(pairs: list[tuple[float, str]], random: np.random.Generator) -> None:
     shuffled = list(pairs)
     random.shuffle(shuffled)
-    one = mean_interval(*split(pairs), SCORES, seed=2)
-    other = mean_interval(*split(shuffled), SCORES, seed=2)
-    assert close(one, other)
-    assert close(median_interval(*split(pairs), seed=2), median_interval(*split(shuffled), seed=2))
+    for interval in INTERVALS:
+        assert close(interval(*split(pairs), ALPHA), interval(*split(shuffled), ALPHA))
 
 
 @given(clustered)
 @settings(deadline=None, max_examples=40)
-def test_difference_seen_from_the_other_side_is_the_mirror_image(pairs: list[tuple[float, str]]) -> None:
-    values, clusters = split(pairs)
-    there = mean_interval(values, clusters, DELTAS, seed=3)
-    back = mean_interval([-value for value in values], clusters, DELTAS, seed=3)
-    assert close(there, None if back is None else Interval(-back.high, -back.low))
-
-
-@given(clustered)
-@settings(deadline=None, max_examples=40)
-def test_median_interval_stays_within_the_values(pairs: list[tuple[float, str]]) -> None:
-    values, clusters = split(pairs)
-    interval = median_interval(values, clusters, seed=4)
-    if interval is not None:
-        assert min(values) <= interval.low <= interval.high <= max(values)
-
-
-@given(st.lists(st.tuples(st.floats(-9, 9), st.integers(0, 4)), min_size=1, max_size=12))
-def test_weighted_median_is_the_median_of_the_repeated_sample(pairs: list[tuple[float, int]]) -> None:
-    pairs = sorted(pairs)
-    values = np.array([value for value, _ in pairs])
-    weights = np.array([weight for _, weight in pairs])
-    if weights.sum() == 0:
-        return
-    found = _weighted_medians(values, weights[None])
-    assert found[0] == pytest.approx(np.median(np.repeat(values, weights)))
-
-
-def test_same_seed_same_interval_other_seed_other_interval() -> None:
-    rng = np.random.default_rng(0)
-    values, clusters = rng.random(40), [str(i // 4) for i in range(40)]
-    assert median_interval(values, clusters, seed=5) == median_interval(values, clusters, seed=5)
-    assert mean_interval(values, clusters, SCORES, seed=5) != mean_interval(values, clusters, SCORES, seed=6)
+def test_more_confidence_takes_a_wider_interval(pairs: list[tuple[float, str]]) -> None:
+    for interval in INTERVALS:
+        sure, less_sure = (interval(*split(pairs), alpha) for alpha in (0.05, 0.3))
+        if sure is not None and less_sure is not None:
+            assert sure.low <= less_sure.low <= less_sure.high <= sure.high
 
 
 def test_values_that_agree_within_clusters_widen_the_interval() -> None:
-    clusters = [str(i // 8) for i in range(64)]
-    alike = [float(i // 8 % 2) for i in range(64)]
-    mixed = [float(i % 2) for i in range(63)] + [0.0]
-    wide, narrow = (mean_interval(values, clusters, SCORES, seed=0) for values in (alike, mixed))
-    assert wide is not None
-    assert narrow is not None
-    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+    clusters = [str(number // 8) for number in range(240)]
+    alike = [float(number // 8 % 2) for number in range(240)]
+    mixed = [float(number % 2) for number in range(239)] + [0.0]
+    for interval in INTERVALS[:2]:
+        wide, narrow = (ends(interval(values, clusters, ALPHA)) for values in (alike, mixed))
+        assert wide[1] - wide[0] > 1.3 * (narrow[1] - narrow[0])
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+def test_part_of_a_score_is_no_less_certain_than_as_many_whole_ones() -> None:
+    graded = difference_interval([-0.2] * 20 + [0.0] * 180, separate(200), ALPHA)
+    whole = of_flips(0, 4, 196)
+    assert whole.low < ends(graded)[0] < -0.02 < ends(graded)[1] < whole.high
+
+
+@pytest.mark.parametrize("count", [6, 10, 61, 200])
+def test_median_interval_is_that_of_the_sign_test(count: int) -> None:
+    interval = median_interval(np.arange(count), separate(count), ALPHA)
+    rejected = sum(count / 2 - below > critical_value(ALPHA) * sqrt(count) / 2 for below in range(count))
+    assert ends(interval) == [rejected - 1, count - rejected]
+
+
+def test_too_few_values_tell_nothing_of_the_median() -> None:
+    assert median_interval([4.0, 5.0, 6.0], separate(3), ALPHA) is None
+    assert ends(median_interval([4.0, 5.0, 6.0], separate(3), 0.3)) == [4, 6]
+
+
+@given(clustered)
+@settings(deadline=None, max_examples=40)
+def test_median_interval_holds_the_median_and_stays_within_the_values(pairs: list[tuple[float, str]]) -> None:
+    values, clusters = split(pairs)
+    interval = median_interval(values, clusters, ALPHA)
+    if interval is not None:
+        assert min(values) <= interval.low <= np.median(values) <= interval.high <= max(values)
+
+
+def table(*columns: list[float]) -> pd.DataFrame:
+    return pd.DataFrame(dict(zip([0.0, 0.02, 0.1, 1.0], columns, strict=False)))
+
+
+def test_a_fall_is_found_with_its_size_and_its_chance() -> None:
+    scores = table([1.0] * 10, [0.0] * 8 + [1.0] * 2)
+    assert falls(scores, separate(10), ALPHA) == [Fall(0.0, 0.02, 0.8, binomtest(8, 8, alternative="greater").pvalue)]
+
+
+def test_what_rises_or_stays_does_not_fall() -> None:
+    assert falls(table([0.0] * 20, [0.5] * 20, [1.0] * 20), separate(20), ALPHA) == []
+    assert falls(table([1.0] * 20, [1.0] * 20), separate(20), ALPHA) == []
+    assert falls(table([1.0] * 20), separate(20), ALPHA) == []
+
+
+def test_a_fall_in_several_steps_is_found_between_its_ends() -> None:
+    steps = [[1.0] * 30, [1.0] * 26 + [0.0] * 4, [1.0] * 22 + [0.0] * 8, [1.0] * 18 + [0.0] * 12]
+    found = falls(table(*steps), separate(30), ALPHA)
+    assert [(fall.low_ratio, fall.high_ratio) for fall in found] == [(0.0, 0.1), (0.0, 1.0), (0.02, 1.0)]
+    chances = {pair: 0.5 ** (4 * steps) for pair, steps in {"0-0.1": 2, "0-1": 3, "0.02-1": 2}.items()}
+    assert [fall.p_adjusted for fall in found] == pytest.approx(
+        [5 * chances["0-0.1"], 6 * chances["0-1"], 5 * chances["0.02-1"]]
+    )
+
+
+def test_requests_of_one_cluster_fall_once() -> None:
+    scores = table([1.0] * 24, [0.0] * 24)
+    assert len(falls(scores, separate(24), ALPHA)) == 1
+    assert falls(scores, [str(number // 6) for number in range(24)], ALPHA) == []
+
+
+def test_many_small_losses_that_a_few_large_gains_outweigh_are_no_fall() -> None:
+    assert falls(table([0.1] * 20 + [0.0] * 5, [0.0] * 20 + [1.0] * 5), separate(25), ALPHA) == []
+
+
+def test_false_falls_are_as_rare_as_asked_for() -> None:
     rng = np.random.default_rng(0)
-    covered = 0
-    for trial in range(200):
-        chances = np.repeat(rng.beta(6, 2, size=40), 4)
-        scores = (rng.random(160) < chances).astype(float)
-        interval = mean_interval(scores, [str(i // 4) for i in range(160)], SCORES, seed=trial)
-        assert interval is not None
-        covered += interval.low <= 0.75 <= interval.high
-    assert 180 <= covered <= 198
+    clusters = [str(number // 3) for number in range(90)]
+    false = 0
+    for _ in range(200):
+        chances = np.repeat(rng.beta(4, 2, size=30), 3)
+        scores = pd.DataFrame({ratio: (rng.random(90) < chances) * 1.0 for ratio in (0.0, 0.02, 0.1, 1.0)})
+        false += bool(falls(scores, clusters, 0.2))
+    assert 0 < false <= 0.2 * 200
 
 
-def test_a_large_sample_is_resampled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    values, clusters = np.random.default_rng(0).random(60), [str(i // 3) for i in range(60)]
-    whole = median_interval(values, clusters, seed=0)
-    monkeypatch.setattr("reports.stats.BLOCK_ELEMENTS", 60 * 700)
-    assert median_interval(values, clusters, seed=0) == whole
-
-
-def test_each_value_needs_a_cluster() -> None:
-    with pytest.raises(ValueError, match="2 values but 1 clusters"):
-        mean_interval([1.0, 0.0], ["a"], SCORES, seed=0)
+def test_ratios_ascend_and_every_score_is_there() -> None:
+    with pytest.raises(ValueError, match=r"ratios must ascend, not \[0\.5, 0\.1\]"):
+        falls(pd.DataFrame({0.5: [1.0], 0.1: [1.0]}), ["a"], ALPHA)
+    with pytest.raises(ValueError, match="every request needs a score at every ratio"):
+        falls(table([1.0, float("nan")], [1.0, 1.0]), ["a", "b"], ALPHA)
 
 
 def close(one: Interval | None, other: Interval | None) -> bool:

@@ -8,14 +8,15 @@ import pytest
 from rich.console import Console
 
 from reports.columns import COLUMNS, TABLE_COLUMNS
-from reports.tables import WIDTH, legend, render
+from reports.tables import WIDTH, cell, legend, render
 
 GOLDEN = Path(__file__).parent / "golden_table.txt"
 
 
 def row(runner: str, workload: str = "binding", **values: Any) -> dict[str, Any]:
-    known = {"model": "builtin", "device": "cpu", "dtype": "float32", "requests": 16, "failed": 0, "fallbacks": 0}
-    return dict.fromkeys(column.name for column in COLUMNS) | known | {"runner": runner, "workload": workload} | values
+    known: dict[str, Any] = {"model": "builtin", "device": "cpu", "dtype": "float32", "margin": 0.02, "alpha": 0.05}
+    known |= {"requests": 16, "clusters": 8, "failed": 0, "fallbacks": 0, "runner": runner, "workload": workload}
+    return dict.fromkeys(column.name for column in COLUMNS) | known | values
 
 
 FULL = row(
@@ -44,6 +45,7 @@ BLEND = row(
     accuracy_delta_ci_low=-0.2,
     accuracy_delta_ci_high=0.0,
     agreement=0.875,
+    verdict="undecided",
     kl_mean=0.0123,
     ttft_ms_p50=1040.5,
     ttft_speedup=2.031,
@@ -68,11 +70,45 @@ def test_the_table_looks_like_this() -> None:
 
 
 def test_every_shown_column_has_a_line_in_the_legend_that_fits() -> None:
-    lines = legend().plain.strip().splitlines()
-    assert len(lines) == len(TABLE_COLUMNS) + 1
-    for column, line in zip(TABLE_COLUMNS, lines, strict=False):
-        assert column.meaning in line
-        assert len(line) <= WIDTH
+    lines = legend(0.02, 0.05).plain.strip().splitlines()
+    assert len(lines) == len(TABLE_COLUMNS) + 3
+    for column in TABLE_COLUMNS:
+        assert sum(column.meaning in line for line in lines) == 1
+    assert max(map(len, lines)) <= WIDTH
+
+
+@pytest.mark.parametrize(
+    ("margin", "alpha", "told"),
+    [(0.02, 0.05, ("2 points", "95 %")), (0.01, 0.1, ("1 point", "90 %")), (0.005, 0.001, ("0.5 points", "99.9 %"))],
+)
+def test_the_legend_tells_margin_and_confidence(margin: float, alpha: float, told: tuple[str, str]) -> None:
+    points, confidence = told
+    lines = legend(margin, alpha).plain.splitlines()
+    assert f"ok = non-inferior, worse = inferior, open = undecided; the margin is {points}" in lines
+    assert any(line.startswith(f"[low,high]: {confidence} interval") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"), [("non-inferior", "ok"), ("inferior", "worse"), ("undecided", "open"), (None, "-")]
+)
+def test_verdicts_are_shown_as_short_words(verdict: str | None, word: str) -> None:
+    (column,) = (column for column in COLUMNS if column.name == "verdict")
+    assert cell(column, row("vlcache", verdict=verdict)) == word
+
+
+def test_undecided_runners_are_counted_and_what_would_decide_is_told() -> None:
+    rows = [FULL, BLEND, row("vlcache", verdict="non-inferior"), row("leading-k", verdict="undecided")]
+    line = (
+        "undecided: 2 of 3 runners; with no flips a margin of 2 points needs 189 clusters of requests, this run has 8"
+    )
+    assert line in draw(rows).splitlines()
+    many = [found | {"clusters": 189} for found in rows]
+    assert "undecided: 2 of 3 runners; more than these 189 clusters of requests are needed" in draw(many).splitlines()
+    assert "undecided:" not in draw([FULL, row("vlcache", verdict="inferior")])
+
+
+def test_of_no_rows_there_is_nothing_to_show() -> None:
+    assert draw([]).strip() == ""
 
 
 def test_labels_are_not_read_as_markup() -> None:

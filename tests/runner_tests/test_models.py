@@ -41,9 +41,9 @@ def edit_config(path: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
     file.write_text(json.dumps(config))
 
 
-def refusal(path: Path, **options: str) -> str:
+def refusal(path: Path, device: str = "cpu") -> str:
     with pytest.raises(UsageError) as caught:
-        load_model("mine", resolve_model(str(path)), **{"dtype": "float32", "device": "cpu"} | options)
+        load_model("mine", resolve_model(str(path)), "float32", device)
     line = str(caught.value)
     assert line.startswith(("model 'mine'", "device"))
     assert "\n" not in line

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from runners.engine.adapters.base import MediaGrid
+from runners.engine.quantise import Quantised
 
 
 @dataclass(frozen=True)
@@ -14,17 +15,21 @@ class Probe:
     """What the drift probe needs of the donor, for the probed layers.
 
     Attributes:
-        q: queries before RoPE, ``(layers, heads, tokens, head_dim)``.
+        q: queries before RoPE, ``(layers, heads, tokens, head_dim)``, quantised.
         outputs: sketches of the attention outputs the tokens had, ``(layers, tokens, width)``.
     """
 
-    q: Tensor
+    q: Quantised
     outputs: Tensor
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
         return self.q.nbytes + self.outputs.nbytes
+
+    def only(self, rows: list[int]) -> Probe:
+        """The probe of some of its layers, by their place in it."""
+        return Probe(Quantised(self.q.values[rows], self.q.scale[rows]), self.outputs[rows])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,159 @@
+"""What each setting of a sweep costs in answers and gains in time: points, which are optimal, and where curves bend.
+
+Settings are compared by what they execute, never by the ratio they were set to. Accuracy and speed-up are those of
+the summary: an undefined one is None and takes part in nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+FEWEST_FOR_A_KNEE = 3
+SMALLEST_RISE = 1e-9
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is taken over from a summary row, under the same names."""
+
+    runner: str
+    workload: str
+    requests: int
+    recompute_ratio: float | None
+    executed_flops_ratio: float | None
+    accuracy: float | None
+    accuracy_ci_low: float | None
+    accuracy_ci_high: float | None
+    accuracy_delta: float | None
+    accuracy_delta_ci_low: float | None
+    accuracy_delta_ci_high: float | None
+    agreement: float | None
+    verdict: str | None
+    ttft_speedup: float | None
+    ttft_ms_p50: float | None
+
+
+@dataclass(frozen=True)
+class Point(Measured):
+    """One runner on one workload.
+
+    Attributes:
+        family: what the runner was before it was given a ratio; its own label where it was given none.
+        ratio: as it was set; None for a runner that takes none.
+        is_reference: whether the others are compared with it.
+        analysis_only: whether it is an upper bound that nobody can use.
+        optimal: whether no other point of the workload is at least as accurate and as fast, and better in one.
+    """
+
+    family: str
+    ratio: float | None
+    is_reference: bool
+    analysis_only: bool
+    optimal: bool = False
+
+
+@dataclass(frozen=True)
+class Knee:
+    """Where a family's curve bends most: beyond it, accuracy costs more work than before."""
+
+    runner: str
+    ratio: float | None
+    recompute_ratio: float
+    accuracy: float
+
+
+def find_points(rows: Sequence[Row], manifest: Mapping[str, Any]) -> list[Point]:
+    """The points of all workloads: within each the reference's family first, the others as given, ratios ascending."""
+    reference = manifest["config"]["reference"]
+    swept = manifest.get("sweep", {}).get("runners", {})
+    described = {runner["label"]: runner for runner in manifest["runners"]}
+    names = [entry.name for entry in fields(Measured)]
+    found: list[Point] = []
+    for row in rows:
+        label: str = row["runner"]
+        about = described[label]
+        told = swept.get(label, {"family": label, "ratio": about.get("options", {}).get("ratio")})
+        point = Point(
+            **{name: row[name] for name in names},
+            family=told["family"],
+            ratio=told["ratio"],
+            is_reference=label == reference,
+            analysis_only=about.get("analysis_only", False),
+        )
+        found.append(point)
+    return [point for workload in grouped(found, "workload") for point in _mark(_in_order(workload))]
+
+
+def find_knee(curve: Iterable[Point]) -> Knee | None:
+    """The point of a family's curve that stands highest above the chord from its least to its greatest executed ratio.
+
+    None for fewer than three points, and where accuracy does not rise from end to end or no point stands above.
+    """
+    known = [
+        (point.recompute_ratio, point.accuracy, point)
+        for point in curve
+        if point.recompute_ratio is not None and point.accuracy is not None
+    ]
+    known.sort(key=lambda entry: entry[:2])
+    if len(known) < FEWEST_FOR_A_KNEE:
+        return None
+    (left, lowest, _), (right, highest, _) = known[0], known[-1]
+    if right <= left or highest <= lowest:
+        return None
+    slope = (highest - lowest) / (right - left)
+    heights = [accuracy - lowest - slope * (executed - left) for executed, accuracy, _ in known]
+    best = max(range(len(known)), key=heights.__getitem__)
+    if heights[best] <= SMALLEST_RISE:
+        return None
+    executed, accuracy, point = known[best]
+    return Knee(point.runner, point.ratio, executed, accuracy)
+
+
+def find_knees(points: Iterable[Point]) -> dict[str, dict[str, Knee | None]]:
+    """The knee of every family that was run at several ratios, by workload and family."""
+    return {
+        workload[0].workload: {
+            curve[0].family: find_knee(curve) for curve in grouped(workload, "family") if len(curve) > 1
+        }
+        for workload in grouped(points, "workload")
+    }
+
+
+def grouped(points: Iterable[Point], name: str) -> list[list[Point]]:
+    """The points by the value of the field ``name``, in the order in which the values first occur."""
+    groups: dict[Any, list[Point]] = {}
+    for point in points:
+        groups.setdefault(getattr(point, name), []).append(point)
+    return list(groups.values())
+
+
+def _in_order(workload: Sequence[Point]) -> list[Point]:
+    """By family, the reference's first, and within it by ratio."""
+    families = [curve[0].family for curve in grouped(workload, "family")]
+    first = {point.family for point in workload if point.is_reference}
+    return sorted(
+        workload, key=lambda point: (point.family not in first, families.index(point.family), point.ratio or 0)
+    )
+
+
+def _mark(workload: Sequence[Point]) -> list[Point]:
+    """The points of one workload, each knowing whether it is optimal among those that can be used."""
+    rivals = [
+        (point.accuracy, point.ttft_speedup)
+        for point in workload
+        if point.accuracy is not None and point.ttft_speedup is not None and not point.analysis_only
+    ]
+    return [replace(point, optimal=_is_optimal(point, rivals)) for point in workload]
+
+
+def _is_optimal(point: Point, rivals: Sequence[tuple[float, float]]) -> bool:
+    accuracy, speedup = point.accuracy, point.ttft_speedup
+    if accuracy is None or speedup is None or point.analysis_only:
+        return False
+    return not any(
+        other >= accuracy and faster >= speedup and (other, faster) != (accuracy, speedup) for other, faster in rivals
+    )

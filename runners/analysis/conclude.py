@@ -1,0 +1,55 @@
+"""From what was measured to what is kept for the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runners.analysis.layer_fit import cost_left, fit_ratios, to_weights
+from runners.analysis.probing import TryGroups, choose_probe_layers
+from runners.analysis.records import Observation, ProbeChoice
+from runners.profile import ModelProfile
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """The profile of a model, and what it was made of.
+
+    Attributes:
+        ratios: the share of the reusable tokens to recompute in each layer, at the budget.
+        probes: None when reuse cost nothing, so that there was nothing to find.
+    """
+
+    profile: ModelProfile
+    ratios: Sequence[float]
+    probes: ProbeChoice | None
+
+
+def conclude(
+    observations: Sequence[Observation],
+    sensitivity: Sequence[float],
+    upper: Sequence[float],
+    budget: float,
+    try_groups: TryGroups,
+) -> Conclusion:
+    """Fit the layer profile and choose the probe layers.
+
+    Args:
+        sensitivity: what staleness in each layer costs.
+        upper: what it may well cost, given how few requests were seen: a layer is only cut if it can do without.
+        budget: mean share of the reusable tokens to recompute.
+        try_groups: see ``TryGroups``.
+    """
+    ratios = fit_ratios(upper, cost_left(observations), budget)
+    probes = choose_probe_layers(observations, budget, try_groups)
+    profile = ModelProfile(
+        probe_layers=probes.layers if probes is not None else (),
+        sensitivity=_short(sensitivity),
+        layer_weights=_short(to_weights(ratios)),
+    )
+    return Conclusion(profile, ratios, probes)
+
+
+def _short(values: Sequence[float]) -> tuple[float, ...]:
+    """Six digits: more were not measured. What never grows still does not."""
+    return tuple(float(f"{value:.6g}") for value in values)

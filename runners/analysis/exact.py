@@ -1,0 +1,29 @@
+"""The same prompt with everything computed, layer by layer, and what changes when something is done to a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from runners.engine.plan import FreshLayer, Plan
+from runners.engine.prefill import KVBuffer, prefill
+from runners.methods.base import PlanContext
+
+
+def recompute(context: PlanContext, look: Callable[[FreshLayer], None]) -> NDArray[np.float32]:
+    """First-token logits of a prefill of the whole prompt in a buffer of its own, ``(vocabulary,)``.
+
+    ``look`` is called in every layer with all tokens; what it writes into ``k`` and ``v`` is what the layer sees.
+    """
+    adapter = context.adapter
+
+    def refine(fresh: FreshLayer) -> None:
+        look(fresh)
+
+    plan = Plan(torch.full((context.layout.tokens,), context.layers), refine)
+    result = prefill(adapter, context.prompt, KVBuffer.allocate(adapter, context.layout.tokens), plan)
+    logits: NDArray[np.float32] = adapter.head(result.hidden)[0].float().cpu().numpy()
+    return logits

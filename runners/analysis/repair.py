@@ -1,0 +1,34 @@
+"""What is left of the cost of reuse when some tokens are recomputed: the measure of every choice of tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from runners.analysis.observe import Seen
+from runners.divergence import kl_divergence
+from runners.engine.plan import Plan
+from runners.engine.prefill import KVBuffer, prefill
+
+
+def kl_after(seen: Seen, exact: NDArray[np.float32], order: NDArray[np.int64], ratio: float) -> float:
+    """First-token KL(full || the first of ``order`` recomputed in all layers, the other reusable tokens reused).
+
+    Args:
+        exact: the first token's logits with everything recomputed, ``(vocabulary,)``.
+        order: the reusable tokens, as indices into ``candidates``, the one to be recomputed first in front.
+        ratio: how many of them are, as a share.
+    """
+    context = seen.context
+    chosen = context.candidates()[torch.from_numpy(order)[: context.budget(ratio)]]
+    kv = KVBuffer(seen.held.k.clone(), seen.held.v.clone())
+    result = prefill(context.adapter, context.prompt, kv, Plan(context.compute(chosen)))
+    logits: NDArray[np.float32] = context.adapter.head(result.hidden)[0].float().cpu().numpy()
+    return kl_divergence(exact, logits)
+
+
+def highest_first(scores: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Indices by falling score, those of equal score in their order."""
+    order: NDArray[np.int64] = np.argsort(-scores, kind="stable")
+    return order

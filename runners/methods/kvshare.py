@@ -1,0 +1,78 @@
+"""``kvshare``: KVShare (arXiv 2503.16525), as ported by CONDUIT (code: cpa2001/CONDUIT, ``cacheblend.py``).
+
+All tokens are computed in the first layers; from then on, layer by layer, those go on whose attention mass times the
+L1 deviation of their V from the stored V is largest, fewer and fewer. The mass is what all tokens computed in a layer
+give, text and vision, so it takes the queries of all of them and attention probabilities that no fused kernel returns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+from typing import Literal
+
+from torch import Tensor
+
+from runners.engine.flops import kv_flops
+from runners.engine.plan import FreshLayer, Plan
+from runners.engine.rotary import rotate
+from runners.methods.attention_mass import attention_mass, attention_mass_flops
+from runners.methods.base import PlanContext
+from runners.methods.layer_profile import linear_profile, spread
+from runners.methods.ratio import RatioMethod
+from runners.methods.shrink import shrink
+
+FULL_LAYERS = 2  # V of the first layer depends on no context: only that of the second tells tokens apart
+
+
+@dataclass(frozen=True)
+class KVShare(RatioMethod):
+    """Recompute, layer by layer, the tokens that are attended to and whose values deviate.
+
+    Options:
+        schedule: ``later``: two layers in full, then shares that fall to the last layer and whose mean is ``ratio``, as
+            ``cacheblend@gradual=true``; ``all``: as in the port, shares that fall in a straight line from all in the
+            first layer and whose mean over all layers is ``ratio``, but never less than the first layer.
+    """
+
+    schedule: Literal["later", "all"] = "later"
+
+    def plan(self, context: PlanContext) -> Plan:
+        """See ``Method``."""
+        counts = [context.budget(ratio) for ratio in self._ratios(context.layers)]
+        everything = context.compute(context.candidates())
+        if counts[-1] == counts[0]:
+            return Plan(everything)
+
+        def score(fresh: FreshLayer, rows: Tensor) -> Tensor:
+            chosen = rows.to(fresh.v.device)
+            deviation = (fresh.v[:, chosen] - fresh.stale_v[:, chosen]).float().abs().sum(dim=(0, 2))
+            return (_attention_mass(context, fresh)[fresh.tokens[rows].to(fresh.v.device)] * deviation).cpu()
+
+        return Plan(everything, shrink(context, counts, score))
+
+    def _ratios(self, layers: int) -> list[float]:
+        """The share of reusable tokens to compute in each layer."""
+        if self.schedule == "all":
+            return falling_from_all(self.ratio, layers)
+        return [1.0] * min(layers, FULL_LAYERS) + spread(self.ratio, linear_profile(layers)[FULL_LAYERS:])
+
+
+def falling_from_all(mean_ratio: float, layers: int) -> list[float]:
+    """Ratios on a straight line from 1 in the first layer down to 0, with the given mean (at least 1 / layers)."""
+    total = max(1.0, mean_ratio * layers)
+    reached = min(layers, floor(2 * total))  # layers on the line before it is at 0
+    slope = 2 * (reached - total) / (reached * max(1, reached - 1))
+    return [max(0.0, 1 - layer * slope) for layer in range(layers)]
+
+
+def _attention_mass(context: PlanContext, fresh: FreshLayer) -> Tensor:
+    """What every token of the prompt receives from the tokens computed in a layer, ``(tokens,)``, charged."""
+    shape, layer = context.adapter.shape, context.adapter.layers[fresh.layer]
+    at = fresh.tokens.to(fresh.k.device)
+    normed, _, _ = layer.project_kv(fresh.hidden)
+    q = rotate(layer.project_q(normed), context.prompt.cos[at], context.prompt.sin[at])
+    k = context.kv.k[fresh.layer, :, : context.layout.tokens].index_copy(1, at, fresh.k)
+    context.selection_flops += kv_flops(shape, len(at)) + 2.0 * len(at) * shape.hidden * shape.heads * shape.head_dim
+    context.selection_flops += attention_mass_flops(shape, at)
+    return attention_mass(q[None], k[None], at)[0]

@@ -1,0 +1,73 @@
+"""``oracle``: the tokens whose V truly deviates most from full recomputation: an upper bound for analysis.
+
+To know the truth it computes everything first. What that takes says nothing about a method, so it is not counted as
+work: the numbers are those of a selector that knows the truth for free. Its time means nothing; it is never timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from runners.engine.plan import Plan
+from runners.engine.prefill import KVBuffer, prefill
+from runners.methods.base import PlanContext
+from runners.methods.ranking import RankingMethod
+from runners.profile import ModelProfile
+from workloads.errors import UsageError
+
+ALL = -1
+
+
+@dataclass(frozen=True)
+class Oracle(RankingMethod):
+    """Recompute the tokens whose stored values are most wrong, known by computing everything first.
+
+    Options:
+        layer: whose V is compared; -1 adds up the deviations of all layers, each relative to the mean norm of the
+            true V in its layer.
+    """
+
+    analysis_only: ClassVar[bool] = True
+    layer: int = ALL
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layer < ALL:
+            raise ValueError(f"layer must be one of the model's, or -1 for all, not {self.layer}")
+
+    def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
+        """See ``Method``. Nothing is stored for it.
+
+        Raises:
+            UsageError: the model has no such layer.
+        """
+        if self.layer >= layers:
+            raise UsageError(f"layer={self.layer}: the model's layers are 0 to {layers - 1}")
+        return ()
+
+    def scores(self, context: PlanContext) -> Tensor:
+        """See ``RankingMethod``."""
+        truth = _computed_in_full(context)
+        compared: Sequence[int] = range(context.layers) if self.layer == ALL else [self.layer]
+        at = context.candidates().to(context.adapter.device)
+        deviations = [_deviation(truth.v[layer][:, at], context.kv.v[layer][:, at]) for layer in compared]
+        return torch.stack(deviations).sum(dim=0).cpu()
+
+
+def _computed_in_full(context: PlanContext) -> KVBuffer:
+    """Keys and values of the whole prompt, nothing reused."""
+    tokens = context.layout.tokens
+    scratch = KVBuffer.allocate(context.adapter, tokens)
+    prefill(context.adapter, context.prompt, scratch, Plan(torch.full((tokens,), context.layers)), to_head=False)
+    return scratch
+
+
+def _deviation(true: Tensor, stored: Tensor) -> Tensor:
+    """L2 distance per token over all heads, relative to the mean norm, of ``(kv_heads, tokens, head_dim)`` rows."""
+    distance = (true - stored).float().square().sum(dim=(0, 2)).sqrt()
+    return distance / true.float().square().sum(dim=(0, 2)).sqrt().mean()

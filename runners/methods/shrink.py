@@ -1,0 +1,38 @@
+"""What methods share that choose while prefilling: from layer to layer only the best of those computed go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from runners.engine.plan import FreshLayer, Refine
+from runners.methods.base import PlanContext
+
+Score = Callable[[FreshLayer, Tensor], Tensor]
+
+
+def shrink(context: PlanContext, counts: Sequence[int], score: Score) -> Refine:
+    """Compute ``counts[l]`` reusable tokens in layer l: of those of the layer before, the best there.
+
+    Args:
+        counts: one for every layer, never growing, all tokens in the first.
+        score: from a layer and where reusable tokens stand among those computed in it, ``(rows,)``, to a score for each
+            of them on the CPU; called where some are to be dropped.
+    """
+    reusable = torch.zeros(len(context.required), dtype=torch.bool)
+    reusable[context.candidates()] = True
+
+    def refine(fresh: FreshLayer) -> Tensor | None:
+        mine = reusable[fresh.tokens]
+        rows = mine.nonzero()[:, 0]
+        wanted = counts[min(fresh.layer + 1, len(counts) - 1)]
+        if wanted >= len(rows):
+            return None
+        kept = ~mine
+        if wanted:
+            kept[rows[score(fresh, rows).topk(wanted).indices]] = True
+        return kept
+
+    return refine

@@ -1,0 +1,49 @@
+"""``vlcache profile``: what reuse does to a model, layer by layer, and the profile that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from vlcache_cli import console
+from vlcache_cli.commands.bench import tell_failures
+from vlcache_cli.config import ProfileConfig
+from vlcache_cli.failures import ExitCode, stopping_in
+from vlcache_cli.options import configured_by
+
+if TYPE_CHECKING:
+    from reports.profile_folder import ProfileFolder
+    from vlcache_cli.profile_job import Profiled
+
+
+@configured_by(ProfileConfig)
+def profile(config: ProfileConfig) -> ExitCode:
+    """Measure a model: in which layers reused media go wrong, what that costs, and which settings follow."""
+    from vlcache_cli.profile_job import measure, prepare
+
+    job = prepare(config)
+    with stopping_in(config.output):
+        profiled = measure(job)
+        show(config, profiled, job.folder)
+    return tell_failures(profiled.records)
+
+
+def show(config: ProfileConfig, profiled: Profiled, folder: ProfileFolder) -> None:
+    """What was found on stdout, where it is kept on stderr."""
+    from reports import profile_summary
+
+    errors, found = profiled.errors, profiled.found
+    rows = {
+        "requests": profile_summary.request_rows(errors),
+        "layers": profile_summary.layer_rows(errors, profiled.costs, found.ratios, found.probes),
+        "media": profile_summary.medium_rows(errors),
+        "probes": profile_summary.probe_rows(found.probes),
+    }
+    if config.json:
+        console.show_text(profile_summary.to_json(config.measured(), asdict(found.profile), **rows))
+    else:
+        from reports.profile_tables import WIDTH, render
+
+        console.show(render(**rows, budget=config.budget), WIDTH)
+    console.note(f"error map kept in {folder.errors}, drawn in {folder.picture}")
+    console.note(f"profile kept in {folder.profile}: use it with --profile, or copy it beside the model's weights")

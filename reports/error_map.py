@@ -1,7 +1,7 @@
 """The error map as a table, kept as Parquet: one line for each warm request, layer and vision token.
 
 Rows are requests * layers * vision tokens: 48 requests of 500 vision tokens in 8 layers are 190 thousand rows, some
-3 MB; 1000 tokens in 36 layers are 1.7 million. Whoever asks for many samples of a large model gets a large file.
+4 MB; 1000 tokens in 36 layers are 1.7 million. Whoever asks for many samples of a large model gets a large file.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class LayerCost:
 
     @property
     def upper(self) -> float:
-        """The upper end, which the layer may well cost, or the mean where there is none."""
+        """The upper end of the interval, or the mean where there is none."""
         return self.mean if self.high is None else self.high
 
 
@@ -54,6 +54,12 @@ def layer_costs(frame: pd.DataFrame) -> list[LayerCost]:
     degree of freedom less than clusters; a KL is never below 0.
     """
     return [_cost(layer, part) for layer, (_, part) in enumerate(frame.groupby("layer", sort=True))]
+
+
+def upper_ends(costs: Sequence[LayerCost]) -> list[float]:
+    """What each layer may well cost. Where only one cluster was seen nobody knows: as much as any other, then."""
+    most = max(cost.mean for cost in costs)
+    return [most if cost.high is None else cost.high for cost in costs]
 
 
 def _cost(layer: int, part: pd.DataFrame) -> LayerCost:

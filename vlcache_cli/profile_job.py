@@ -120,6 +120,7 @@ def _conclude(
     job: ProfileJob, runner: ObservedRunner, observations: Sequence[Observation], costs: Sequence[LayerCost]
 ) -> Conclusion:
     """The profile; all requests are served again where groups of probe layers are to be tried."""
+    from reports.sensitivity import upper_ends
     from runners.analysis.conclude import conclude
     from runners.analysis.probing import group_losses
 
@@ -131,8 +132,8 @@ def _conclude(
         tried = console.track(served, f"groups of {len(groups[0])} probe layers", job.turns)
         return (losses for losses in tried if losses is not None)
 
-    means, uppers = [cost.mean for cost in costs], [cost.upper for cost in costs]
-    return conclude(observations, means, uppers, job.config.budget, try_groups)
+    means = [cost.mean for cost in costs]
+    return conclude(observations, means, upper_ends(costs), job.config.budget, try_groups)
 
 
 def _require_one_runner(config: ProfileConfig) -> RunnerSpec:

@@ -45,6 +45,7 @@ _READ = {"album": 0.7, "video": 0.3}
 _BIND = {"album": 0.35, "binding": 0.4, "video": 0.25}
 _PAIRS = {"album": 0.4, "binding": 0.3, "video": 0.3}
 _HOPS = {"album": 0.25, "binding": 0.15, "video": 0.1, "hop": 0.5}
+_POLISH = {"chat": 0.5, "album": 0.1, "binding": 0.15, "video": 0.1, "hop": 0.15}
 _ALL = {"album": 0.25, "binding": 0.25, "video": 0.2, "hop": 0.3}
 
 COMPLETE: Curriculum = (
@@ -65,6 +66,7 @@ COMPLETE: Curriculum = (
         ),
     ),
     Cycle(1e-3, (Stage("settle", 300, 10, replace(_FULL, mixture=_ALL)),)),
+    Cycle(5e-4, (Stage("polish", 200, 10, replace(_FULL, mixture=_POLISH)),)),
 )
 SHORT: Curriculum = (
     Cycle(

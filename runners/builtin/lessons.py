@@ -98,6 +98,18 @@ def _album_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
     return Lesson(tuple(pictures), tuple(_distinct([questions[i] for i in order])))
 
 
+def _chat_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
+    """An album as ``image-chat`` shows it: one marked picture, and what is asked about it."""
+    grid = _grid(rng, syllabus)
+    pages = int(rng.integers(syllabus.pages[0], syllabus.pages[1] + 1))
+    cards = deal_pages(rng, grid, pages, per_page=_cards(grid, syllabus), marked=1, tinted=True)
+    questions = [(ask_value, ask_larger)[rng.integers(2)](rng, cards) for _ in range(syllabus.questions)]
+    questions.insert(int(rng.integers(len(questions) + 1)), ask_count(rng, cards[:1]))
+    order = rng.permutation(pages)
+    pictures = [label((cards[page].page,)) for page in order]
+    return Lesson(tuple(pictures), tuple(_distinct(questions)))
+
+
 def _binding_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
     grid = _grid(rng, syllabus)
     square = binding.deal_square(rng, grid, _cards(grid, syllabus))
@@ -138,6 +150,7 @@ def _hop_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
 
 KINDS: dict[str, Callable[[np.random.Generator, Syllabus], Lesson]] = {
     "album": _album_lesson,
+    "chat": _chat_lesson,
     "binding": _binding_lesson,
     "video": _video_lesson,
     "hop": _hop_lesson,

@@ -118,6 +118,11 @@ def test_one_cluster_has_no_interval(made_up: Any) -> None:
     assert (cost.lower, cost.upper) == (0.5, 0.5)
 
 
+def test_a_layer_may_cost_the_upper_end_or_when_that_is_unknown_as_much_as_any() -> None:
+    assert sensitivity.upper_ends(COSTS) == [0.0, 0.9, 0.9, 0.9]
+    assert sensitivity.upper_ends([LayerCost(layer, 0.1 * layer, None, None) for layer in range(3)]) == [0.2] * 3
+
+
 def test_rows_join_what_is_known_of_a_layer(errors: pd.DataFrame) -> None:
     rows = profile_summary.layer_rows(errors, COSTS, [0.08, 0.06, 0.04, 0.02], PROBES)
     assert [row["layer"] for row in rows] == [0, 1, 2, 3]

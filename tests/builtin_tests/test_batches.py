@@ -21,7 +21,7 @@ from workloads.drawing import Page
 from workloads.prose import SYSTEM, opening
 from workloads.seeding import stream
 
-KINDS = ("album", "binding", "video", "hop")
+KINDS = ("album", "chat", "binding", "video", "hop")
 TOKENIZER = build_tokenizer()
 
 

@@ -72,7 +72,7 @@ def _legend(budget: float) -> Text:
         "probe recall: true deviation of the tokens it picks, weighted with what it costs, relative to the best pick",
         "error: norm of the difference to full recomputation, relative to the true norm; K after RoPE",
         "cosine of states: hidden state before the layer and the true one; of a reused token that of its donor",
-        "probe layers: how the set grew; the last line is the set chosen",
+        "probe layers: how the set grew; kept are the last line's and the default ones (others bind elsewhere)",
         f"{UNDEFINED}: undefined, or too little was seen to say",
     )
     return Text("\n" + "\n".join(lines), style="dim")

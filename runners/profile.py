@@ -13,6 +13,7 @@ import yaml
 from workloads.errors import UsageError
 
 FILE_NAME = "vlcache.yaml"
+DEFAULT_PROBES = 4
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class ModelProfile:
     probe_layers: tuple[int, ...] = ()
     sensitivity: tuple[float, ...] = ()
     layer_weights: tuple[float, ...] = ()
+
+
+def default_probe_layers(layers: int) -> tuple[int, ...]:
+    """Up to four layers spread over the first third: where bindings form depends on the question, so look around."""
+    steps = (round(layers * (step + 1) / (3 * DEFAULT_PROBES)) for step in range(DEFAULT_PROBES))
+    return tuple(sorted({max(0, min(step, layers - 2)) for step in steps}))
 
 
 def load_profile(model: Path, layers: int) -> ModelProfile:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runners.analysis.layer_fit import cost_left, fit_ratios, to_weights
 from runners.analysis.probing import TryGroups, choose_probe_layers
 from runners.analysis.records import Observation, ProbeChoice
-from runners.profile import ModelProfile
+from runners.profile import ModelProfile, default_probe_layers
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,16 @@ def conclude(
     ratios = fit_ratios(upper, cost_left(observations), budget)
     probes = choose_probe_layers(observations, budget, try_groups)
     profile = ModelProfile(
-        probe_layers=probes.layers if probes is not None else (),
+        probe_layers=_with_default(probes.layers, len(sensitivity)) if probes is not None else (),
         sensitivity=_short(sensitivity),
         layer_weights=_short(to_weights(ratios)),
     )
     return Conclusion(profile, ratios, probes)
+
+
+def _with_default(found: Sequence[int], layers: int) -> tuple[int, ...]:
+    """What was found to suffice, and the layers probed by default: other questions bind elsewhere (docs/method.md)."""
+    return tuple(sorted({*found, *default_probe_layers(layers)}))
 
 
 def _short(values: Sequence[float]) -> tuple[float, ...]:

@@ -40,4 +40,5 @@ class OutputSketch:
         if self.width == shape.hidden:
             return weights.to(dtype)
         noise = torch.randn(shape.hidden, self.width, generator=torch.Generator().manual_seed(layer))
-        return (weights @ (noise.to(device) / self.width**0.5)).to(dtype)
+        folded: Tensor = (weights @ (noise.to(device) / self.width**0.5)).to(dtype)
+        return folded

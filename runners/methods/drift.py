@@ -41,7 +41,8 @@ def drift(context: PlanContext, among: Tensor) -> Tensor:
     then = torch.cat([_probe(part).outputs[:, part.offset :] for part in context.reusable], dim=1)
     outputs = torch.stack([context.sketch(layer, rows) for layer, rows in zip(layers, now, strict=True)])
     context.selection_flops += 2.0 * now.numel() * context.sketch.width
-    return (outputs - then[:, among.to(then.device)]).float().norm(dim=-1)
+    change: Tensor = (outputs - then[:, among.to(then.device)]).float().norm(dim=-1)
+    return change
 
 
 def _attended_now(context: PlanContext, among: Tensor) -> Tensor:

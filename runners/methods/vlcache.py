@@ -23,11 +23,10 @@ from runners.methods.drift import drift_scores
 from runners.methods.layer_profile import ProfileName, layer_weights, spread
 from runners.methods.ranking import RankingMethod
 from runners.methods.settle import settle
-from runners.profile import ModelProfile
+from runners.profile import ModelProfile, default_probe_layers
 from workloads.errors import UsageError
 
 AUTO = "auto"
-UNMEASURED_PROBES = 4
 SHORTLIST = 4  # times the tokens computed in the first layer are looked at for drift
 
 
@@ -36,8 +35,8 @@ class VLCache(RankingMethod):
     """Recompute what the new context changes and the question reads.
 
     Options:
-        probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else up to
-            four, spread over the first third.
+        probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else those of
+            ``runners.profile.default_probe_layers``.
         lead: leading tokens recomputed per medium, within the same budget.
         tolerance: relative deviation up to which fresh and stored keys and values agree; 0 compares nothing.
         max_ratio: no layer computes a larger share of the reusable tokens, whatever the layer profile says.
@@ -67,7 +66,7 @@ class VLCache(RankingMethod):
             UsageError: the model has no such layers.
         """
         if self.probe == AUTO:
-            return profile.probe_layers or unmeasured_probes(layers)
+            return profile.probe_layers or default_probe_layers(layers)
         chosen = tuple(sorted({int(layer) for layer in self.probe.split("+")}))
         if chosen[-1] >= layers - 1:
             raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
@@ -88,14 +87,9 @@ class VLCache(RankingMethod):
         return spread(self.ratio, layer_weights(self.profile, context.layers, context.profile), self.max_ratio)
 
     def plan(self, context: PlanContext) -> Plan:
-        """See ``Method``."""
+        """See ``Method``. Nothing settles where all is to be computed: that is full recomputation, to the last bit."""
         depth = super().plan(context).depth
-        if self.tolerance == 0 or not context.probe_layers:
+        if self.tolerance == 0 or bool((depth == context.layers).all()):
             return Plan(depth)
-        return Plan(depth, settle(context, self.tolerance, first=context.probe_layers[-1] + 1))
-
-
-def unmeasured_probes(layers: int) -> tuple[int, ...]:
-    """Layers to probe in a model that nobody measured: where bindings form is not known, so look in several places."""
-    steps = (round(layers * (step + 1) / (3 * UNMEASURED_PROBES)) for step in range(UNMEASURED_PROBES))
-    return tuple(sorted({max(0, min(step, layers - 2)) for step in steps}))
+        reached = max(*context.probe_layers, *default_probe_layers(context.layers))
+        return Plan(depth, settle(context, self.tolerance, first=reached + 1))

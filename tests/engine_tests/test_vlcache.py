@@ -11,7 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from runners.methods.layer_profile import flat_profile, linear_profile, spread
-from runners.methods.vlcache import VLCache, unmeasured_probes
+from runners.methods.vlcache import VLCache
+from runners.profile import default_probe_layers
 from runners.records import CacheStats
 
 
@@ -36,7 +37,7 @@ def test_the_larger_the_tolerance_the_less_is_spent(lab: Any) -> None:
     assert planned == {computed[0]}, "without a tolerance all that is planned is computed"
     assert computed[0] > computed[1] > computed[2]
     start = computed[0] // spent[0].layers
-    settled_from = unmeasured_probes(spent[0].layers)[-1] + 1
+    settled_from = default_probe_layers(spent[0].layers)[-1] + 1
     assert computed[2] == start * (settled_from + 1), "nothing settles before it was reached"
 
 
@@ -64,7 +65,7 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message
 
 @given(layers=st.integers(2, 100))
 def test_unmeasured_models_are_probed_in_their_first_third(layers: int) -> None:
-    probes = unmeasured_probes(layers)
+    probes = default_probe_layers(layers)
     assert 1 <= len(probes) <= 4
     assert list(probes) == sorted(set(probes))
     assert probes[0] >= 0

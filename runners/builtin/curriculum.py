@@ -66,7 +66,7 @@ COMPLETE: Curriculum = (
         ),
     ),
     Cycle(1e-3, (Stage("settle", 300, 10, replace(_FULL, mixture=_ALL)),)),
-    Cycle(5e-4, (Stage("polish", 200, 10, replace(_FULL, mixture=_POLISH)),)),
+    Cycle(5e-4, (Stage("polish", 100, 10, replace(_FULL, mixture=_POLISH)),)),
 )
 SHORT: Curriculum = (
     Cycle(

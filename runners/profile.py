@@ -32,8 +32,11 @@ class ModelProfile:
 
 
 def default_probe_layers(layers: int) -> tuple[int, ...]:
-    """Up to four layers spread over the first third: where bindings form depends on the question, so look around."""
-    steps = (round(layers * (step + 1) / (3 * DEFAULT_PROBES)) for step in range(DEFAULT_PROBES))
+    """Up to four layers spread over the first two thirds.
+
+    Where a binding forms depends on the model and on the question (docs/method.md), so look around.
+    """
+    steps = (round(layers * (2 * step + 1) / (3 * DEFAULT_PROBES)) for step in range(DEFAULT_PROBES))
     return tuple(sorted({max(0, min(step, layers - 2)) for step in steps}))
 
 

@@ -91,5 +91,4 @@ class VLCache(RankingMethod):
         depth = super().plan(context).depth
         if self.tolerance == 0 or bool((depth == context.layers).all()):
             return Plan(depth)
-        reached = max(*context.probe_layers, *default_probe_layers(context.layers))
-        return Plan(depth, settle(context, self.tolerance, first=reached + 1))
+        return Plan(depth, settle(context, self.tolerance, first=context.probe_layers[-1] + 1))

@@ -19,7 +19,7 @@ class Sample:
     """One value of each request, or several sets of such.
 
     Attributes:
-        values: ``(..., requests)``, each from -1 to 1; those of one cluster stand side by side.
+        values: ``(..., requests)``; those of one cluster stand side by side.
         starts: ``(clusters,)``, the place of each cluster's first value.
     """
 
@@ -46,6 +46,15 @@ class Sample:
         """How many clusters they form."""
         return len(self.starts)
 
+    @property
+    def fewest(self) -> float:
+        """Of how many separate requests they are worth at least: as if all requests of a cluster were one.
+
+        ``(sum m)^2 / sum m^2`` of the cluster sizes m: few large clusters are worth less than as many equal ones.
+        """
+        sizes = np.diff(self.starts, append=self.requests)
+        return float(self.requests**2 / (sizes**2).sum())
+
     def effective_size(self) -> Floats:
         """``(...)``: of how many separate requests, each worth -1, 0 or 1, the mean would be as uncertain.
 
@@ -54,9 +63,9 @@ class Sample:
         and 1 alone.
 
         What few clusters show is not to be trusted: where hardly any value differs, requests look separate. So the
-        worst is mixed in, requests per cluster, as if all requests of a cluster were one: it weighs as much as
-        ``PRIOR_CLUSTERS`` clusters, what is observed as many as the spread comes from, ``(sum s)^2 / sum s^2`` of the
-        squared deviations s of each. With no spread at all the effective size is the number of clusters.
+        worst is mixed in, see ``fewest``: it weighs as much as ``PRIOR_CLUSTERS`` clusters, what is observed as many as
+        the spread comes from, ``(sum s)^2 / sum s^2`` of the squared deviations s of each. With no spread at all the
+        effective size is ``fewest``. Values are from -1 to 1.
         """
         mean = self.values.mean(axis=-1, keepdims=True)
         deviations = self.values - mean
@@ -66,7 +75,7 @@ class Sample:
         spread = separate.sum(axis=-1) > NO_SPREAD
         sources = _ratio((together + separate).sum(axis=-1) ** 2, ((together + separate) ** 2).sum(axis=-1), spread)
         observed = _ratio(np.maximum(together.sum(axis=-1), separate.sum(axis=-1)), largest, spread)
-        worst = self.requests / self.clusters
+        worst = self.requests / self.fewest
         design_effect = (PRIOR_CLUSTERS * worst + sources * observed) / (PRIOR_CLUSTERS + sources)
         size: Floats = self.requests / design_effect
         return size

@@ -44,7 +44,10 @@ MEASURED_COLUMNS = (
     Column("device", "", "where it ran"),
     Column("dtype", "", "number format of its weights"),
     Column("requests", "count", "turns asked, failed ones included"),
-    Column("clusters", "count", "groups of requests that share media; intervals allow for that"),
+    Column("compared", "count", "turns with a medium sent before: where answers are compared with the reference's"),
+    Column(
+        "compared_worth", "count", "separate turns that they are worth at least, given which share media", spec=".0f"
+    ),
     Column("failed", "count", "turns without an answer: they count as wrong and have no time", better="lower"),
     Column(
         "accuracy",
@@ -60,7 +63,7 @@ MEASURED_COLUMNS = (
     Column(
         "accuracy_delta",
         "0..1",
-        "accuracy less the reference's, request by request [interval]",
+        "accuracy less the reference's, where a medium was sent before [interval]",
         title="change\npoints",
         better="higher",
         scale=100,

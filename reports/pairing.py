@@ -56,8 +56,14 @@ class Paired:
         return pairs["over"] - pairs["under"]
 
     def score_delta(self, label: str) -> pd.Series[float]:
-        """Score of ``label`` - score of the reference for each request that both were asked."""
-        return (_column(self.score, label) - _column(self.score, self.reference)).dropna()
+        """Score of ``label`` - score of the reference for each request that could show a difference.
+
+        That is where a medium was sent before, or where one of the two failed: on a request that brings only what is
+        new, no method reuses anything, and counting it would water a loss down.
+        """
+        delta = (_column(self.score, label) - _column(self.score, self.reference)).dropna()
+        failed = ~(_column(self.answered, label).eq(True) & _column(self.answered, self.reference).eq(True))
+        return delta[(self.warmth != Warmth.COLD.value).loc[delta.index] | failed.loc[delta.index]]
 
     def agreement(self, mine: pd.DataFrame) -> pd.Series[float]:
         """1 or 0 for each request that the reference answered; a runner without an answer does not agree."""

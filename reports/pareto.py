@@ -34,6 +34,7 @@ class Measured:
     agreement: float | None
     verdict: str | None
     ttft_speedup: float | None
+    ttft_speedup_ci_low: float | None
     ttft_ms_p50: float | None
 
 

@@ -43,10 +43,12 @@ class ProfileFolder:
     def claim(self) -> None:
         """Make the folder and prove that it can be written to; UsageError when it holds a profile already."""
         with self.writing():
-            if self.profile.exists():
-                raise UsageError(f"{self.path} already holds a profile: choose another --output")
+            for file in (self.profile, self.errors, self.sensitivity, self.picture):
+                if file.exists():
+                    raise UsageError(f"{self.path} already holds {file.name}: choose another --output")
             self.path.mkdir(parents=True, exist_ok=True)
             self.errors.write_bytes(b"")
+            self.errors.unlink()
 
     def keep(self, errors: pd.DataFrame, sensitivity: pd.DataFrame, costs: Sequence[LayerCost]) -> None:
         """Write both tables and the picture."""

@@ -33,8 +33,9 @@ def recommend(points: Sequence[Point], margin: float) -> Recommendation:
     workloads = {point.workload for point in points}
     runners = [runner for runner in grouped(points, "runner") if _can_be_chosen(runner, len(workloads))]
     proven = [runner for runner in runners if all(point.verdict == NON_INFERIOR for point in runner)]
-    ranked = [(_rank(runner), runner[0].runner) for runner in proven]
-    faster = [(rank, label) for rank, label in ranked if rank[0] > 1]
+    faster = [
+        (rank, runner[0].runner) for rank, runner in zip(map(_rank, proven), proven, strict=True) if _faster(runner)
+    ]
     if faster:
         rank, label = max(faster, key=lambda entry: entry[0])
         return Recommendation(label, rank[0], f"fastest of {len(proven)} non-inferior on {_named(workloads)}")
@@ -59,6 +60,11 @@ def _can_be_chosen(runner: Sequence[Point], workloads: int) -> bool:
     """Whether it may be used at all, and was timed on every workload."""
     timed = all(point.ttft_speedup is not None for point in runner)
     return timed and len(runner) == workloads and not (runner[0].is_reference or runner[0].analysis_only)
+
+
+def _faster(runner: Sequence[Point]) -> bool:
+    """Whether its speed-up is above 1 beyond doubt on every workload."""
+    return all(point.ttft_speedup_ci_low is not None and point.ttft_speedup_ci_low > 1 for point in runner)
 
 
 def _rank(runner: Sequence[Point]) -> tuple[float, float, float]:

@@ -38,7 +38,7 @@ class Fall:
     Attributes:
         low_ratio, high_ratio: what is compared.
         drop: mean score at the lower ratio less that at the higher one.
-        p_adjusted: probability of a fall as clear between equally good ratios, all comparisons made considered.
+        p_adjusted: probability of a fall as clear between equally good ratios, all pairs of ratios considered.
     """
 
     low_ratio: float

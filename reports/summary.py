@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.clusters import Sample
 from reports.columns import COLUMNS
 from reports.frame import to_frame
 from reports.pairing import Paired
@@ -58,7 +59,6 @@ def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin
         "device": manifest["model"]["device"],
         "dtype": manifest["model"]["dtype"],
         "requests": len(mine),
-        "clusters": mine["cluster_id"].nunique(),
         "failed": int((~mine["ok"]).sum()),
         "margin": margin,
         "alpha": alpha,
@@ -73,7 +73,10 @@ def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alph
     delta = paired.score_delta(label)
     ends = mean_interval(mine["score"], mine["cluster_id"].tolist(), alpha)
     change = difference_interval(delta, paired.clusters(delta), alpha) if label != paired.reference else None
+    compared = Sample.of(delta, paired.clusters(delta))
     return {
+        "compared": compared.requests,
+        "compared_worth": compared.fewest if compared.requests else None,
         "accuracy": _mean(mine["score"]),
         "accuracy_ci_low": ends.low if ends else None,
         "accuracy_ci_high": ends.high if ends else None,

@@ -87,16 +87,18 @@ def analyse(
         recommended={name: recommend(workload, margin) for name, workload in by_workload.items()},
         recommended_overall=recommend(points, margin),
         cautions=[
-            *_inexact(points, manifest["model"]["dtype"]),
+            *_inexact(points, manifest),
             *_falling(points, to_frame(records), alpha),
         ],
     )
 
 
-def _inexact(points: Sequence[Point], dtype: str) -> Iterator[Caution]:
-    """Runners that may compute everything and still answer differently."""
+def _inexact(points: Sequence[Point], manifest: Mapping[str, Any]) -> Iterator[Caution]:
+    """Runners that may compute everything, in float32, and still answer differently."""
+    capped = {told["label"] for told in manifest["runners"] if told.get("options", {}).get("max_ratio", 1) < 1}
     for point in points:
-        if dtype == "float32" and point.ratio == 1 and point.agreement is not None and point.agreement < 1:
+        everything = point.ratio == 1 and point.runner not in capped and manifest["model"]["dtype"] == "float32"
+        if everything and point.agreement is not None and point.agreement < 1:
             text = (
                 f"answers like the reference in {point.agreement:.1%} of the requests although its ratio is 1: "
                 "computing everything should change no answer"
@@ -116,10 +118,12 @@ def _falling(points: Sequence[Point], frame: pd.DataFrame, alpha: float) -> Iter
         scores = asked[asked["runner"].isin(labels)].pivot(index="request", columns="runner", values="score")
         scores = scores[list(labels)].rename(columns=labels).dropna()
         clusters = asked.drop_duplicates("request").set_index("request")["cluster_id"].loc[scores.index].tolist()
-        for fall in sorted(falls(scores, clusters, alpha / len(curves)), key=lambda fall: -fall.drop)[:1]:
+        found = falls(scores, clusters, alpha / len(curves))
+        for fall in sorted(found, key=lambda fall: -fall.drop)[:1]:
+            chance = min(1.0, fall.p_adjusted * len(curves))
             text = (
                 f"accuracy falls by {fall.drop * 100:.1f} points from ratio {fall.low_ratio:g} to "
-                f"{fall.high_ratio:g} (p = {fall.p_adjusted:.2g}): computing more should not hurt; "
+                f"{fall.high_ratio:g} (p = {chance:.2g}): computing more should not hurt; "
                 "are positions misaligned?"
             )
             yield Caution(workload, family, text)

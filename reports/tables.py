@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.columns import TABLE_COLUMNS, Column
-from reports.verdict import clusters_needed
+from reports.verdict import requests_needed
 
 WIDTH = 120
 LABEL_WIDTH = 18
@@ -104,12 +104,12 @@ def _open_verdicts(rows: Sequence[Row]) -> list[Text]:
     if not undecided:
         return []
     first = undecided[0]
-    seen, margin = first["clusters"], first["margin"]
-    needed = clusters_needed(margin, first["alpha"])
+    seen, margin = int(first["compared_worth"]), first["margin"]
+    needed = requests_needed(margin, first["alpha"])
     advice = (
-        f"with no flips a margin of {_points(margin)} needs {needed} clusters of requests, this run has {seen}"
+        f"with no flips a margin of {_points(margin)} needs {needed} requests sharing no media, these are worth {seen}"
         if seen < needed
-        else f"more than these {seen} clusters of requests are needed"
+        else f"more is needed than what {seen} requests sharing no media would tell"
     )
     return [Text(f"undecided: {len(undecided)} of {len(judged)} runners; {advice}", style="yellow")]
 

@@ -23,10 +23,10 @@ def judge(change: Interval | None, margin: float) -> Verdict | None:
     return "inferior" if change.high < -margin else "undecided"
 
 
-def clusters_needed(margin: float, alpha: float) -> int:
-    """The fewest clusters with which a runner that changes no score is found non-inferior.
+def requests_needed(margin: float, alpha: float) -> int:
+    """The fewest requests sharing no media with which a runner that changes no score is found non-inferior.
 
-    Its interval reaches down to ``-z^2 / (clusters + z^2)``, see ``stats.difference_interval``.
+    Its interval reaches down to ``-z^2 / (requests + z^2)``, see ``stats.difference_interval``.
     """
     square = critical_value(alpha) ** 2
     return max(2, math.floor(square * (1 - margin) / margin) + 1)

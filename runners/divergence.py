@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 
 
 def kl_divergence(reference: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """KL(reference || other) in nats, of two finite logit vectors ``(vocabulary,)``, computed in float64."""
+    """KL(reference || other) in nats, of two logit vectors ``(vocabulary,)``, in float64; NaN unless all are finite."""
     p, q = log_softmax(reference.astype(np.float64)), log_softmax(other.astype(np.float64))
-    return float(max(0.0, np.sum(np.exp(p) * (p - q))))
+    divergence = float(np.sum(np.exp(p) * (p - q)))
+    return 0.0 if divergence < 0 else divergence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from workloads.errors import UsageError
 
 FILE_NAME = "vlcache.yaml"
 DEFAULT_PROBES = 4
+MOST = 1e300
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def read_profile(path: Path, layers: int) -> ModelProfile:
         read = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     known = [entry.name for entry in fields(ModelProfile)]
     if not isinstance(read, dict) or not read or not set(read) <= set(known):
@@ -82,6 +82,6 @@ def _numbers(path: Path, read: dict[str, Any], name: str, layers: int) -> tuple[
     """A number of at least 0 for every layer, or nothing."""
     values = read.get(name, [])
     numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
-    if not numbers or len(values) not in (0, layers) or not all(0 <= value < inf for value in values):
+    if not numbers or len(values) not in (0, layers) or not all(0 <= value < MOST for value in values):
         raise UsageError(f"{path}: {name} must be a list of {layers} numbers of at least 0, one for each layer")
     return tuple(float(value) for value in values)

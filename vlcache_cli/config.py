@@ -12,6 +12,7 @@ from typing import Any
 from runners.registry import DEFAULT_RUNNERS
 from vlcache_cli import settings
 from vlcache_cli.settings import Reader
+from workloads.records import Popularity
 
 
 class Group(StrEnum):
@@ -71,6 +72,14 @@ class StreamConfig:
     reuse_rate: float = field(
         default=0.8,
         metadata=_about(ASKED, settings.share, "Chance that a conversation is about media shown before, 0 to 1."),
+    )
+    popularity: Popularity = field(
+        default="zipf",
+        metadata=_about(
+            ASKED,
+            settings.one_of("zipf", "even"),
+            "Which media come back: some often (zipf), or all alike (even), which verdicts need fewer samples for.",
+        ),
     )
     runner: tuple[str, ...] = field(
         default=DEFAULT_RUNNERS,

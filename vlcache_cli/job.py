@@ -128,7 +128,7 @@ def open_streams(config: StreamConfig) -> dict[str, list[Conversation]]:
     from workloads.base import StreamOptions
     from workloads.registry import open_workloads
 
-    options = StreamOptions(config.samples, config.seed, config.reuse_rate)
+    options = StreamOptions(config.samples, config.seed, config.reuse_rate, popularity=config.popularity)
     return {workload.name: list(workload.conversations(options)) for workload in open_workloads(config.workload)}
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from math import inf
 from pathlib import Path
 from typing import Any
 
 Reader = Callable[[object], Any]
 """Raises ValueError with the end of a sentence that begins with the name of the setting."""
 
+MOST = 1e300
+LEAST = 1e-6  # what is nearer to 0 or 1 cannot be computed with
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
@@ -35,14 +36,14 @@ def share(value: object) -> float:
 
 def not_negative(value: object) -> float:
     """A number of at least 0."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < inf:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MOST:
         raise ValueError(f"must be a number of at least 0, not {value!r}")
     return float(value)
 
 
 def between_0_and_1(value: object) -> float:
-    """A number between 0 and 1, neither of them."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
+    """A number between 0 and 1, neither of them nor next to them."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST <= value <= 1 - LEAST:
         raise ValueError(f"must be a number above 0 and below 1, not {value!r}")
     return float(value)
 

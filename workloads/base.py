@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from workloads.records import Conversation
+from workloads.records import Conversation, Popularity
 from workloads.seeding import Split
 
 
@@ -19,12 +19,14 @@ class StreamOptions:
         seed: another seed is another stream.
         reuse_rate: chance (0..1) that a conversation is about media that were shown before.
         split: benchmarks read ``bench``; only the training recipe reads ``train``.
+        popularity: which media come back: some often (``zipf``), or all alike (``even``).
     """
 
     samples: int
     seed: int = 0
     reuse_rate: float = 0.8
     split: Split = "bench"
+    popularity: Popularity = "zipf"
 
 
 class Workload(Protocol):

@@ -59,7 +59,7 @@ class Binding:
             page_rng = stream(options.split, self.name, options.seed, "square", index)
             return _encode(f"square-{index}", deal_square(page_rng, self.grid))
 
-        pool = RecurringPool(make, options.reuse_rate)
+        pool = RecurringPool(make, options.reuse_rate, options.popularity)
         for number in range(options.samples):
             files = pool.draw(rng)
             first = int(rng.integers(VERSIONS))

@@ -36,7 +36,7 @@ class DocQA:
             page_rng = stream(options.split, self.name, options.seed, "document", index)
             return bind_album(f"document-{index}", deal_pages(page_rng, self.grid, PAGES))
 
-        pool = RecurringPool(make, options.reuse_rate)
+        pool = RecurringPool(make, options.reuse_rate, options.popularity)
         for number in range(options.samples):
             document = pool.draw(rng)
             served = rng.permutation(PAGES)[: PAGES if rng.random() < WHOLE_RATE else PAGES - 1]

@@ -40,7 +40,7 @@ class ImageChat:
             album_rng = stream(options.split, self.name, options.seed, "album", index)
             return bind_album(f"album-{index}", deal_pages(album_rng, self.grid, PAGES, marked=1, tinted=True))
 
-        pool = RecurringPool(make, options.reuse_rate)
+        pool = RecurringPool(make, options.reuse_rate, options.popularity)
         sent = number = 0
         while sent < options.samples:
             conversation = self._converse(rng, number, pool.draw(rng))

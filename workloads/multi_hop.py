@@ -2,7 +2,6 @@
 
 A family is a ledger: lists of the same keys with other values, and pages that link aliases to those keys. Which list
 and which links stand together changes from request to request, so what a link leads to is another digit than before.
-Nothing here was looked at while methods were tuned.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class MultiHop:
             page_rng = stream(options.split, self.name, options.seed, "ledger", index)
             return _encode(f"ledger-{index}", deal_ledger(page_rng, self.grid))
 
-        pool = RecurringPool(make, options.reuse_rate)
+        pool = RecurringPool(make, options.reuse_rate, options.popularity)
         for number in range(options.samples):
             files = pool.draw(rng)
             ledger = files.ledger

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MediaKind = Literal["image", "video"]
+Popularity = Literal["zipf", "even"]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
-"""How media come back: a growing pool of collections with Zipf-like popularity."""
+"""How media come back: a growing pool of collections, some popular or all alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_args
 
 import numpy as np
+
+from workloads.records import Popularity
 
 T = TypeVar("T")
 
@@ -15,23 +17,37 @@ ZIPF_EXPONENT = 1.0
 class RecurringPool(Generic[T]):
     """Yields items that recur: with chance ``reuse_rate`` one served before, else a new one.
 
-    The item that arrived r-th is drawn with weight ``1 / r ** ZIPF_EXPONENT``, the popularity law of web
-    and retrieval traffic (Breslau et al., INFOCOM 1999).
+    With popularity ``zipf`` the item that arrived r-th is drawn with weight ``1 / r ** ZIPF_EXPONENT``, the law of web
+    and retrieval traffic (Breslau et al., INFOCOM 1999). With ``even`` it is the one served least so far, the oldest of
+    them: requests then tell as much about as many items as they can, which verdicts need.
     """
 
-    def __init__(self, make: Callable[[int], T], reuse_rate: float) -> None:
+    def __init__(self, make: Callable[[int], T], reuse_rate: float, popularity: Popularity = "zipf") -> None:
         if not 0 <= reuse_rate <= 1:
             raise ValueError(f"reuse_rate must be between 0 and 1, not {reuse_rate}")
         self._make = make
         self._reuse_rate = reuse_rate
+        if popularity not in get_args(Popularity):
+            raise ValueError(f"popularity must be zipf or even, not {popularity}")
+        self._popularity = popularity
         self._items: list[T] = []
+        self._served: list[int] = []
 
     def draw(self, rng: np.random.Generator) -> T:
         """The next item. Draws the same amount of randomness whether it is new or not."""
         reuse, rank = rng.random(), rng.random()
         if not self._items or reuse >= self._reuse_rate:
             self._items.append(self._make(len(self._items)))
+            self._served.append(1)
             return self._items[-1]
+        index = self._least_served() if self._popularity == "even" else self._drawn(rank)
+        self._served[index] += 1
+        return self._items[index]
+
+    def _least_served(self) -> int:
+        return self._served.index(min(self._served))
+
+    def _drawn(self, rank: float) -> int:
         weights = 1.0 / np.arange(1, len(self._items) + 1) ** ZIPF_EXPONENT
         cumulative = np.cumsum(weights) / weights.sum()
-        return self._items[int(np.searchsorted(cumulative[:-1], rank, side="right"))]
+        return int(np.searchsorted(cumulative[:-1], rank, side="right"))

@@ -58,7 +58,7 @@ class Video:
             scene = film(stream(options.split, self.name, options.seed, "clip", index), self.grid)
             return scene, Media("video", encode_clip(scene.moments), f"clip-{index}.png", scene.content_share)
 
-        pool = RecurringPool(make, options.reuse_rate)
+        pool = RecurringPool(make, options.reuse_rate, options.popularity)
         for number in range(options.samples):
             scene, clip = pool.draw(rng)
             question = ask_about(rng, scene)

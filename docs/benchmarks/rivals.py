@@ -4,7 +4,8 @@
     python docs/benchmarks/rivals.py RUN... [--ours vlcache] [--margin 0.02] [--alpha 0.05]
 
 Per workload and runner: what was executed on warm requests, accuracy, its change against the reference with interval
-and verdict, and accuracy of ours less the runner's: no rival is better where the lower end is above -margin.
+and verdict (both on requests with a medium sent before), and accuracy of ours less the runner's, there too: it is
+better by the margin where the interval lies below -margin, not where it lies above, open in between.
 """
 
 from __future__ import annotations
@@ -40,27 +41,34 @@ def main() -> None:
 
 def _table(rows: list[Row], frame: pd.DataFrame, options: argparse.Namespace) -> None:
     first = rows[0]
-    warm = frame[(frame["workload"] == first["workload"]) & (frame["runner"] == first["runner"])]["warmth"] == "warm"
     print(
-        f"\n### {first['workload']}, {first['model']}\n\n{first['requests']} requests ({int(warm.sum())} warm) in "
-        f"{first['clusters']} clusters; {first['vision_tokens']:.0f} vision tokens a request, "
-        f"{100 * first['content_share']:.1f} % of them content\n"
+        f"\n### {first['workload']}, {first['model']}\n\n{first['requests']} requests, {first['compared']} with a "
+        f"medium sent before, worth at least {first['compared_worth']:.0f} that share none; "
+        f"{first['vision_tokens']:.0f} vision tokens a request, {_percent(first['content_share'])} % of them content\n"
     )
-    print("| runner | computed % | FLOPs % | accuracy % | change, points | verdict | ours less it, points | better? |")
+    print("| runner | computed % | FLOPs % | accuracy % | change | verdict | ours less it | better by the margin? |")
     print("|---|---|---|---|---|---|---|---|")
     for row in rows:
         against = paired_difference(frame, row["workload"], options.ours, row["runner"], options.alpha)
         ends = against.interval if against and row["runner"] != options.ours else None
         mine = f"{100 * against.mean:+.1f} {_interval(ends)}" if against and ends else "-"
-        better = "-" if ends is None else "no" if ends.low > -options.margin else "yes" if ends.high < 0 else "open"
+        better = "-" if ends is None else _better(ends, options.margin)
         change = Interval(row["accuracy_delta_ci_low"] or 0.0, row["accuracy_delta_ci_high"] or 0.0)
-        told = (
-            "-" if row["accuracy_delta_ci_low"] is None else f"{100 * row['accuracy_delta']:+.1f} {_interval(change)}"
-        )
+        told = f"{100 * row['accuracy_delta']:+.1f} {_interval(change)}" if row["accuracy_delta_ci_low"] else "-"
         print(
-            f"| {row['runner']} | {100 * row['recompute_ratio']:.1f} | {100 * row['executed_flops_ratio']:.1f} | "
-            f"{100 * row['accuracy']:.1f} | {told} | {row['verdict'] or '-'} | {mine} | {better} |"
+            f"| {row['runner']} | {_percent(row['recompute_ratio'])} | {_percent(row['executed_flops_ratio'])} | "
+            f"{_percent(row['accuracy'])} | {told} | {row['verdict'] or '-'} | {mine} | {better} |"
         )
+
+
+def _better(ours_less_it: Interval, margin: float) -> str:
+    if ours_less_it.low > -margin:
+        return "no"
+    return "yes" if ours_less_it.high < -margin else "open"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
 
 
 def _interval(ends: Interval) -> str:

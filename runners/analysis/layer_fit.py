@@ -16,7 +16,7 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.analysis.records import SHARES, Observation
+from runners.analysis.records import ROUNDING, SHARES, Observation
 
 GRID = 1000  # grid steps in the budget of all layers, about
 LEAST_SAVING = 0.01  # of what staleness costs: less is within the error of what was measured
@@ -30,11 +30,11 @@ def cost_left(observations: Sequence[Observation]) -> Curve:
 
     Measured at ``SHARES``, in between on straight lines, never growing. It is the cost that is measured and not the
     deviation: that is spread over all tokens, while the cost sits in few of them. All shares are of sums over requests,
-    in nats: one that reuse does not hurt has no say. If reuse costs nothing at all, g(r) = 1 - r.
+    in nats: one that reuse does not hurt has no say. If reuse costs nothing beyond rounding, g(r) = 1 - r.
     """
     costs = [item.staleness.kl_repaired for item in observations if item.staleness is not None]
     total = np.sum(costs, axis=0) if costs else np.zeros(len(SHARES))
-    measured = total / total[0] if total[0] > 0 else 1 - np.array(SHARES)
+    measured = total / total[0] if total[0] > ROUNDING * len(costs) else 1 - np.array(SHARES)
     points, shares = np.array([*SHARES, 1.0]), np.minimum.accumulate([*measured, 0.0])
 
     def left(ratios: Floats) -> Floats:

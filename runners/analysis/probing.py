@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from runners.analysis.exact import recompute
 from runners.analysis.observe import Seen, probed_at
-from runners.analysis.records import Observation, ProbeChoice, Staleness
+from runners.analysis.records import ROUNDING, Observation, ProbeChoice, Staleness
 from runners.analysis.repair import highest_first, kl_after
 from runners.analysis.stream import ObservedRunner, warm_answers
 from runners.engine.prefill import KVBuffer
@@ -70,7 +70,7 @@ def choose_probe_layers(observations: Sequence[Observation], ratio: float, try_g
     """
     cases = [item.staleness for item in observations if item.staleness is not None]
     cost = float(sum(case.kl_repaired[0] for case in cases))
-    if cost <= 0 or not len(cases[0].kl_probed):
+    if cost <= ROUNDING * len(cases) or not len(cases[0].kl_probed):
         return None
     alone = 1 - np.sum([case.kl_probed for case in cases], axis=0) / cost
     first = _shallowest_of_the_best(alone)

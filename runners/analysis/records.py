@@ -16,6 +16,9 @@ Floats = NDArray[np.float32]
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Shares of the reusable tokens whose recomputation is tried; with all of them nothing is left."""
 
+ROUNDING = 1e-6
+"""Nats per request: what costs less than this on average costs nothing beyond rounding."""
+
 
 @dataclass(frozen=True)
 class ErrorMap:

@@ -16,7 +16,7 @@ class FreshLayer:
     Attributes:
         layer: index of the layer.
         tokens: indices of the tokens computed in it, ascending, ``(computed,)``.
-        hidden: their hidden states before the layer, ``(computed, hidden)``.
+        hidden, normed: their hidden states before the layer, as they are and normed, each ``(computed, hidden)``.
         k, v: their fresh values, k after RoPE, each ``(kv_heads, computed, head_dim)``; what stands in them when
             ``refine`` returns is what the layer's attention sees.
         stale_k, stale_v: what stood there before, same shapes; meaningful for reusable tokens only.
@@ -25,6 +25,7 @@ class FreshLayer:
     layer: int
     tokens: Tensor
     hidden: Tensor
+    normed: Tensor
     k: Tensor
     v: Tensor
     stale_k: Tensor

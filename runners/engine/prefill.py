@@ -145,7 +145,7 @@ def prefill(
         flops += kv_flops(shape, len(active.tokens))
         if plan.refine is not None:
             stale_k, stale_v = kv.k[index][:, active.at], kv.v[index][:, active.at]
-            kept = plan.refine(FreshLayer(index, active.tokens, hidden, k, v, stale_k, stale_v))
+            kept = plan.refine(FreshLayer(index, active.tokens, hidden, normed, k, v, stale_k, stale_v))
             if kept is not None:
                 depth[active.tokens[~kept.cpu()]] = index + 1
                 ends.add(index + 1)

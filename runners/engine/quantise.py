@@ -16,17 +16,20 @@ class Quantised:
 
     Attributes:
         values: ``(..., tokens, width)`` int8.
-        scale: ``(..., tokens, 1)``.
+        scale: ``(..., tokens, 1)`` float32.
+        dtype: of the rows.
     """
 
     values: Tensor
     scale: Tensor
+    dtype: torch.dtype
 
     @classmethod
     def of(cls, x: Tensor) -> Quantised:
         """Round ``(..., tokens, width)``; the error is at most 0.4 % of a row's largest number."""
-        scale = x.abs().amax(dim=-1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny) / LEVELS
-        return cls((x / scale).round().to(torch.int8), scale)
+        exact = x.float()
+        scale = exact.abs().amax(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / LEVELS
+        return cls((exact / scale).round().to(torch.int8), scale, x.dtype)
 
     @property
     def nbytes(self) -> int:
@@ -35,4 +38,4 @@ class Quantised:
 
     def restore(self, start: int = 0) -> Tensor:
         """The rows from token ``start`` on."""
-        return self.values[..., start:, :].to(self.scale.dtype) * self.scale[..., start:, :]
+        return (self.values[..., start:, :] * self.scale[..., start:, :]).to(self.dtype)

@@ -21,12 +21,12 @@ HELD_AT_ONCE = 1 << 24  # attention probabilities
 def question_attention(context: PlanContext) -> Tensor:
     """Attention mass that every reusable token receives from the question, ``(layers, candidates)`` on the device.
 
-    The question is the text after the last medium. Its queries come from one pass of all required tokens through all
-    layers, over the reused keys and values as they are. The plan's execution computes these tokens anew, because what
-    is recomputed before them changes their keys and values.
+    The question is the text after the last medium, or the last token where there is none. Its queries come from one
+    pass of all required tokens through all layers, over the reused keys and values as they are. The plan's execution
+    computes these tokens anew, because what is recomputed before them changes their keys and values.
     """
     layout, prompt, shape = context.layout, context.prompt, context.adapter.shape
-    asked = slice(layout.segments[-1].end, layout.tokens)
+    asked = slice(min(layout.segments[-1].end, layout.tokens - 1), layout.tokens)
     depth = context.required.clone()
     depth[asked] = context.layers + 1
     capture = Capture(tuple(range(context.layers)))

@@ -13,7 +13,6 @@ from typing import Literal
 
 from torch import Tensor
 
-from runners.engine.flops import kv_flops
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.rotary import rotate
 from runners.methods.attention_mass import attention_mass, attention_mass_flops
@@ -70,9 +69,8 @@ def _attention_mass(context: PlanContext, fresh: FreshLayer) -> Tensor:
     """What every token of the prompt receives from the tokens computed in a layer, ``(tokens,)``, charged."""
     shape, layer = context.adapter.shape, context.adapter.layers[fresh.layer]
     at = fresh.tokens.to(fresh.k.device)
-    normed, _, _ = layer.project_kv(fresh.hidden)
-    q = rotate(layer.project_q(normed), context.prompt.cos[at], context.prompt.sin[at])
+    q = rotate(layer.project_q(fresh.normed), context.prompt.cos[at], context.prompt.sin[at])
     k = context.kv.k[fresh.layer, :, : context.layout.tokens].index_copy(1, at, fresh.k)
-    context.selection_flops += kv_flops(shape, len(at)) + 2.0 * len(at) * shape.hidden * shape.heads * shape.head_dim
+    context.selection_flops += 2.0 * len(at) * shape.hidden * shape.heads * shape.head_dim
     context.selection_flops += attention_mass_flops(shape, at)
     return attention_mass(q[None], k[None], at)[0]

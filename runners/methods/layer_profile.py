@@ -17,13 +17,14 @@ ProfileName = Literal["auto", "linear", "flat"]
 LEAST_WEIGHT = 1e-9  # of layers that a profile leaves out: they get what no other layer can take
 
 
-def layer_weights(name: ProfileName, layers: int, profile: ModelProfile) -> Sequence[float]:
-    """The weights called ``name``: ``flat``, ``linear``, or ``auto``: as measured for the model, else linear."""
-    if name == "flat":
-        return flat_profile(layers)
+def layer_weights(
+    name: ProfileName, layers: int, profile: ModelProfile, unmeasured: Literal["linear", "flat"] = "linear"
+) -> Sequence[float]:
+    """The weights called ``name``; ``auto`` are those measured for the model, or else ``unmeasured``."""
     if name == "auto" and profile.layer_weights:
         return profile.layer_weights
-    return linear_profile(layers)
+    named = unmeasured if name == "auto" else name
+    return flat_profile(layers) if named == "flat" else linear_profile(layers)
 
 
 def linear_profile(layers: int) -> list[float]:

@@ -3,15 +3,15 @@
 The question's attention says which tokens matter (the rule of ProphetKV and CONDUIT), a drift probe says which of them
 the new context changes, wherever they stand; their product ranks. Either alone fails somewhere: attention spends its
 budget on tokens that are right as stored, drift on tokens that nobody asks for. A short leading run per medium repairs
-what would become a false attention sink (as the paper does). How deep tokens are recomputed follows the model's layer
-profile, and less deep where what is computed agrees with what was stored.
+what would become a false attention sink (as the paper does). How deep tokens are recomputed follows the layer profile
+measured for the model, else all layers, and less deep where what is computed agrees with what was stored.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ class VLCache(RankingMethod):
         max_ratio: no layer computes a larger share of the reusable tokens, whatever the layer profile says.
     """
 
-    profile: ProfileName = "flat"
+    profile: ProfileName = "auto"
     probe: str = AUTO
     lead: int = 1
     tolerance: float = 0.1
@@ -54,8 +54,8 @@ class VLCache(RankingMethod):
             raise ValueError(f"probe must be '{AUTO}' or layers such as 0+1, not '{self.probe}'")
         if self.lead < 0:
             raise ValueError(f"lead must not be negative, not {self.lead}")
-        if self.tolerance < 0:
-            raise ValueError(f"tolerance must not be negative, not {self.tolerance}")
+        if not 0 <= self.tolerance < inf:
+            raise ValueError(f"tolerance must be a number of at least 0, not {self.tolerance}")
         if not 0 <= self.max_ratio <= 1:
             raise ValueError(f"max_ratio must be between 0 and 1, not {self.max_ratio}")
 
@@ -84,11 +84,12 @@ class VLCache(RankingMethod):
 
     def layer_ratios(self, context: PlanContext) -> list[float]:
         """See ``RankingMethod``: none above ``max_ratio``."""
-        return spread(self.ratio, layer_weights(self.profile, context.layers, context.profile), self.max_ratio)
+        weights = layer_weights(self.profile, context.layers, context.profile, unmeasured="flat")
+        return spread(self.ratio, weights, self.max_ratio)
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``. Nothing settles where all is to be computed: that is full recomputation, to the last bit."""
         depth = super().plan(context).depth
-        if self.tolerance == 0 or bool((depth == context.layers).all()):
+        if self.tolerance == 0 or bool((depth[context.candidates()] == context.layers).all()):
             return Plan(depth)
         return Plan(depth, settle(context, self.tolerance, first=context.probe_layers[-1] + 1))

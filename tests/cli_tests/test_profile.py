@@ -50,7 +50,7 @@ def test_a_profile_is_measured_kept_and_shown(
     assert "# workloads: doc-qa; samples: 3 of each, seed: 500, reuse rate: 1" in comment
 
     assert main(["profile", *few]) == 2
-    assert capsys.readouterr().err == "vlcache: run already holds a profile: choose another --output\n"
+    assert capsys.readouterr().err == "vlcache: run already holds vlcache.yaml: choose another --output\n"
 
     nothing_recurs = ["--workload", "doc-qa", "--samples", "1", "--output", "other"]
     assert main(["profile", *nothing_recurs]) == 2

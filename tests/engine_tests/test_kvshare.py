@@ -73,12 +73,12 @@ def test_the_queries_it_needs_are_charged(lab: Any, observe: Any) -> None:
     lab.answer(method, *moved(lab))
     context, _, computed = seen.last
     shape = lab.adapter.shape
-    width, kv_width = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    width = shape.heads * shape.head_dim
     expected = 0.0
     for layer in range(1, context.layers - 1):
         tokens = computed[layer]
         assert len(tokens) > len(computed[layer + 1]), "some are dropped in every layer"
-        expected += len(tokens) * 2 * shape.hidden * (width + 2 * kv_width)  # queries; normed states with k and v
+        expected += len(tokens) * 2 * shape.hidden * width  # queries
         expected += 2 * width * float((tokens + 1).sum())  # probabilities
     assert context.selection_flops == pytest.approx(expected, rel=1e-12)
 

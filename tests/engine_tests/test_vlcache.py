@@ -51,7 +51,7 @@ def test_no_layer_computes_more_than_the_largest_ratio(lab: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tolerance": -1}, "tolerance must not be negative"),
+        ({"tolerance": -1}, "tolerance must be a number of at least 0"),
         ({"max_ratio": 1.5}, "max_ratio must be between 0 and 1"),
         ({"lead": -1}, "lead must not be negative"),
         ({"probe": "first"}, "probe must be 'auto' or layers such as 0\\+1"),
@@ -87,3 +87,17 @@ def test_layers_that_a_profile_leaves_out_get_what_no_other_can_take() -> None:
     assert spread(0.25, [1, 1, 0, 0]) == pytest.approx([0.5, 0.5, 0, 0], abs=1e-6)
     assert spread(0.75, [1, 1, 0, 0]) == pytest.approx([1, 1, 0.5, 0.5])
     assert spread(1, [1, 1, 0, 0]) == pytest.approx([1, 1, 1, 1])
+
+
+def test_ratio_one_is_full_recomputation_behind_an_exact_prefix_too(lab: Any) -> None:
+    method = VLCache(ratio=1.0, probe="0", tolerance=1e9)
+    a, b = lab.picture(0), lab.picture(1)
+    cache = lab.answer(method, lab.ask("same words ", a, b), lab.ask("same words ", b, a)).cache
+    assert cache.prefix_tokens > 0
+    assert cache.computed_token_layers == cache.planned_token_layers == cache.vision_tokens * cache.layers
+
+
+def test_a_prompt_may_end_with_a_medium(lab: Any) -> None:
+    context_text = lab.ask("x ", lab.picture(0)), lab.ask("y ", lab.picture(0))
+    cache = lab.answer(VLCache(ratio=0.3), *context_text).cache
+    assert 0 < cache.computed_token_layers < cache.vision_tokens * cache.layers

@@ -37,6 +37,12 @@ def test_requests_that_are_all_alike_in_their_cluster_count_as_one(values: list[
     assert found.effective_size() == pytest.approx(len(values))
 
 
+def test_few_large_clusters_are_worth_less_than_many_equal_ones() -> None:
+    even, uneven = (sample([(0.0, name) for name in names]) for names in ("aaabbbccc", "aaaaaaabc"))
+    assert even.fewest == pytest.approx(3)
+    assert uneven.fewest == pytest.approx(9**2 / (7**2 + 1 + 1)) == uneven.effective_size()
+
+
 def test_without_a_difference_requests_are_not_taken_for_separate() -> None:
     assert sample([(0.0, "abc"[number % 3]) for number in range(12)]).effective_size() == pytest.approx(3)
 

@@ -44,9 +44,11 @@ def mixed(rng: np.random.Generator, sizes: Numbers, chance: float) -> Floats:
 KINDS = [separate, together, alike, mixed]
 
 
-def changes(rng: np.random.Generator, clusters: int, draw: Draw, gain: float, loss: float) -> Sample:
-    """Sets of differences, with these chances of 1 and of -1; clusters have one to eight requests."""
-    sizes = rng.integers(1, 9, clusters)
+def changes(
+    rng: np.random.Generator, clusters: int, draw: Draw, gain: float, loss: float, evenly: bool = True
+) -> Sample:
+    """Sets of differences, with these chances of 1 and of -1; clusters have one to eight requests or Zipf's numbers."""
+    sizes = rng.integers(1, 9, clusters) if evenly else np.ceil(clusters / np.arange(1, clusters + 1) / 4).astype(int)
     gained, lost = (draw(rng, sizes, chance) if chance else np.zeros((SETS, sizes.sum())) for chance in (gain, loss))
     return Sample(gained - lost, np.cumsum(sizes) - sizes)
 
@@ -71,6 +73,15 @@ def test_who_loses_the_margin_hardly_ever_passes(draw: Draw, gain: float, loss: 
     rng = np.random.default_rng(1)
     for clusters in (60, 200):
         low, _ = tango_ends(changes(rng, clusters, draw, gain, loss), ALPHA)
+        assert np.mean(low > -MARGIN) <= ALPHA / 2 + 0.02
+
+
+@pytest.mark.parametrize("draw", KINDS)
+@pytest.mark.parametrize(("gain", "loss"), [(0, 0.02), (0.01, 0.03)])
+def test_nor_where_a_few_media_make_most_of_the_requests(draw: Draw, gain: float, loss: float) -> None:
+    rng = np.random.default_rng(5)
+    for clusters in (60, 200):
+        low, _ = tango_ends(changes(rng, clusters, draw, gain, loss, evenly=False), ALPHA)
         assert np.mean(low > -MARGIN) <= ALPHA / 2 + 0.02
 
 

@@ -11,7 +11,7 @@ from reports.columns import COLUMNS
 from reports.pareto import Point, find_knee, find_knees, find_points
 from reports.recommend import recommend, requests_to_prove
 from reports.stats import critical_value
-from reports.verdict import clusters_needed
+from reports.verdict import requests_needed
 
 MARGIN, ALPHA = 0.02, 0.05
 VERDICTS = ("non-inferior", "inferior", "undecided")
@@ -48,6 +48,7 @@ def candidate(
     label: str, verdict: str | None, speedup: float | None, workload: str = "binding", **values: Any
 ) -> Point:
     told = {"accuracy": 1.0, "accuracy_delta": 0.0, "accuracy_delta_ci_low": -0.1, "agreement": 0.9} | values
+    told.setdefault("ttft_speedup_ci_low", speedup)
     line = row(label, workload, verdict=verdict, ttft_speedup=speedup, **told)
     (point,) = find_points([line], manifest_of(("full", "full", None), (label, label, None)))
     return point
@@ -233,7 +234,7 @@ def test_without_any_difference_as_many_requests_are_needed_as_clusters() -> Non
     """One request for each cluster: what ``stats`` asks for when no score differs."""
     square, asked = critical_value(ALPHA) ** 2, 32
     point = candidate("a", "undecided", 2.0, accuracy_delta_ci_low=-square / (asked + square), agreement=1.0)
-    assert requests_to_prove(point, MARGIN) == clusters_needed(MARGIN, ALPHA)
+    assert requests_to_prove(point, MARGIN) == requests_needed(MARGIN, ALPHA)
 
 
 choices = st.tuples(st.sampled_from(VERDICTS), st.sampled_from([0.5, 1.0, 2.0, 4.0]), st.sampled_from([0.5, 1.0]))

@@ -131,7 +131,8 @@ def test_separate_flips_have_the_interval_that_the_score_test_does_not_reject(
 def test_without_flips_the_interval_is_as_wide_as_the_clusters_are_few(clusters: int) -> None:
     square = critical_value(ALPHA) ** 2
     reach = square / (clusters + square)
-    found = difference_interval([0.0] * 400, [str(number % clusters) for number in range(400)], ALPHA)
+    requests = 3 * clusters
+    found = difference_interval([0.0] * requests, [str(number % clusters) for number in range(requests)], ALPHA)
     assert ends(found) == pytest.approx([-reach, reach])
 
 

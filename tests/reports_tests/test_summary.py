@@ -76,7 +76,8 @@ def test_failed_requests_count_as_wrong_and_have_no_time(rows: dict[str, dict[st
     row = rows["vlcache"]
     assert (row["requests"], row["failed"]) == (5, 1)
     assert row["accuracy"] == pytest.approx(3 / 5)
-    assert row["accuracy_delta"] == pytest.approx(-2 / 5)
+    assert row["accuracy_delta"] == pytest.approx(-2 / 4), "the cold request, right with both, is not compared"
+    assert row["compared"] == 4
     assert row["agreement"] == pytest.approx(3 / 5)
     assert row["ttft_ms_p50"] == pytest.approx((22 + 23) / 2)
 
@@ -166,7 +167,8 @@ def test_a_verdict_goes_by_the_interval_of_the_change(
 ) -> None:
     rows = judged(make_record, manifest, wrong)
     row = rows["vlcache"]
-    assert (row["verdict"], row["clusters"], row["margin"], row["alpha"]) == (verdict, 200, MARGIN, ALPHA)
+    assert (row["verdict"], row["margin"], row["alpha"]) == (verdict, MARGIN, ALPHA)
+    assert (row["compared"], row["compared_worth"]) == (200, pytest.approx(200))
     assert row["accuracy_delta_ci_low"] < row["accuracy_delta"] < row["accuracy_delta_ci_high"]
     assert (rows["prefix-cache"]["verdict"], rows["full"]["verdict"]) == ("non-inferior", None)
 

@@ -15,7 +15,15 @@ GOLDEN = Path(__file__).parent / "golden_table.txt"
 
 def row(runner: str, workload: str = "binding", **values: Any) -> dict[str, Any]:
     known: dict[str, Any] = {"model": "builtin", "device": "cpu", "dtype": "float32", "margin": 0.02, "alpha": 0.05}
-    known |= {"requests": 16, "clusters": 8, "failed": 0, "fallbacks": 0, "runner": runner, "workload": workload}
+    known |= {
+        "requests": 16,
+        "compared": 12,
+        "compared_worth": 8.0,
+        "failed": 0,
+        "fallbacks": 0,
+        "runner": runner,
+        "workload": workload,
+    }
     return dict.fromkeys(column.name for column in COLUMNS) | known | values
 
 
@@ -99,11 +107,13 @@ def test_verdicts_are_shown_as_short_words(verdict: str | None, word: str) -> No
 def test_undecided_runners_are_counted_and_what_would_decide_is_told() -> None:
     rows = [FULL, BLEND, row("vlcache", verdict="non-inferior"), row("leading-k", verdict="undecided")]
     line = (
-        "undecided: 2 of 3 runners; with no flips a margin of 2 points needs 189 clusters of requests, this run has 8"
+        "undecided: 2 of 3 runners; "
+        "with no flips a margin of 2 points needs 189 requests sharing no media, these are worth 8"
     )
     assert line in draw(rows).splitlines()
-    many = [found | {"clusters": 189} for found in rows]
-    assert "undecided: 2 of 3 runners; more than these 189 clusters of requests are needed" in draw(many).splitlines()
+    many = [found | {"compared_worth": 189.4} for found in rows]
+    more = "undecided: 2 of 3 runners; more is needed than what 189 requests sharing no media would tell"
+    assert more in draw(many).splitlines()
     assert "undecided:" not in draw([FULL, row("vlcache", verdict="inferior")])
 
 

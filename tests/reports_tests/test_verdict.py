@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.stats import Interval, difference_interval
-from reports.verdict import clusters_needed, judge
+from reports.verdict import judge, requests_needed
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ def test_what_is_not_known_is_not_judged() -> None:
 
 
 def test_two_points_need_189_clusters() -> None:
-    assert clusters_needed(0.02, 0.05) == 189
+    assert requests_needed(0.02, 0.05) == 189
 
 
 @given(st.floats(0.005, 0.9), st.floats(0.01, 0.4))
 def test_so_many_clusters_decide_when_nothing_flips_and_one_less_does_not(margin: float, alpha: float) -> None:
-    needed = clusters_needed(margin, alpha)
+    needed = requests_needed(margin, alpha)
     for count, verdict in ((needed, "non-inferior"), (needed - 1, "undecided")):
         change = difference_interval([0.0] * count, [str(number) for number in range(count)], alpha)
         assert judge(change, margin) == (verdict if count > 1 else None)

@@ -161,6 +161,36 @@ def test_a_pool_recurs_as_often_as_asked_and_by_a_zipf_law() -> None:
     assert all(abs(count - mean) < 4 * mean**0.5 for count, mean in zip(found, expected, strict=True))
 
 
+def _worth(counts: Iterable[int]) -> float:
+    """Of how many equal clusters these are worth."""
+    sizes = list(counts)
+    return sum(sizes) ** 2 / sum(size**2 for size in sizes)
+
+
+def test_an_even_pool_serves_items_about_alike() -> None:
+    rng, counts = stream("bench", "even"), Counter[int]()
+    pool = RecurringPool(lambda index: index, 0.75, "even")
+    for _ in range(400):
+        counts[pool.draw(rng)] += 1
+    assert len(counts) == pytest.approx(100, abs=25)
+    assert _worth(counts.values()) > 0.9 * len(counts)
+
+
+@every_workload
+def test_even_popularity_makes_clusters_worth_more(workload: str) -> None:
+    worth = {}
+    for popularity in ("zipf", "even"):
+        options = StreamOptions(90, 0, 0.67, popularity=popularity)  # type: ignore[arg-type]
+        conversations = load_workload(workload).conversations(options)
+        worth[popularity] = _worth(Counter(conversation.cluster_id for conversation in conversations).values())
+    assert worth["even"] > 1.3 * worth["zipf"]
+
+
+def test_an_unknown_popularity_is_refused() -> None:
+    with pytest.raises(ValueError, match="zipf or even, not odd"):
+        RecurringPool(lambda index: index, 0.5, "odd")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan")])
 def test_a_rate_outside_0_and_1_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="reuse_rate must be between 0 and 1"):

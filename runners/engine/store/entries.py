@@ -29,7 +29,7 @@ class Probe:
 
     def only(self, rows: list[int]) -> Probe:
         """The probe of some of its layers, by their place in it."""
-        return Probe(Quantised(self.q.values[rows], self.q.scale[rows]), self.outputs[rows])
+        return Probe(Quantised(self.q.values[rows], self.q.scale[rows], self.q.dtype), self.outputs[rows])
 
 
 @dataclass(frozen=True)

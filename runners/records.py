@@ -99,7 +99,7 @@ class Record:
 
     Attributes:
         key: unique in a run: ``workload/request/runner``.
-        cluster_id: requests of one cluster are resampled together.
+        cluster_id: requests of one cluster share media: they are not independent.
         order: place of this runner among the runners of the request.
         recurring_media: media of the prompt that the stream had sent before.
         content_share: share of the vision area that carries content; None when the workload does not know.

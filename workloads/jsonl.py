@@ -6,7 +6,7 @@
      "answer": "12.90"}
 
 A line may say ``answers`` (a list) in place of ``answer``, its ``id``, and a ``session_id``: lines that share one are
-resampled together. Pictures are paths from the file's folder, or ``data:image/...;base64,`` URIs. Other fields are
+taken as dependent. Pictures are paths from the file's folder, or ``data:image/...;base64,`` URIs. Other fields are
 ignored, except for those in ``NOT_YET``.
 """
 

@@ -77,7 +77,7 @@ def media_in(messages: Iterable[Message]) -> tuple[Media, ...]:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns that share a history. Everything under one ``cluster_id`` is resampled together."""
+    """Turns that share a history. What is under one ``cluster_id`` is not independent."""
 
     id: str
     cluster_id: str

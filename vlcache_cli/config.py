@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from runners.registry import DEFAULT_RUNNERS
+from runners.registry import DEFAULT_RUNNERS, RunnerDefaults
 from vlcache_cli import settings
 from vlcache_cli.settings import Reader
 from workloads.records import Popularity
@@ -155,7 +155,7 @@ class RunConfig(StreamConfig):
         ),
     )
     tolerance: float = field(
-        default=0.1,
+        default=RunnerDefaults.tolerance,
         metadata=_about(
             ANSWERING,
             settings.not_negative,
@@ -163,7 +163,7 @@ class RunConfig(StreamConfig):
         ),
     )
     max_ratio: float = field(
-        default=1.0,
+        default=RunnerDefaults.max_ratio,
         metadata=_about(
             ANSWERING, settings.share, "Largest share of vision tokens that vlcache computes in any layer, 0 to 1."
         ),
@@ -196,7 +196,7 @@ class BenchConfig(RunConfig):
     """Everything that ``vlcache bench`` can be told."""
 
     recompute_ratio: float = field(
-        default=0.05,
+        default=RunnerDefaults.recompute_ratio,
         metadata=_about(
             ANSWERING, settings.share, "Share of vision tokens to compute, where a runner takes one, 0 to 1."
         ),

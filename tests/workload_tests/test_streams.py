@@ -180,7 +180,7 @@ def test_an_even_pool_serves_items_about_alike() -> None:
 def test_even_popularity_makes_clusters_worth_more(workload: str) -> None:
     worth = {}
     for popularity in ("zipf", "even"):
-        options = StreamOptions(90, 0, 0.67, popularity=popularity)  # type: ignore[arg-type]
+        options = StreamOptions(90, 0, 0.67, popularity=popularity)
         conversations = load_workload(workload).conversations(options)
         worth[popularity] = _worth(Counter(conversation.cluster_id for conversation in conversations).values())
     assert worth["even"] > 1.3 * worth["zipf"]

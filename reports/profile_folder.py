@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from reports import error_map, heat_map
+from reports.disk import writing_to
 from reports.sensitivity import LayerCost
 from workloads.errors import UsageError
 
@@ -42,7 +42,7 @@ class ProfileFolder:
 
     def claim(self) -> None:
         """Make the folder and prove that it can be written to; UsageError when it holds a profile already."""
-        with self.writing():
+        with writing_to(self.path):
             for file in (self.profile, self.errors, self.sensitivity, self.picture):
                 if file.exists():
                     raise UsageError(f"{self.path} already holds {file.name}: choose another --output")
@@ -52,17 +52,7 @@ class ProfileFolder:
 
     def keep(self, errors: pd.DataFrame, sensitivity: pd.DataFrame, costs: Sequence[LayerCost]) -> None:
         """Write both tables and the picture."""
-        with self.writing():
+        with writing_to(self.path):
             error_map.write(errors, self.errors)
             error_map.write(sensitivity, self.sensitivity)
             heat_map.draw(errors, costs, self.picture)
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Turn what the disk says into a UsageError."""
-        try:
-            yield
-        except OSError as error:
-            raise UsageError(
-                f"cannot write to {self.path}: {error.strerror}; make room or choose another --output"
-            ) from error

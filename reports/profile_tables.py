@@ -10,8 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-WIDTH = 120
-UNDEFINED = "-"
+from reports.tables import UNDEFINED
 
 Row = Mapping[str, Any]
 
@@ -19,7 +18,7 @@ Row = Mapping[str, Any]
 def render(
     requests: Sequence[Row], layers: Sequence[Row], media: Sequence[Row], probes: Sequence[Row], budget: float
 ) -> Group:
-    """The rows of ``profile_summary``, readable at ``WIDTH`` characters."""
+    """The rows of ``profile_summary``, readable at ``tables.WIDTH`` characters."""
     parts: list[RenderableType] = [
         _heading("warm requests"),
         _table(requests, (("workload", "workload", ""), ("requests", "requests", "d"), ("KL, nats", "kl", ".3g"))),

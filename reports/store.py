@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reports.disk import writing_to
 from reports.manifest import SCHEMA, Manifest
 from runners.records import Record
 from workloads.errors import UsageError
@@ -52,7 +53,7 @@ class RunFolder:
         Raises:
             UsageError: it already holds a run, or cannot be written to.
         """
-        with self._writing():
+        with writing_to(self.path):
             if self.manifest_path.exists() or self._holds_records():
                 raise UsageError(
                     f"{self.path} already holds a run: add --resume to continue it, or choose another --output"
@@ -64,7 +65,7 @@ class RunFolder:
         """Write the manifest, before anything is measured."""
         text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
         partial = self.manifest_path.with_suffix(".json.partial")
-        with self._writing():
+        with writing_to(self.path):
             partial.write_text(text + "\n", encoding="utf-8")
             partial.replace(self.manifest_path)
 
@@ -93,19 +94,19 @@ class RunFolder:
     def mend(self, run: SavedRun) -> None:
         """Cut off the torn last line that ``run`` was read with."""
         if run.torn_at is not None:
-            with self._writing():
+            with writing_to(self.path):
                 os.truncate(self.records_path, run.torn_at)
 
     @contextmanager
     def appending(self) -> Iterator[Callable[[Record], None]]:
         """Open the records; yields the function that appends one, unbuffered."""
-        with self._writing():
+        with writing_to(self.path):
             file = self.records_path.open("ab", buffering=0)
 
         def append(record: Record) -> None:
             line = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False) + "\n"
             rest = memoryview(line.encode())
-            with self._writing():
+            with writing_to(self.path):
                 while rest:
                     rest = rest[file.write(rest) :]
 
@@ -135,15 +136,6 @@ class RunFolder:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError(
                 f"{self.records_path}, line {number} is corrupt ({error}); remove that line and add --resume to redo it"
-            ) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UsageError(
-                f"cannot write to {self.path}: {error.strerror}; make room or choose another --output"
             ) from error
 
 

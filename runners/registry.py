@@ -78,11 +78,16 @@ def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSp
             specs.append(_spec(name.strip(), text, _options(text, options), defaults))
         else:
             specs += [_spec(part.strip(), part.strip(), {}, defaults) for part in text.split(",")]
+    require_distinct(specs)
+    return specs
+
+
+def require_distinct(specs: Iterable[RunnerSpec]) -> None:
+    """UsageError when two runners share a label."""
     labels = [spec.label for spec in specs]
     for label in labels:
         if labels.count(label) > 1:
             raise UsageError(f"runner '{label}' is given twice: drop one, or tell them apart with name=...")
-    return specs
 
 
 def load_method(spec: RunnerSpec) -> Method:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from runners.registry import require_distinct
 from vlcache_cli.config import SweepConfig
 from vlcache_cli.job import parse_runners
 from workloads.errors import UsageError
@@ -62,10 +63,7 @@ def expand(config: SweepConfig) -> list[Swept]:
             one = swept[-1].spec.label
             raise UsageError(f"the reference '{spec.label}' runs at every ratio: choose one, as in --reference {one}")
         expanded += swept
-    labels = [runner.spec.label for runner in expanded]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise UsageError(f"runner '{label}' is given twice: drop one, or tell them apart with name=...")
+    require_distinct(runner.spec for runner in expanded)
     return expanded
 
 

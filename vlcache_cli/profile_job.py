@@ -79,6 +79,7 @@ def prepare(config: ProfileConfig) -> ProfileJob:
 def measure(job: ProfileJob) -> Profiled:
     """Observe every request, conclude, and keep all of it; UsageError when no request could tell anything."""
     from reports import error_map, sensitivity
+    from reports.disk import writing_to
     from runners.analysis.stream import ObservedRunner
     from runners.models import load_model
     from runners.profile import write_profile
@@ -91,7 +92,7 @@ def measure(job: ProfileJob) -> Profiled:
     costs = sensitivity.layer_costs(stale)
     found = _conclude(job, runner, observations, costs)
     folder.keep(errors, stale, costs)
-    with folder.writing():
+    with writing_to(folder.path):
         write_profile(folder.profile, found.profile, _comment(config, model.fingerprint))
     return Profiled(records, errors, costs, found)
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workloads.album import Album, bind_album
 from workloads.base import StreamOptions
 from workloads.cards import DEFAULT_GRID, KEYS, Cards, cards_on, deal, draw_values
-from workloads.drawing import Grid, encode_png
+from workloads.drawing import Grid
 from workloads.prose import SYSTEM, Question, ask, opening
-from workloads.records import Answer, Conversation, Media, Turn
+from workloads.records import Answer, Conversation, Turn
 from workloads.recurrence import RecurringPool
 from workloads.seeding import stream
 
@@ -32,19 +33,8 @@ class Ledger:
 
     @property
     def pages(self) -> tuple[Cards, ...]:
-        """All of them."""
+        """All of them, kind by kind."""
         return (*self.lists, *self.links, *self.distractors)
-
-
-@dataclass(frozen=True)
-class _Files:
-    id: str
-    ledger: Ledger
-    media: tuple[Media, ...]
-
-    def of(self, page: Cards) -> Media:
-        """The file of a page."""
-        return next(media for own, media in zip(self.ledger.pages, self.media, strict=True) if own is page)
 
 
 @dataclass(frozen=True)
@@ -59,24 +49,23 @@ class MultiHop:
         """See ``workloads.base.Workload``."""
         rng = stream(options.split, self.name, options.seed)
 
-        def make(index: int) -> _Files:
+        def make(index: int) -> Album:
             page_rng = stream(options.split, self.name, options.seed, "ledger", index)
-            return _encode(f"ledger-{index}", deal_ledger(page_rng, self.grid))
+            return bind_album(f"ledger-{index}", deal_ledger(page_rng, self.grid).pages)
 
         pool = RecurringPool(make, options.reuse_rate, options.popularity)
         for number in range(options.samples):
-            files = pool.draw(rng)
-            ledger = files.ledger
-            kinds = (ledger.distractors, ledger.lists, ledger.links)
-            pages = [versions[rng.integers(VERSIONS)] for versions in kinds]
-            question = ask_hop(rng, pages[1].values, pages[2].values)
+            ledger = pool.draw(rng)
+            firsts = (2 * VERSIONS, 0, VERSIONS)  # of the distractors, the lists and the links
+            distractor, listed, linked = (first + int(rng.integers(VERSIONS)) for first in firsts)
+            question = ask_hop(rng, ledger.cards[listed].values, ledger.cards[linked].values)
             turn = Turn(
                 id=f"{self.name}-{number}",
-                content=(opening(rng), *(files.of(page) for page in pages), question.text),
+                content=(opening(rng), *(ledger.media[page] for page in (distractor, listed, linked)), question.text),
                 answer=Answer((question.answer,), self.metric),
                 family=question.family,
             )
-            yield Conversation(turn.id, f"{self.name}/{files.id}", SYSTEM, (turn,))
+            yield Conversation(turn.id, f"{self.name}/{ledger.id}", SYSTEM, (turn,))
 
 
 def deal_ledger(rng: np.random.Generator, grid: Grid, per_page: int | None = None) -> Ledger:
@@ -102,11 +91,3 @@ def ask_hop(rng: np.random.Generator, values: Mapping[str, str], links: Mapping[
 def _links(rng: np.random.Generator, aliases: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
     """Every alias with a target of its own."""
     return {alias: targets[target] for alias, target in zip(aliases, rng.permutation(len(targets)), strict=True)}
-
-
-def _encode(ledger_id: str, ledger: Ledger) -> _Files:
-    media = tuple(
-        Media("image", encode_png(cards.page), f"{ledger_id}/{index}.png", cards.page.content_share)
-        for index, cards in enumerate(ledger.pages)
-    )
-    return _Files(ledger_id, ledger, media)

@@ -41,7 +41,7 @@ _SMALL = Syllabus((4, 5), (5, 6), 5, (1, 2), 8)
 _MIDDLE = Syllabus((6, 9), (6, 9), 9, (2, 3), 8)
 _FULL = Syllabus((10, 13), (11, 15), 14, (2, 4), 10)
 
-_READ = {"album": 0.7, "video": 0.3}
+_READ = Stage("read", 450, 32, replace(_SMALL, mixture={"album": 0.7, "video": 0.3}))
 _BIND = {"album": 0.35, "binding": 0.4, "video": 0.25}
 _PAIRS = {"album": 0.4, "binding": 0.3, "video": 0.3}
 _HOPS = {"album": 0.25, "binding": 0.15, "video": 0.1, "hop": 0.5}
@@ -52,7 +52,7 @@ COMPLETE: Curriculum = (
     Cycle(
         2e-3,
         (
-            Stage("read", 450, 32, replace(_SMALL, mixture=_READ)),
+            _READ,
             Stage("bind", 650, 32, replace(_SMALL, mixture=_BIND)),
             Stage("spread", 500, 20, replace(_MIDDLE, mixture=_PAIRS)),
             Stage("full", 1000, 10, replace(_FULL, mixture=_PAIRS)),
@@ -72,7 +72,7 @@ SHORT: Curriculum = (
     Cycle(
         2e-3,
         (
-            Stage("read", 450, 32, replace(_SMALL, mixture=_READ)),
+            _READ,
             Stage("bind", 1250, 32, replace(_SMALL, mixture=_BIND)),
             Stage("full", 600, 10, replace(_FULL, mixture=_PAIRS)),
         ),

@@ -15,8 +15,9 @@ from scipy.stats import ttest_1samp
 
 from reports import error_map, heat_map, profile_summary, sensitivity
 from reports.profile_folder import ProfileFolder
-from reports.profile_tables import WIDTH, render
+from reports.profile_tables import render
 from reports.sensitivity import LayerCost
+from reports.tables import WIDTH
 from runners.analysis.records import Observation, ProbeChoice
 from workloads.errors import UsageError
 

@@ -42,7 +42,8 @@ def show(config: ProfileConfig, profiled: Profiled, folder: ProfileFolder) -> No
     if config.json:
         console.show_text(profile_summary.to_json(config.measured(), asdict(found.profile), **rows))
     else:
-        from reports.profile_tables import WIDTH, render
+        from reports.profile_tables import render
+        from reports.tables import WIDTH
 
         console.show(render(**rows, budget=config.budget), WIDTH)
     console.note(f"error map kept in {folder.errors}, drawn in {folder.picture}")

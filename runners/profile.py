@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from workloads.errors import UsageError
 FILE_NAME = "vlcache.yaml"
 DEFAULT_PROBES = 4
 MOST = 1e300
+READ = 0.95
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ def default_probe_layers(layers: int) -> tuple[int, ...]:
     """
     steps = (round(layers * (2 * step + 1) / (3 * DEFAULT_PROBES)) for step in range(DEFAULT_PROBES))
     return tuple(sorted({max(0, min(step, layers - 2)) for step in steps}))
+
+
+def reading_layers(sensitivity: Sequence[float]) -> int:
+    """How many layers, from the first on, hold nearly all (``READ``) of what staleness costs; at least one."""
+    enough = READ * sum(sensitivity)
+    return next(count for count, cost in enumerate(accumulate(sensitivity), start=1) if cost >= enough)
 
 
 def load_profile(model: Path, layers: int) -> ModelProfile:

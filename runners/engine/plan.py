@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+ALL = slice(None)
+
 
 @dataclass(frozen=True)
 class FreshLayer:
@@ -15,21 +17,32 @@ class FreshLayer:
 
     Attributes:
         layer: index of the layer.
-        tokens: indices of the tokens computed in it, ascending, ``(computed,)``.
+        tokens: indices of the tokens computed in it, ascending, ``(computed,)`` on the CPU.
+        at: the same on the device.
         hidden, normed: their hidden states before the layer, as they are and normed, each ``(computed, hidden)``.
         k, v: their fresh values, k after RoPE, each ``(kv_heads, computed, head_dim)``; what stands in them when
             ``refine`` returns is what the layer's attention sees.
-        stale_k, stale_v: what stood there before, same shapes; meaningful for reusable tokens only.
+        held_k, held_v: what stands in the layer for every token, not yet overwritten, each ``(kv_heads, capacity,
+            head_dim)``; meaningful for reusable tokens and those before them that were computed while planning.
     """
 
     layer: int
     tokens: Tensor
+    at: Tensor
     hidden: Tensor
     normed: Tensor
     k: Tensor
     v: Tensor
-    stale_k: Tensor
-    stale_v: Tensor
+    held_k: Tensor
+    held_v: Tensor
+
+    def change_k(self, rows: Tensor | slice = ALL) -> Tensor:
+        """Fresh less held K of some of the computed tokens, ``(kv_heads, rows, head_dim)``."""
+        return self.k[:, rows] - self.held_k[:, self.at[rows]]
+
+    def change_v(self, rows: Tensor | slice = ALL) -> Tensor:
+        """Fresh less held V of some of the computed tokens, ``(kv_heads, rows, head_dim)``."""
+        return self.v[:, rows] - self.held_v[:, self.at[rows]]
 
 
 Refine = Callable[[FreshLayer], Tensor | None]

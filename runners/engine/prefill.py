@@ -144,8 +144,8 @@ def prefill(
         k = rotate(raw_k, active.cos, active.sin)
         flops += kv_flops(shape, len(active.tokens))
         if plan.refine is not None:
-            stale_k, stale_v = kv.k[index][:, active.at], kv.v[index][:, active.at]
-            kept = plan.refine(FreshLayer(index, active.tokens, hidden, normed, k, v, stale_k, stale_v))
+            fresh = FreshLayer(index, active.tokens, active.at, hidden, normed, k, v, kv.k[index], kv.v[index])
+            kept = plan.refine(fresh)
             if kept is not None:
                 depth[active.tokens[~kept.cpu()]] = index + 1
                 ends.add(index + 1)

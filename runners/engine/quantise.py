@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 LEVELS = 127
+EVERY = slice(None)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,6 @@ class Quantised:
         """Bytes held."""
         return self.values.nbytes + self.scale.nbytes
 
-    def restore(self, start: int = 0) -> Tensor:
-        """The rows from token ``start`` on."""
-        return (self.values[..., start:, :] * self.scale[..., start:, :]).to(self.dtype)
+    def restore(self, rows: Tensor | slice = EVERY) -> Tensor:
+        """The rows of some tokens or of all, ``(..., rows, width)``."""
+        return (self.values[..., rows, :] * self.scale[..., rows, :]).to(self.dtype)

@@ -18,27 +18,30 @@ from runners.methods.base import PlanContext
 HELD_AT_ONCE = 1 << 24  # attention probabilities
 
 
-def question_attention(context: PlanContext) -> Tensor:
+def question_attention(context: PlanContext, layers: int | None = None) -> Tensor:
     """Attention mass that every reusable token receives from the question, ``(layers, candidates)`` on the device.
 
+    Of the first ``layers``, or of all.
+
     The question is the text after the last medium, or the last token where there is none. Its queries come from one
-    pass of all required tokens through all layers, over the reused keys and values as they are. The plan's execution
+    pass of all required tokens through these layers, over the reused keys and values as they are. The plan's execution
     computes these tokens anew, because what is recomputed before them changes their keys and values.
     """
     layout, prompt, shape = context.layout, context.prompt, context.adapter.shape
     asked = slice(min(layout.segments[-1].end, layout.tokens - 1), layout.tokens)
-    depth = context.required.clone()
-    depth[asked] = context.layers + 1
-    capture = Capture(tuple(range(context.layers)))
+    layers = context.layers if layers is None else layers
+    depth = context.required.clamp(max=layers)
+    depth[asked] = layers + 1
+    capture = Capture(tuple(range(layers)))
     context.rehearse(depth, capture)
     at = torch.arange(asked.start, asked.stop, device=context.adapter.device)
     candidates = context.candidates().to(context.adapter.device)
     queries = []
-    for layer in capture.layers:
+    for layer in capture.layers[:layers]:
         assert layer.q is not None
         queries.append(rotate(layer.q[:, -len(at) :], prompt.cos[asked], prompt.sin[asked]))
-    context.selection_flops += context.layers * attention_mass_flops(shape, at)
-    return attention_mass(torch.stack(queries), context.kv.k[:, :, : layout.tokens], at)[:, candidates]
+    context.selection_flops += layers * attention_mass_flops(shape, at)
+    return attention_mass(torch.stack(queries), context.kv.k[:layers, :, : layout.tokens], at)[:, candidates]
 
 
 def attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:

@@ -49,8 +49,8 @@ class CacheBlend(RatioMethod):
 
         def refine(fresh: FreshLayer) -> Tensor | None:
             if fresh.layer == CHECK_LAYER or (self.gradual and fresh.layer > CHECK_LAYER):
-                new, old = (fresh.v, fresh.stale_v) if self.score == "v" else (fresh.k, fresh.stale_k)
-                deviations[fresh.tokens] = (new - old).float().pow(2).sum(dim=(0, 2)).cpu()
+                change = fresh.change_v() if self.score == "v" else fresh.change_k()
+                deviations[fresh.tokens] = change.float().pow(2).sum(dim=(0, 2)).cpu()
             return keep(fresh)
 
         return Plan(everything, refine)

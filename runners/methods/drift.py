@@ -15,7 +15,7 @@ from runners.engine.attention import attend, look_back
 from runners.engine.flops import attention_flops
 from runners.engine.rotary import rotate
 from runners.engine.store.entries import Probe
-from runners.methods.base import PlanContext, Reusable
+from runners.methods.base import PlanContext
 
 
 def drift_scores(context: PlanContext, among: Tensor) -> Tensor:
@@ -38,10 +38,10 @@ def drift(context: PlanContext, among: Tensor) -> Tensor:
     """The change of every probed layer's attention output, ``(layers, among)``."""
     layers = context.probe_layers
     now = _attended_now(context, among)
-    then = torch.cat([_probe(part).outputs[:, part.offset :] for part in context.reusable], dim=1)
+    then = torch.cat([probe.outputs[:, rows] for probe, rows in _probes(context, among)], dim=1)
     outputs = torch.stack([context.sketch(layer, rows) for layer, rows in zip(layers, now, strict=True)])
     context.selection_flops += 2.0 * now.numel() * context.sketch.width
-    change: Tensor = (outputs - then[:, among.to(then.device)]).float().norm(dim=-1)
+    change: Tensor = (outputs - then).float().norm(dim=-1)
     return change
 
 
@@ -49,8 +49,8 @@ def _attended_now(context: PlanContext, among: Tensor) -> Tensor:
     """Attention outputs over what stands before the tokens now, ``(layers, among, width)``, in one call."""
     shape, device, layers = context.adapter.shape, context.adapter.device, context.probe_layers
     at = context.candidates()[among].to(device)
-    stored = torch.cat([_probe(part).q.restore(part.offset) for part in context.reusable], dim=2)
-    q = rotate(stored[:, :, among.to(device)], context.prompt.cos[at], context.prompt.sin[at])
+    stored = torch.cat([probe.q.restore(rows) for probe, rows in _probes(context, among)], dim=2)
+    q = rotate(stored, context.prompt.cos[at], context.prompt.sin[at])
     k, v = (
         torch.cat([buffer[layer, :, : context.layout.tokens] for layer in layers])
         for buffer in (context.kv.k, context.kv.v)
@@ -61,6 +61,12 @@ def _attended_now(context: PlanContext, among: Tensor) -> Tensor:
     return attended.view(len(at), len(layers), -1).transpose(0, 1)
 
 
-def _probe(part: Reusable) -> Probe:
-    assert part.donor.probe is not None, "the donor was stored without a probe"
-    return part.donor.probe
+def _probes(context: PlanContext, among: Tensor) -> list[tuple[Probe, Tensor]]:
+    """The probe of every reusable part, and which of its rows are ``among``, on the device."""
+    found, first = [], 0
+    for part in context.reusable:
+        assert part.donor.probe is not None, "the donor was stored without a probe"
+        mine = among[(among >= first) & (among < first + part.tokens)] - first + part.offset
+        found.append((part.donor.probe, mine.to(context.adapter.device)))
+        first += part.tokens
+    return found

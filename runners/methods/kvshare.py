@@ -45,8 +45,8 @@ class KVShare(RatioMethod):
 
         def score(fresh: FreshLayer, rows: Tensor) -> Tensor:
             chosen = rows.to(fresh.v.device)
-            deviation = (fresh.v[:, chosen] - fresh.stale_v[:, chosen]).float().abs().sum(dim=(0, 2))
-            return (_attention_mass(context, fresh)[fresh.tokens[rows].to(fresh.v.device)] * deviation).cpu()
+            deviation = fresh.change_v(chosen).float().abs().sum(dim=(0, 2))
+            return (_attention_mass(context, fresh)[fresh.at[chosen]] * deviation).cpu()
 
         return Plan(everything, shrink(context, counts, score))
 
@@ -68,7 +68,7 @@ def falling_from_all(mean_ratio: float, layers: int) -> list[float]:
 def _attention_mass(context: PlanContext, fresh: FreshLayer) -> Tensor:
     """What every token of the prompt receives from the tokens computed in a layer, ``(tokens,)``, charged."""
     shape, layer = context.adapter.shape, context.adapter.layers[fresh.layer]
-    at = fresh.tokens.to(fresh.k.device)
+    at = fresh.at
     q = rotate(layer.project_q(fresh.normed), context.prompt.cos[at], context.prompt.sin[at])
     k = context.kv.k[fresh.layer, :, : context.layout.tokens].index_copy(1, at, fresh.k)
     context.selection_flops += 2.0 * len(at) * shape.hidden * shape.heads * shape.head_dim

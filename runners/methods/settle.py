@@ -13,32 +13,34 @@ from runners.engine.plan import FreshLayer, Refine
 from runners.methods.base import PlanContext
 
 
-def settle(context: PlanContext, tolerance: float, first: int) -> Refine:
-    """Drop reusable tokens whose K and V are both within ``tolerance`` of the stored ones, from layer ``first`` on.
+def settle(context: PlanContext, tolerance: float, layer: int) -> Refine:
+    """Drop reusable tokens whose K and V are both within ``tolerance`` of the stored ones in ``layer``.
 
-    Deviations are L2 norms over heads, relative to the mean norm of the stored ones among the tokens computed.
+    One look is enough: who agrees there is nearly all who would agree later (docs/method.md).
+    Deviations are L2 norms over heads, relative to the mean norm of the fresh ones among the tokens compared.
     """
-    candidates = context.candidates()
+    reusable = torch.zeros(len(context.required), dtype=torch.bool)
+    reusable[context.candidates()] = True
 
     def refine(fresh: FreshLayer) -> Tensor | None:
-        if fresh.layer < first:
+        if fresh.layer != layer:
             return None
-        reused = torch.isin(fresh.tokens, candidates)
-        if not bool(reused.any()):
+        reused = reusable[fresh.tokens]
+        rows = reused.nonzero()[:, 0].to(fresh.at.device)
+        if not len(rows):
             return None
-        rows = reused.nonzero()[:, 0].to(fresh.k.device)
-        deviation = torch.maximum(
-            _deviation(fresh.k[:, rows], fresh.stale_k[:, rows]), _deviation(fresh.v[:, rows], fresh.stale_v[:, rows])
+        of_k, of_v = _size(fresh.change_k(rows)), _size(fresh.change_v(rows))
+        agrees = (of_k <= tolerance * _size(fresh.k[:, rows]).mean()) & (
+            of_v <= tolerance * _size(fresh.v[:, rows]).mean()
         )
         kept = torch.ones(len(fresh.tokens), dtype=torch.bool)
-        kept[reused] = deviation.cpu() > tolerance
+        kept[reused] = ~agrees.cpu()
         return kept
 
     return refine
 
 
-def _deviation(fresh: Tensor, stored: Tensor) -> Tensor:
-    """Relative change of each token, ``(tokens,)``, of rows ``(kv_heads, tokens, head_dim)``."""
-    change = (fresh - stored).float().pow(2).sum(dim=(0, 2)).sqrt()
-    norm = stored.float().pow(2).sum(dim=(0, 2)).sqrt().mean()
-    return change / norm.clamp(min=torch.finfo(torch.float32).tiny)
+def _size(rows: Tensor) -> Tensor:
+    """The L2 norm of each token, ``(tokens,)`` float32, of rows ``(kv_heads, tokens, head_dim)``."""
+    size: Tensor = torch.linalg.vector_norm(rows, dim=(0, 2), dtype=torch.float32)
+    return size

@@ -23,7 +23,7 @@ from runners.methods.drift import drift_scores
 from runners.methods.layer_profile import ProfileName, layer_weights, spread
 from runners.methods.ranking import RankingMethod
 from runners.methods.settle import settle
-from runners.profile import ModelProfile, default_probe_layers
+from runners.profile import ModelProfile, default_probe_layers, reading_layers
 from workloads.errors import UsageError
 
 AUTO = "auto"
@@ -37,6 +37,8 @@ class VLCache(RankingMethod):
     Options:
         probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else those of
             ``runners.profile.default_probe_layers``.
+        question_layers: first layers in which the question's attention counts; ``auto`` takes those that hold 95 % of
+            what staleness costs, as measured for the model, or else all.
         lead: leading tokens recomputed per medium, within the same budget.
         tolerance: relative deviation up to which fresh and stored keys and values agree; 0 compares nothing.
         max_ratio: no layer computes a larger share of the reusable tokens, whatever the layer profile says.
@@ -44,6 +46,7 @@ class VLCache(RankingMethod):
 
     profile: ProfileName = "auto"
     probe: str = AUTO
+    question_layers: str = AUTO
     lead: int = 1
     tolerance: float = 0.1
     max_ratio: float = 1.0
@@ -52,6 +55,8 @@ class VLCache(RankingMethod):
         super().__post_init__()
         if self.probe != AUTO and not re.fullmatch(r"\d+(\+\d+)*", self.probe):
             raise ValueError(f"probe must be '{AUTO}' or layers such as 0+1, not '{self.probe}'")
+        if self.question_layers != AUTO and not re.fullmatch(r"[1-9]\d*", self.question_layers):
+            raise ValueError(f"question_layers must be '{AUTO}' or a number of layers, not '{self.question_layers}'")
         if self.lead < 0:
             raise ValueError(f"lead must not be negative, not {self.lead}")
         if not 0 <= self.tolerance < inf:
@@ -74,13 +79,19 @@ class VLCache(RankingMethod):
 
     def scores(self, context: PlanContext) -> Tensor:
         """See ``RankingMethod``. Drift is worked out for those tokens only that the question attends to most."""
-        asked = question_attention(context).mean(dim=0).cpu()
+        asked = question_attention(context, self._question_layers(context)).mean(dim=0).cpu()
         listed = min(len(asked), ceil(SHORTLIST * self.layer_ratios(context)[0] * len(asked)))
         among = asked.topk(listed).indices.sort().values
         scores = torch.zeros_like(asked)
         scores[among] = asked[among] * drift_scores(context, among)
         scores[torch.isin(context.candidates(), leading(context.reusable, lambda part: self.lead))] = torch.inf
         return scores
+
+    def _question_layers(self, context: PlanContext) -> int:
+        if self.question_layers != AUTO:
+            return min(int(self.question_layers), context.layers)
+        sensitivity = context.profile.sensitivity
+        return reading_layers(sensitivity) if sensitivity else context.layers
 
     def layer_ratios(self, context: PlanContext) -> list[float]:
         """See ``RankingMethod``: none above ``max_ratio``."""
@@ -92,4 +103,4 @@ class VLCache(RankingMethod):
         depth = super().plan(context).depth
         if self.tolerance == 0 or bool((depth[context.candidates()] == context.layers).all()):
             return Plan(depth)
-        return Plan(depth, settle(context, self.tolerance, first=context.probe_layers[-1] + 1))
+        return Plan(depth, settle(context, self.tolerance, layer=context.probe_layers[-1] + 1))

@@ -28,7 +28,7 @@ class Watched(CacheBlend):
         DEVIATIONS.append(layers)
 
         def refine(fresh: FreshLayer) -> Tensor | None:
-            change = (fresh.v - fresh.stale_v).transpose(0, 1).flatten(1).norm(dim=-1)
+            change = fresh.change_v().transpose(0, 1).flatten(1).norm(dim=-1)
             pairs = zip(fresh.tokens.tolist(), change.tolist(), strict=True)
             layers[fresh.layer] = {token: value for token, value in pairs if token in candidates}
             return made.refine(fresh) if made.refine else None

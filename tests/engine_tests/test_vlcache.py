@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runners.methods.layer_profile import flat_profile, linear_profile, spread
 from runners.methods.vlcache import VLCache
-from runners.profile import default_probe_layers
+from runners.profile import default_probe_layers, reading_layers
 from runners.records import CacheStats
 
 
@@ -54,12 +54,29 @@ def test_no_layer_computes_more_than_the_largest_ratio(lab: Any) -> None:
         ({"tolerance": -1}, "tolerance must be a number of at least 0"),
         ({"max_ratio": 1.5}, "max_ratio must be between 0 and 1"),
         ({"lead": -1}, "lead must not be negative"),
+        ({"question_layers": "0"}, "question_layers must be 'auto' or a number of layers"),
         ({"probe": "first"}, "probe must be 'auto' or layers such as 0\\+1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         VLCache(**options)
+
+
+@given(costs=st.lists(st.floats(0, 1e6), min_size=1, max_size=40))
+def test_the_question_is_read_as_deep_as_staleness_costs(costs: list[float]) -> None:
+    layers = reading_layers(costs)
+    assert 1 <= layers <= len(costs)
+    assert sum(costs[:layers]) >= 0.95 * sum(costs) * (1 - 1e-9)
+    assert layers == 1 or sum(costs[: layers - 1]) < 0.95 * sum(costs)
+
+
+def test_fewer_question_layers_cost_less(lab: Any) -> None:
+    flops = [
+        _spent(lab, VLCache(ratio=0.3, question_layers=layers, tolerance=0)).flops for layers in ("1", "2", "auto")
+    ]
+    assert flops[0] < flops[1] < flops[2]
+    assert flops[2] == _spent(lab, VLCache(ratio=0.3, question_layers="99", tolerance=0)).flops
 
 
 @given(layers=st.integers(2, 100))

@@ -13,6 +13,7 @@ from runners.registry import DEFAULT_RUNNERS, RunnerDefaults
 from vlcache_cli import settings
 from vlcache_cli.settings import Reader
 from workloads.records import Popularity
+from workloads.registry import DEFAULT_WORKLOADS
 
 
 class Group(StrEnum):
@@ -64,7 +65,7 @@ class StreamConfig:
     """What every command can be told that serves requests. A flag and its YAML key have the name of the field."""
 
     workload: tuple[str, ...] = field(
-        default=("image-chat", "doc-qa", "video", "binding", "multi-hop"),
+        default=DEFAULT_WORKLOADS,
         metadata=_about(ASKED, settings.texts, "Name of a workload, or FILE.jsonl with your own requests; repeatable."),
     )
     samples: int = field(default=32, metadata=_about(ASKED, settings.whole(1), "Requests of each workload."))

@@ -15,7 +15,10 @@ WORKLOADS = {
     "video": "workloads.video:Video",
     "binding": "workloads.binding:Binding",
     "multi-hop": "workloads.multi_hop:MultiHop",
+    "two-lists": "workloads.multi_hop:TwoLists",
 }
+HELD_OUT = ("two-lists",)  # no model was trained on them, and no method tuned
+DEFAULT_WORKLOADS = tuple(name for name in WORKLOADS if name not in HELD_OUT)
 
 
 def load_workload(name: str) -> Workload:

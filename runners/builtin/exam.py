@@ -10,10 +10,9 @@ from runners.engine.engine import Engine
 from runners.methods.full_recompute import FullRecompute
 from runners.models import load_model
 from workloads.base import StreamOptions
-from workloads.registry import load_workload
+from workloads.registry import DEFAULT_WORKLOADS, load_workload
 from workloads.scoring import score
 
-WORKLOADS = ("image-chat", "doc-qa", "video", "binding", "multi-hop")
 SAMPLES = 300
 SEED = 1000
 
@@ -23,7 +22,7 @@ def examine(model: Path, samples: int = SAMPLES, seed: int = SEED) -> dict[str, 
     adapter = load_model(str(model), model, "float32", "cpu").adapter
     engine = Engine(adapter, FullRecompute(), budget=0)
     results: dict[str, dict[str, float]] = {}
-    for name in WORKLOADS:
+    for name in DEFAULT_WORKLOADS:
         scores: dict[str, list[float]] = defaultdict(list)
         for conversation in load_workload(name).conversations(StreamOptions(samples, seed, reuse_rate=0.0)):
             for index, turn in enumerate(conversation.turns):

@@ -139,7 +139,7 @@ def _hop_lesson(rng: np.random.Generator, syllabus: Syllabus) -> Lesson:
     grid = _grid(rng, syllabus)
     ledger = multi_hop.deal_ledger(rng, grid, _cards(grid, syllabus))
     known, links = ledger.lists[0], ledger.links[0]
-    distractors = list(ledger.distractors[: rng.integers(2)])
+    distractors = list(ledger.others[: rng.integers(2)])
     questions = [multi_hop.ask_hop(rng, known.values, links.values) for _ in range(syllabus.questions)]
     questions += [ask_value(rng, (*distractors, known)) for _ in range(2)]
     pictures = [label((page.page,)) for page in (*distractors, known)]

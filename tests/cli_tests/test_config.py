@@ -12,7 +12,7 @@ from vlcache_cli import settings
 from vlcache_cli.config import DEFAULTS, SETTINGS, BenchConfig, Group
 from vlcache_cli.layers import preset_names, resolve
 from workloads.errors import UsageError
-from workloads.registry import WORKLOADS
+from workloads.registry import DEFAULT_WORKLOADS, WORKLOADS
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_without_any_layer_the_defaults_hold() -> None:
     config = resolve(BenchConfig, {})
     assert config.measured() == DEFAULTS.measured()
     assert config.runner == DEFAULT_RUNNERS
-    assert set(config.workload) == set(WORKLOADS)
+    assert config.workload == DEFAULT_WORKLOADS
 
 
 def test_the_default_folder_is_named_by_time_and_configuration() -> None:

@@ -16,7 +16,7 @@ from runners.records import Record, Warmth
 from runners.registry import RunnerDefaults, parse_specs
 from runners.session import SessionOptions, serve
 from workloads.base import StreamOptions
-from workloads.registry import WORKLOADS, load_workload
+from workloads.registry import DEFAULT_WORKLOADS, load_workload
 
 SEED = 20_000  # neither a training seed (those are another split) nor the default of the command line
 RATIO_METHODS = "random-k,cacheblend,vlcache-paper,vlcache"
@@ -54,7 +54,7 @@ def test_it_is_a_complete_hugging_face_directory_of_at_most_20_mb() -> None:
     assert "Accuracy" in (MODEL_DIR / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", DEFAULT_WORKLOADS)
 def test_full_recomputation_answers_fresh_requests(model: LoadedModel, workload: str) -> None:
     records = run(model, workload, 100, ["full"], 0.05)["full"]
     assert mean(record.score for record in records) >= 0.95
@@ -82,7 +82,7 @@ def test_our_method_keeps_the_answers_at_five_percent_and_the_papers_rule_does_n
 
 
 def test_at_ratio_one_every_method_answers_as_full(model: LoadedModel) -> None:
-    for workload in WORKLOADS:
+    for workload in DEFAULT_WORKLOADS:
         for runner, records in run(model, workload, 12, ["full", RATIO_METHODS], 1.0).items():
             assert all(record.agrees for record in records), f"{runner} on {workload}"
             assert max(record.kl or 0.0 for record in records) < 1e-5

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from workloads.registry import DEFAULT_WORKLOADS
+
 COMMAND = [sys.executable, "-m", "vlcache_cli", "bench", "--samples", "3", "--warmup", "1"]
 RUNNERS = ["--runner", "full,prefix-cache,full-reuse,vlcache"]
 
@@ -30,7 +32,7 @@ def test_the_main_job_ends_with_a_table_of_every_workload(tmp_path: Path) -> Non
     document = json.loads(done.stdout)
     assert document["schema"] == 1
     rows = {(row["workload"], row["runner"]): row for row in document["summary"]}
-    assert {workload for workload, _ in rows} == {"image-chat", "doc-qa", "video", "binding", "multi-hop"}
+    assert {workload for workload, _ in rows} == set(DEFAULT_WORKLOADS)
     assert len(rows) == 20
     for (_, runner), row in rows.items():
         assert row["requests"] == 3

@@ -76,6 +76,7 @@ def test_another_process_makes_the_same_bytes(workload: str) -> None:
         ("video", "665d94ccb8c6199d"),
         ("binding", "564db56efc717fb2"),
         ("multi-hop", "36a1430ccdf0a945"),
+        ("two-lists", "f7d9b5e0819e3047"),
     ],
 )
 def test_streams_stay_what_they_were(workload: str, fingerprint: str) -> None:

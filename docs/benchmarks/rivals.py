@@ -1,8 +1,9 @@
 """Is `vlcache` non-inferior to full recomputation, and does any rival beat it? Tables of a saved run, as Markdown.
 
-    vlcache bench --samples 450 --reuse-rate 0.5 --seed 7001 --output RUN --runner ... (docs/method.md has the command)
+    vlcache bench --samples 200 --reuse-rate 0.67 --seed 7001 --output RUN --runner ... (docs/method.md has the command)
     python docs/benchmarks/rivals.py RUN... [--ours vlcache] [--margin 0.02] [--alpha 0.05]
 
+Several runs, of other seeds, count as one: what is stored for a long stream would not fit a small machine's memory.
 Per workload and runner: what was executed on warm requests, accuracy, its change against the reference with interval
 and verdict (both on requests with a medium sent before), and accuracy of ours less the runner's, there too: it is
 better by the margin where the interval lies below -margin, not where it lies above, open in between.
@@ -11,6 +12,7 @@ better by the margin where the interval lies below -margin, not where it lies ab
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +22,7 @@ from reports.pairing import paired_difference
 from reports.stats import Interval
 from reports.store import RunFolder
 from reports.summary import Row, summarise
+from runners.records import Record
 
 
 def main() -> None:
@@ -30,13 +33,17 @@ def main() -> None:
     parser.add_argument("--margin", type=float, default=0.02)
     parser.add_argument("--alpha", type=float, default=0.05)
     options = parser.parse_args()
-    for run in options.run:
-        saved = RunFolder(run).read()
-        records = list(saved.records.values())
-        rows = summarise(records, saved.manifest, options.margin, options.alpha)
-        frame = to_frame(records)
-        for workload in dict.fromkeys(row["workload"] for row in rows):
-            _table([row for row in rows if row["workload"] == workload], frame, options)
+    runs = [RunFolder(run).read() for run in options.run]
+    records = [_named(record, number) for number, run in enumerate(runs) for record in run.records.values()]
+    rows = summarise(records, runs[0].manifest, options.margin, options.alpha)
+    frame = to_frame(records)
+    for workload in dict.fromkeys(row["workload"] for row in rows):
+        _table([row for row in rows if row["workload"] == workload], frame, options)
+
+
+def _named(record: Record, run: int) -> Record:
+    """Requests and clusters of different runs are different, whatever they are called."""
+    return replace(record, request=f"{run}/{record.request}", cluster_id=f"{run}/{record.cluster_id}")
 
 
 def _table(rows: list[Row], frame: pd.DataFrame, options: argparse.Namespace) -> None:

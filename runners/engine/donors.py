@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
+from runners.engine.features import place_features
 from runners.engine.plan import Plan
 from runners.engine.prefill import Capture, KVBuffer, PromptTensors, prefill
 from runners.engine.prompt import MediaSegment
@@ -54,11 +55,13 @@ def compile_donor(
         ),
         dim=1,
     )
-    hidden = torch.cat((adapter.embed(torch.tensor(before, dtype=torch.int64, device=adapter.device)), features))
+    hidden = features.new_empty(end, adapter.shape.hidden)
+    hidden[:start] = adapter.embed(torch.tensor(before, dtype=torch.int64, device=adapter.device))
+    deepstack = place_features(hidden, [(start, features)], adapter.shape.deepstack)
     cos, sin = adapter.rotary(positions.to(adapter.device))
     capture = Capture(probe_layers)
     depth = torch.full((end,), adapter.shape.layers)
-    prompt = PromptTensors(hidden, cos, sin)
+    prompt = PromptTensors(hidden, cos, sin, deepstack)
     prefill(adapter, prompt, KVBuffer.allocate(adapter, end), Plan(depth), capture, to_head=False)
     moved = MediaSegment(segment.key, segment.grid, start, end, position=start)
     return donor_from_capture(sketch, capture, moved, exact=True)

@@ -12,6 +12,7 @@ from runners.engine.adapters.base import Adapter
 from runners.engine.decode import decode
 from runners.engine.donors import compile_donor, donor_from_capture
 from runners.engine.errors import MediaError, PromptError, PromptTooLong
+from runners.engine.features import place_features
 from runners.engine.flops import full_prefill_flops, head_flops
 from runners.engine.plan import Plan
 from runners.engine.prefill import Capture, KVBuffer, PrefillResult, PromptTensors, prefill
@@ -160,11 +161,11 @@ class Engine:
     def _embed(self, layout: Layout, media: ResolvedMedia, room: int) -> PromptTensors:
         """Embed the text, put the media's features in place, and work out the rotary angles."""
         hidden = self._adapter.embed(layout.ids.to(self._adapter.device))
-        for segment in layout.segments:
-            hidden[segment.start : segment.end] = media.features[segment.key]
+        placed = [(segment.start, media.features[segment.key]) for segment in layout.segments]
+        deepstack = place_features(hidden, placed, self._adapter.shape.deepstack)
         to_come = (torch.arange(room) + layout.next_position).expand(len(layout.positions), -1)
         positions = torch.cat((layout.positions, to_come), dim=1)
-        return PromptTensors(hidden, *self._adapter.rotary(positions.to(self._adapter.device)))
+        return PromptTensors(hidden, *self._adapter.rotary(positions.to(self._adapter.device)), deepstack)
 
     def _load(self, layout: Layout, media: ResolvedMedia, prompt: PromptTensors, room: int) -> _Work:
         """Put the exact prefix and the reused media's keys and values in place; the rest is required."""

@@ -64,11 +64,14 @@ class PromptTensors:
     Attributes:
         hidden: input embeddings with the media's features in place, ``(tokens, hidden)``.
         cos, sin: rotary angles, each ``(capacity, head_dim)``.
+        deepstack: what is added to the hidden states after each of the first layers, ``(deepstack, tokens, hidden)``,
+            0 for text; None for families that add nothing.
     """
 
     hidden: Tensor
     cos: Tensor
     sin: Tensor
+    deepstack: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,8 @@ def prefill(
             q = rotate(raw_q, finishing.cos, finishing.sin)
             attended = attend(q, kv.k[index, :, :tokens], kv.v[index, :, :tokens], finishing.view)
             hidden = layer.finish(hidden, attended)
+            if index < shape.deepstack and prompt.deepstack is not None:
+                hidden = hidden + prompt.deepstack[index, finishing.at]
             flops += block_flops(shape, len(finishing.tokens)) + attention_flops(shape, finishing.pairs)
         if capture is not None:
             probed = index in capture.probe_layers

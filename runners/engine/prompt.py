@@ -104,7 +104,7 @@ def lay_out(
         if index < len(grids):
             grid, key = grids[index], keys[index]
             tokens = adapter.media_tokens(grid)
-            ids.append(torch.full((tokens,), adapter.media_token_id(grid.kind)))
+            ids.append(adapter.media_ids(grid))
             symbols.append(table.symbols(key, tokens))
             positions.append(adapter.media_positions(grid) + position)
             segments.append(MediaSegment(key, grid, length, length + tokens, position))

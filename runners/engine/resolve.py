@@ -40,12 +40,13 @@ def resolve_media(
     adapter: Adapter, media: Sequence[Media], fingerprint: str, store: MediaStore | None, clock: TtftClock
 ) -> ResolvedMedia:
     """Look media up; decode, preprocess and encode (in one batch) those that are not in ``store``."""
-    keys = tuple(content_key(item, fingerprint) for item in media)
+    variant = adapter.variant(media)
+    keys = tuple(content_key(item, fingerprint + variant) for item in media)
     held = {key: store.get(key) for key in dict.fromkeys(keys)} if store is not None else {}
     entries = {key: entry for key, entry in held.items() if entry is not None}
     clock.cut("prepare")
     missing = {key: item for key, item in zip(keys, media, strict=True) if key not in entries}
-    pixels = {key: adapter.preprocess(item) for key, item in missing.items()}
+    pixels = {key: adapter.preprocess(item, variant) for key, item in missing.items()}
     clock.cut("preprocess")
     features = {key: entry.features for key, entry in entries.items()}
     if pixels:

@@ -19,7 +19,14 @@ from workloads.records import Media, MediaKind, Message
 
 @dataclass(frozen=True)
 class TextShape:
-    """Sizes of the language model; ``rope_axes`` is 3 for M-RoPE and 1 for plain positions."""
+    """Sizes of the language model.
+
+    Attributes:
+        intermediate: width of the MLP a token goes through; of all its experts together where there are several.
+        rope_axes: 3 for M-RoPE and 1 for plain positions.
+        deepstack: after how many of the first layers features are added to the hidden states of vision tokens
+            (DeepStack, arXiv 2406.04334).
+    """
 
     layers: int
     hidden: int
@@ -30,22 +37,30 @@ class TextShape:
     vocabulary: int
     context: int
     rope_axes: int
+    deepstack: int = 0
 
 
 @dataclass(frozen=True)
 class MediaGrid:
-    """The resolved size of a medium: patches in time, height and width, and seconds between time steps."""
+    """The resolved size of a medium: all that its tokens and positions depend on.
+
+    Attributes:
+        time, height, width: in patches, or in whatever unit its adapter says.
+        seconds_per_step: between time steps.
+        timestamps: seconds of every time step, for families whose prompts name them.
+    """
 
     kind: MediaKind
     time: int
     height: int
     width: int
     seconds_per_step: float = 1.0
+    timestamps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """A decoded medium as the vision encoder takes it: ``values`` is ``(patches, patch values)``."""
+    """A decoded medium as its family's vision encoder takes it, e.g. ``values`` of ``(patches, patch values)``."""
 
     values: Tensor
     grid: MediaGrid
@@ -100,12 +115,19 @@ class Adapter(Protocol):
         """Token ids as text, without special tokens."""
         ...
 
-    def preprocess(self, media: Media) -> Pixels:
+    def variant(self, media: Sequence[Media]) -> str:
+        """What the encoder output of a prompt's media depends on besides their bytes; part of their content keys."""
+        ...
+
+    def preprocess(self, media: Media, variant: str = "") -> Pixels:
         """Decode a media file; MediaError when it cannot be read."""
         ...
 
     def encode(self, pixels: Sequence[Pixels]) -> list[Tensor]:
-        """The vision encoder's output per medium, each ``(tokens, hidden)``."""
+        """What stands in the prompt for each medium, ``(tokens, (1 + deepstack) * hidden)``.
+
+        The first ``hidden`` numbers of a row are its input embedding, the others are added after the first layers.
+        """
         ...
 
     def encoder_flops(self, grid: MediaGrid) -> float:
@@ -113,7 +135,7 @@ class Adapter(Protocol):
         ...
 
     def media_tokens(self, grid: MediaGrid) -> int:
-        """How many vision tokens a medium has."""
+        """How many tokens a medium has, those of text that belongs to it included."""
         ...
 
     def media_positions(self, grid: MediaGrid) -> Tensor:
@@ -124,8 +146,8 @@ class Adapter(Protocol):
         """By how much the position of the next token is ahead of the medium's start."""
         ...
 
-    def media_token_id(self, kind: MediaKind) -> int:
-        """The placeholder id of a vision token."""
+    def media_ids(self, grid: MediaGrid) -> Tensor:
+        """The token ids of a medium: placeholders, and text that belongs to it; ``(tokens,)``."""
         ...
 
     def embed(self, ids: Tensor) -> Tensor:

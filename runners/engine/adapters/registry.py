@@ -9,7 +9,10 @@ from runners.engine.adapters.base import Adapter
 from runners.engine.errors import UnsupportedModel
 
 ADAPTERS = {
+    "qwen2_vl": "runners.engine.adapters.qwen2_vl:Qwen2VL",
     "qwen2_5_vl": "runners.engine.adapters.qwen2_5_vl:Qwen25VL",
+    "qwen3_vl": "runners.engine.adapters.qwen3_vl:Qwen3VL",
+    "qwen3_vl_moe": "runners.engine.adapters.qwen3_vl:Qwen3VL",
 }
 
 

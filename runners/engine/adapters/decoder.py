@@ -1,0 +1,152 @@
+"""The language models of all supported families: Llama's decoder layers (arXiv 2302.13971), with or without Q/K norms.
+
+Reads the modules of transformers; nothing is copied or fused, so results follow the stock layers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from runners.engine.adapters.base import RenderedPrompt, TextShape
+from runners.engine.adapters.chat import encoded, render
+from runners.engine.errors import UnsupportedModel
+from workloads.records import Media, MediaKind, Message
+
+
+class DecoderLayer:
+    """One decoder layer; see ``TextLayer``."""
+
+    def __init__(self, layer: nn.Module, shape: TextShape) -> None:
+        attention: Any = layer.self_attn
+        self._input_norm: Any = layer.input_layernorm
+        self._output_norm: Any = layer.post_attention_layernorm
+        self._mlp: Any = layer.mlp
+        self._q, self._k, self._v, self._o = attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj
+        self._q_norm, self._k_norm = getattr(attention, "q_norm", None), getattr(attention, "k_norm", None)
+        self._shape = shape
+
+    def project_kv(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See ``TextLayer``."""
+        normed = self._input_norm(hidden)
+        heads = (-1, self._shape.kv_heads, self._shape.head_dim)
+        k, v = self._k(normed).view(heads), self._v(normed).view(heads)
+        if self._k_norm is not None:
+            k = self._k_norm(k)
+        return normed, k.transpose(0, 1), v.transpose(0, 1)
+
+    def project_q(self, normed: Tensor) -> Tensor:
+        """See ``TextLayer``."""
+        q: Tensor = self._q(normed).view(-1, self._shape.heads, self._shape.head_dim)
+        if self._q_norm is not None:
+            q = self._q_norm(q)
+        return q.transpose(0, 1)
+
+    def project_output(self, attended: Tensor) -> Tensor:
+        """See ``TextLayer``."""
+        output: Tensor = self._o(attended)
+        return output
+
+    def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
+        """See ``TextLayer``. Layers with experts want a batch axis."""
+        hidden = hidden + self._o(attended)
+        output: Tensor = hidden + self._mlp(self._output_norm(hidden)[None])[0]
+        return output
+
+
+class DecoderAdapter:
+    """What the adapters of all families share; see ``Adapter``.
+
+    Args:
+        text: the module with ``embed_tokens``, ``layers``, ``norm`` and ``rotary_emb``.
+        holes: the placeholder token of each kind of medium that the family takes.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        text: Any,
+        shape: TextShape,
+        tokenizer: Any,
+        image_processor: Any,
+        holes: Mapping[MediaKind, str],
+    ) -> None:
+        self.shape = shape
+        self._text, self._head = text, model.lm_head
+        self._tokenizer, self._image_processor, self._holes = tokenizer, image_processor, dict(holes)
+        self.layers: Sequence[DecoderLayer] = [DecoderLayer(layer, shape) for layer in text.layers]
+        weight = text.embed_tokens.weight
+        self.device, self.dtype = weight.device, weight.dtype
+        ends = model.generation_config.eos_token_id
+        self.end_tokens = frozenset([ends] if isinstance(ends, int) else ends or [])
+
+    def processor_fingerprint(self) -> str:
+        """See ``Adapter``: the class (its pixel backend) and settings of the image processor, and the dtype."""
+        settings = json.dumps(self._image_processor.to_dict(), sort_keys=True, default=str)
+        name = f"{type(self._image_processor).__name__}\x00{settings}\x00{self.dtype}"
+        return hashlib.sha256(name.encode()).hexdigest()
+
+    def render(self, messages: Sequence[Message]) -> RenderedPrompt:
+        """See ``Adapter``."""
+        return render(self._tokenizer, messages, self._holes)
+
+    def decode_text(self, token_ids: Sequence[int]) -> str:
+        """See ``Adapter``."""
+        text: str = self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        return text
+
+    def variant(self, media: Sequence[Media]) -> str:
+        """See ``Adapter``: nothing, where a medium is encoded by itself."""
+        return ""
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """See ``Adapter``."""
+        embedded: Tensor = self._text.embed_tokens(ids)
+        return embedded
+
+    def rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``Adapter``."""
+        like = torch.empty(0, device=self.device, dtype=self.dtype)
+        cos, sin = self._text.rotary_emb(like, positions if len(positions) == 1 else positions[:, None, :])
+        return cos[0], sin[0]
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """See ``Adapter``."""
+        logits: Tensor = self._head(self._text.norm(hidden))
+        return logits
+
+    def _ids(self, text: str) -> list[int]:
+        """Token ids of a piece of a prompt."""
+        return encoded(self._tokenizer, text)
+
+
+def text_shape(text: Any, rope_axes: int, deepstack: int = 0) -> TextShape:
+    """The sizes in a text config; UnsupportedModel when stored keys of such a model cannot be reused."""
+    _refuse_what_cannot_be_rotated(text)
+    experts = getattr(text, "num_experts_per_tok", None)
+    return TextShape(
+        layers=text.num_hidden_layers,
+        hidden=text.hidden_size,
+        heads=text.num_attention_heads,
+        kv_heads=text.num_key_value_heads,
+        head_dim=getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads,
+        intermediate=experts * text.moe_intermediate_size if experts else text.intermediate_size,
+        vocabulary=text.vocab_size,
+        context=text.max_position_embeddings,
+        rope_axes=rope_axes,
+        deepstack=deepstack,
+    )
+
+
+def _refuse_what_cannot_be_rotated(text: Any) -> None:
+    """UnsupportedModel for layouts in which a stored key is not a function of its relative position alone."""
+    rope = text.rope_parameters.get("rope_type", "default")
+    if rope != "default":
+        raise UnsupportedModel(f"RoPE scaling '{rope}' may depend on the prompt's length; stored keys cannot be reused")
+    if any(kind != "full_attention" for kind in getattr(text, "layer_types", None) or ()):
+        raise UnsupportedModel("sliding-window attention is not supported: set use_sliding_window to false")

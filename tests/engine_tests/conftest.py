@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,8 +19,6 @@ from PIL import Image
 from torch import Tensor
 
 from runners.base import Request, Response
-from runners.builtin.architecture import build_config, build_image_processor, build_model
-from runners.builtin.tokenizer import build_tokenizer
 from runners.engine.engine import Engine
 from runners.engine.media import content_key
 from runners.engine.plan import FreshLayer, Plan
@@ -29,18 +30,19 @@ from runners.registry import RunnerDefaults, load_method, parse_specs
 from workloads.drawing import Grid, Page, encode_clip
 from workloads.records import Media, Message, media_in
 
-LAYERS = 5
 BUDGET = 1 << 28
 TOLERANCE = 2e-4  # of float32 logits of order 1
 
 
 class Lab:
-    """What the engine's tests need, made once."""
+    """What the engine's tests need, made once for a family of models: a file in ``families``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, family: str, path: Path) -> None:
         from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
-        self.path = path
+        self.family, self.path = family, path
+        self._own: Any = _load(family)
+        self._own.build(path)
         self.model: LoadedModel = load_model("tiny", path, "float32", "cpu")
         self.adapter = self.model.adapter
         self.stock: Any = AutoModelForImageTextToText.from_pretrained(path).eval()
@@ -75,6 +77,15 @@ class Lab:
         Image.fromarray(pixels).save(buffer, format="PNG")
         return Media("image", buffer.getvalue(), f"picture-{seed}.png")
 
+    @property
+    def takes_videos(self) -> bool:
+        """Whether a prompt may hold a clip."""
+        return "video" in self.adapter._holes
+
+    def moving(self, seed: int) -> Media:
+        """A clip, or a picture where the family takes no clips."""
+        return self.clip(seed) if self.takes_videos else self.picture(seed, rows=6, cols=6)
+
     @staticmethod
     def clip(seed: int) -> Media:
         """A clip of three moments, 36 vision tokens."""
@@ -87,7 +98,12 @@ class Lab:
         return Request(name, (Message("system", ("Be brief.",)), Message("user", content)), max_new_tokens)
 
     def stock_inputs(self, request: Request) -> dict[str, Tensor]:
-        """Template, expand the placeholders, tokenise: what the family's processor does with images."""
+        """What the stock forward takes for a request without clips."""
+        inputs: dict[str, Tensor] = self._own.stock_inputs(self, request)
+        return inputs
+
+    def qwen_inputs(self, request: Request) -> dict[str, Tensor]:
+        """Template, expand the placeholders, tokenise: what the Qwen-VL processors do with images."""
         media = media_in(request.messages)
         chat = [
             {
@@ -164,27 +180,25 @@ class Observed:
 
 
 @pytest.fixture(scope="session")
-def tiny_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Hugging Face directory with random weights, scaled so that attention is far from flat."""
-    path = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    tokenizer = build_tokenizer()
-    model = build_model(build_config(tokenizer, layers=LAYERS))
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("q_proj.weight", "k_proj.weight", "o_proj.weight", "down_proj.weight")):
-                weight.mul_(2.0)
-            elif name.endswith("bias"):
-                weight.normal_(std=0.3)
-    model.save_pretrained(path)
-    tokenizer.save_pretrained(path)
-    build_image_processor().save_pretrained(path)
-    return path
+def lab_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Lab]:
+    """The laboratory of a family, by its model type."""
+    return cache(lambda family: Lab(family, tmp_path_factory.mktemp(family)))
 
 
 @pytest.fixture(scope="session")
-def lab(tiny_dir: Path) -> Lab:
-    return Lab(tiny_dir)
+def lab(lab_of: Callable[[str], Lab]) -> Lab:
+    """The laboratory of the embedded model's family."""
+    return lab_of("qwen2_5_vl")
+
+
+def _load(family: str) -> ModuleType:
+    """The file of a family: how to build a checkpoint, and what the stock forward takes."""
+    spec = spec_from_file_location(f"family_{family}", Path(__file__).parent / "families" / f"{family}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

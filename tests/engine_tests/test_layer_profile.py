@@ -44,21 +44,21 @@ def test_a_mean_that_is_no_ratio_is_refused(mean: float) -> None:
         spread(mean, [1.0])
 
 
-def test_a_profile_that_is_named_takes_the_place_of_the_one_beside_the_weights(tiny_dir: Path, tmp_path: Path) -> None:
+def test_a_profile_that_is_named_takes_the_place_of_the_one_beside_the_weights(lab: Any, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     measured = ModelProfile(
         probe_layers=(1, 3), sensitivity=(0.0, 1e-05, 2.0, 0.5, 0.25), layer_weights=(1, 1, 0.5, 0, 0)
     )
     write_profile(file, measured, "two lines\nof comment")
-    assert load_model("tiny", tiny_dir, "float32", "cpu").profile == ModelProfile()
-    model = load_model("tiny", tiny_dir, "float32", "cpu", file)
+    assert load_model("tiny", lab.path, "float32", "cpu").profile == ModelProfile()
+    model = load_model("tiny", lab.path, "float32", "cpu", file)
     assert model.profile == measured
     assert model.describe()["profile"]["probe_layers"] == [1, 3]
     assert file.read_text("utf-8").startswith("# two lines\n# of comment\n")
 
 
-def test_a_profile_of_another_model_is_refused(tiny_dir: Path, tmp_path: Path) -> None:
+def test_a_profile_of_another_model_is_refused(lab: Any, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     write_profile(file, ModelProfile(sensitivity=(0.0,) * 28), "of 28 layers")
     with pytest.raises(UsageError, match=r"mine\.yaml: sensitivity must be a list of 5 numbers"):
-        load_model("tiny", tiny_dir, "float32", "cpu", file)
+        load_model("tiny", lab.path, "float32", "cpu", file)

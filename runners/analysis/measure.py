@@ -50,7 +50,7 @@ def _measure(answer: WarmAnswer, ratio: float) -> Observation:
 
 def _staleness(seen: Seen, compared: Compared, ratio: float) -> Staleness:
     exact, drift = compared.logits, layer_drifts(seen)
-    by_drift = highest_first(drift.max(axis=0, initial=0.0))
+    by_drift = highest_first(drift.sum(axis=0))
     return Staleness(
         deviation=compared.deviation,
         kl=sensitivity(seen, exact),

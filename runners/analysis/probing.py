@@ -90,7 +90,7 @@ def choose_probe_layers(observations: Sequence[Observation], ratio: float, try_g
 @torch.inference_mode()
 def _losses(seen: Seen, groups: Sequence[Sequence[int]], ratio: float) -> Losses:
     exact, drift = recompute(seen.context, lambda fresh: None), layer_drifts(seen)
-    orders = [highest_first(drift[list(group)].max(axis=0)) for group in groups]
+    orders = [highest_first(drift[list(group)].mean(axis=0)) for group in groups]
     return np.array([kl_after(seen, exact, order, ratio) for order in orders])
 
 

@@ -22,15 +22,16 @@ def drift_scores(context: PlanContext, among: Tensor) -> Tensor:
     """A score per token of ``among``, ``(among,)`` on the CPU.
 
     Per probed layer the norm of the change after the output projection (of its sketch, see ``runners.engine.sketch``),
-    divided by its mean; the maximum over layers. The keys and values of required tokens before the candidates must be
-    in place, see ``PlanContext.compute_before_candidates``.
+    divided by its mean; the mean over layers, because in a maximum the noise of one layer hides what another found
+    (docs/method.md). The keys and values of required tokens before the candidates must be in place, see
+    ``PlanContext.compute_before_candidates``.
 
     Args:
         among: places in ``context.candidates()``, ascending.
     """
     change = drift(context, among)
     mean = change.mean(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-    scores: Tensor = (change / mean).amax(dim=0)
+    scores: Tensor = (change / mean).mean(dim=0)
     return scores.cpu()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import ceil
 from typing import Any, ClassVar
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -110,3 +111,11 @@ def test_vlcache_computes_the_leading_tokens_and_those_that_drift_and_are_asked_
         assert chosen == first | set(others[: len(chosen) - len(first)])
     else:
         assert chosen < first
+
+
+def test_what_several_layers_find_outweighs_the_noise_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, noise = [1.0, 1.0, 1.0, 3.0], [1.0, 4.0, 1.0, 1.0]
+    monkeypatch.setattr(drift, "drift", lambda context, among: torch.tensor([found, found, noise]))
+    scores = drift.drift_scores(Mock(), torch.arange(4))
+    assert scores.argmax() == 3
+    torch.testing.assert_close(scores[3], torch.tensor((2 * 3 / 1.5 + 1 / 1.75) / 3))

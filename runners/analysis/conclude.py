@@ -16,7 +16,7 @@ class Conclusion:
     """The profile of a model, and what it was made of.
 
     Attributes:
-        ratios: the share of the reusable tokens to recompute in each layer, at the budget.
+        ratios: the share of the vision tokens to recompute in each layer, at the budget.
         probes: None when reuse cost nothing, so that there was nothing to find.
     """
 
@@ -37,7 +37,7 @@ def conclude(
     Args:
         sensitivity: what staleness in each layer costs.
         upper: what it may well cost, given how few requests were seen: a layer is only cut if it can do without.
-        budget: mean share of the reusable tokens to recompute.
+        budget: mean share of the vision tokens to recompute.
         try_groups: see ``TryGroups``.
     """
     ratios = fit_ratios(upper, cost_left(observations), budget)

@@ -25,7 +25,7 @@ def observe_stream(
     """Answer every request; of the warm ones that were answered, also measure what reuse did to them.
 
     Args:
-        ratio: share of the reusable tokens that a probe layer may choose.
+        ratio: share of the vision tokens that a probe layer may choose.
     """
     for record, answer in warm_answers(workload, conversations, runner):
         yield record, None if answer is None else _measure(answer, ratio)

@@ -65,7 +65,7 @@ def choose_probe_layers(observations: Sequence[Observation], ratio: float, try_g
     prefill. Costs are summed over requests, in nats: one that reuse does not hurt has no say.
 
     Args:
-        ratio: share of the reusable tokens that is recomputed.
+        ratio: share of the vision tokens that is recomputed.
         try_groups: asked only while there is something to gain.
     """
     cases = [item.staleness for item in observations if item.staleness is not None]

@@ -85,8 +85,13 @@ class PlanContext:
         return torch.cat(spans) if spans else torch.empty(0, dtype=torch.int64)
 
     def budget(self, ratio: float) -> int:
-        """How many reusable tokens a ratio pays for, rounded down."""
-        return floor(ratio * sum(part.tokens for part in self.reusable) + 1e-9)
+        """How many reusable tokens a ratio pays for: that share of all the prompt's vision tokens, rounded down.
+
+        So media that are new, or covered by an exact prefix, leave more to those that are reused (METHODS 1 measures
+        what is executed by all vision tokens, too).
+        """
+        reusable = sum(part.tokens for part in self.reusable)
+        return min(reusable, floor(ratio * self.layout.vision_tokens + 1e-9))
 
     def compute(self, tokens: Tensor) -> Tensor:
         """``required`` with these tokens computed too, in all layers."""

@@ -51,7 +51,7 @@ class KVShare(RatioMethod):
         return Plan(everything, shrink(context, counts, score))
 
     def _ratios(self, layers: int) -> list[float]:
-        """The share of reusable tokens to compute in each layer."""
+        """The share of vision tokens to compute in each layer, reusable ones only."""
         if self.schedule == "all":
             return falling_from_all(self.ratio, layers)
         return [1.0] * min(layers, FULL_LAYERS) + spread(self.ratio, linear_profile(layers)[FULL_LAYERS:])

@@ -41,7 +41,7 @@ class RankingMethod(RatioMethod):
         return Plan(depth_by_rank(context, ranked(context, self.scores(context)), ratios))
 
     def layer_ratios(self, context: PlanContext) -> list[float]:
-        """The share of reusable tokens to compute in each layer."""
+        """The share of vision tokens to compute in each layer, reusable ones only."""
         return spread(self.ratio, layer_weights(self.profile, context.layers, context.profile))
 
 

@@ -9,7 +9,7 @@ from runners.methods.base import ReuseMethod
 
 @dataclass(frozen=True)
 class RatioMethod(ReuseMethod):
-    """A method told which share of the reusable vision tokens to recompute.
+    """A method told which share of the vision tokens to recompute, all of them reusable.
 
     Options:
         ratio: 0..1.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import ceil, inf
+from math import inf
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ class VLCache(RankingMethod):
             what staleness costs, as measured for the model, or else all.
         lead: leading tokens recomputed per medium, within the same budget.
         tolerance: relative deviation up to which fresh and stored keys and values agree; 0 compares nothing.
-        max_ratio: no layer computes a larger share of the reusable tokens, whatever the layer profile says.
+        max_ratio: no layer computes a larger share of the vision tokens anew, whatever the layer profile says.
     """
 
     profile: ProfileName = "auto"
@@ -80,7 +80,7 @@ class VLCache(RankingMethod):
     def scores(self, context: PlanContext) -> Tensor:
         """See ``RankingMethod``. Drift is worked out for those tokens only that the question attends to most."""
         asked = question_attention(context, self._question_layers(context)).mean(dim=0).cpu()
-        listed = min(len(asked), ceil(SHORTLIST * self.layer_ratios(context)[0] * len(asked)))
+        listed = min(len(asked), SHORTLIST * context.budget(self.layer_ratios(context)[0]))
         among = asked.topk(listed).indices.sort().values
         scores = torch.zeros_like(asked)
         scores[among] = asked[among] * drift_scores(context, among)

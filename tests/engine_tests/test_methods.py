@@ -132,11 +132,18 @@ def test_vlcache_does_not_probe_where_there_is_nothing_to_choose(lab: Any, obser
     assert seen.contexts[-1].selection_flops == 0
 
 
-@given(ratio=st.integers(0, 100), tokens=st.integers(0, 5000))
-def test_a_budget_is_rounded_down_and_not_by_the_error_of_a_float(ratio: int, tokens: int) -> None:
+@given(ratio=st.integers(0, 100), reusable=st.integers(0, 5000), others=st.integers(0, 5000))
+def test_a_budget_is_a_share_of_all_vision_tokens_and_not_cut_by_the_error_of_a_float(
+    ratio: int, reusable: int, others: int
+) -> None:
     @dataclass
     class Part:
         tokens: int
 
-    context: Any = type("Context", (), {"reusable": [Part(tokens // 2), Part(tokens - tokens // 2)]})()
-    assert PlanContext.budget(context, ratio / 100) == ratio * tokens // 100
+    @dataclass
+    class Layout:
+        vision_tokens: int = reusable + others
+
+    parts = [Part(reusable // 2), Part(reusable - reusable // 2)]
+    context: Any = type("Context", (), {"reusable": parts, "layout": Layout()})()
+    assert PlanContext.budget(context, ratio / 100) == min(reusable, ratio * (reusable + others) // 100)

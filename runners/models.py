@@ -1,15 +1,18 @@
-"""Finding and loading a model: the embedded one, or a local Hugging Face directory."""
+"""Finding and loading a model: the embedded one, a Hugging Face directory, one of the hub, or a published shape."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runners import hub
 from runners.builtin import MODEL_DIR
+from runners.engine.backends import choose_backend
+from runners.engine.sampling import DEFAULT_SAMPLING, FrameSampling
 from runners.environment import describe_device
 from runners.profile import ModelProfile, load_profile, read_profile
+from runners.shapes.catalogue import Shape, find_shape, published
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -18,25 +21,43 @@ if TYPE_CHECKING:
 MODELS = {
     "builtin": "the embedded Qwen2.5-VL of 1.6 million parameters, trained on the project's own workloads",
 }
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEVICES = ("auto", "cpu", "cuda")
+SHAPE = "shape:"  # before the name of one
+AUTO = "auto"
+
+Source = Path | Shape
+"""What a model is made from: a directory with its files, or its published shape."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready to answer, and what identifies it."""
+    """A model ready to answer, and what identifies it.
+
+    Attributes:
+        attention: the backend the engine computes attention with.
+        random_weights: whether it has the published shape of a model and no more: its answers mean nothing.
+        revision: the commit on the hub; None for a model from elsewhere.
+    """
 
     name: str
     adapter: Adapter
     fingerprint: str
     profile: ModelProfile
+    attention: str
+    random_weights: bool = False
+    revision: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """For the manifest, as plain types."""
         return {
             "name": self.name,
+            "revision": self.revision,
             "fingerprint": self.fingerprint,
             "processor": self.adapter.processor_fingerprint(),
+            "random_weights": self.random_weights,
+            "data_dependent_stopping": not self.random_weights,
+            "attention": self.attention,
             "dtype": str(self.adapter.dtype).removeprefix("torch."),
             "device": str(self.adapter.device),
             **describe_device(self.adapter.device),
@@ -45,13 +66,36 @@ class LoadedModel:
         }
 
 
-def resolve_model(name: str) -> Path:
-    """The directory of a model by name or path; UsageError when there is none."""
+def describe_models() -> dict[str, str]:
+    """One line on every model that has a name of its own."""
+    shapes = {
+        f"{SHAPE}{name}": f"random weights in the shape of {shape.source}, {shape.billions:g} billion parameters"
+        for name, shape in published().items()
+    }
+    return {**MODELS, **shapes}
+
+
+def resolve_model(name: str, revision: str | None = None) -> Source:
+    """What a model is made from, by its name, path or hub id; a model of the hub is downloaded.
+
+    Raises:
+        UsageError: there is none, or it cannot be had.
+    """
     path = MODEL_DIR if name == "builtin" else Path(name)
+    on_hub = name not in MODELS and not path.is_dir() and hub.is_id(name)
+    if revision is not None and not on_hub:
+        raise UsageError(f"--revision is for models on the hub, and '{name}' is not the id of one: drop it")
+    if name.startswith(SHAPE):
+        return find_shape(name.removeprefix(SHAPE))
+    if on_hub:
+        path = hub.download(name, revision)
     if not path.is_dir():
         if name in MODELS:
             raise UsageError(f"the model '{name}' is not installed: {path.name}/ is missing from the package")
-        raise UsageError(f"{unknown_name('model', name, MODELS)}; or give a directory with a Hugging Face model")
+        raise UsageError(
+            f"{unknown_name('model', name, describe_models())}; or give a directory with a Hugging Face model, "
+            "or a model on the hub, as owner/name"
+        )
     if not (path / "config.json").is_file():
         raise UsageError(f"'{name}' is not a Hugging Face model directory: it has no config.json")
     if not list(path.glob("*.safetensors")):
@@ -59,54 +103,51 @@ def resolve_model(name: str) -> Path:
     return path
 
 
-def load_model(name: str, path: Path, dtype: str, device: str, profile: Path | None = None) -> LoadedModel:
-    """Load weights, tokenizer and image processor, offline; UsageError for what cannot run here.
+def load_model(
+    name: str,
+    source: Source,
+    dtype: str = AUTO,
+    device: str = AUTO,
+    profile: Path | None = None,
+    device_map: str = "single",
+    attention: str = AUTO,
+    sampling: FrameSampling = DEFAULT_SAMPLING,
+) -> LoadedModel:
+    """Load or draw the weights, with tokenizer and image processor, offline; UsageError for what cannot run here.
 
     Args:
+        dtype: of the weights; ``auto`` is float32 for files, and bfloat16 for a shape, as published.
+        device, device_map: see ``placement.place``.
         profile: file with what was measured for the model; that beside its weights, if any, when None.
+        attention: a name of ``engine.backends``, or ``auto``.
+        sampling: which frames of videos are looked at.
     """
     import torch
-    from safetensors import SafetensorError
-    from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
     from transformers.utils import logging
 
-    from runners.engine.adapters.registry import build_adapter, require_supported
+    from runners import checkpoint
+    from runners.engine.adapters.registry import build_adapter
     from runners.engine.errors import UnsupportedModel
+    from runners.shapes import assembly
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("device 'cuda' was asked for, but torch sees no CUDA device: use --device cpu")
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    backend = choose_backend(attention)
+    default = torch.bfloat16 if isinstance(source, Shape) else torch.float32
+    numbers = default if dtype == AUTO else getattr(torch, dtype)
     try:
-        require_supported(json.loads((path / "config.json").read_text()).get("model_type"))
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            path, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-        model, loading = loaded
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-        images = AutoImageProcessor.from_pretrained(path, local_files_only=True)
-    except UnsupportedModel as error:
-        raise UsageError(f"model '{name}': {error}") from error
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        raise UsageError(f"model '{name}' cannot be loaded: {str(error).splitlines()[0]}") from error
-    if missing := sorted(loading["missing_keys"]):
-        raise UsageError(f"model '{name}': its files lack {len(missing)} of the model's weights, {missing[0]} first")
-    try:
-        adapter = build_adapter(model.to(place).eval(), tokenizer, images)
+        if isinstance(source, Shape):
+            parts = assembly.assemble(name, source, numbers, device, device_map)
+        else:
+            parts = checkpoint.load_files(name, source, numbers, device, device_map)
+        adapter = build_adapter(*parts, sampling)
     except UnsupportedModel as error:
         raise UsageError(f"model '{name}': {error}") from error
     layers = adapter.shape.layers
-    measured = load_profile(path, layers) if profile is None else read_profile(profile, layers)
-    return LoadedModel(name, adapter, _fingerprint(path), measured)
-
-
-def _fingerprint(path: Path) -> str:
-    """A BLAKE3 hash of the model's files: configuration, tokenizer and weights."""
-    from blake3 import blake3
-
-    hasher = blake3()
-    for file in sorted([*path.glob("*.safetensors"), *path.glob("*.json"), *path.glob("*.jinja")]):
-        hasher.update(f"{file.name}\x00{file.stat().st_size}\x00".encode())
-        hasher.update_mmap(file)
-    return str(hasher.hexdigest())
+    measured = ModelProfile() if profile is None else read_profile(profile, layers)
+    if isinstance(source, Shape):
+        return LoadedModel(name, adapter, assembly.fingerprint(source), measured, backend, random_weights=True)
+    if profile is None:
+        measured = load_profile(source, layers)
+    revision = hub.revision_of(source)
+    return LoadedModel(name, adapter, checkpoint.fingerprint(source), measured, backend, revision=revision)

@@ -219,6 +219,39 @@ def test_without_an_answer_of_the_reference_nothing_is_compared() -> None:
     assert other.agrees is False
 
 
+def test_without_gold_the_history_holds_what_the_reference_said() -> None:
+    turns = [Turn(f"q{number}", (f"{number}?",), Answer((), "exact-match"), "family") for number in range(3)]
+    turns[1] = replace(turns[1], answer=Answer(("known",), "exact-match"))
+    talk = Conversation("talk", "cluster", "", tuple(turns))
+    group = [Memory("reuse"), Memory("full", frozenset({"q2"}))]
+    records = list(serve("work", [talk, replace(talk, turns=())], group, OPTIONS, {}))
+    for runner in group:
+        said = [message.content for message in runner.asked[2].messages if message.role == "assistant"]
+        assert said == [("full:q0",), ("known",)]
+    assert {(record.request, record.score) for record in records} == {("q0", None), ("q1", 0.0), ("q2", None)}
+    assert {record.status for record in records if record.request == "q2"} == {Status.OK, Status.BAD_MEDIA}
+
+
+def test_where_the_reference_said_nothing_nothing_stands_in_the_history() -> None:
+    turns = tuple(Turn(f"q{number}", ("?",), Answer((), "exact-match"), "family") for number in range(2))
+    group = [Memory("full", frozenset({"q0"})), Memory("reuse")]
+    list(serve("work", [Conversation("talk", "cluster", "", turns)], group, OPTIONS, {}))
+    assert group[1].asked[1].messages[1] == Message("assistant", ("",))
+
+
+def test_what_a_metric_says_of_an_answer_is_kept() -> None:
+    @dataclass
+    class Letters(Memory):
+        def answer(self, request: Request) -> Response:
+            return Response(Status.OK, {"q0": "(B)", "q1": "Who knows?"}[request.id], (1,))
+
+    key = Answer(("B",), "option-letter", ("no", "yes"))
+    turns = tuple(Turn(f"q{number}", ("?",), key, "family") for number in range(2))
+    records = list(serve("work", [Conversation("talk", "cluster", "", turns)], [Letters("full")], OPTIONS, {}))
+    told = [(record.score, record.parse_failed, record.official_score) for record in records]
+    assert told == [(1.0, False, None), (0.0, True, None)]
+
+
 def test_the_reference_agrees_with_itself() -> None:
     own = [record for record in run(runners()) if record.runner == "full"]
     assert {(record.kl, record.agrees) for record in own} == {(0.0, True)}

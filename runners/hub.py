@@ -1,0 +1,74 @@
+"""Models on the Hugging Face hub: downloaded once, or taken from the hub's local cache."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from workloads.errors import UsageError
+
+ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+SETTINGS = ("*.json", "*.jinja", "*.txt", "*.model")  # configuration, chat template, tokenizer
+WEIGHTS = "*.safetensors"  # pickled weights are never loaded
+ELSEWHERE = "*/*"  # other formats and copies of the same model
+
+
+def is_id(name: str) -> bool:
+    """Whether a name is that of a repository: owner, slash, model."""
+    return ID.fullmatch(name) is not None
+
+
+def download(name: str, revision: str | None) -> Path:
+    """The folder of a model with its weights; without a connection, what the local cache has.
+
+    Small files come first: what cannot be run is not downloaded.
+
+    Raises:
+        UsageError: there is no such model, it may not be read, it cannot be run, or the hub cannot be reached and the
+            cache lacks it.
+    """
+    from runners.engine.adapters.registry import require_supported
+    from runners.engine.errors import UnsupportedModel
+
+    folder = _fetch(name, revision, SETTINGS)
+    try:
+        require_supported(json.loads((folder / "config.json").read_text("utf-8")).get("model_type"))
+    except FileNotFoundError as error:
+        raise UsageError(f"'{name}' on the hub is not a model for transformers: it has no config.json") from error
+    except UnsupportedModel as error:
+        raise UsageError(f"model '{name}': {error}") from error
+    return _fetch(name, revision, (*SETTINGS, WEIGHTS))
+
+
+def revision_of(folder: Path) -> str | None:
+    """The commit that a folder of the hub's cache holds; None for any other folder."""
+    return folder.name if folder.parent.name == "snapshots" else None
+
+
+def _fetch(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    where = f"model '{name}'" + (f" at revision '{revision}'" if revision else "")
+    try:
+        folder = snapshot_download(name, revision=revision, allow_patterns=list(patterns), ignore_patterns=[ELSEWHERE])
+    except GatedRepoError as error:
+        raise UsageError(f"{where} is gated: accept its terms on the hub, then log in with hf auth login") from error
+    except RepositoryNotFoundError as error:
+        raise UsageError(f"{where} is neither a folder nor on the hub (a private one needs hf auth login)") from error
+    except RevisionNotFoundError as error:
+        raise UsageError(f"model '{name}' is on the hub, but has no revision '{revision}'") from error
+    except LocalEntryNotFoundError as error:
+        raise UsageError(
+            f"{where} is no folder, the hub cannot be reached, and its local cache has not all of it: "
+            "go online once, or give a folder"
+        ) from error
+    except Exception as error:  # networks fail in more ways than can be listed
+        raise UsageError(f"{where} cannot be downloaded: {(str(error) or repr(error)).splitlines()[0]}") from error
+    return Path(folder)

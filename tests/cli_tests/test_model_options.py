@@ -1,0 +1,103 @@
+"""What a command is told of its model reaches the model; and what a model without trained weights may not say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners.engine.backends import BACKENDS
+from runners.records import Status
+from vlcache_cli.app import main
+
+Bench = Callable[..., int]
+WORTH = ("accuracy", "accuracy_delta", "agreement", "official_accuracy", "kl_mean", "verdict")
+
+
+def summary(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["summary"]
+    return rows
+
+
+def test_everything_told_of_the_model_reaches_it(bench: Bench, world: Any) -> None:
+    told = ["--revision", "v1", "--dtype", "float16", "--device-map", "auto", "--attn", next(iter(BACKENDS))]
+    assert bench("--model", "owner/name", *told) == 0
+    assert world.revision == "v1"
+    assert world.options == ("float16", "auto", None, "auto", next(iter(BACKENDS)))
+    assert bench() == 0
+    assert (world.revision, world.options) == (None, ("auto", "auto", None, "single", "auto"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--attn", "sdpaa"], f"--attn must be {', '.join(['auto', *list(BACKENDS)[:-1]])} or {list(BACKENDS)[-1]}, "),
+        (["--device-map", "balanced"], "--device-map must be single or auto, not 'balanced'"),
+        (["--revision", " "], "--revision must be a text, not ' '"),
+    ],
+)
+def test_a_wrong_option_is_one_line(
+    bench: Bench, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    assert bench(*arguments) == 2
+    assert capsys.readouterr().err.startswith(f"vlcache: {line}")
+
+
+@pytest.mark.parametrize("failing", [{}, {"binding-1": Status.OUT_OF_MEMORY}])
+def test_random_weights_are_timed_and_not_judged(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str], failing: dict[str, Status]
+) -> None:
+    world.random_weights, world.failing = True, failing
+    assert bench("--json", "--output", "run") == (4 if failing else 0)
+    for row in summary(capsys):
+        assert {name: row[name] for name in WORTH} == dict.fromkeys(WORTH)
+        assert (row["weights"], row["requests"]) == ("random", 4)
+        assert row["ttft_ms_p50"] > 0
+    records = [json.loads(line) for line in Path("run/records.jsonl").read_text().splitlines()]
+    assert {(record["score"], record["kl"], record["agrees"]) for record in records} == {(None, None, None)}
+    assert all(record["timing"] for record in records if record["status"] == "ok")
+
+
+def test_a_resumed_run_of_random_weights_is_not_judged_either(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.random_weights, world.stop_with, world.stop_after = True, KeyboardInterrupt(), 5
+    assert bench("--output", "run") == 130
+    world.stop_with = None
+    capsys.readouterr()
+    assert bench("--json", "--output", "run", "--resume") == 0
+    assert {row["agreement"] for row in summary(capsys)} == {None}
+
+
+def test_the_table_says_why_nothing_is_judged(bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    why = "random weights: answers mean nothing, so accuracy, agreement, KL and verdict are left out\n"
+    assert bench() == 0
+    assert why not in capsys.readouterr().out
+    world.random_weights = True
+    assert bench("--output", "run") == 0
+    out = capsys.readouterr().out
+    assert out.count(why) == 1
+    assert "undecided" not in out.splitlines()[out.splitlines().index(why.strip()) - 1]
+
+
+def test_a_sweep_of_random_weights_recommends_nothing(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    world.random_weights = True
+    few = ["--workload", "binding", "--samples", "4", "--runner", "full,prefix-cache,vlcache"]
+    assert main(["sweep", *few, "--recompute-ratio", "0,0.1,1", "--output", "run"]) == 0
+    out = capsys.readouterr().out
+    assert "recommended for binding: none; no answer on binding was judged\n" in out
+    assert "random weights: " in out
+
+
+def test_random_weights_have_no_profile(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["profile", "--model", "shape:qwen3-vl-2b", "--output", "run"]) == 2
+    assert capsys.readouterr().err == (
+        "vlcache: model 'shape:qwen3-vl-2b' has random weights: a profile of them would tell nothing\n"
+    )
+    assert not Path("run").exists()

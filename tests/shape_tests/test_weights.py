@@ -1,0 +1,66 @@
+"""Random weights: seeded, of the usual size, and with the buffers that a model computes itself."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForImageTextToText
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from runners.shapes.assembly import outline
+from runners.shapes.catalogue import Shape
+from runners.shapes.weights import _repeat, fill
+
+CPU = torch.device("cpu")
+
+
+def filled(shape: Shape, seed: int = 0, dtype: torch.dtype = torch.bfloat16) -> Any:
+    model = outline(shape, dtype)
+    fill(model, CPU, seed)
+    return model
+
+
+def test_buffers_are_those_of_a_model_built_the_usual_way(shape: Shape) -> None:
+    usual = AutoModelForImageTextToText.from_config(CONFIG_MAPPING[shape.family.name](**shape.config))
+    expected, found = dict(usual.named_buffers()), dict(filled(shape, dtype=torch.float32).named_buffers())
+    assert found.keys() == expected.keys()
+    for name, buffer in found.items():
+        assert torch.equal(buffer, expected[name])
+        assert buffer.dtype == expected[name].dtype
+
+
+def test_weights_are_seeded(shape: Shape) -> None:
+    first, again, other = (dict(filled(shape, seed).named_parameters()) for seed in (0, 0, 1))
+    assert all(torch.equal(weight, again[name]) for name, weight in first.items())
+    assert not any(torch.equal(weight, other[name]) for name, weight in first.items() if weight.dim() > 1)
+
+
+def test_matrices_are_random_norms_and_biases_do_nothing(shape: Shape) -> None:
+    weights = dict(filled(shape).named_parameters())
+    matrices = [weight.float() for weight in weights.values() if weight.dim() > 1 and weight.numel() > 1000]
+    for matrix in matrices:
+        assert matrix.std().item() == pytest.approx(0.02, rel=0.15)
+        assert abs(matrix.mean().item()) < 0.003
+    assert not any(torch.equal(a, b) for a, b in pairwise(matrices) if a.shape == b.shape)
+    for name, weight in weights.items():
+        if weight.dim() == 1:
+            assert (weight == (0 if name.endswith("bias") else 1)).all()
+    assert not any(weight.requires_grad for weight in weights.values())
+
+
+def test_tied_embeddings_stay_tied(shape: Shape) -> None:
+    model = filled(shape)
+    embeddings, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    assert (embeddings.data_ptr() == head.data_ptr()) == model.config.tie_word_embeddings
+
+
+@given(numbers=st.integers(0, 70), size=st.integers(1, 13))
+def test_a_block_is_repeated_to_the_end(numbers: int, size: int) -> None:
+    written, block = torch.full((numbers,), -1.0), torch.arange(float(size))
+    _repeat(written, block)
+    assert written.tolist() == [float(place % size) for place in range(numbers)]

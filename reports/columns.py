@@ -43,16 +43,27 @@ MEASURED_COLUMNS = (
     Column("model", "", "the model"),
     Column("device", "", "where it ran"),
     Column("dtype", "", "number format of its weights"),
+    Column("weights", "", "loaded, or random in a published shape: then answers mean nothing, and are not judged"),
     Column("requests", "count", "turns asked, failed ones included"),
     Column("compared", "count", "turns with a medium sent before: where answers are compared with the reference's"),
     Column(
         "compared_worth", "count", "separate turns that they are worth at least, given which share media", spec=".0f"
     ),
     Column("failed", "count", "turns without an answer: they count as wrong and have no time", better="lower"),
+    Column("scored", "count", "turns with a gold answer: accuracy is theirs; of the others agreement tells"),
+    Column("parse_failed", "count", "answers that the metric could not read: they count as wrong", better="lower"),
+    Column(
+        "official_accuracy",
+        "0..1",
+        "mean score by the official scorer where that differs in kind, by guessing say; failed turns count as wrong",
+        better="higher",
+        scale=100,
+        spec=".1f",
+    ),
     Column(
         "accuracy",
         "0..1",
-        "mean score by the workload's metric [interval]",
+        "mean score by the workload's metric, where there is a gold answer [interval]",
         title="accuracy\n%",
         better="higher",
         scale=100,
@@ -74,7 +85,7 @@ MEASURED_COLUMNS = (
     Column(
         "agreement",
         "0..1",
-        "share of requests whose whole answer equals the reference's",
+        "share of requests whose whole answer equals the reference's: what counts without gold answers",
         title="same\n%",
         better="higher",
         scale=100,

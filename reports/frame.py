@@ -11,28 +11,31 @@ import pandas as pd
 from runners.records import CacheStats, Record, Status, Timing
 
 IDENTITY = ("workload", "request", "runner", "cluster_id", "family", "order", "warmth", "recurring_media")
-MEASURES = ("content_share", "score", "kl", "agrees")
+MEASURES = ("content_share", "score", "official_score", "kl", "agrees")
 MEASURED = tuple(entry.name for part in (Timing, CacheStats) for entry in fields(part))
-FRAME_COLUMNS = (*IDENTITY, "status", "ok", *MEASURES, *MEASURED)
+FLAGS = ("ok", "parse_failed")
+FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED)
 
 
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     """The records as ``FRAME_COLUMNS``.
 
-    A failed request keeps its identity and scores 0; its time and cache numbers are NaN, whatever was measured.
+    A failed request keeps its identity and scores 0; its time and cache numbers are NaN, whatever was measured. A
+    request without a gold answer has no score, failed or not.
     ``fallbacks`` is how many reasons to compute instead of reusing were given.
     """
     frame = pd.DataFrame([_line(record) for record in records], columns=list(FRAME_COLUMNS))
     numbers = [*MEASURES, *MEASURED]
-    return frame.astype(dict.fromkeys(numbers, "float64") | {"ok": "bool"})
+    return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(FLAGS, "bool"))
 
 
 def _line(record: Record) -> dict[str, Any]:
     ok = record.status is Status.OK
     line: dict[str, Any] = {name: getattr(record, name) for name in IDENTITY}
     line |= {"warmth": record.warmth.value, "status": record.status.value, "ok": ok}
-    line |= {"content_share": record.content_share, "score": record.score if ok else 0.0}
-    line |= {"kl": record.kl, "agrees": record.agrees}
+    line |= {name: getattr(record, name) for name in (*MEASURES, "parse_failed")}
+    if not ok and record.score is not None:
+        line["score"] = 0.0
     if ok and record.timing is not None:
         line |= asdict(record.timing)
     if ok and record.cache is not None:

@@ -1,7 +1,8 @@
 """What each setting of a sweep costs in answers and gains in time: points, which are optimal, and where curves bend.
 
 Settings are compared by what they execute, never by the ratio they were set to. Accuracy and speed-up are those of
-the summary: an undefined one is None and takes part in nothing.
+the summary: an undefined one is None and takes part in nothing. Without gold answers agreement stands for accuracy,
+but a curve of it has no knee.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Point(Measured):
         ratio: as it was set; None for a runner that takes none.
         is_reference: whether the others are compared with it.
         analysis_only: whether it is an upper bound that nobody can use.
-        optimal: whether no other point of the workload is at least as accurate and as fast, and better in one.
+        optimal: whether no other point of the workload is worth at least as much and as fast, and better in one.
     """
 
     family: str
@@ -55,6 +56,11 @@ class Point(Measured):
     is_reference: bool
     analysis_only: bool
     optimal: bool = False
+
+    @property
+    def worth(self) -> float | None:
+        """Accuracy; where no answer is known to be right, agreement with the reference."""
+        return self.agreement if self.accuracy is None else self.accuracy
 
 
 @dataclass(frozen=True)
@@ -144,17 +150,17 @@ def _in_order(workload: Sequence[Point]) -> list[Point]:
 def _mark(workload: Sequence[Point]) -> list[Point]:
     """The points of one workload, each knowing whether it is optimal among those that can be used."""
     rivals = [
-        (point.accuracy, point.ttft_speedup)
+        (point.worth, point.ttft_speedup)
         for point in workload
-        if point.accuracy is not None and point.ttft_speedup is not None and not point.analysis_only
+        if point.worth is not None and point.ttft_speedup is not None and not point.analysis_only
     ]
     return [replace(point, optimal=_is_optimal(point, rivals)) for point in workload]
 
 
 def _is_optimal(point: Point, rivals: Sequence[tuple[float, float]]) -> bool:
-    accuracy, speedup = point.accuracy, point.ttft_speedup
-    if accuracy is None or speedup is None or point.analysis_only:
+    worth, speedup = point.worth, point.ttft_speedup
+    if worth is None or speedup is None or point.analysis_only:
         return False
     return not any(
-        other >= accuracy and faster >= speedup and (other, faster) != (accuracy, speedup) for other, faster in rivals
+        other >= worth and faster >= speedup and (other, faster) != (worth, speedup) for other, faster in rivals
     )

@@ -81,7 +81,9 @@ def picture(found: TradeOff, workload: str) -> Figure:
     for panel in (by_work, by_time):
         _draw_reference(panel, points, found.margin)
         panel.grid(alpha=0.25)
-    by_work.set_ylabel(f"accuracy in %, with {100 * (1 - found.alpha):g} % intervals")
+    known = any(point.accuracy is not None for point in points)
+    accuracy = f"accuracy in %, with {100 * (1 - found.alpha):g} % intervals"
+    by_work.set_ylabel(accuracy if known else "answers that equal the reference's, %")
     by_work.set_xlabel("vision token-layers computed in warm requests, %")
     by_time.set_xlabel("speed-up of the time to first token in warm requests")
     figure.suptitle(workload)
@@ -102,11 +104,11 @@ def _styles(points: Iterable[Point]) -> dict[str, Style]:
 
 def _draw_work(panel: Axes, curve: Sequence[Point], style: Style) -> None:
     """One family over what it computed, joined in the order of the ratios it was set to; near 0 the scale is linear."""
-    accuracy = _percent(point.accuracy for point in curve)
+    worth = _percent(point.worth for point in curve)
     ends = [_percent(point.accuracy_ci_low for point in curve), _percent(point.accuracy_ci_high for point in curve)]
-    lengths = [[abs(end - middle) for end, middle in zip(side, accuracy, strict=True)] for side in ends]
+    lengths = [[abs(end - middle) for end, middle in zip(side, worth, strict=True)] for side in ends]
     executed = _percent(point.recompute_ratio for point in curve)
-    panel.errorbar(executed, accuracy, yerr=lengths, elinewidth=0.6, **style)
+    panel.errorbar(executed, worth, yerr=lengths, elinewidth=0.6, **style)
     panel.set_xscale("symlog", linthresh=LINEAR_UP_TO_PERCENT, linscale=0.4)
     panel.set_xlim(-0.15, 130)
     panel.xaxis.set_major_locator(FixedLocator(TICKS_PERCENT))
@@ -116,14 +118,14 @@ def _draw_work(panel: Axes, curve: Sequence[Point], style: Style) -> None:
 
 def _draw_time(panel: Axes, curve: Sequence[Point], style: Style) -> None:
     """One family over its speed-up, what is Pareto-optimal ringed."""
-    speedup, accuracy = _known(point.ttft_speedup for point in curve), _percent(point.accuracy for point in curve)
-    panel.plot(speedup, accuracy, **style)
+    speedup, worth = _known(point.ttft_speedup for point in curve), _percent(point.worth for point in curve)
+    panel.plot(speedup, worth, **style)
     ringed = [place for place, point in enumerate(curve) if point.optimal]
-    panel.plot([speedup[place] for place in ringed], [accuracy[place] for place in ringed], **RING)
+    panel.plot([speedup[place] for place in ringed], [worth[place] for place in ringed], **RING)
 
 
 def _draw_reference(panel: Axes, points: Sequence[Point], margin: float) -> None:
-    """The reference's accuracy, and as a band below it what may be lost."""
+    """The reference's accuracy, and as a band below it what may be lost; nothing where there is no verdict."""
     for point in points:
         if point.is_reference and point.accuracy is not None:
             top = point.accuracy * 100

@@ -77,6 +77,8 @@ def _why_none(runners: Sequence[Sequence[Point]], proven: Sequence[object], work
     if proven:
         return f"what is non-inferior {where} is not faster than the reference"
     judged = [runner for runner in runners if all(point.verdict is not None for point in runner)]
+    if runners and all(point.accuracy is None for runner in runners for point in runner):
+        return f"no answer {where} was judged"
     if not judged:
         return f"nothing was timed and judged {where}: too few requests"
     undecided = [runner for runner in judged if all(point.verdict in (NON_INFERIOR, UNDECIDED) for point in runner)]

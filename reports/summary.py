@@ -18,6 +18,8 @@ from runners.records import Record, Timing, Warmth
 
 TIMES = [entry.name for entry in fields(Timing)]
 LATER = ("floor_ratio", "peak_memory_mb")
+RANDOM = "random"
+WORTH = ("accuracy", "agreement", "kl_mean", "verdict")  # their intervals and changes need scores, and there are none
 
 Row = dict[str, Any]
 
@@ -58,12 +60,15 @@ def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin
         "model": manifest["model"]["name"],
         "device": manifest["model"]["device"],
         "dtype": manifest["model"]["dtype"],
+        "weights": RANDOM if manifest["model"].get("random_weights", False) else "loaded",
         "requests": len(mine),
         "failed": int((~mine["ok"]).sum()),
         "margin": margin,
         "alpha": alpha,
     }
     values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
+    if values["weights"] == RANDOM:
+        values |= dict.fromkeys(WORTH)
     values |= dict.fromkeys(LATER)
     return {column.name: values[column.name] for column in COLUMNS}
 
@@ -71,12 +76,16 @@ def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin
 def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alpha: float) -> Row:
     """What the answers are worth. The reference is not estimated against itself: no interval and no verdict there."""
     delta = paired.score_delta(label)
-    ends = mean_interval(mine["score"], mine["cluster_id"].tolist(), alpha)
+    scored = mine[mine["score"].notna()]
+    ends = mean_interval(scored["score"], scored["cluster_id"].tolist(), alpha)
     change = difference_interval(delta, paired.clusters(delta), alpha) if label != paired.reference else None
     compared = Sample.of(delta, paired.clusters(delta))
     return {
         "compared": compared.requests,
         "compared_worth": compared.fewest if compared.requests else None,
+        "scored": len(scored),
+        "parse_failed": int(scored["parse_failed"].sum()) if len(scored) else None,
+        "official_accuracy": _official(scored),
         "accuracy": _mean(mine["score"]),
         "accuracy_ci_low": ends.low if ends else None,
         "accuracy_ci_high": ends.high if ends else None,
@@ -88,6 +97,12 @@ def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alph
         "kl_mean": _mean(mine["kl"]),
         "content_share": _mean(mine["content_share"]),
     }
+
+
+def _official(scored: pd.DataFrame) -> float | None:
+    """Accuracy by the official scorer; None where none differs from the metric."""
+    known = scored["official_score"].notna()
+    return _mean(scored["official_score"].where(scored["ok"], 0.0)) if known.any() else None
 
 
 def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Row:

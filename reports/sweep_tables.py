@@ -14,7 +14,7 @@ from reports.columns import COLUMNS
 from reports.pareto import Knee, Point
 from reports.recommend import Recommendation
 from reports.sweep import TradeOff
-from reports.tables import UNDEFINED, cell, heading, legend, problems
+from reports.tables import UNDEFINED, cell, heading, legend, problems, scoring
 
 LABEL_WIDTH = 22
 MEASURED = (
@@ -46,7 +46,7 @@ def render(found: TradeOff) -> Group:
         rows = {row["runner"]: row for row in found.rows if row["workload"] == workload}
         parts += [heading(list(rows.values())), _table(found.of(workload), rows, choice), Text()]
         parts += [_knees(found.knees[workload]), _choice(f"recommended for {workload}", choice)]
-        parts += problems(list(rows.values()))
+        parts += [*problems(list(rows.values())), *scoring(list(rows.values()))]
         parts += [
             Text(f"{caution.concerns}: {caution.text}", style="yellow")
             for caution in found.cautions

@@ -25,7 +25,7 @@ def render(rows: Sequence[Row], reference: str) -> Group:
     parts: list[RenderableType] = []
     for workload in dict.fromkeys(row["workload"] for row in rows):
         mine = [row for row in rows if row["workload"] == workload]
-        parts += [heading(mine), _table(mine, reference), *problems(mine), *_open_verdicts(mine)]
+        parts += [heading(mine), _table(mine, reference), *problems(mine), *scoring(mine), *_open_verdicts(mine)]
     return Group(*parts, *(legend(row["margin"], row["alpha"]) for row in rows[:1]))
 
 
@@ -95,6 +95,29 @@ def problems(rows: Sequence[Row]) -> list[Text]:
     if fallen:
         warnings.append(Text(f"computed although reusable: {', '.join(fallen)}", style="yellow"))
     return warnings
+
+
+def scoring(rows: Sequence[Row]) -> list[Text]:
+    """What to know about the accuracy of one workload: answers without gold, unreadable ones, and official scores."""
+    if rows[0]["weights"] == "random":
+        return [Text("random weights: answers mean nothing, so accuracy, agreement, KL and verdict are left out")]
+    requests, scored = rows[0]["requests"], rows[0]["scored"]
+    unread = [f"{row['runner']} {row['parse_failed']} of {row['scored']}" for row in rows if row["parse_failed"]]
+    official = [
+        f"{row['runner']} {100 * row['official_accuracy']:.1f} %"
+        for row in rows
+        if row["official_accuracy"] is not None
+    ]
+    notes = []
+    if not scored:
+        notes.append(Text("no gold answers: accuracy and verdict are undefined, same % (agreement) is what counts"))
+    elif scored < requests:
+        notes.append(Text(f"{requests - scored} of {requests} requests have no gold answer: only same % is about them"))
+    if unread:
+        notes.append(Text(f"answers that could not be read, counted as wrong: {', '.join(unread)}", style="yellow"))
+    if official:
+        notes.append(Text(f"by the official scorer, its guesses included: {', '.join(official)}"))
+    return notes
 
 
 def _open_verdicts(rows: Sequence[Row]) -> list[Text]:

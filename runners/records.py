@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -103,9 +103,11 @@ class Record:
         order: place of this runner among the runners of the request.
         recurring_media: media of the prompt that the stream had sent before.
         content_share: share of the vision area that carries content; None when the workload does not know.
-        score: 0..1 by the workload's metric; a failed request scores 0.
+        score: 0..1 by the metric of the answer, never a guess; a failed request scores 0, one without gold None.
         kl: first-token KL(reference || runner) in nats; None when either has no answer.
         agrees: whether the answer equals the reference's; None when the reference has none.
+        parse_failed: whether the metric could not read the answer, which then scores 0.
+        official_score: 0..1, what the official scorer gives where that differs in kind, by guessing say.
     """
 
     key: str
@@ -123,12 +125,18 @@ class Record:
     answer: str | None
     gold: tuple[str, ...]
     token_ids: tuple[int, ...]
-    score: float
+    score: float | None
     kl: float | None = None
     agrees: bool | None = None
     timing: Timing | None = None
     cache: CacheStats | None = None
+    parse_failed: bool = False
+    official_score: float | None = None
     schema: int = field(default=1)
+
+    def unjudged(self) -> Record:
+        """The same without what it says of the answer's worth, which is nothing where the weights are random."""
+        return replace(self, score=None, official_score=None, parse_failed=False, kl=None, agrees=None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for one JSON line."""

@@ -1,7 +1,7 @@
 """Serves one request stream through several runners, interleaved request by request, and yields records.
 
-For every request the runners answer in a seeded random order, each from the same history (the gold answers) and with
-stores of its own; all runners see every request, so machine drift and cache warmth hit all alike.
+For every request the runners answer in a seeded random order, each from the same history (the gold answers, else the
+reference's) and with stores of its own; all runners see every request, so machine drift and cache warmth hit all alike.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 from runners.base import Request, Response, Runner
 from runners.divergence import kl_divergence
 from runners.records import Record, Status, Warmth
-from workloads.records import Conversation, Media, Message, Turn, media_in
-from workloads.scoring import score
+from workloads.records import NO_REPLIES, Answer, Conversation, Media, Turn, media_in
+from workloads.scoring import judge
+from workloads.scoring.judgement import Judgement
 from workloads.seeding import stream
 
 
@@ -41,14 +42,18 @@ class _Asked:
     """A request and what the stream says about it."""
 
     conversation: Conversation
-    turn: Turn
-    messages: tuple[Message, ...]
+    turn_index: int
+    media: tuple[Media, ...]
     warmth: Warmth
     recurring: int
 
     @property
-    def media(self) -> tuple[Media, ...]:
-        return media_in(self.messages)
+    def turn(self) -> Turn:
+        return self.conversation.turns[self.turn_index]
+
+    def request(self, replies: Mapping[str, str], max_new_tokens: int) -> Request:
+        """What the runners are asked, with ``replies`` in the history where there is no gold answer."""
+        return Request(self.turn.id, self.conversation.prompt(self.turn_index, replies), max_new_tokens)
 
 
 def record_key(workload: str, request: str, runner: str) -> str:
@@ -72,11 +77,13 @@ def serve(
     if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
         return
     _warm_up(asked[: options.warmup], runners, options)
+    replies: dict[str, str] = {}
     for item in asked:
-        request = Request(item.turn.id, item.messages, options.max_new_tokens)
+        request = item.request(replies, options.max_new_tokens)
         order = stream("bench", "order", options.seed, workload, item.turn.id).permutation(len(runners))
         responses = {runners[index].label: runners[index].answer(request) for index in order}
         reference = responses[options.reference]
+        replies[item.turn.id] = reference.text or ""
         for place, index in enumerate(order):
             label = runners[index].label
             if record_key(workload, item.turn.id, label) not in finished:
@@ -88,7 +95,7 @@ def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: Sessio
     for runner in runners:
         runner.reset()
         for item in [*asked, *asked]:
-            runner.answer(Request(item.turn.id, item.messages, options.max_new_tokens))
+            runner.answer(item.request(NO_REPLIES, options.max_new_tokens))
         runner.reset()
 
 
@@ -96,13 +103,12 @@ def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
     """Every turn in order, with how many of its media the stream sent before."""
     seen: set[tuple[str, bytes]] = set()
     for conversation in conversations:
-        for index, turn in enumerate(conversation.turns):
-            messages = conversation.prompt(index)
-            media = media_in(messages)
+        for index in range(len(conversation.turns)):
+            media = media_in(conversation.prompt(index))
             recurring = sum((item.kind, item.data) in seen for item in media)
             warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
             seen.update((item.kind, item.data) for item in media)
-            yield _Asked(conversation, turn, messages, warmth, recurring)
+            yield _Asked(conversation, index, media, warmth, recurring)
 
 
 def _record(workload: str, item: _Asked, label: str, place: int, response: Response, reference: Response) -> Record:
@@ -111,6 +117,7 @@ def _record(workload: str, item: _Asked, label: str, place: int, response: Respo
     kl = None
     if comparable and response.first_logits is not None and reference.first_logits is not None:
         kl = kl_divergence(reference.first_logits, response.first_logits)
+    judged = _judge(response, item.turn.answer)
     shares = [medium.content_share for medium in item.media]
     known = [share for share in shares if share is not None]
     return Record(
@@ -129,9 +136,20 @@ def _record(workload: str, item: _Asked, label: str, place: int, response: Respo
         answer=response.text,
         gold=item.turn.answer.accepted,
         token_ids=response.token_ids,
-        score=score(response.text, item.turn.answer) if ok and response.text is not None else 0.0,
+        score=judged.score if judged else None,
         kl=kl,
         agrees=response.text == reference.text if comparable else None,
         timing=response.timing,
         cache=response.cache,
+        parse_failed=judged is not None and not judged.parsed,
+        official_score=judged.official if judged else None,
     )
+
+
+def _judge(response: Response, answer: Answer) -> Judgement | None:
+    """What a response is worth: nothing when it failed; None when there is no gold answer."""
+    if not answer.has_gold:
+        return None
+    if response.status is not Status.OK or response.text is None:
+        return Judgement(0.0)
+    return judge(response.text, answer)

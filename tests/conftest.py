@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import os
 import random
 import socket
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 from hypothesis import settings
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+os.environ["HF_DATASETS_CACHE"] = str(Path(tempfile.gettempdir()) / "vlcache-tests")  # locks of what is read in place
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # tiny tensors gain nothing from more
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -53,6 +57,36 @@ def _no_network() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", connect_locally)
         patch.setattr(socket, "getaddrinfo", look_up_locally)
         yield
+
+
+@pytest.fixture(scope="session")
+def make_film() -> Callable[..., bytes]:
+    """Encodes a video whose frame ``i`` is grey, as bright as ``i`` times ``step``; skips the test without PyAV."""
+    av = pytest.importorskip("av", reason="needs PyAV, which comes with the extra 'video'")
+
+    def make(
+        frames: int = 12,
+        file_format: str = "mp4",
+        codec: str = "libx264",
+        fps: int = 10,
+        size: tuple[int, int] = (64, 48),
+        key_every: int = 5,
+        step: int = 8,
+    ) -> bytes:
+        file = io.BytesIO()
+        with av.open(file, "w", format=file_format) as container:
+            options = {"crf": "1"} if codec in ("libx264", "libvpx-vp9") else {}
+            stream = container.add_stream(codec, rate=fps, options=options)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p" if codec != "png" else "rgb24"
+            stream.codec_context.gop_size = key_every
+            for number in range(frames):
+                pixels = np.full((size[1], size[0], 3), number * step % 256, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(stream.encode())
+        return file.getvalue()
+
+    return make
 
 
 @pytest.fixture(autouse=True)

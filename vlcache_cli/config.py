@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from runners.engine.backends import BACKENDS
+from runners.engine.sampling import DEFAULT_SAMPLING, MOST_FRAMES, FrameSampling
 from runners.registry import DEFAULT_RUNNERS, RunnerDefaults
 from vlcache_cli import settings
 from vlcache_cli.settings import Reader
-from workloads.records import Popularity
+from workloads.records import Popularity, Recur
 from workloads.registry import DEFAULT_WORKLOADS
 
 
@@ -33,6 +35,11 @@ class Group(StrEnum):
 
 
 ASKED, ANSWERING, MODEL, STORE, VERDICT, OUTPUT = Group
+
+WORKLOAD_MEANING = (
+    "Name of a workload or data set (vlcache list workloads), lm-eval:TASK, FILE.yaml that describes a data set, or "
+    "FILE.jsonl with your own requests; repeatable."
+)
 
 
 @dataclass(frozen=True)
@@ -66,20 +73,65 @@ class StreamConfig:
 
     workload: tuple[str, ...] = field(
         default=DEFAULT_WORKLOADS,
-        metadata=_about(ASKED, settings.texts, "Name of a workload, or FILE.jsonl with your own requests; repeatable."),
+        metadata=_about(ASKED, settings.texts, WORKLOAD_MEANING),
     )
     samples: int = field(default=32, metadata=_about(ASKED, settings.whole(1), "Requests of each workload."))
     seed: int = field(default=0, metadata=_about(ASKED, settings.whole(0), "Another seed asks other questions."))
-    reuse_rate: float = field(
-        default=0.8,
-        metadata=_about(ASKED, settings.share, "Chance that a conversation is about media shown before, 0 to 1."),
+    reuse_rate: float | None = field(
+        default=None,
+        metadata=_about(
+            ASKED,
+            settings.share,
+            "Share of conversations about media shown before, 0 to 1; files are asked as they are.",
+            shown="0.8, data sets 0.5",
+            flag_type=float,
+        ),
     )
-    popularity: Popularity = field(
-        default="zipf",
+    popularity: Popularity | None = field(
+        default=None,
         metadata=_about(
             ASKED,
             settings.one_of("zipf", "even"),
             "Which media come back: some often (zipf), or all alike (even), which verdicts need fewer samples for.",
+            shown="zipf, data sets even",
+        ),
+    )
+    recur: Recur | None = field(
+        default=None,
+        metadata=_about(
+            ASKED,
+            settings.one_of(*get_args(Recur)),
+            "How media of data sets come back: prefix (asked again under another opening), questions (other questions "
+            "about them), shuffle (asked again after pictures of other cases) or none.",
+            shown="as suits the data set",
+        ),
+    )
+    dataset_path: Path | None = field(
+        default=None,
+        metadata=_about(
+            ASKED, settings.path, "Folder with a copy of the data set, in the hub's layout; nothing is downloaded then."
+        ),
+    )
+    subjects: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            ASKED, settings.names, "Parts of the data set, such as MMMU's subjects: a comma list.", shown="all"
+        ),
+    )
+    video_fps: float = field(
+        default=DEFAULT_SAMPLING.fps,
+        metadata=_about(
+            ASKED,
+            settings.positive,
+            f"Frames a second looked at of a video, {DEFAULT_SAMPLING.fewest} to {DEFAULT_SAMPLING.most} in all.",
+        ),
+    )
+    video_frames: int = field(
+        default=DEFAULT_SAMPLING.frames,
+        metadata=_about(
+            ASKED,
+            settings.whole_up_to(MOST_FRAMES),
+            f"So many frames of every video in place of --video-fps, up to {MOST_FRAMES}; 0: as that says.",
         ),
     )
     runner: tuple[str, ...] = field(
@@ -99,17 +151,42 @@ class StreamConfig:
             "What stands before a medium when it is stored: previous (request), template or isolated.",
         ),
     )
-    model: str = field(default="builtin", metadata=_about(MODEL, settings.text, "builtin, or a folder."))
-    dtype: str = field(
-        default="float32",
+    model: str = field(
+        default="builtin",
         metadata=_about(
             MODEL,
-            settings.one_of("float32", "bfloat16", "float16"),
-            "Number format of the weights: float32, bfloat16 or float16.",
+            settings.text,
+            "builtin, a folder, a model on the Hugging Face hub as owner/name, or shape:NAME for random weights in a "
+            "published shape (see vlcache list models).",
+        ),
+    )
+    revision: str | None = field(
+        default=None, metadata=_about(MODEL, settings.text, "Branch, tag or commit of a model on the hub.")
+    )
+    dtype: str = field(
+        default="auto",
+        metadata=_about(
+            MODEL,
+            settings.one_of("auto", "float32", "bfloat16", "float16"),
+            "Number format of the weights: float32, bfloat16 or float16; auto is bfloat16 for shapes, else float32.",
         ),
     )
     device: str = field(
         default="auto", metadata=_about(MODEL, settings.one_of("auto", "cpu", "cuda"), "auto, cpu or cuda.")
+    )
+    device_map: str = field(
+        default="single",
+        metadata=_about(
+            MODEL,
+            settings.one_of("single", "auto"),
+            "single: all on --device; auto: on the device where accelerate finds room.",
+        ),
+    )
+    attn: str = field(
+        default="auto",
+        metadata=_about(
+            MODEL, settings.one_of("auto", *BACKENDS), f"What computes attention: auto, {', '.join(BACKENDS)}."
+        ),
     )
     device_budget: int = field(
         default=2**30,
@@ -122,6 +199,11 @@ class StreamConfig:
     json: bool = field(
         default=False, metadata=_about(OUTPUT, settings.switch, "Print one JSON document instead of tables.")
     )
+
+    @property
+    def sampling(self) -> FrameSampling:
+        """Which frames of videos are looked at."""
+        return FrameSampling(fps=self.video_fps, frames=self.video_frames)
 
     def measured(self) -> dict[str, Any]:
         """What has an influence on what is measured, as JSON types: only runs in which it is equal may be merged."""
@@ -142,7 +224,16 @@ class StreamConfig:
 class RunConfig(StreamConfig):
     """What every command can be told that keeps and compares answers."""
 
-    max_new_tokens: int = field(default=4, metadata=_about(ASKED, settings.whole(1), "Longest answer, in tokens."))
+    max_new_tokens: int | None = field(
+        default=None,
+        metadata=_about(
+            ASKED,
+            settings.whole(1),
+            "Longest answer, in tokens.",
+            shown="as each workload needs",
+            flag_type=int,
+        ),
+    )
     warmup: int = field(
         default=2, metadata=_about(ASKED, settings.whole(0), "Requests answered before anything is timed.")
     )
@@ -250,7 +341,7 @@ class ProfileConfig(StreamConfig):
 
     workload: tuple[str, ...] = field(
         default=("binding", "doc-qa", "video"),
-        metadata=_about(ASKED, settings.texts, "Name of a workload, or FILE.jsonl with your own requests; repeatable."),
+        metadata=_about(ASKED, settings.texts, WORKLOAD_MEANING),
     )
     samples: int = field(default=48, metadata=_about(ASKED, settings.whole(1), "Requests of each workload."))
     seed: int = field(default=500, metadata=_about(ASKED, settings.whole(0), "Another seed asks other questions."))

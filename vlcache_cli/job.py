@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
-from vlcache_cli.config import RunConfig, StreamConfig
+from vlcache_cli.config import RunConfig
+from vlcache_cli.streams import Stream, open_streams
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
     from reports.manifest import Manifest
     from reports.store import RunFolder, SavedRun
     from runners.base import Runner
-    from runners.models import LoadedModel
+    from runners.models import LoadedModel, Source
     from runners.records import Record
     from runners.registry import RunnerSpec
-    from workloads.records import Conversation
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Job:
     """What is to be done, known to be possible as far as that can be told without the weights.
 
     Attributes:
-        streams: the conversations of each workload.
+        streams: what is asked of each workload.
         fingerprints: of each stream.
         saved: the run that is continued; None for a new one.
         notes: what else the manifest of a new run tells.
@@ -35,8 +34,8 @@ class Job:
 
     config: RunConfig
     specs: Sequence[RunnerSpec]
-    model: Path
-    streams: dict[str, list[Conversation]]
+    model: Source
+    streams: dict[str, Stream]
     fingerprints: dict[str, str]
     folder: RunFolder
     saved: SavedRun | None
@@ -66,14 +65,15 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
     _require_reference(config, specs)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
-    model = resolve_model(config.model)
-    streams = open_streams(config)
-    fingerprints = {workload: fingerprint(stream) for workload, stream in streams.items()}
+    model = resolve_model(config.model, config.revision)
+    streams = open_streams(config, config.max_new_tokens)
+    fingerprints = {workload: fingerprint(stream.conversations) for workload, stream in streams.items()}
     folder = RunFolder(config.output)
     saved = _reopen(folder, config, fingerprints) if config.resume else None
     if saved is None:
         folder.claim()
-    return Job(config, specs, model, streams, fingerprints, folder, saved, notes or {})
+    asked = {workload: stream.describe() for workload, stream in streams.items()}
+    return Job(config, specs, model, streams, fingerprints, folder, saved, {"asked": asked, **(notes or {})})
 
 
 def measure(job: Job) -> tuple[Manifest, list[Record]]:
@@ -83,17 +83,29 @@ def measure(job: Job) -> tuple[Manifest, list[Record]]:
     from runners.session import SessionOptions, serve
 
     config = job.config
-    model = load_model(config.model, job.model, config.dtype, config.device, config.profile)
+    model = load_model(
+        config.model,
+        job.model,
+        config.dtype,
+        config.device,
+        config.profile,
+        config.device_map,
+        config.attn,
+        sampling=config.sampling,
+    )
     runners = [build_runner(spec, model) for spec in job.specs]
     manifest, finished = _begin(job, model, runners)
-    options = SessionOptions(config.reference, config.seed, config.max_new_tokens, config.warmup)
     records = list(finished.values())
-    turns = sum(len(conversation.turns) for stream in job.streams.values() for conversation in stream)
-    answers = chain.from_iterable(
-        serve(workload, stream, runners, options, finished) for workload, stream in job.streams.items()
-    )
+    turns = sum(stream.turns for stream in job.streams.values())
+
+    def answer(workload: str, stream: Stream) -> Iterator[Record]:
+        options = SessionOptions(config.reference, config.seed, stream.asked.max_new_tokens, config.warmup)
+        return serve(workload, stream.conversations, runners, options, finished)
+
+    answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
     with job.folder.appending() as append:
-        for record in console.track(answers, "answers", turns * len(runners) - len(finished)):
+        for answered in console.track(answers, "answers", turns * len(runners) - len(finished)):
+            record = answered.unjudged() if model.random_weights else answered
             append(record)
             records.append(record)
     return manifest, records
@@ -121,15 +133,6 @@ def _require_reference(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
             f"the reference '{config.reference}' is not among the runners ({', '.join(labels)}): "
             f"add --runner {config.reference}, or choose another --reference"
         )
-
-
-def open_streams(config: StreamConfig) -> dict[str, list[Conversation]]:
-    """The conversations of each workload that is asked for, by its name."""
-    from workloads.base import StreamOptions
-    from workloads.registry import open_workloads
-
-    options = StreamOptions(config.samples, config.seed, config.reuse_rate, popularity=config.popularity)
-    return {workload.name: list(workload.conversations(options)) for workload in open_workloads(config.workload)}
 
 
 def _reopen(folder: RunFolder, config: RunConfig, fingerprints: dict[str, str]) -> SavedRun:

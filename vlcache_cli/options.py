@@ -39,7 +39,7 @@ def _signature(kind: type[Config]) -> Signature:
 def _flag(name: str, setting: Setting, default: object) -> Any:
     """The flag of a setting; its group, meaning and default are told by the configuration."""
     names = f"{flag(name)}/--no-{flag(name)[2:]}" if isinstance(default, bool) else flag(name)
-    hidden = default is None or default is False
+    hidden = setting.shown is None and (default is None or default is False)
     meaning = setting.meaning if hidden else f"{setting.meaning} (default: {setting.shown or settings.show(default)})"
     option = typer.Option(names, help=meaning, rich_help_panel=setting.group)
     return Annotated[_flag_type(setting, default) | None, option]

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlcache_cli import console
 from vlcache_cli.config import ProfileConfig
-from vlcache_cli.job import open_streams
+from vlcache_cli.streams import Stream, open_streams
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     from runners.analysis.probing import Losses
     from runners.analysis.records import Observation
     from runners.analysis.stream import ObservedRunner
+    from runners.models import LoadedModel, Source
     from runners.records import Record
     from runners.registry import RunnerSpec
-    from workloads.records import Conversation
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,14 @@ class ProfileJob:
 
     config: ProfileConfig
     spec: RunnerSpec
-    model: Path
-    streams: dict[str, list[Conversation]]
+    model: Source
+    streams: dict[str, Stream]
     folder: ProfileFolder
 
     @property
     def turns(self) -> int:
         """Requests of all streams."""
-        return sum(len(conversation.turns) for stream in self.streams.values() for conversation in stream)
+        return sum(stream.turns for stream in self.streams.values())
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,12 @@ def prepare(config: ProfileConfig) -> ProfileJob:
     """
     from reports.profile_folder import ProfileFolder
     from runners.models import resolve_model
+    from runners.shapes.catalogue import Shape
 
-    spec, model, streams = _require_one_runner(config), resolve_model(config.model), open_streams(config)
+    spec, model = _require_one_runner(config), resolve_model(config.model, config.revision)
+    if isinstance(model, Shape):
+        raise UsageError(f"model '{config.model}' has random weights: a profile of them would tell nothing")
+    streams = open_streams(config)
     folder = ProfileFolder(config.output)
     folder.claim()
     return ProfileJob(config, spec, model, streams, folder)
@@ -85,7 +88,16 @@ def measure(job: ProfileJob) -> Profiled:
     from runners.profile import write_profile
 
     config, folder = job.config, job.folder
-    model = load_model(config.model, job.model, config.dtype, config.device)
+    model = load_model(
+        config.model,
+        job.model,
+        config.dtype,
+        config.device,
+        None,
+        config.device_map,
+        config.attn,
+        sampling=config.sampling,
+    )
     runner = ObservedRunner(job.spec, model)
     records, observations = _observe(job, runner)
     errors, stale = error_map.to_frame(observations), sensitivity.to_frame(observations)
@@ -93,7 +105,7 @@ def measure(job: ProfileJob) -> Profiled:
     found = _conclude(job, runner, observations, costs)
     folder.keep(errors, stale, costs)
     with writing_to(folder.path):
-        write_profile(folder.profile, found.profile, _comment(config, model.fingerprint))
+        write_profile(folder.profile, found.profile, _comment(config, model))
     return Profiled(records, errors, costs, found)
 
 
@@ -102,7 +114,8 @@ def _observe(job: ProfileJob, runner: ObservedRunner) -> tuple[list[Record], lis
     from runners.analysis.measure import observe_stream
 
     served = chain.from_iterable(
-        observe_stream(workload, stream, runner, job.config.budget) for workload, stream in job.streams.items()
+        observe_stream(workload, stream.conversations, runner, job.config.budget)
+        for workload, stream in job.streams.items()
     )
     seen = list(console.track(served, "requests", job.turns))
     observations = [observation for _, observation in seen if observation is not None]
@@ -127,7 +140,7 @@ def _conclude(
 
     def try_groups(groups: Sequence[Sequence[int]]) -> Iterator[Losses]:
         served = chain.from_iterable(
-            group_losses(workload, stream, runner, groups, job.config.budget)
+            group_losses(workload, stream.conversations, runner, groups, job.config.budget)
             for workload, stream in job.streams.items()
         )
         tried = console.track(served, f"groups of {len(groups[0])} probe layers", job.turns)
@@ -150,12 +163,13 @@ def _require_one_runner(config: ProfileConfig) -> RunnerSpec:
     return first
 
 
-def _comment(config: ProfileConfig, fingerprint: str) -> str:
+def _comment(config: ProfileConfig, model: LoadedModel) -> str:
     """Where the profile comes from."""
+    told = model.describe()
     return (
         f"Measured by vlcache profile on {datetime.now(UTC):%Y-%m-%d}.\n"
-        f"model: {config.model} in {config.dtype}, {fingerprint}\n"
+        f"model: {config.model} in {told['dtype']}, {told['fingerprint']}\n"
         f"workloads: {', '.join(config.workload)}; samples: {config.samples} of each, seed: {config.seed}, "
-        f"reuse rate: {config.reuse_rate:g}\n"
+        f"reuse rate: {'usual' if config.reuse_rate is None else f'{config.reuse_rate:g}'}\n"
         f"runner: {', '.join(config.runner)}, donor: {config.donor}; for a budget of {config.budget:g}"
     )

@@ -27,6 +27,24 @@ def whole(low: int) -> Reader:
     return read
 
 
+def whole_up_to(high: int) -> Reader:
+    """A whole number from 0 to ``high``."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= high:
+            raise ValueError(f"must be a whole number from 0 to {high}, not {value!r}")
+        return value
+
+    return read
+
+
+def positive(value: object) -> float:
+    """A number above 0."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST <= value <= MOST:
+        raise ValueError(f"must be a number above 0, not {value!r}")
+    return float(value)
+
+
 def share(value: object) -> float:
     """A number from 0 to 1."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
@@ -87,6 +105,13 @@ def texts(value: object) -> tuple[str, ...]:
         if read.count(item) > 1:
             raise ValueError(f"names {item!r} twice")
     return read
+
+
+def names(value: object) -> tuple[str, ...]:
+    """One text or a list of them, each a comma list, none twice; or nothing."""
+    given = texts(value) if value not in ((), []) else ()
+    parts = [part.strip() for item in given for part in item.split(",")]
+    return texts(parts) if parts else ()
 
 
 def one_of(*choices: str) -> Reader:

@@ -29,6 +29,26 @@ class StreamOptions:
     popularity: Popularity = "zipf"
 
 
+@dataclass(frozen=True)
+class Usual:
+    """How a workload is asked where the user does not say, and how its media come back.
+
+    Attributes:
+        max_new_tokens: longest answer.
+        reuse_rate: see ``StreamOptions``.
+        popularity: see ``StreamOptions``.
+        recurrence: how media come back, in words.
+    """
+
+    max_new_tokens: int = 4
+    reuse_rate: float = 0.8
+    popularity: Popularity = "zipf"
+    recurrence: str = "collections of media come back at random"
+
+
+BUILT_IN = Usual()
+
+
 class Workload(Protocol):
     """A generator of conversations. Frozen, so one instance always means the same stream."""
 
@@ -39,7 +59,12 @@ class Workload(Protocol):
 
     @property
     def metric(self) -> str:
-        """The name of the metric of its answers, a key of ``workloads.scoring.METRICS``."""
+        """The name of the metric of its answers, a key of ``workloads.scoring.METRICS`` or a benchmark's own."""
+        ...
+
+    @property
+    def usual(self) -> Usual:
+        """How it is asked where the user does not say."""
         ...
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import StreamOptions
+from workloads.base import BUILT_IN, StreamOptions, Usual
 from workloads.cards import DEFAULT_GRID, DIGITS, KEYS, Cards, cards_on, deal, draw_values
 from workloads.drawing import Grid, encode_png
 from workloads.prose import NOTHING, SYSTEM, Question, ask, opening
@@ -49,6 +49,7 @@ class Binding:
 
     name: str = "binding"
     metric: str = "exact-match"
+    usual: Usual = BUILT_IN
     grid: Grid = DEFAULT_GRID
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workloads.album import PAGES, Album, bind_album, deal_pages
-from workloads.base import StreamOptions
+from workloads.base import BUILT_IN, StreamOptions, Usual
 from workloads.cards import DEFAULT_GRID, Cards, ask_larger, ask_value
 from workloads.drawing import Grid
 from workloads.prose import SYSTEM, Question, opening
@@ -26,6 +26,7 @@ class DocQA:
 
     name: str = "doc-qa"
     metric: str = "exact-match"
+    usual: Usual = BUILT_IN
     grid: Grid = DEFAULT_GRID
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:

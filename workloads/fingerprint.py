@@ -33,6 +33,10 @@ def _turn(turn: Turn) -> Iterator[bytes]:
     yield from _texts(turn.id, turn.family, turn.answer.metric)
     yield _count(len(turn.answer.accepted))
     yield from _texts(*turn.answer.accepted)
+    if turn.answer.choices:
+        yield b"choices"  # no count is as short
+        yield _count(len(turn.answer.choices))
+        yield from _texts(*turn.answer.choices)
     yield _count(len(turn.content))
     for part in turn.content:
         if isinstance(part, str):

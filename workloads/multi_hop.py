@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workloads.album import Album, bind_album
-from workloads.base import StreamOptions
+from workloads.base import BUILT_IN, StreamOptions, Usual
 from workloads.cards import DEFAULT_GRID, KEYS, Cards, cards_on, deal, draw_values
 from workloads.drawing import Grid
 from workloads.prose import SYSTEM, Question, ask, opening
@@ -47,6 +47,7 @@ class MultiHop:
 
     name: str = "multi-hop"
     metric: str = "exact-match"
+    usual: Usual = BUILT_IN
     grid: Grid = DEFAULT_GRID
     links_to_both: bool = False
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from workloads.scoring.judgement import Judgement
 
 MediaKind = Literal["image", "video"]
 Popularity = Literal["zipf", "even"]
+Recur = Literal["none", "prefix", "questions", "shuffle"]  # how media of data sets come back, see workloads.recur
+
+NO_REPLIES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -29,14 +36,30 @@ class Media:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer key of one turn: the accepted texts and the metric that compares them."""
+    """The answer key of one turn: the accepted texts and the metric that compares them.
+
+    Attributes:
+        accepted: the gold texts; none where nobody knows the answer, and then there is no score.
+        metric: a key of ``workloads.scoring.METRICS``.
+        choices: the texts of the options that the question offers, lettered A, B, ... in this order.
+        scorer: judges in place of ``metric``, which then only names it: benchmarks that bring a scorer of their own.
+        seed: of the guesses of scorers that guess; the id of the request.
+    """
 
     accepted: tuple[str, ...]
     metric: str
+    choices: tuple[str, ...] = field(default=(), repr=False)
+    scorer: Callable[[str, Answer], Judgement] | None = field(default=None, repr=False, compare=False)
+    seed: str = field(default="", repr=False, compare=False)
+
+    @property
+    def has_gold(self) -> bool:
+        """Whether an answer can be scored; otherwise it can only agree with the reference's or not."""
+        return bool(self.accepted)
 
     @property
     def gold(self) -> str:
-        """The text put into the history when a conversation goes on."""
+        """The text put into the history when a conversation goes on; there must be one."""
         return self.accepted[0]
 
 
@@ -84,9 +107,15 @@ class Conversation:
     system: str
     turns: tuple[Turn, ...]
 
-    def prompt(self, turn_index: int) -> tuple[Message, ...]:
-        """The messages that turn ``turn_index`` is answered from: the history holds the gold answers."""
+    def prompt(self, turn_index: int, replies: Mapping[str, str] = NO_REPLIES) -> tuple[Message, ...]:
+        """The messages that turn ``turn_index`` is answered from: the history holds the first gold answers.
+
+        Args:
+            turn_index: which turn.
+            replies: by turn id, what stands in the history for turns without gold answers; nothing for those not in it.
+        """
         messages = [Message("system", (self.system,))] if self.system else []
         for turn in self.turns[:turn_index]:
-            messages += [Message("user", turn.content), Message("assistant", (turn.answer.gold,))]
+            reply = turn.answer.gold if turn.answer.has_gold else replies.get(turn.id, "")
+            messages += [Message("user", turn.content), Message("assistant", (reply,))]
         return (*messages, Message("user", self.turns[turn_index].content))

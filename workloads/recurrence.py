@@ -40,14 +40,16 @@ class RecurringPool(Generic[T]):
             self._items.append(self._make(len(self._items)))
             self._served.append(1)
             return self._items[-1]
-        index = self._least_served() if self._popularity == "even" else self._drawn(rank)
+        index = self._least_served() if self._popularity == "even" else zipf_rank(len(self._items), rank)
         self._served[index] += 1
         return self._items[index]
 
     def _least_served(self) -> int:
         return self._served.index(min(self._served))
 
-    def _drawn(self, rank: float) -> int:
-        weights = 1.0 / np.arange(1, len(self._items) + 1) ** ZIPF_EXPONENT
-        cumulative = np.cumsum(weights) / weights.sum()
-        return int(np.searchsorted(cumulative[:-1], rank, side="right"))
+
+def zipf_rank(count: int, chance: float) -> int:
+    """The rank, from 0, that ``chance`` (0..1, uniform) draws among ``count`` by the law of ``RecurringPool``."""
+    weights = 1.0 / np.arange(1, count + 1) ** ZIPF_EXPONENT
+    cumulative = np.cumsum(weights) / weights.sum()
+    return int(np.searchsorted(cumulative[:-1], chance, side="right"))

@@ -1,13 +1,19 @@
-"""Workloads by name, imported on look-up, and files with the user's own requests."""
+"""Workloads by name, imported on look-up: built in, data sets, and files with the user's own requests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib import import_module
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workloads.base import Workload
 from workloads.errors import UsageError, unknown_name
+from workloads.sources import ANYWHERE, Sources
+
+if TYPE_CHECKING:
+    from workloads.base import Workload
 
 WORKLOADS = {
     "image-chat": "workloads.image_chat:ImageChat",
@@ -19,36 +25,106 @@ WORKLOADS = {
 }
 HELD_OUT = ("two-lists",)  # no model was trained on them, and no method tuned
 DEFAULT_WORKLOADS = tuple(name for name in WORKLOADS if name not in HELD_OUT)
+MMMU = "mmmu"
+LM_EVAL = "lm-eval:"
+YAML = (".yaml", ".yml")
+DATASETS = files("workloads") / "datasets"
+FORMS = {
+    f"{LM_EVAL}TASK": "A multimodal task of lm-eval, or a group of them, asked and scored by its own files.",
+    "FILE.yaml": "A data set that the file describes, on the hub or local.",
+    "FILE.jsonl": "The requests in the file.",
+}
 
 
 def load_workload(name: str) -> Workload:
-    """The workload called ``name``; KeyError when there is none."""
+    """The built-in workload called ``name``; KeyError when there is none."""
     module, attribute = WORKLOADS[name].split(":")
     workload: Workload = getattr(import_module(module), attribute)()
     return workload
 
 
-def open_workload(name: str) -> Workload:
-    """The workload called ``name``, or that of the requests in the file ``name`` when it ends in ``.jsonl``.
+def dataset_names() -> list[str]:
+    """The data sets that are described in files of the package."""
+    return sorted(Path(file.name).stem for file in DATASETS.iterdir() if _is_yaml(file.name))
+
+
+def dataset_meanings() -> dict[str, str]:
+    """What each data set is, by its name."""
+    from workloads.dataset_file import read_dataset_file
+
+    described = {name: read_dataset_file(_described_in(name)).description for name in dataset_names()}
+    return {MMMU: "MMMU (arXiv 2311.16502), college questions about pictures from 30 subjects.", **described}
+
+
+def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
+    """The workload called ``name``: built in, ``mmmu``, ``lm-eval:TASK``, or a data set; or that of a file.
+
+    A file that ends in ``.jsonl`` holds requests, one in ``.yaml`` describes a data set.
 
     Raises:
-        UsageError: there is no such workload, or the file is not what it should be.
+        UsageError: there is no such workload, or what it is made of is not what it should be.
     """
     if name.endswith(".jsonl"):
         from workloads.jsonl import open_jsonl
 
         return open_jsonl(Path(name))
+    if name == MMMU:
+        from workloads.mmmu import open_mmmu
+
+        return open_mmmu(sources)
+    if name.startswith(LM_EVAL):
+        from workloads.lm_eval_task import open_tasks
+
+        return open_tasks(name, sources)
+    if _is_yaml(name) or name in dataset_names():
+        from workloads.dataset import open_dataset
+
+        if _is_yaml(name):
+            return open_dataset(Path(name).name, Path(name), sources)
+        return open_dataset(name, _described_in(name), sources)
     if name not in WORKLOADS:
-        raise unknown_name("workload", name, WORKLOADS)
+        raise unknown_name("workload", name, [*WORKLOADS, MMMU, *dataset_names()])
     return load_workload(name)
 
 
-def open_workloads(names: Iterable[str]) -> list[Workload]:
-    """Open every workload; UsageError when two would have the same name in records and reports."""
+def open_workloads(names: Sequence[str], sources: Sources = ANYWHERE) -> list[Workload]:
+    """Open every workload.
+
+    Raises:
+        UsageError: two would have the same name in records and reports, or ``sources`` fits none, or several.
+    """
+    _require_fitting(names, sources)
     opened: dict[str, Workload] = {}
     for name in names:
-        workload = open_workload(name)
+        workload = open_workload(name, sources)
         if workload.name in opened:
             raise UsageError(f"workload '{name}': another file of this run is called {workload.name}; rename one")
         opened[workload.name] = workload
     return list(opened.values())
+
+
+def is_dataset(name: str) -> bool:
+    """Whether ``sources`` says anything to the workload."""
+    return name == MMMU or name.startswith(LM_EVAL) or _is_yaml(name) or name in dataset_names()
+
+
+def _require_fitting(names: Sequence[str], sources: Sources) -> None:
+    """What is said of a data set needs one; its place and its parts are those of one alone."""
+    datasets = [name for name in names if is_dataset(name)]
+    for flag, given, shareable in (
+        ("--dataset-path", sources.dataset_path is not None, False),
+        ("--subjects", bool(sources.subjects), False),
+        ("--recur", sources.recur is not None, True),
+    ):
+        if given and not datasets:
+            raise UsageError(f"{flag} is about data sets, and {', '.join(names)} has none; see vlcache list workloads")
+        if given and len(datasets) > 1 and not shareable:
+            raise UsageError(f"{flag} is about one data set, not {' and '.join(datasets)}: run them one by one")
+
+
+def _described_in(name: str) -> Traversable:
+    return DATASETS / f"{name}.yaml"
+
+
+def _is_yaml(name: str) -> bool:
+    return name.endswith(YAML)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import StreamOptions
+from workloads.base import BUILT_IN, StreamOptions, Usual
 from workloads.cards import DIGITS, KEYS
 from workloads.drawing import Grid, Page, Place, encode_clip
 from workloads.prose import SYSTEM, Question, ask, opening
@@ -48,6 +48,7 @@ class Video:
 
     name: str = "video"
     metric: str = "exact-match"
+    usual: Usual = BUILT_IN
     grid: Grid = DEFAULT_FRAME
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:

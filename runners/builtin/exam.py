@@ -11,7 +11,7 @@ from runners.methods.full_recompute import FullRecompute
 from runners.models import load_model
 from workloads.base import StreamOptions
 from workloads.registry import DEFAULT_WORKLOADS, load_workload
-from workloads.scoring import score
+from workloads.scoring import judge
 
 SAMPLES = 300
 SEED = 1000
@@ -27,7 +27,7 @@ def examine(model: Path, samples: int = SAMPLES, seed: int = SEED) -> dict[str, 
         for conversation in load_workload(name).conversations(StreamOptions(samples, seed, reuse_rate=0.0)):
             for index, turn in enumerate(conversation.turns):
                 response = engine.answer(Request(turn.id, conversation.prompt(index), max_new_tokens=4))
-                points = score(response.text or "", turn.answer)
+                points = judge(response.text or "", turn.answer).score
                 scores["all"].append(points)
                 scores[turn.family].append(points)
         results[name] = {family: round(sum(points) / len(points), 4) for family, points in sorted(scores.items())}

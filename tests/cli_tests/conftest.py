@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runners.engine.sampling import DEFAULT_SAMPLING, FrameSampling
 from runners.records import CacheStats, Record, Status, Timing, Warmth
 from vlcache_cli.app import main
 from workloads.records import Conversation
@@ -27,7 +28,10 @@ class World:
         stop_with, stop_after: what breaks off the run after how many records.
         fingerprint: of the model.
         loaded: how often the model was loaded.
-        profile: the measured profile it was last loaded with.
+        options: what else it was last loaded with: dtype, device, profile, device map and attention.
+        sampling: which frames of videos it was to look at.
+        revision: what was asked for of it.
+        random_weights: whether it has no others.
         served: keys of the records that were measured.
         replayed: keys of the finished records that ``serve`` was told of.
     """
@@ -37,7 +41,10 @@ class World:
     stop_after: int = 0
     fingerprint: str = "f0"
     loaded: int = 0
-    profile: Path | None = None
+    options: tuple[Any, ...] = ()
+    sampling: FrameSampling = DEFAULT_SAMPLING
+    revision: str | None = None
+    random_weights: bool = False
     served: list[str] = field(default_factory=list)
     replayed: list[str] = field(default_factory=list)
 
@@ -54,9 +61,11 @@ class FakeRunner:
 @dataclass(frozen=True)
 class FakeModel:
     fingerprint: str
+    random_weights: bool
 
     def describe(self) -> dict[str, Any]:
-        return {"name": "builtin", "fingerprint": self.fingerprint, "profile": {}, "dtype": "float32", "device": "cpu"}
+        identity = {"name": "builtin", "fingerprint": self.fingerprint, "random_weights": self.random_weights}
+        return {**identity, "profile": {}, "dtype": "float32", "device": "cpu"}
 
 
 @dataclass(frozen=True)
@@ -72,10 +81,14 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     """Fakes in place of model and engine, and an empty working directory."""
     world = World()
 
-    def load_model(name: str, path: Path, dtype: str, device: str, profile: Path | None) -> FakeModel:
+    def load_model(name: str, path: Path, *options: Any, sampling: FrameSampling) -> FakeModel:
         world.loaded += 1
-        world.profile = profile
-        return FakeModel(world.fingerprint)
+        world.options, world.sampling = options, sampling
+        return FakeModel(world.fingerprint, world.random_weights)
+
+    def resolve_model(name: str, revision: str | None = None) -> Path:
+        world.revision = revision
+        return Path(name)
 
     def serve(
         workload: str,
@@ -98,9 +111,9 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
 
     fakes: dict[str, dict[str, Any]] = {
         "runners.models": {
-            "resolve_model": lambda name: Path(name),
+            "resolve_model": resolve_model,
             "load_model": load_model,
-            "MODELS": {"builtin": "the embedded model"},
+            "describe_models": lambda: {"builtin": "the embedded model"},
         },
         "runners.local": {"build_runner": lambda spec, model: FakeRunner(spec.label, spec.method)},
         "runners.session": {"SessionOptions": FakeSessionOptions, "serve": serve},

@@ -99,7 +99,7 @@ def test_everything_cheap_is_checked_before_the_model_is_loaded(
         (["--samples", "0"], "--samples must be a whole number of at least 1, not 0"),
         (["--margin", "0"], "--margin must be a number above 0 and below 1, not 0.0"),
         (["--alpha", "2"], "--alpha must be a number above 0 and below 1, not 2.0"),
-        (["--dtype", "float23"], "--dtype must be float32, bfloat16 or float16, not 'float23'"),
+        (["--dtype", "float23"], "--dtype must be auto, float32, bfloat16 or float16, not 'float23'"),
     ],
 )
 def test_mistakes_are_answered_with_one_line_that_says_the_fix(
@@ -165,7 +165,7 @@ def test_without_an_output_the_line_names_the_folder(
 def test_interrupted_while_the_model_is_loaded(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def load_model(*_: object) -> None:
+    def load_model(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["runners.models"], "load_model", load_model)

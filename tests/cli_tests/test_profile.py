@@ -111,7 +111,7 @@ def test_another_profile_is_handed_to_the_model(
     assert world.loaded == 0
     Path("mine.yaml").write_text("probe_layers: [0]")
     assert bench("--profile", "mine.yaml", "--output", "run") == 0
-    assert world.profile == Path("mine.yaml")
+    assert world.options[2] == Path("mine.yaml")
     assert json.loads(Path("run/manifest.json").read_text())["config"]["profile"] == "mine.yaml"
     assert bench("--output", "other") == 0
-    assert world.profile is None
+    assert world.options[2] is None

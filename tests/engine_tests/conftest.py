@@ -44,7 +44,7 @@ class Lab:
         self._own: Any = _load(family)
         self._own.build(path)
         self.model: LoadedModel = load_model("tiny", path, "float32", "cpu")
-        self.adapter = self.model.adapter
+        self.adapter: Any = self.model.adapter
         self.stock: Any = AutoModelForImageTextToText.from_pretrained(path).eval()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(path)
         self.images: Any = AutoImageProcessor.from_pretrained(path)
@@ -101,6 +101,27 @@ class Lab:
         """What the stock forward takes for a request without clips."""
         inputs: dict[str, Tensor] = self._own.stock_inputs(self, request)
         return inputs
+
+    @staticmethod
+    def processed(processor: Any, request: Request) -> dict[str, Tensor]:
+        """What a family's own processor makes of a request without clips."""
+        chat = [
+            {
+                "role": message.role,
+                "content": [
+                    {"type": "text", "text": part}
+                    if isinstance(part, str)
+                    else {"type": "image", "image": Image.open(io.BytesIO(part.data)).convert("RGB")}
+                    for part in message.content
+                ],
+            }
+            for message in request.messages
+        ]
+        return dict(
+            processor.apply_chat_template(
+                chat, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
+            )
+        )
 
     def qwen_inputs(self, request: Request) -> dict[str, Tensor]:
         """Template, expand the placeholders, tokenise: what the Qwen-VL processors do with images."""

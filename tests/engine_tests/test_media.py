@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from runners.engine import media as media_module
 from runners.engine.errors import MediaError
-from runners.engine.media import MOST_FRAMES, content_key, decode_clip, decode_image
+from runners.engine.media import DEFAULT_FRAME_MS, content_key, decode_clip, decode_image
+from runners.engine.sampling import CLIP_PIXELS, DEFAULT_SAMPLING, MOST_FRAMES, FrameSampling
 from workloads.records import Media, MediaKind
 
 SIZE = (50, 40)
@@ -33,10 +34,10 @@ def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def animated(frames: int, file_format: str, width: int = 32) -> Media:
+def animated(frames: int, file_format: str, width: int = 32, frame_ms: int = FRAME_MS) -> Media:
     """Frame ``i`` is filled with red ``i``."""
     first, *others = [Image.new("RGB", (width, 32), (index, 0, 0)) for index in range(frames)]
-    options = {"save_all": True, "append_images": others, "duration": FRAME_MS} if others else {}
+    options = {"save_all": True, "append_images": others, "duration": frame_ms} if others else {}
     return Media("video", encoded(first, file_format, **options), "clip")
 
 
@@ -69,7 +70,10 @@ def test_a_content_key_depends_on_kind_bytes_and_processor_and_on_nothing_else(
 def test_the_processor_fingerprint_names_the_settings_of_the_processor(lab: Any, monkeypatch: Any) -> None:
     before = lab.adapter.processor_fingerprint()
     assert lab.adapter.processor_fingerprint() == before
-    monkeypatch.setattr(lab.adapter._image_processor, "size", {"shortest_edge": 256, "longest_edge": 4096})
+    with monkeypatch.context() as changed:
+        changed.setattr(lab.adapter._image_processor, "size", {"shortest_edge": 256, "longest_edge": 4096})
+        assert lab.adapter.processor_fingerprint() != before
+    monkeypatch.setattr(lab.adapter, "sampling", FrameSampling(fps=1.0))
     assert lab.adapter.processor_fingerprint() != before
 
 
@@ -117,11 +121,38 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused_without_room_being_m
         decode(Media("image", data, "bomb.png"))
 
 
-def test_the_frames_of_a_clip_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media_module, "MOST_CLIP_PIXELS", 3 * 32 * 32)
-    assert len(decode_clip(animated(3, "PNG")).frames) == 3
-    with pytest.raises(MediaError, match=r"^clip: 4 frames of 32x32 pixels are more than the 3072"):
-        decode_clip(animated(4, "PNG"))
+def test_the_frames_of_a_clip_are_scaled_down_to_what_is_kept() -> None:
+    (frame, *others) = decode_clip(animated(4, "PNG", 128), FrameSampling(frame_pixels=1024)).frames
+    assert {frame.size, *(other.size for other in others)} == {(64, 16)}
+    assert decode_clip(animated(4, "PNG", 128)).frames[0].size == (128, 32)
+
+
+@given(width=st.integers(1, 30_000), height=st.integers(1, 30_000), count=st.integers(1, MOST_FRAMES))
+def test_frames_keep_their_shape_and_are_bounded_one_by_one_and_together(width: int, height: int, count: int) -> None:
+    wide, high = DEFAULT_SAMPLING.size(width, height, count)
+    pixels = min(DEFAULT_SAMPLING.frame_pixels, CLIP_PIXELS // count)
+    assert wide * high <= max(pixels, wide, high)
+    if width * height <= pixels:
+        assert (wide, high) == (width, height)
+    assert abs(wide * height - high * width) <= max(width, height) * 1.5
+
+
+@given(
+    frames=st.integers(1, 10_000),
+    seconds=st.floats(0.001, 1e9),
+    sampling=st.builds(FrameSampling, fps=st.floats(0.01, 100), frames=st.just(0) | st.integers(1, 2000)),
+)
+def test_frames_are_chosen_evenly_and_as_many_as_asked_for(
+    frames: int, seconds: float, sampling: FrameSampling
+) -> None:
+    chosen = sampling.choose(frames, seconds)
+    wanted = sampling.frames or min(max(round(min(seconds * sampling.fps, 64)), 4), 64)
+    assert len(chosen) == min(wanted, frames, MOST_FRAMES)
+    assert chosen[0] == 0
+    assert chosen[-1] < frames
+    steps = {after - before for before, after in pairwise(chosen)}
+    assert all(step >= 1 for step in steps)
+    assert not steps or max(steps) - min(steps) <= 1
 
 
 @pytest.mark.parametrize(
@@ -152,26 +183,64 @@ def test_a_palette_with_transparency_becomes_rgb_without_a_warning() -> None:
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "GIF"])
-@pytest.mark.parametrize("frames", [2, 3, MOST_FRAMES, MOST_FRAMES + 1, 2 * MOST_FRAMES + 2])
-def test_frames_are_thinned_evenly_and_keep_their_time(frames: int, file_format: str) -> None:
-    clip = decode_clip(animated(frames, file_format))
-    step = -(-frames // MOST_FRAMES)
-    assert [frame.getpixel((0, 0)) for frame in clip.frames] == [(red, 0, 0) for red in range(0, frames, step)]
-    assert len(clip.frames) <= MOST_FRAMES
-    assert clip.frame_seconds == pytest.approx(step * FRAME_MS / 1000)
+@pytest.mark.parametrize(
+    ("frames", "frame_ms", "sampling", "expected"),
+    [
+        (2, 40, DEFAULT_SAMPLING, [0, 1]),
+        (8, 40, DEFAULT_SAMPLING, [0, 2, 4, 6]),  # a third of a second: the fewest
+        (8, 500, DEFAULT_SAMPLING, [0, 1, 2, 3, 4, 5, 6, 7]),  # two a second, as asked for
+        (10, 250, DEFAULT_SAMPLING, [0, 2, 4, 6, 8]),
+        (10, 250, FrameSampling(fps=4), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (10, 250, FrameSampling(frames=3), [0, 3, 6]),
+        (10, 250, FrameSampling(frames=20), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (70, 1000, DEFAULT_SAMPLING, [index * 70 // 64 for index in range(64)]),  # the most
+    ],
+)
+def test_the_frames_of_an_animation_that_are_sampled_keep_their_time(
+    frames: int, frame_ms: int, sampling: FrameSampling, expected: list[int], file_format: str
+) -> None:
+    clip = decode_clip(animated(frames, file_format, frame_ms=frame_ms), sampling)
+    assert [frame.getpixel((0, 0)) for frame in clip.frames] == [(red, 0, 0) for red in expected]
+    assert clip.frame_seconds * len(clip.frames) == pytest.approx(frames * frame_ms / 1000)
     assert {frame.mode for frame in clip.frames} == {"RGB"}
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_a_grey_picture_with_16_bits_is_scaled_and_not_cut_off(file_format: str) -> None:
+    grey = np.linspace(0, 2**16 - 1, SIZE[0] * SIZE[1]).astype(np.uint16).reshape(SIZE[1], SIZE[0])
+    decoded = np.asarray(decode_image(Media("image", encoded(Image.fromarray(grey), file_format), "scan")))
+    assert (decoded == decoded[..., :1]).all()
+    assert np.abs(decoded[..., 0] - grey / 257).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(("orientation", "turned"), [(1, 0), (3, 180), (6, 270), (8, 90)])
+def test_a_photo_stands_the_way_up_that_it_was_taken(orientation: int, turned: int, file_format: str) -> None:
+    photo = Image.new("RGB", (64, 32), "blue")
+    photo.paste("red", (0, 0, 32, 32))
+    notes = Image.Exif()
+    notes[0x112] = orientation
+    decoded = np.asarray(decode_image(Media("image", encoded(photo, file_format, exif=notes), "photo"))).astype(int)
+    expected = np.asarray(photo.rotate(turned, expand=True)).astype(int)
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded - expected).mean() < 8
+
+
+def test_a_damaged_note_about_the_way_up_is_no_reason_to_refuse_a_photo() -> None:
+    data = encoded(noise(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
+    assert decode_image(Media("image", data, "photo")).size == SIZE
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "GIF", "JPEG"])
 def test_a_still_picture_is_a_clip_of_one_frame(file_format: str) -> None:
     clip = decode_clip(animated(1, file_format))
     assert len(clip.frames) == 1
-    assert clip.frame_seconds == media_module.DEFAULT_FRAME_MS / 1000
+    assert clip.frame_seconds == DEFAULT_FRAME_MS / 1000
 
 
 @pytest.mark.parametrize(("frames", "steps"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3)])
 def test_an_odd_last_frame_is_doubled_in_time(lab: Any, frames: int, steps: int) -> None:
-    pixels = lab.adapter.preprocess(animated(frames, "PNG"))
+    pixels = lab.adapter.preprocess(animated(frames, "PNG", frame_ms=500))
     assert (pixels.grid.kind, pixels.grid.time) == ("video", steps)
     assert len(pixels.values) == steps * pixels.grid.height * pixels.grid.width
     first, second = pixels.values[-1].view(3, 2, -1).unbind(1)

@@ -20,6 +20,8 @@ def row(runner: str, workload: str = "binding", **values: Any) -> dict[str, Any]
         "compared": 12,
         "compared_worth": 8.0,
         "failed": 0,
+        "scored": 16,
+        "parse_failed": 0,
         "fallbacks": 0,
         "runner": runner,
         "workload": workload,

@@ -28,6 +28,10 @@ def test_everything_that_is_asked_counts() -> None:
         replace(TURN, content=(Media("image", b"bytes", "a.png"), "look:", "what?")),
         replace(TURN, answer=Answer(("AB",), "exact-match")),
         replace(TURN, answer=Answer(("A", "B"), "other")),
+        replace(TURN, answer=Answer((), "exact-match")),
+        replace(TURN, answer=Answer(("A", "B"), "exact-match", ("yes",))),
+        replace(TURN, answer=Answer(("A", "B"), "exact-match", ("yes", "no"))),
+        replace(TURN, answer=Answer(("A", "B"), "exact-match", ("no", "yes"))),
     ]
     changed = [replace(TALK, turns=(turn,)) for turn in changed_turns]
     changed += [replace(TALK, id="d"), replace(TALK, cluster_id="x"), replace(TALK, system=""), replace(TALK, turns=())]

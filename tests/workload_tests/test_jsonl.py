@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from workloads import jsonl, pictures
+from workloads import attachments, jsonl, pictures
 from workloads.base import StreamOptions
 from workloads.errors import UsageError
 from workloads.fingerprint import fingerprint
 from workloads.jsonl import JsonlWorkload, open_jsonl
 from workloads.records import Conversation, Media, Turn
 from workloads.registry import open_workload, open_workloads
-from workloads.scoring import METRICS, score
+from workloads.scoring import METRICS, judge
 
 Line = dict[str, Any]
 ALL = StreamOptions(samples=1000)
@@ -108,7 +108,7 @@ def test_a_line_is_a_request(write: Write) -> None:
     assert (look, which) == ("Look:", "Which?")
     assert first == Media("image", encoded(1), "a.png")
     assert second == Media("image", encoded(2, "JPEG"), "b.jpg")
-    assert score("B", turn.answer) == 1
+    assert judge("B", turn.answer).score == 1
 
 
 def test_a_file_fulfils_the_contract(write: Write) -> None:
@@ -210,7 +210,9 @@ def test_texts_come_back_as_they_were(words: list[str], ascii: bool, tmp_path_fa
         ),
         (b"[" * 100_000, "is not JSON (maximum recursion depth exceeded"),
         ([], "must be a JSON object"),
-        ({"answer": "x"}, "messages is missing"),
+        ({"answer": "x"}, "must have one of the fields messages, conversations, prompt or turns"),
+        (asks(prompt="x"), "messages and prompt are both given: keep one"),
+        ({"turns": [{"text": "hi"}]}, "turns is given, but line 1 has messages: all lines of a file have one form"),
         ({"messages": "hi", "answer": "x"}, "messages must be a list and not empty"),
         ({"messages": [], "answer": "x"}, "messages must be a list and not empty"),
         ({"messages": ["hi"], "answer": "x"}, "messages[0] must be an object"),
@@ -227,19 +229,19 @@ def test_texts_come_back_as_they_were(words: list[str], ascii: bool, tmp_path_fa
         (asks(user([{"text": "hi"}])), "messages[0].content[0].type is missing"),
         (
             asks(user(text("hi"), {"type": "video_url", "video_url": {"url": "a.mp4"}})),
-            "messages[0].content[1].type 'video_url' is not supported yet",
+            "messages[0].content[1].video_url.url 'a.mp4' does not exist or is no file",
         ),
         (
             asks(user([{"type": "input_audio"}])),
-            "messages[0].content[0].type must be text or image_url, not 'input_audio'",
+            "messages[0].content[0].type must be text, image_url or video_url, not 'input_audio'",
         ),
         (
             asks({"role": "system", "content": [image("a.png")]}, user("hi")),
-            "messages[0].content[0] is an image in a message of the system: only user messages may hold images",
+            "messages[0].content[0] is of type image_url in a message of the system: only user messages may hold media",
         ),
         (
             asks(user("hi"), {"role": "assistant", "content": [image("a.png")]}, user("hi")),
-            "messages[1].content[0] is an image in a message of the assistant: only user messages may hold images",
+            "messages[1].content[0] is of type image_url in a message of the assistant: only user messages may hold",
         ),
         (
             asks(user("hi"), user("there")),
@@ -259,7 +261,6 @@ def test_texts_come_back_as_they_were(words: list[str], ascii: bool, tmp_path_fa
             asks(says("system", "hi")),
             "messages must end with a user message; the answer to it goes into the field answer",
         ),
-        (asks(answer=None), "answer or answers is missing"),
         (asks(answers=["x"]), "answer and answers are both given: keep one"),
         (asks(answer=5), "answer must be a text and not empty"),
         (asks(answer=" "), "answer must be a text and not empty"),
@@ -271,8 +272,19 @@ def test_texts_come_back_as_they_were(words: list[str], ascii: bool, tmp_path_fa
         (asks(id=""), "id must be a text or a whole number"),
         (asks(session_id=True), "session_id must be a text or a whole number"),
         (asks(id="first"), "id 'first' is taken by line 1"),
-        (asks(choices=["A", "B"]), "choices is not supported yet: remove it, answers are compared by exact-match"),
-        (asks(metric="anls"), "metric is not supported yet: remove it, answers are compared by exact-match"),
+        (asks(choices="yes"), "choices must be a list and not empty"),
+        (asks(choices=["yes", ""]), "choices must be texts and not empty"),
+        (asks(choices=["x"] * 27), "choices must be at most 26, one for each letter"),
+        (
+            asks(choices=["no", "perhaps"]),
+            "answer 'yes' must be the letter of an option, or the whole text of one in choices",
+        ),
+        (
+            asks(metric="option-letter"),
+            "answer 'yes' must be the letter of an option, or the whole text of one in choices",
+        ),
+        (asks(metric="anlz"), "metric: unknown metric 'anlz': did you mean 'anls'?"),
+        (asks(metric=["anls"]), "metric must be a text"),
         (asks(user([{"type": "image_url"}])), "messages[0].content[0].image_url is missing"),
         (
             asks(user([{"type": "image_url", "image_url": "a.png"}])),
@@ -306,7 +318,7 @@ def test_a_mistake_is_told_with_file_line_and_field(write: Write, line: Any, mis
         ("circle.png", "'circle.png' cannot be read ("),
         (
             "https://example.org/a.png",
-            "'https://example.org/a.png' is not read: nothing is downloaded, save the picture beside the requests",
+            "'https://example.org/a.png' is not read: nothing is downloaded, save the file beside the requests",
         ),
         ("data:video/mp4;base64,AAAA", "must be a path or start with 'data:image/...;base64,'"),
         ("data:image/png;base64,AAA", "is not valid base64 (Incorrect padding)"),
@@ -337,14 +349,14 @@ def test_a_link_inside_the_folder_is_followed(write: Write) -> None:
 
 def test_a_picture_is_decoded_once(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
-    monkeypatch.setattr(pictures, "require_readable", lambda data: decoded.append(len(data)))
+    monkeypatch.setattr(attachments, "require_readable", lambda data: decoded.append(len(data)))
     assert len(turns(write(*[asks(user([image("a.png")]))] * 3))) == 3
     assert len(decoded) == 1
 
 
 def test_what_is_read_has_a_bound(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(asks(), asks(user([image("a.png")])))
-    os.truncate(path.parent / "a.png", pictures.MOST_BYTES + 1)
+    os.truncate(path.parent / "a.png", attachments.MOST_BYTES["image"] + 1)
     with pytest.raises(UsageError, match=r"line 2: .*'a\.png' is larger than 64 MiB"):
         open_jsonl(path)
     monkeypatch.setattr(jsonl, "LONGEST_LINE", len(json.dumps(asks())) + 1)

@@ -22,7 +22,7 @@ from workloads.errors import unknown_name
 from workloads.records import Conversation, Media, Turn
 from workloads.recurrence import RecurringPool
 from workloads.registry import WORKLOADS, load_workload
-from workloads.scoring import METRICS, score
+from workloads.scoring import METRICS, judge
 from workloads.seeding import Split, stream
 
 SEEDS = st.integers(0, 2**63)
@@ -210,8 +210,8 @@ def test_a_gold_answer_scores_1(workload: str) -> None:
     assert instance.metric in METRICS
     for *_, turn in _turns(_stream(workload, 20)):
         assert turn.answer.metric == instance.metric
-        assert score(turn.answer.gold, turn.answer) == 1
-        assert score("never said", turn.answer) == 0
+        assert judge(turn.answer.gold, turn.answer).score == 1
+        assert judge("never said", turn.answer).score == 0
 
 
 @every_workload

@@ -34,6 +34,7 @@ PACKAGES = (
     Package("scipy"),
     Package("flash-attn", "its attention kernels on CUDA devices"),
     Package("triton", "kernels compiled by torch on CUDA devices"),
+    Package("accelerate", "--device-map auto"),
     Package("torchvision", "the processors of models that prepare videos with it"),
     Package("av", "video files such as mp4"),
     Package("ray", "work spread over several machines"),

@@ -23,9 +23,11 @@ def list_names(what: Annotated[str, typer.Argument(metavar="workloads|runners|mo
 
 
 def _workloads() -> Iterable[tuple[str, str]]:
-    from workloads.registry import WORKLOADS, load_workload
+    """Those that are built in, then data sets, then forms of names."""
+    from workloads.registry import FORMS, WORKLOADS, dataset_meanings, load_workload
 
-    return [(name, _summary(type(load_workload(name)))) for name in WORKLOADS]
+    built_in = [(name, _summary(type(load_workload(name)))) for name in WORKLOADS]
+    return [*built_in, *dataset_meanings().items(), *FORMS.items()]
 
 
 def _runners() -> Iterable[tuple[str, str]]:
@@ -35,17 +37,17 @@ def _runners() -> Iterable[tuple[str, str]]:
 
 
 def _models() -> Iterable[tuple[str, str]]:
-    from runners.models import MODELS
+    from runners.models import describe_models
 
-    return list(MODELS.items())
+    return list(describe_models().items())
 
 
 def _metrics() -> Iterable[tuple[str, str]]:
     """Metrics that score an answer, then the columns of the summary."""
     from reports.columns import COLUMNS
-    from workloads.scoring import METRICS
+    from workloads.scoring import METRICS, load_metric
 
-    answers = [(name, _summary(metric)) for name, metric in METRICS.items()]
+    answers = [(name, _summary(load_metric(name))) for name in METRICS]
     columns = [(column.name, f"{column.meaning}{f' ({column.unit})' if column.unit else ''}") for column in COLUMNS]
     return [*answers, *columns]
 

@@ -1,19 +1,33 @@
-"""Metrics by name: ``(prediction, accepted answers) -> score in 0..1``."""
+"""Metrics by name, imported on look-up: each takes a prediction and an answer key, and gives a judgement."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from importlib import import_module
 
 from workloads.records import Answer
-from workloads.scoring.exact_match import exact_match
+from workloads.scoring.judgement import Judgement
 
-Metric = Callable[[str, Sequence[str]], float]
+Metric = Callable[[str, Answer], Judgement]
 
-METRICS: dict[str, Metric] = {
-    "exact-match": exact_match,
+METRICS = {
+    "exact-match": "workloads.scoring.exact_match:exact_match",
+    "anls": "workloads.scoring.anls:anls",
+    "f1": "workloads.scoring.f1:f1",
+    "option-letter": "workloads.scoring.option_letter:option_letter",
+    "relaxed-accuracy": "workloads.scoring.relaxed_accuracy:relaxed_accuracy",
+    "vqa-accuracy": "workloads.scoring.vqa_accuracy:vqa_accuracy",
+    "mmmu": "workloads.scoring.mmmu:mmmu",
 }
 
 
-def score(prediction: str, answer: Answer) -> float:
-    """The score of ``prediction`` by the answer's own metric."""
-    return METRICS[answer.metric](prediction, answer.accepted)
+def load_metric(name: str) -> Metric:
+    """The metric called ``name``; KeyError when there is none."""
+    module, attribute = METRICS[name].split(":")
+    metric: Metric = getattr(import_module(module), attribute)
+    return metric
+
+
+def judge(prediction: str, answer: Answer) -> Judgement:
+    """What ``prediction`` is worth by the answer's own scorer or metric. The answer has at least one accepted text."""
+    return (answer.scorer or load_metric(answer.metric))(prediction, answer)

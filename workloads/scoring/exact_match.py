@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from workloads.records import Answer
+from workloads.scoring.judgement import Judgement
 
 
-def exact_match(prediction: str, accepted: Sequence[str]) -> float:
-    """1.0 if ``prediction`` is one of ``accepted``, white space at the ends aside, else 0.0."""
-    return float(prediction.strip() in {answer.strip() for answer in accepted})
+def exact_match(prediction: str, answer: Answer) -> Judgement:
+    """1 if the reply is one of the accepted texts, white space at the ends aside, else 0."""
+    return Judgement(float(prediction.strip() in {text.strip() for text in answer.accepted}))

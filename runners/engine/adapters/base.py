@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from runners.engine.sampling import FrameSampling
 from workloads.records import Media, MediaKind, Message
 
 
@@ -102,6 +103,7 @@ class Adapter(Protocol):
     device: torch.device
     dtype: torch.dtype
     end_tokens: frozenset[int]
+    sampling: FrameSampling
 
     def processor_fingerprint(self) -> str:
         """Names everything besides a medium's bytes that its encoder output depends on."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from runners.engine.adapters.base import RenderedPrompt
@@ -10,11 +14,17 @@ from runners.engine.errors import MediaError, PromptError, UnsupportedModel
 from workloads.records import MediaKind, Message, media_in
 
 
-def render(tokenizer: Any, messages: Sequence[Message], holes: Mapping[MediaKind, str]) -> RenderedPrompt:
+def render(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    holes: Mapping[MediaKind, str],
+    around: Mapping[str, str] = MappingProxyType({}),
+) -> RenderedPrompt:
     """Apply the chat template and cut its tokens at the placeholders.
 
     Args:
         holes: the placeholder of each kind of medium that the model takes.
+        around: what the family's processor makes of a placeholder before it tokenises: itself among other text.
 
     Raises:
         MediaError: a medium of a kind that the model does not take.
@@ -30,14 +40,18 @@ def render(tokenizer: Any, messages: Sequence[Message], holes: Mapping[MediaKind
         text.encode()  # a lone surrogate has no UTF-8, and no tokens
     except ValueError as error:
         raise PromptError(f"the prompt cannot be rendered ({error})") from error
+    for token, whole in around.items():
+        text = text.replace(token, whole)
     starts = tokenizer.bos_token is not None and text.startswith(tokenizer.bos_token)
     ids = encoded(tokenizer, text, special=not starts)
     kinds = {tokenizer.convert_tokens_to_ids(token): kind for kind, token in holes.items()}
     cuts = [index for index, token in enumerate(ids) if token in kinds]
-    if [kinds[ids[cut]] for cut in cuts] != [item.kind for item in media]:
+    if Counter(kinds[ids[cut]] for cut in cuts) != Counter(item.kind for item in media):
         raise PromptError("a text of the prompt contains the token that stands for an image or a video; remove it")
+    waiting = {kind: iter([item for item in media if item.kind == kind]) for kind in holes}
+    in_order = tuple(next(waiting[kinds[ids[cut]]]) for cut in cuts)  # a template may put images before videos
     borders = zip([0, *(cut + 1 for cut in cuts)], [*cuts, len(ids)], strict=True)
-    return RenderedPrompt(tuple(tuple(ids[start:end]) for start, end in borders), media)
+    return RenderedPrompt(tuple(tuple(ids[start:end]) for start, end in borders), in_order)
 
 
 def encoded(tokenizer: Any, text: str, special: bool = False) -> list[int]:
@@ -53,6 +67,20 @@ def require_chat(tokenizer: Any, expected: Mapping[str, int]) -> None:
             raise UnsupportedModel(f"its tokenizer does not encode {token} as {number}: it is missing or another one")
     if not tokenizer.chat_template:
         raise UnsupportedModel("its tokenizer has no chat template")
+
+
+def adopt_template(tokenizer: Any, directory: Path) -> None:
+    """Give a tokenizer the chat template that its model's processor uses, where that has one of its own.
+
+    ``chat_template.jinja`` is the tokenizer's already; older checkpoints keep the template in a file of the processor,
+    beside a tokenizer that has none, or that of the text model alone.
+    """
+    for name in ("processor_config.json", "chat_template.json"):
+        file = directory / name
+        template = json.loads(file.read_text(encoding="utf-8")).get("chat_template") if file.is_file() else None
+        if template is not None:
+            tokenizer.chat_template = template
+            return
 
 
 def _parts(message: Message) -> list[dict[str, str]]:

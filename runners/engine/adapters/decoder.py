@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from runners.engine.adapters.base import RenderedPrompt, TextShape
 from runners.engine.adapters.chat import encoded, render
 from runners.engine.errors import UnsupportedModel
+from runners.engine.sampling import DEFAULT_SAMPLING
 from workloads.records import Media, MediaKind, Message
 
 
@@ -82,13 +83,14 @@ class DecoderAdapter:
         self.layers: Sequence[DecoderLayer] = [DecoderLayer(layer, shape) for layer in text.layers]
         weight = text.embed_tokens.weight
         self.device, self.dtype = weight.device, weight.dtype
+        self.sampling = DEFAULT_SAMPLING
         ends = model.generation_config.eos_token_id
         self.end_tokens = frozenset([ends] if isinstance(ends, int) else ends or [])
 
     def processor_fingerprint(self) -> str:
-        """See ``Adapter``: the class (its pixel backend) and settings of the image processor, and the dtype."""
+        """See ``Adapter``: class (its pixel backend) and settings of the image processor, dtype, and frames taken."""
         settings = json.dumps(self._image_processor.to_dict(), sort_keys=True, default=str)
-        name = f"{type(self._image_processor).__name__}\x00{settings}\x00{self.dtype}"
+        name = f"{type(self._image_processor).__name__}\x00{settings}\x00{self.dtype}\x00{self.sampling}"
         return hashlib.sha256(name.encode()).hexdigest()
 
     def render(self, messages: Sequence[Message]) -> RenderedPrompt:
@@ -146,7 +148,7 @@ def text_shape(text: Any, rope_axes: int, deepstack: int = 0) -> TextShape:
 def _refuse_what_cannot_be_rotated(text: Any) -> None:
     """UnsupportedModel for layouts in which a stored key is not a function of its relative position alone."""
     rope = text.rope_parameters.get("rope_type", "default")
-    if rope != "default":
+    if rope not in ("default", "dynamic"):  # within the context, to which prompts are held, dynamic scales nothing
         raise UnsupportedModel(f"RoPE scaling '{rope}' may depend on the prompt's length; stored keys cannot be reused")
     if any(kind != "full_attention" for kind in getattr(text, "layer_types", None) or ()):
         raise UnsupportedModel("sliding-window attention is not supported: set use_sliding_window to false")

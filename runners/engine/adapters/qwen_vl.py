@@ -48,7 +48,7 @@ class QwenVL(DecoderAdapter):
         if media.kind == "image":
             values, (time, height, width) = self._patches(media, decode_image(media))
             return Pixels(values, MediaGrid("image", time, height, width))
-        clip = decode_clip(media)
+        clip = decode_clip(media, self.sampling)
         frames = [self._patches(media, frame) for frame in clip.frames]
         moments = [index * clip.frame_seconds for index in range(len(frames))]
         if len(frames) % TEMPORAL_PATCH:

@@ -7,24 +7,41 @@ from typing import Any, cast
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.errors import UnsupportedModel
+from runners.engine.sampling import DEFAULT_SAMPLING, FrameSampling
 
 ADAPTERS = {
+    "internvl": "runners.engine.adapters.internvl:InternVL",
+    "llava": "runners.engine.adapters.llava:Llava",
+    "llava_onevision": "runners.engine.adapters.llava_onevision:LlavaOneVision",
     "qwen2_vl": "runners.engine.adapters.qwen2_vl:Qwen2VL",
     "qwen2_5_vl": "runners.engine.adapters.qwen2_5_vl:Qwen25VL",
     "qwen3_vl": "runners.engine.adapters.qwen3_vl:Qwen3VL",
     "qwen3_vl_moe": "runners.engine.adapters.qwen3_vl:Qwen3VL",
 }
 
+REFUSED = {
+    "gemma3": "the tokens of an image see those after them, and most layers see only a window of the prompt",
+    "mllama": "its images are not in the prompt: layers of their own read them by cross-attention",
+    "paligemma": "its images see the question after them, so that nothing of them stays the same for another question",
+}
+"""Families whose images have no keys and values that could be reused as the laws of the engine ask, and why."""
+
 
 def require_supported(family: str | None) -> None:
     """UnsupportedModel when there is no adapter for a model type."""
+    if family in REFUSED:
+        raise UnsupportedModel(f"architecture '{family}' cannot be reused exactly: {REFUSED[family]}")
     if family not in ADAPTERS:
         raise UnsupportedModel(f"architecture '{family}' is not supported; supported: {', '.join(sorted(ADAPTERS))}")
 
 
-def build_adapter(model: Any, tokenizer: Any, image_processor: Any) -> Adapter:
+def build_adapter(
+    model: Any, tokenizer: Any, image_processor: Any, sampling: FrameSampling = DEFAULT_SAMPLING
+) -> Adapter:
     """The adapter for a loaded model; UnsupportedModel when there is none or it cannot be exact."""
     family = model.config.model_type
     require_supported(family)
     module, attribute = ADAPTERS[family].split(":")
-    return cast(Adapter, getattr(import_module(module), attribute)(model, tokenizer, image_processor))
+    adapter = cast(Adapter, getattr(import_module(module), attribute)(model, tokenizer, image_processor))
+    adapter.sampling = sampling
+    return adapter

@@ -1,0 +1,150 @@
+"""How data sets are asked for on the command line, and what is said to those who err."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlcache_cli.app import main
+from vlcache_cli.config import BenchConfig
+from vlcache_cli.layers import resolve
+from workloads.drawing import Grid, Page, encode_png
+from workloads.errors import UsageError
+from workloads.registry import WORKLOADS, dataset_names
+
+Bench = Callable[..., int]
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> str:
+    """A data set of three questions, described by a file."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "page.png").write_bytes(encode_png(Page(Grid(2, 2), {})))
+    rows = [{"image": "page.png", "question": f"What {number}?", "answer": "A"} for number in range(3)]
+    (folder / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    described = {
+        "description": "Mine.",
+        "path": "here",
+        "split": "test",
+        "fields": {"images": "image", "question": "question", "answers": "answer"},
+        "max_new_tokens": 9,
+    }
+    (tmp_path / "mine.yaml").write_text(json.dumps(described))
+    return "mine.yaml"
+
+
+def asked(run: str = "run") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(run, "manifest.json").read_text())["asked"]
+    return found
+
+
+def test_a_described_data_set_is_benchmarked_as_suits_it(
+    bench: Bench, mine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench("--workload", mine, "--output", "run") == 0
+    out, err = capsys.readouterr()
+    assert "mine.yaml: 4 requests" in out
+    assert err.splitlines() == ["mine.yaml: what was shown is asked again under another opening", "run kept in run"]
+    assert set(asked()) == {"binding", "mine.yaml"}
+    assert asked()["mine.yaml"] == {
+        "max_new_tokens": 9,
+        "reuse_rate": 0.5,
+        "popularity": "even",
+        "recurrence": "what was shown is asked again under another opening",
+        "metrics": ["exact-match"],
+    }
+    assert asked()["binding"] == {
+        "max_new_tokens": 4,
+        "reuse_rate": 0.8,
+        "popularity": "zipf",
+        "recurrence": "collections of media come back at random",
+        "metrics": ["exact-match"],
+    }
+
+
+def test_what_the_user_says_holds_for_all(bench: Bench, mine: str) -> None:
+    said = ["--max-new-tokens", "2", "--reuse-rate", "0.25", "--popularity", "zipf", "--recur", "shuffle"]
+    assert bench("--workload", mine, "--output", "run", *said) == 0
+    for name, told in asked().items():
+        assert (told["max_new_tokens"], told["reuse_rate"], told["popularity"]) == (2, 0.25, "zipf")
+        assert ("other cases" in told["recurrence"]) == (name == "mine.yaml")
+
+
+def test_a_run_with_a_data_set_resumes(bench: Bench, mine: str) -> None:
+    assert bench("--workload", mine, "--output", "run") == 0
+    before = Path("run/records.jsonl").read_bytes()
+    assert bench("--workload", mine, "--output", "run", "--resume") == 0
+    assert Path("run/records.jsonl").read_bytes() == before
+
+
+def test_all_of_it_is_asked_where_nothing_recurs(bench: Bench, mine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--workload", mine, "--output", "run", "--recur", "none", "--samples", "9") == 0
+    assert "mine.yaml: 3 requests" in capsys.readouterr().out
+
+
+def test_a_data_set_without_rows_is_refused(bench: Bench, mine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    described = json.loads(Path(mine).read_text())
+    Path(mine).write_text(
+        json.dumps({**described, "most_media": 1, "fields": {**described["fields"], "images": ["image"] * 2}})
+    )
+    assert bench("--workload", mine) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("workload 'mine.yaml' has nothing to ask")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mistake"),
+    [
+        (["--recur", "prefix"], "--recur is about data sets, and binding has none; see vlcache list workloads"),
+        (["--subjects", "Art"], "--subjects is about data sets, and binding has none; see vlcache list workloads"),
+        (
+            ["--dataset-path", "."],
+            "--dataset-path is about data sets, and binding has none; see vlcache list workloads",
+        ),
+        (
+            ["--workload", "docvqa", "--workload", "mmmu", "--dataset-path", "."],
+            "--dataset-path is about one data set, not docvqa and mmmu: run them one by one",
+        ),
+        (["--workload", "mmmu", "--subjects", "Art,Musik"], "unknown subject of mmmu 'Musik': did you mean 'Music'?"),
+        (["--workload", "docvqua"], "unknown workload 'docvqua': did you mean 'docvqa'?"),
+        (["--workload", "none.yaml"], "cannot read none.yaml: No such file or directory"),
+        (["--workload", "mmmu", "--recur", "twice"], "--recur must be none, prefix, questions or shuffle, not 'twice'"),
+        (["--workload", "mmmu", "--subjects", "Art,Art"], "--subjects names 'Art' twice"),
+        (["--workload", "mmmu", "--subjects", ","], "--subjects must be a text, not ''"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    bench: Bench, capsys: pytest.CaptureFixture[str], arguments: list[str], mistake: str
+) -> None:
+    assert bench(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert mistake in err
+    assert len(err.splitlines()) == 1
+
+
+def test_subjects_are_a_comma_list_or_a_list(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("subjects: [Art, 'Math, Music']\ndataset-path: there\nrecur: questions\nmax-new-tokens: 7")
+    config = resolve(BenchConfig, {"config": str(file)})
+    assert (config.subjects, config.recur, config.max_new_tokens) == (("Art", "Math", "Music"), "questions", 7)
+    assert config.measured()["dataset_path"] == "there"
+    assert resolve(BenchConfig, {"config": str(file), "subjects": ["Art,Math", "Design"]}).subjects == (
+        "Art",
+        "Math",
+        "Design",
+    )
+    for wrong in ("subjects: 3", "max-new-tokens: 0", "reuse-rate: 2"):
+        file.write_text(wrong)
+        with pytest.raises(UsageError, match=wrong.split(":")[0]):
+            resolve(BenchConfig, {"config": str(file)})
+
+
+def test_the_list_has_what_is_built_in_data_sets_and_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "workloads"]) == 0
+    named = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()]
+    assert named == [*WORKLOADS, "mmmu", *dataset_names(), "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]

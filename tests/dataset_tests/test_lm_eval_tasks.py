@@ -1,0 +1,175 @@
+"""Tasks of lm-eval as workloads: its own prompts, pictures and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks import TaskManager
+from PIL import Image
+
+from workloads import lm_eval_task
+from workloads.base import StreamOptions
+from workloads.errors import UsageError
+from workloads.lm_eval_files import TaskFile, require_askable
+from workloads.lm_eval_task import open_tasks, placed
+from workloads.records import Media, Turn
+from workloads.scoring import judge
+from workloads.sources import Sources
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def charts(write_parquet: Write) -> Path:
+    """ChartQA's layout, three questions about two charts."""
+    rows = [
+        {"image": Image.new("RGB", (20, 20), (number // 2, 0, 0)), "query": f"Bar {number}?", "label": [f"{number}7"]}
+        for number in range(3)
+    ]
+    return write_parquet("data/test-00000-of-00001.parquet", rows, pictures=["image"]).parents[1]
+
+
+def turns(workload: Any, samples: int = 99) -> list[Turn]:
+    stream = workload.conversations(StreamOptions(samples, 0, 0.5, popularity="even"))
+    return [turn for conversation in stream for turn in conversation.turns]
+
+
+def test_a_task_asks_and_scores_as_lm_eval_does(charts: Path) -> None:
+    workload = open_tasks("lm-eval:chartqa", Sources(charts, recur="none"))
+    assert workload.name == "lm-eval:chartqa"
+    assert workload.usual.max_new_tokens == 512
+    asked = sorted(turns(workload), key=lambda turn: turn.id)
+    assert [turn.id for turn in asked] == ["chartqa-0", "chartqa-1", "chartqa-2"]
+    assert [turn.answer.accepted for turn in asked] == [("07",), ("17",), ("27",)]
+    assert {turn.answer.metric for turn in asked} == {"lm-eval:chartqa:exact_match"}
+    medium, prompt = asked[1].content
+    assert isinstance(medium, Media)
+    assert isinstance(prompt, str)
+    assert prompt.startswith("Bar 1?\nAnalyze the image")
+    assert prompt.endswith("Final Answer: <answer>.\n")
+    for reply, score in (("Well.\nFinal Answer: 17", 1), ("Final Answer: 18", 0), ("17", 0)):
+        judged = judge(reply, asked[1].answer)
+        assert (judged.score, judged.parsed, judged.official) == (score, True, score)
+
+
+def test_charts_of_several_questions_recur(charts: Path) -> None:
+    asked = turns(open_tasks("lm-eval:chartqa", Sources(charts, recur="questions")), 4)
+    assert len({turn.media[-1].data for turn in asked[:2]}) == 2
+    assert len({turn.media[-1].data for turn in asked}) == 2
+
+
+def test_a_reply_ends_where_the_task_says(mmmu: Path) -> None:
+    workload = open_tasks("lm-eval:mmmu_val", Sources(mmmu, ("mmmu_val_art",), "none"))
+    asked = {turn.id: turn for turn in turns(workload)}
+    answer = asked["mmmu_val_art-validation_Art_1"].answer
+    assert answer.metric == "lm-eval:mmmu_val_art:acc"
+    assert judge("B<|endoftext|> or rather (A)", answer).score == 1
+    guessed = judge("hm", answer)
+    assert (guessed.score, guessed.parsed) == (0, False)
+
+
+def test_a_group_stands_for_its_tasks() -> None:
+    assert len(open_tasks("lm-eval:mmmu_val", Sources()).tasks) == 30
+    chosen = open_tasks("lm-eval:mmmu_val_business", Sources(subjects=("mmmu_val_finance", "mmmu_val_manage")))
+    assert list(chosen.tasks) == ["mmmu_val_finance", "mmmu_val_manage"]
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"), [("hellaswag", "compares likelihoods"), ("gsm8k_cot_zeroshot", "shows no pictures")]
+)
+def test_tasks_of_other_kinds_are_refused_in_one_line(task: str, reason: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_tasks(f"lm-eval:{task}", Sources())
+    assert str(caught.value) == (
+        f"lm-eval's task {task} {reason}: only questions about pictures, answered in words, can be asked"
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"class": object}, "is written in Python"),
+        ({"output_type": "multiple_choice"}, "compares likelihoods"),
+        ({"doc_to_image": None}, "shows no pictures"),
+        ({"doc_to_audio": ["sound"]}, "plays sounds"),
+        ({"num_fewshot": 5}, "gives examples"),
+        ({"unsafe_code": True}, "runs what is answered"),
+        ({"gen_prefix": "So:"}, "begins the answer"),
+        ({"custom_dataset": "utils.load"}, "makes its data itself"),
+        ({"test_split": None}, "has no split to test on"),
+    ],
+)
+def test_whatever_is_no_plain_question_about_pictures_is_refused(config: dict[str, Any], reason: str) -> None:
+    askable = {"test_split": "test", "doc_to_image": ["image"], "output_type": "generate_until"}
+    require_askable("mine", TaskFile(Path("mine.yaml"), askable, {}))
+    for task in (TaskFile(Path("mine.yaml"), askable | config, {}), TaskFile(Path("mine.yaml"), askable, config)):
+        with pytest.raises(UsageError, match=f"lm-eval's task mine {reason}: only questions"):
+            require_askable("mine", task)
+
+
+def test_data_that_are_loaded_in_another_way_take_a_local_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = {"test_split": "test", "doc_to_image": ["image"], "dataset_kwargs": {"data_files": "x", "revision": "r"}}
+    found = {"mine": TaskFile(tmp_path / "mine.yaml", config, {})}
+    monkeypatch.setattr(lm_eval_task, "find_tasks", lambda name: found)
+    with pytest.raises(UsageError) as caught:
+        open_tasks("lm-eval:mine", Sources())
+    assert str(caught.value) == "lm-eval's task mine loads its data with data_files: give --dataset-path DIR"
+    assert list(open_tasks("lm-eval:mine", Sources(tmp_path)).tasks) == ["mine"]
+    found["other"] = TaskFile(tmp_path / "other.yaml", {**config, "dataset_path": "x/y"}, {})
+    with pytest.raises(UsageError, match="--dataset-path cannot stand for None and x/y at once: name a single task"):
+        open_tasks("lm-eval:mine", Sources(tmp_path))
+
+
+def test_an_unknown_task_gets_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+    import lm_eval.tasks
+
+    few = TaskManager(include_path=str(Path(lm_eval.tasks.__file__).parent / "chartqa"), include_defaults=False)
+    monkeypatch.setattr(lm_eval.tasks, "TaskManager", lambda **options: few)
+    with pytest.raises(UsageError) as caught:
+        open_tasks("lm-eval:chartqua", Sources())
+    assert str(caught.value) == "unknown multimodal task of lm-eval 'chartqua': did you mean 'chartqa'?"
+
+
+def test_a_picture_stands_where_the_prompt_keeps_its_place() -> None:
+    first, second = (Media("image", bytes([number]), str(number)) for number in range(2))
+    assert placed("a <image>b<image>", [first, second]) == ("a ", first, "b", second)
+    assert placed("no place", [first, second]) == (first, second, "no place")
+    assert placed("no picture", []) == ("no picture",)
+    for text, media in (("<image>", []), ("<image><image>", [first])):
+        with pytest.raises(ValueError, match=rf"places for {text.count('<')} pictures and {len(media)} of them"):
+            placed(text, media)
+
+
+def test_rows_that_a_task_does_not_expect_are_told(write_parquet: Write) -> None:
+    rows = [{"image": Image.new("RGB", (20, 20)), "question": "Which?", "label": ["7"]}]
+    charts = write_parquet("data/test-00000-of-00001.parquet", rows, pictures=["image"]).parents[1]
+    with pytest.raises(UsageError) as caught:
+        turns(open_tasks("lm-eval:chartqa", Sources(charts)))
+    assert str(caught.value) == "lm-eval's task chartqa: UndefinedError 'query' is undefined"
+
+
+def test_pictures_that_are_not_there_are_told(write_parquet: Write, charts: Path) -> None:
+    rows = [{"image": None, "query": "Which?", "label": ["7"]}]
+    write_parquet("data/test-00000-of-00001.parquet", rows, pictures=["image"])
+    with pytest.raises(UsageError) as caught:
+        turns(open_tasks("lm-eval:chartqa", Sources(charts)))
+    assert str(caught.value) == "lm-eval's task chartqa, document 0: there are places for 1 pictures and 0 of them"
+
+
+def test_the_rows_are_those_that_lm_eval_would_ask_about(charts: Path) -> None:
+    """Prompts and targets equal those of the stock task over the same file."""
+    import datasets
+    import lm_eval.tasks
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    file = Path(lm_eval.tasks.__file__).parent / "chartqa" / "chartqa.yaml"
+    data = {"data_files": {"test": str(charts / "data" / "*.parquet")}}
+    stock = ConfigurableTask(config={**load_yaml(file), "dataset_path": "parquet", "dataset_kwargs": data})
+    assert isinstance(stock.eval_docs, datasets.Dataset)
+    expected = {(stock.fewshot_context(doc, 0), stock.doc_to_target(doc)) for doc in stock.eval_docs}
+    asked = turns(open_tasks("lm-eval:chartqa", Sources(charts, recur="none")))
+    assert {(f"<image>{turn.content[-1]}", turn.answer.gold) for turn in asked} == expected

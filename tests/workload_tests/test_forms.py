@@ -1,0 +1,334 @@
+"""Files in the forms that users already have: what they ask, what counts as right, and where their mistakes are."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from workloads.base import StreamOptions
+from workloads.errors import UsageError
+from workloads.forms import FORMS
+from workloads.jsonl import open_jsonl
+from workloads.records import Conversation, Media, Turn
+from workloads.scoring import judge
+
+Line = dict[str, Any]
+Open = Callable[..., list[Conversation]]
+PICTURES = ("a.png", "b.png", "c.png")
+
+
+def picture(name: str, file_format: str = "PNG", frames: int = 1) -> bytes:
+    file = io.BytesIO()
+    first, *others = [Image.new("RGB", (8, 8), (ord(name[0]), index, 0)) for index in range(frames)]
+    first.save(file, file_format, **({"save_all": True, "append_images": others} if others else {}))
+    return file.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Holds three pictures and two animations."""
+    for name in PICTURES:
+        (tmp_path / name).write_bytes(picture(name))
+    (tmp_path / "loop.gif").write_bytes(picture("loop", "GIF", 3))
+    (tmp_path / "torn.webp").write_bytes(picture("torn", "WEBP", 3)[:60])
+    return tmp_path
+
+
+@pytest.fixture
+def opened(folder: Path) -> Open:
+    """The conversations of a file with these lines."""
+
+    def conversations(*lines: Line) -> list[Conversation]:
+        path = folder / "own.jsonl"
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        return list(open_jsonl(path).conversations(StreamOptions(1000)))
+
+    return conversations
+
+
+def mistake(opened: Open, *lines: Line) -> str:
+    """What is said of the last line, without the path."""
+    with pytest.raises(UsageError) as caught:
+        opened(*lines)
+    _, place, told = str(caught.value).partition(f"own.jsonl, line {len(lines)}: ")
+    assert place, str(caught.value)
+    assert "\n" not in told
+    return told
+
+
+def asks(*parts: str | Line, **more: Any) -> Line:
+    content = [{"type": "text", "text": part} if isinstance(part, str) else part for part in parts]
+    return {"messages": [{"role": "user", "content": content}], **more}
+
+
+def part(kind: str, url: str) -> Line:
+    return {"type": kind, kind: {"url": url}}
+
+
+def content(turn: Turn) -> list[str]:
+    """Texts as they are, media by their names."""
+    return [piece if isinstance(piece, str) else f"{piece.kind} {piece.name}" for piece in turn.content]
+
+
+def test_a_line_without_an_answer_has_no_gold(opened: Open) -> None:
+    (talk,) = opened(asks("Describe it."))
+    (answer,) = [turn.answer for turn in talk.turns]
+    assert (answer.has_gold, answer.accepted, answer.metric) == (False, (), "exact-match")
+
+
+def test_a_line_may_name_its_metric(opened: Open) -> None:
+    first, second = opened(asks("Total?", answers=["12.90", "EUR 12.90"], metric="anls"), asks("?", answer="a b c"))
+    assert judge("12,90", first.turns[0].answer).score == pytest.approx(0.8)
+    assert judge("a b", second.turns[0].answer).score == 0
+
+
+@pytest.mark.parametrize("answer", ["B", "(B)", "the cat", "B. the cat"])
+def test_a_line_with_choices_is_answered_by_letter(opened: Open, answer: str) -> None:
+    (talk,) = opened(asks("Who?", choices=["the dog", "the cat"], answer=answer))
+    (key,) = [turn.answer for turn in talk.turns]
+    assert (key.metric, key.choices) == ("option-letter", ("the dog", "the cat"))
+    assert [judge(reply, key).score for reply in ("B", "The cat.", "A", "C")] == [1, 1, 0, 0]
+
+
+def test_replies_in_the_history_are_scored_like_the_last_but_not_as_letters(opened: Open) -> None:
+    history = [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "one"}]
+    line = {"messages": [*history, {"role": "user", "content": "2?"}]}
+    told, lettered, unknown = opened(
+        {**line, "answer": "two", "metric": "f1"}, {**line, "answer": "A", "choices": ["two", "three"]}, line
+    )
+    metrics = [[turn.answer.metric for turn in talk.turns] for talk in (told, lettered, unknown)]
+    assert metrics == [["f1", "f1"], ["exact-match", "option-letter"], ["exact-match", "exact-match"]]
+    assert [turn.answer.has_gold for turn in unknown.turns] == [True, False]
+
+
+def test_the_metric_of_a_file_is_that_of_most_answers(opened: Open, folder: Path) -> None:
+    opened(asks("1", answer="x"), asks("2", answer="x", metric="f1"), asks("3", answer="x", metric="f1"))
+    assert open_jsonl(folder / "own.jsonl").metric == "f1"
+
+
+def test_custom_image_is_a_prompt_and_its_pictures(opened: Open) -> None:
+    plain, told = opened(
+        {"prompt": "How many?", "image_files": ["a.png", "b.png"], "output_tokens": 20},
+        {"prompt": "Which?", "image_files": ["a.png"], "id": 7, "answer": "B", "choices": ["x", "y"]},
+    )
+    assert content(plain.turns[0]) == ["How many?", "image a.png", "image b.png"]
+    assert (plain.id, plain.turns[0].answer.accepted) == ("line-1", ())
+    assert (told.id, told.turns[0].answer.accepted, told.turns[0].answer.metric) == ("7", ("B",), "option-letter")
+    assert plain.cluster_id == told.cluster_id, "they share a picture"
+
+
+def says(speaker: str, value: str) -> Line:
+    return {"from": speaker, "value": value}
+
+
+def test_conversations_place_pictures_where_their_placeholders_are(opened: Open) -> None:
+    talk = [
+        says("system", "Be brief."),
+        says("human", "<image>\nWhat is this?"),
+        says("gpt", "A cat."),
+        says("human", "And between <image> and <image>?"),
+        says("gpt", "A dog."),
+        says("human", "Sure?"),
+    ]
+    (conversation,) = opened({"conversations": talk, "image": list(PICTURES), "id": "x"})
+    assert conversation.system == "Be brief."
+    assert [content(turn) for turn in conversation.turns] == [
+        ["image a.png", "What is this?"],
+        ["And between ", "image b.png", " and ", "image c.png", "?"],
+        ["Sure?"],
+    ]
+    assert [turn.id for turn in conversation.turns] == ["x.0", "x.1", "x"]
+    assert [turn.answer.accepted for turn in conversation.turns] == [("A cat.",), ("A dog.",), ()]
+    assert judge("the cat", conversation.turns[0].answer).score == 1
+
+
+def test_conversations_without_placeholders_begin_with_their_media(opened: Open) -> None:
+    talk = [says("user", "What?"), says("assistant", "That."), says("user", "Why?"), says("assistant", "So.")]
+    (conversation,) = opened({"conversations": talk, "image": "a.png", "video": "loop.gif", "metric": "anls"})
+    first, second = conversation.turns
+    assert (content(first), content(second)) == (["image a.png", "video loop.gif", "What?"], ["Why?"])
+    assert {first.answer.metric, second.answer.metric} == {"anls"}
+
+
+def test_multi_turn_is_a_session_whose_answers_nobody_knows(opened: Open) -> None:
+    turns = [
+        {"role": "system", "text": "Be brief."},
+        {"text": "What is this?", "image": "a.png", "delay": 10},
+        {"texts": ["And", "these?"], "images": ["b.png", "file://c.png"], "video": "loop.gif"},
+        {"texts": [{"name": "field", "contents": ["One", "two"]}], "images": [{"contents": ["a.png"]}]},
+    ]
+    (talk,) = opened({"session_id": "s1", "turns": turns})
+    assert (talk.system, talk.cluster_id) == ("Be brief.", "session/s1")
+    assert [content(turn) for turn in talk.turns] == [
+        ["What is this?", "image a.png"],
+        ["And", "these?", "image b.png", "image file://c.png", "video loop.gif"],
+        ["One", "two", "image a.png"],
+    ]
+    assert [turn.id for turn in talk.turns] == ["s1.0", "s1.1", "s1"]
+    assert not any(turn.answer.has_gold for turn in talk.turns)
+
+
+def test_without_gold_the_history_holds_what_was_replied(opened: Open) -> None:
+    (talk,) = opened({"session_id": "s", "turns": [{"text": "1?"}, {"text": "2?"}, {"text": "3?"}]})
+    said = [message.content for message in talk.prompt(2, {"s.0": "one", "s.1": "two"}) if message.role == "assistant"]
+    assert said == [("one",), ("two",)]
+    assert talk.prompt(1)[1].content == ("",)
+
+
+@pytest.mark.parametrize("url", ["loop.gif", "file://loop.gif", "inline image", "inline video"])
+def test_animations_are_videos_where_they_stand_for_one(opened: Open, url: str) -> None:
+    data = picture("loop", "GIF", 3)
+    if url.startswith("inline"):
+        url = f"data:{url.split()[1]}/gif;base64,{base64.b64encode(data).decode()}"
+    (talk,) = opened(asks("What moves?", part("video_url", url), part("image_url", "a.png")))
+    _, video, image = talk.turns[0].content
+    assert isinstance(video, Media)
+    assert isinstance(image, Media)
+    assert (video.kind, video.data, image.kind) == ("video", data, "image")
+
+
+def test_one_file_as_picture_and_as_video_are_two_media(opened: Open) -> None:
+    (talk,) = opened(asks(part("video_url", "loop.gif"), part("image_url", "loop.gif"), part("video_url", "loop.gif")))
+    first, second, third = talk.turns[0].media
+    assert first is third
+    assert (first.kind, second.kind) == ("video", "image")
+
+
+@pytest.mark.parametrize(("file_format", "name"), [("mp4", "film.mp4"), ("webm", "film.webm"), ("matroska", "film")])
+def test_films_are_read_by_path_and_inline(
+    opened: Open, folder: Path, make_film: Callable[..., bytes], file_format: str, name: str
+) -> None:
+    film = make_film(3, file_format, "libvpx" if file_format == "webm" else "libx264")
+    (folder / name).write_bytes(film)
+    inline = f"data:video/mp4;base64,{base64.b64encode(film).decode()}"
+    (talk,) = opened(asks("?", part("video_url", name), part("video_url", inline)))
+    first, second = talk.turns[0].media
+    assert first is second
+    assert (first.kind, first.data, first.name) == ("video", film, name)
+
+
+def test_a_film_that_cannot_be_used_is_told(
+    opened: Open, folder: Path, make_film: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "film.mp4").write_bytes(make_film(3))
+    (folder / "torn.mp4").write_bytes(make_film(3)[:200])
+    where = "messages[0].content[0].video_url.url"
+    known = "MP4, MOV, WebM, Matroska, PNG, JPEG, WEBP, GIF, BMP, TIFF"
+    (folder / "words.mp4").write_text("no film")
+    for name, told in (
+        ("torn.mp4", f"{where} 'torn.mp4' is not a readable video (Invalid data found when processing input)"),
+        ("torn.webp", f"{where} 'torn.webp' is not a readable video ("),
+        ("words.mp4", f"{where} 'words.mp4' is not a readable video (none of {known})"),
+        ("data:text/plain,film", f"{where} must be a path or start with 'data:video/...;base64,'"),
+    ):
+        assert mistake(opened, asks(part("video_url", name))).startswith(told)
+    monkeypatch.setitem(sys.modules, "av", None)
+    missing = "is a video, which takes PyAV to read: pip install 'vlcache[video]'"
+    assert mistake(opened, asks(part("video_url", "film.mp4"))) == f"{where} 'film.mp4' {missing}"
+
+
+def talk(*said: tuple[str, str], **more: Any) -> Line:
+    return {"conversations": [says(*pair) for pair in said], **more}
+
+
+def session(*turns: Any, **more: Any) -> Line:
+    return {"session_id": "s", "turns": list(turns), **more}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ({"prompt": "x"}, "image_files is missing"),
+        ({"prompt": 5, "image_files": ["a.png"]}, "prompt must be a text"),
+        ({"prompt": " ", "image_files": ["a.png"]}, "prompt is empty"),
+        ({"prompt": "x", "image_files": "a.png"}, "image_files must be a list and not empty"),
+        ({"prompt": "x", "image_files": ["a.png", 5]}, "image_files must be texts and not empty"),
+        (
+            {"prompt": "x", "image_files": ["a.png", "none.png"]},
+            "image_files[1] 'none.png' does not exist or is no file",
+        ),
+        ({"prompt": "x", "image_files": ["a.png"], "metric": "bleu"}, "metric: unknown metric 'bleu': "),
+        ({"prompt": "x", "image_files": ["a.png"], "id": ""}, "id must be a text or a whole number"),
+        ({"conversations": []}, "conversations must be a list and not empty"),
+        ({"conversations": ["hi"]}, "conversations[0] must be an object"),
+        ({"conversations": [{"from": "human"}]}, "conversations[0].value is missing"),
+        ({"conversations": [{"value": "hi"}]}, "conversations[0].from is missing"),
+        (talk(("tool", "hi")), "conversations[0].from must be one of system, human, user, gpt, assistant, not 'tool'"),
+        (talk(("human", "hi"), ("gpt", "")), "conversations[1].value is empty"),
+        (talk(("human", "\ud800")), "conversations[0].value is not valid Unicode"),
+        (
+            talk(("gpt", "hi")),
+            "conversations[0].from must be 'human': after an optional system text, human and gpt take turns",
+        ),
+        (
+            talk(("system", "s"), ("human", "hi"), ("human", "ho")),
+            "conversations[2].from must be 'gpt': after an optional system text, human and gpt take turns",
+        ),
+        (talk(("system", "s")), "conversations must have something that a human says"),
+        (talk(("human", "hi"), image=5), "image must be a text or a list"),
+        (talk(("human", "hi"), image=["a.png", ""]), "image must be texts and not empty"),
+        (talk(("human", "hi"), image="none.png"), "image 'none.png' does not exist or is no file"),
+        (talk(("human", "hi"), image=["a.png", "none.png"]), "image[1] 'none.png' does not exist or is no file"),
+        (talk(("human", "hi"), video="own.jsonl"), "video 'own.jsonl' is not a readable video (none of MP4, "),
+        (
+            talk(("human", "<image> and <image>"), image="a.png"),
+            "image names 1 files, but <image> is said 2 times: they must agree",
+        ),
+        (talk(("human", "<video>")), "video names 0 files, but <video> is said 1 times: they must agree"),
+        ({"turns": []}, "turns must be a list and not empty"),
+        (session("hi"), "turns[0] must be an object"),
+        (session({"role": "system", "text": "s"}), "turns must have one of the user"),
+        (session({"text": "hi"}, {"role": "system", "text": "s"}), "turns[1].role must be 'user', or 'system' in the"),
+        (
+            session({"role": "system", "text": "s", "image": "a.png"}, {"text": "hi"}),
+            "turns[0].image is of the system: only turns of the user may hold media",
+        ),
+        (session({"text": "hi"}, {"delay": 5}), "turns[1] must have a text, an image or a video"),
+        (session({"text": "hi", "texts": ["ho"]}), "turns[0].text and turns[0].texts are both given: keep one"),
+        (session({"text": ["hi"]}), "turns[0].text must be a text"),
+        (session({"texts": "hi"}), "turns[0].texts must be a list and not empty"),
+        (session({"texts": ["hi", 5]}), "turns[0].texts[1] must be a text"),
+        (session({"texts": [{"name": "x"}]}), "turns[0].texts[0].contents is missing"),
+        (session({"texts": [{"contents": ["hi", 5]}]}), "turns[0].texts[0].contents[1] must be a text"),
+        (session({"text": "hi", "image": "none.png"}), "turns[0].image 'none.png' does not exist or is no file"),
+        (
+            session({"text": "hi", "images": [{"contents": ["a.png", "none.png"]}]}),
+            "turns[0].images[0].contents[1] 'none.png' does not exist or is no file",
+        ),
+        (session({"text": "hi", "audio": "a.wav"}), "turns[0].audio is not supported: no model here takes it; remove"),
+        (session({"text": "hi"}, session_id="first"), "id 'first' is taken by line 1"),
+    ],
+)
+def test_a_mistake_is_told_with_line_and_field(opened: Open, line: Line, told: str) -> None:
+    (form,) = (field for field in FORMS if field in line)
+    right: dict[str, Line] = {
+        "prompt": {"prompt": "x", "image_files": ["a.png"]},
+        "conversations": talk(("human", "hi")),
+        "turns": session({"text": "hi"}, session_id="first"),
+    }
+    assert mistake(opened, right[form], line).startswith(told)
+
+
+@pytest.mark.parametrize("first", FORMS)
+@pytest.mark.parametrize("second", FORMS)
+def test_the_lines_of_a_file_have_one_form(opened: Open, first: str, second: str) -> None:
+    lines: dict[str, Line] = {
+        "messages": asks("?", id="m"),
+        "conversations": talk(("human", "hi"), id="c"),
+        "prompt": {"prompt": "x", "image_files": ["a.png"], "id": "p"},
+        "turns": session({"text": "hi"}),
+    }
+    other: Sequence[Line] = [lines[first], {**lines[second], "id": "second", "session_id": "second"}]
+    if first == second:
+        assert len(opened(*other)) == 2
+    else:
+        told = f"{second} is given, but line 1 has {first}: all lines of a file have one form"
+        assert mistake(opened, *other) == told

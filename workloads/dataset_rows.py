@@ -1,0 +1,149 @@
+"""Rows of a data set, from the hub or a local copy, a window at a time: with `datasets`, and nothing in them is run.
+
+Only as many rows are read as are asked for. Pictures and videos stay the encoded bytes, or the paths, that they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workloads.errors import UsageError
+
+if TYPE_CHECKING:
+    from datasets import Features, IterableDataset
+
+BUILDERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+LONGEST_REASON = 200
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where rows lie.
+
+    Attributes:
+        path: of the data set on the hub, for a copy of which a folder may stand in.
+        split: which of its splits.
+        config: the hub's name for a part of it; in the hub's layout a folder.
+        files: pattern of its files from the top folder, where the hub does not know splits and parts of it.
+        revision: branch, tag or commit on the hub.
+    """
+
+    path: str
+    split: str
+    config: str | None = None
+    files: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; ``number`` counts it within its split, file by file."""
+
+    number: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows that stand near one another, shuffled; ``features`` are None where the data set does not declare them."""
+
+    rows: list[Row]
+    features: Features | None
+
+
+def windows(table: Table, folder: Path | None, size: int, rng: np.random.Generator) -> Iterator[Window]:
+    """All rows, ``size`` at a time: files in the order, and rows of a window in the order, that ``rng`` draws.
+
+    Args:
+        table: what to read.
+        folder: a local copy to read it from; None for the hub.
+        size: of a window, in rows. A larger one mixes better, and more is read before the first is asked about.
+        rng: another one draws other rows first.
+
+    Raises:
+        UsageError: the rows cannot be read.
+    """
+    dataset = _open(table, folder)
+    files = max(dataset.num_shards, 1)
+    for file in rng.permutation(files):
+        rows = _numbered(dataset.shard(files, int(file)), f"{file}-" if files > 1 else "", _origin(table, folder))
+        while window := list(islice(rows, size)):
+            yield Window([window[index] for index in rng.permutation(len(window))], dataset.features)
+
+
+def _numbered(rows: IterableDataset, prefix: str, origin: str) -> Iterator[Row]:
+    counted = enumerate(rows.decode(False) if rows.features is not None else rows)
+    while True:
+        try:
+            number, fields = next(counted)
+        except StopIteration:
+            return
+        except Exception as error:  # whatever the file format, the file system or the network have to say
+            raise UsageError(f"{origin} cannot be read: {reason(error)}") from error
+        yield Row(f"{prefix}{number}", fields)
+
+
+def _open(table: Table, folder: Path | None) -> IterableDataset:
+    """Nothing but names and schema is read yet."""
+    from datasets import load_dataset
+
+    try:
+        if folder is not None:
+            builder, found = _local_files(table, folder)
+            return load_dataset(builder, data_files={table.split: found}, split=table.split, streaming=True)
+        if table.files is not None:
+            place = f"hf://datasets/{table.path}@{table.revision or 'main'}/{table.files}"
+            return load_dataset(_builder(table.files), data_files=place, split="train", streaming=True)
+        return load_dataset(table.path, table.config, split=table.split, revision=table.revision, streaming=True)
+    except UsageError:
+        raise
+    except Exception as error:  # as above
+        advice = "" if folder else "; give --dataset-path DIR with a local copy in the hub's layout"
+        raise UsageError(f"{_origin(table, folder)} cannot be opened: {reason(error)}{advice}") from error
+
+
+def _local_files(table: Table, folder: Path) -> tuple[str, list[str]]:
+    """The format and the files of a local copy. Whatever else lies there is not looked at."""
+    if not folder.is_dir():
+        raise UsageError(f"--dataset-path {folder} is no folder")
+    if table.files is not None:
+        patterns = [table.files]
+    else:
+        places = (f"{table.config}/", f"data/{table.config}/") if table.config else ("", "data/")
+        names = [f"{table.split}{rest}{suffix}" for suffix in BUILDERS for rest in ("", "-*", "/*")]
+        patterns = [f"{place}{name}" for place in places for name in names]
+    for pattern in patterns:
+        found = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if found:
+            pictures = found[0].name in ("metadata.jsonl", "metadata.csv")  # of a folder of pictures
+            files = sorted(path for path in found[0].parent.rglob("*") if path.is_file()) if pictures else found
+            return ("imagefolder" if pictures else _builder(found[0].name)), [str(path) for path in files]
+    expected = (
+        patterns[0] if table.files else f"{places[0]}{table.split}-*.parquet, nor {', '.join(BUILDERS)} in its place"
+    )
+    raise UsageError(f"{folder} has no {expected}")
+
+
+def _builder(name: str) -> str:
+    """Which of the readers of `datasets` reads a file."""
+    builder = BUILDERS.get(Path(name).suffix)
+    if builder is None:
+        raise UsageError(f"'{name}' must end in one of {', '.join(BUILDERS)}")
+    return builder
+
+
+def _origin(table: Table, folder: Path | None) -> str:
+    part = "/".join(name for name in (table.config, table.split) if name)
+    return f"{part} in {folder}" if folder is not None else f"{table.path} ({part}) on the Hugging Face hub"
+
+
+def reason(error: Exception) -> str:
+    """An error as one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

@@ -1,0 +1,23 @@
+"""`mmmu`: MMMU's own parsers (MMMU-Benchmark/MMMU, `eval/utils`), as they come with lm-eval, but no guess counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workloads.records import Answer
+from workloads.scoring.judgement import Judgement
+from workloads.scoring.official import officially, random_state_kept
+
+
+def mmmu(prediction: str, answer: Answer) -> Judgement:
+    """1 if MMMU's parser reads the right option, or the open answer, in the reply; its guesses count as unread."""
+    with random_state_kept():  # the module seeds it when it is loaded
+        from lm_eval.tasks.mmmu.utils import process_results
+
+    accepted = list(answer.accepted)
+    doc: dict[str, Any] = {
+        "question_type": "multiple-choice" if answer.choices else "open",
+        "options": repr(list(answer.choices)),
+        "answer": accepted if len(accepted) > 1 else accepted[0],
+    }
+    return officially(lambda: float(process_results(doc, [prediction])["acc"]), answer.seed or str(doc))

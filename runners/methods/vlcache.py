@@ -1,10 +1,11 @@
 """``vlcache``: our method: recompute what the new context changes and the question reads.
 
 The question's attention says which tokens matter (the rule of ProphetKV and CONDUIT), a drift probe says which of them
-the new context changes, wherever they stand; their product ranks. Either alone fails somewhere: attention spends its
-budget on tokens that are right as stored, drift on tokens that nobody asks for. A short leading run per medium repairs
-what would become a false attention sink (as the paper does). How deep tokens are recomputed follows the layer profile
-measured for the model, else all layers, and less deep where what is computed agrees with what was stored.
+the new context changes, wherever they stand; their product ranks, attention under a square root because it differs by
+orders of magnitude and drift does not. Either alone fails somewhere: attention spends its budget on tokens that are
+right as stored, drift on tokens that nobody asks for. A short leading run per medium repairs what would become a false
+attention sink (as the paper does). How deep tokens are recomputed follows the layer profile measured for the model,
+else all layers, and less deep where what is computed agrees with what was stored.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class VLCache(RankingMethod):
         listed = min(len(asked), SHORTLIST * context.budget(self.layer_ratios(context)[0]))
         among = asked.topk(listed).indices.sort().values
         scores = torch.zeros_like(asked)
-        scores[among] = asked[among] * drift_scores(context, among)
+        scores[among] = asked[among].sqrt() * drift_scores(context, among)
         scores[torch.isin(context.candidates(), leading(context.reusable, lambda part: self.lead))] = torch.inf
         return scores
 

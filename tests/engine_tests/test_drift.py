@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from math import ceil
 from typing import Any, ClassVar
 from unittest.mock import Mock
 
@@ -104,8 +103,8 @@ def test_vlcache_computes_the_leading_tokens_and_those_that_drift_and_are_asked_
     assert len(chosen) == int(ratio * len(candidates) + 1e-9)
     first = {token for part in context.reusable for token in range(part.start, part.start + lead)}
     asked, drifts = probed.attention[-1], probed.drifts[-1]
-    listed = asked.topk(min(len(asked), ceil(4 * ratio * len(asked)))).indices
-    ranked = candidates[listed[(asked * drifts)[listed].argsort(descending=True)]].tolist()
+    listed = asked.topk(min(len(asked), 4 * int(ratio * len(asked) + 1e-9))).indices
+    ranked = candidates[listed[(asked.sqrt() * drifts)[listed].argsort(descending=True)]].tolist()
     others = [token for token in ranked if token not in first]
     if len(first) <= len(chosen):
         assert chosen == first | set(others[: len(chosen) - len(first)])

@@ -67,7 +67,7 @@ class LlavaOneVision(TowerVL):
         if item.grid.kind == "image":
             return self._images([item])[0]
         values = item.values[None].to(self.device, self.dtype)
-        features: Tensor = self._model.get_video_features(pixel_values_videos=values).pooler_output[0]
+        features: Tensor = self._model.get_video_features(values).pooler_output[0]
         return features
 
     def _images(self, pixels: Sequence[Pixels]) -> list[Tensor]:

@@ -117,11 +117,10 @@ class Lab:
             }
             for message in request.messages
         ]
-        return dict(
-            processor.apply_chat_template(
-                chat, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
-            )
+        batch = processor.apply_chat_template(
+            chat, tokenize=True, return_dict=True, return_tensors="np", add_generation_prompt=True
         )
+        return dict(batch.convert_to_tensors("pt"))
 
     def qwen_inputs(self, request: Request) -> dict[str, Tensor]:
         """Template, expand the placeholders, tokenise: what the Qwen-VL processors do with images."""

@@ -66,9 +66,9 @@ class LlavaOneVision(TowerVL):
     def _encode_alone(self, item: Pixels) -> Tensor:
         if item.grid.kind == "image":
             return self._images([item])[0]
-        values = item.values[None].to(self.device, self.dtype)
-        features: Tensor = self._model.get_video_features(values).pooler_output[0]
-        return features
+        pixels = item.values[None].to(self.device, self.dtype)
+        features = self._model.get_video_features(pixels).pooler_output[0, : self.media_tokens(item.grid) - 1]
+        return torch.cat((features, self._model.image_newline[None]))  # not every release has added it
 
     def _images(self, pixels: Sequence[Pixels]) -> list[Tensor]:
         """Encode pictures: one with its tiles, or several seen once."""

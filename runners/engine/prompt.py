@@ -103,8 +103,9 @@ def lay_out(
         length, position = length + len(text), position + len(text)
         if index < len(grids):
             grid, key = grids[index], keys[index]
-            tokens = adapter.media_tokens(grid)
-            ids.append(adapter.media_ids(grid))
+            media_ids = adapter.media_ids(grid)
+            tokens = len(media_ids)
+            ids.append(media_ids)
             symbols.append(table.symbols(key, tokens))
             positions.append(adapter.media_positions(grid) + position)
             segments.append(MediaSegment(key, grid, length, length + tokens, position))

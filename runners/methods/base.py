@@ -84,6 +84,12 @@ class PlanContext:
         spans = [torch.arange(part.start, part.end) for part in self.reusable]
         return torch.cat(spans) if spans else torch.empty(0, dtype=torch.int64)
 
+    def is_reusable(self) -> Tensor:
+        """Which tokens of the prompt are ``candidates``, ``(tokens,)`` bool on the CPU."""
+        mask = torch.zeros(len(self.required), dtype=torch.bool)
+        mask[self.candidates()] = True
+        return mask
+
     def budget(self, ratio: float) -> int:
         """How many reusable tokens a ratio pays for: that share of all the prompt's vision tokens, rounded down.
 

@@ -19,8 +19,7 @@ def settle(context: PlanContext, tolerance: float, layer: int) -> Refine:
     One look is enough: who agrees there is nearly all who would agree later (docs/method.md).
     Deviations are L2 norms over heads, relative to the mean norm of the fresh ones among the tokens compared.
     """
-    reusable = torch.zeros(len(context.required), dtype=torch.bool)
-    reusable[context.candidates()] = True
+    reusable = context.is_reusable()
 
     def refine(fresh: FreshLayer) -> Tensor | None:
         if fresh.layer != layer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
 from runners.engine.plan import FreshLayer, Refine
@@ -21,8 +20,7 @@ def shrink(context: PlanContext, counts: Sequence[int], score: Score) -> Refine:
         score: from a layer and where reusable tokens stand among those computed in it, ``(rows,)``, to a score for each
             of them on the CPU; called where some are to be dropped.
     """
-    reusable = torch.zeros(len(context.required), dtype=torch.bool)
-    reusable[context.candidates()] = True
+    reusable = context.is_reusable()
 
     def refine(fresh: FreshLayer) -> Tensor | None:
         mine = reusable[fresh.tokens]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from runners.engine.adapters.base import RenderedPrompt, TextShape
+from runners.engine.adapters.base import MediaGrid, RenderedPrompt, TextShape
 from runners.engine.adapters.chat import encoded, render
 from runners.engine.errors import UnsupportedModel
 from runners.engine.sampling import DEFAULT_SAMPLING
@@ -121,6 +122,21 @@ class DecoderAdapter:
         """See ``Adapter``."""
         logits: Tensor = self._head(self._text.norm(hidden))
         return logits
+
+    def _among_text(self, grid: MediaGrid, features: Tensor, pad: int) -> Tensor:
+        """Features at the ``pad`` places of a medium; text that belongs to it has its own embedding, nothing to add."""
+        if grid.kind == "image":
+            return features
+        ids = self.media_ids(grid).to(self.device)
+        rows = features.new_zeros(len(ids), features.shape[1])
+        rows[:, : self.shape.hidden] = self.embed(ids)
+        rows[ids == pad] = features
+        return rows
+
+    @abstractmethod
+    def media_ids(self, grid: MediaGrid) -> Tensor:
+        """See ``Adapter``."""
+        ...
 
     def _ids(self, text: str) -> list[int]:
         """Token ids of a piece of a prompt."""

@@ -54,15 +54,8 @@ class InternVL(TowerVL):
         values = torch.cat([item.values for item in pixels]).to(self.device, self.dtype)
         features = self._model.get_image_features(pixel_values=values).pooler_output
         found = features.split([item.grid.time for item in pixels])
-        return [self._among_text(item.grid, rows.flatten(0, 1)) for item, rows in zip(pixels, found, strict=True)]
-
-    def _among_text(self, grid: MediaGrid, features: Tensor) -> Tensor:
-        if grid.kind == "image":
-            return features
-        ids = self.media_ids(grid).to(self.device)
-        rows = self.embed(ids)
-        rows[ids == self._pads["image"]] = features
-        return rows
+        pad = self._pads["image"]
+        return [self._among_text(item.grid, rows.flatten(0, 1), pad) for item, rows in zip(pixels, found, strict=True)]
 
     def media_tokens(self, grid: MediaGrid) -> int:
         """See ``Adapter``."""

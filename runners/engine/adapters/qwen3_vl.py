@@ -40,16 +40,8 @@ class Qwen3VL(QwenVL):
 
     def encode(self, pixels: Sequence[Pixels]) -> list[Tensor]:
         """See ``Adapter``. Text that belongs to a video has its own embedding, and nothing to add."""
-        return [self._among_text(item.grid, found) for item, found in zip(pixels, super().encode(pixels), strict=True)]
-
-    def _among_text(self, grid: MediaGrid, features: Tensor) -> Tensor:
-        if grid.kind == "image":
-            return features
-        ids = self.media_ids(grid).to(self.device)
-        rows = features.new_zeros(len(ids), features.shape[1])
-        rows[:, : self.shape.hidden] = self.embed(ids)
-        rows[ids == self._pad["video"]] = features
-        return rows
+        found, pad = super().encode(pixels), self._pad["video"]
+        return [self._among_text(item.grid, rows, pad) for item, rows in zip(pixels, found, strict=True)]
 
     def _encoder_widths(self) -> tuple[int, int, int]:
         return self._vision.hidden_size, self._vision.intermediate_size, 2

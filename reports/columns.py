@@ -93,6 +93,16 @@ MEASURED_COLUMNS = (
         in_table=True,
     ),
     Column(
+        "flip_rate", "0..1", "share of answers that differ from the reference's", better="lower", scale=100, spec=".1f"
+    ),
+    Column(
+        "noise_flip_rate",
+        "0..1",
+        "the same of the runner that does what the reference does in another order: what rounding alone changes",
+        scale=100,
+        spec=".1f",
+    ),
+    Column(
         "verdict",
         "",
         "non-inferior: the whole interval of the change lies above -margin; inferior: below; else undecided",

@@ -19,7 +19,13 @@ from runners.records import Record, Timing, Warmth
 TIMES = [entry.name for entry in fields(Timing)]
 LATER = ("floor_ratio", "peak_memory_mb")
 RANDOM = "random"
-WORTH = ("accuracy", "agreement", "kl_mean", "verdict")  # their intervals and changes need scores, and there are none
+WORTH = (
+    "accuracy",
+    "agreement",
+    "flip_rate",
+    "kl_mean",
+    "verdict",
+)  # their intervals and changes need scores, and there are none
 
 Row = dict[str, Any]
 
@@ -44,10 +50,11 @@ def summarise(records: Sequence[Record], manifest: Mapping[str, Any], margin: fl
         if asked.empty:
             continue
         paired = Paired.of(asked, reference, lossless)
+        noise = _flip_rate(asked[asked["runner"].isin(noise_arms(manifest))])
         for label in sorted(labels, key=lambda label: label != reference):
             mine = asked[asked["runner"] == label]
             if len(mine):
-                row = _row(mine, paired, manifest, margin, alpha)
+                row = _row(mine, paired, manifest, margin, alpha) | {"noise_flip_rate": noise}
                 rows.append(row | {"verdict": None} if label in for_analysis else row)
     return rows
 
@@ -93,10 +100,26 @@ def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alph
         "accuracy_delta_ci_low": change.low if change else None,
         "accuracy_delta_ci_high": change.high if change else None,
         "agreement": _mean(paired.agreement(mine)),
+        "flip_rate": _flip_rate(mine),
+        "noise_flip_rate": None,
         "verdict": judge(change, margin),
         "kl_mean": _mean(mine["kl"]),
         "content_share": _mean(mine["content_share"]),
     }
+
+
+def noise_arms(manifest: Mapping[str, Any]) -> list[str]:
+    """Labels of the runners that do just what the reference does, in another order: their flips are rounding."""
+    methods = {runner["label"]: runner["method"] for runner in manifest["runners"]}
+    reference = manifest["config"]["reference"]
+    return [
+        label for label, method in methods.items() if method == methods.get(reference) == "full" and label != reference
+    ]
+
+
+def _flip_rate(mine: pd.DataFrame) -> float | None:
+    agreement = _mean(mine["agrees"])
+    return None if agreement is None else 1 - agreement
 
 
 def _official(scored: pd.DataFrame) -> float | None:

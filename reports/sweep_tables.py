@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.columns import COLUMNS
+from reports.notice import Notice
 from reports.pareto import Knee, Point
 from reports.recommend import Recommendation
 from reports.sweep import TradeOff
-from reports.tables import UNDEFINED, cell, heading, legend, problems, scoring
+from reports.tables import UNDEFINED, cell, heading, legend, warnings
 
 LABEL_WIDTH = 22
 MEASURED = (
@@ -39,14 +40,14 @@ LEGEND = (
 Row = Mapping[str, Any]
 
 
-def render(found: TradeOff) -> Group:
+def render(found: TradeOff, notices: Sequence[Notice]) -> Group:
     """Tables in the order of the points. Readable at ``tables.WIDTH`` characters."""
     parts: list[RenderableType] = []
     for workload, choice in found.recommended.items():
         rows = {row["runner"]: row for row in found.rows if row["workload"] == workload}
         parts += [heading(list(rows.values())), _table(found.of(workload), rows, choice), Text()]
         parts += [_knees(found.knees[workload]), _choice(f"recommended for {workload}", choice)]
-        parts += [*problems(list(rows.values())), *scoring(list(rows.values()))]
+        parts += warnings(notices, workload)
         parts += [
             Text(f"{caution.concerns}: {caution.text}", style="yellow")
             for caution in found.cautions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.columns import TABLE_COLUMNS, Column
-from reports.verdict import requests_needed
+from reports.notice import Notice
+from reports.row_notices import points
 
 WIDTH = 120
 LABEL_WIDTH = 18
@@ -20,12 +21,12 @@ UNDEFINED = "-"
 Row = Mapping[str, Any]
 
 
-def render(rows: Sequence[Row], reference: str) -> Group:
+def render(rows: Sequence[Row], reference: str, notices: Sequence[Notice]) -> Group:
     """Tables in the order of the rows, none of no rows; ``reference`` is marked. Readable at ``WIDTH`` characters."""
     parts: list[RenderableType] = []
     for workload in dict.fromkeys(row["workload"] for row in rows):
         mine = [row for row in rows if row["workload"] == workload]
-        parts += [heading(mine), _table(mine, reference), *problems(mine), *scoring(mine), *_open_verdicts(mine)]
+        parts += [heading(mine), _table(mine, reference), *warnings(notices, workload)]
     return Group(*parts, *(legend(row["margin"], row["alpha"]) for row in rows[:1]))
 
 
@@ -37,7 +38,7 @@ def legend(margin: float, alpha: float, columns: Sequence[Column] = TABLE_COLUMN
         lines.append(f"{' '.join(column.title.split()).replace('- ', '')}: {column.meaning}{good}")
         if column.words:
             shown = ", ".join(f"{word} = {text}" for text, word in column.words)
-            lines.append(f"{shown}; the margin is {_points(margin)}")
+            lines.append(f"{shown}; the margin is {points(margin)}")
     lines.append(
         f"[low,high]: {100 * (1 - alpha):g} % interval; requests that share media count for less than separate ones"
     )
@@ -85,58 +86,6 @@ def _shown(value: Any, column: Column) -> str:
     return format(value * column.scale, column.spec)
 
 
-def problems(rows: Sequence[Row]) -> list[Text]:
-    """What went wrong in one workload, by runner: requests that failed, and what was not reused."""
-    failed = [f"{row['runner']} {row['failed']} of {row['requests']}" for row in rows if row["failed"]]
-    fallen = [f"{row['runner']} {row['fallbacks']}" for row in rows if row["fallbacks"]]
-    warnings = []
-    if failed:
-        warnings.append(Text(f"failed, counted as wrong: {', '.join(failed)}", style="red"))
-    if fallen:
-        warnings.append(Text(f"computed although reusable: {', '.join(fallen)}", style="yellow"))
-    return warnings
-
-
-def scoring(rows: Sequence[Row]) -> list[Text]:
-    """What to know about the accuracy of one workload: answers without gold, unreadable ones, and official scores."""
-    if rows[0]["weights"] == "random":
-        return [Text("random weights: answers mean nothing, so accuracy, agreement, KL and verdict are left out")]
-    requests, scored = rows[0]["requests"], rows[0]["scored"]
-    unread = [f"{row['runner']} {row['parse_failed']} of {row['scored']}" for row in rows if row["parse_failed"]]
-    official = [
-        f"{row['runner']} {100 * row['official_accuracy']:.1f} %"
-        for row in rows
-        if row["official_accuracy"] is not None
-    ]
-    notes = []
-    if not scored:
-        notes.append(Text("no gold answers: accuracy and verdict are undefined, same % (agreement) is what counts"))
-    elif scored < requests:
-        notes.append(Text(f"{requests - scored} of {requests} requests have no gold answer: only same % is about them"))
-    if unread:
-        notes.append(Text(f"answers that could not be read, counted as wrong: {', '.join(unread)}", style="yellow"))
-    if official:
-        notes.append(Text(f"by the official scorer, its guesses included: {', '.join(official)}"))
-    return notes
-
-
-def _open_verdicts(rows: Sequence[Row]) -> list[Text]:
-    """How many runners of one workload nothing can be said of, and what could change that."""
-    judged = [row for row in rows if row["verdict"] is not None]
-    undecided = [row for row in judged if row["verdict"] == "undecided"]
-    if not undecided:
-        return []
-    first = undecided[0]
-    seen, margin = int(first["compared_worth"]), first["margin"]
-    needed = requests_needed(margin, first["alpha"])
-    advice = (
-        f"with no flips a margin of {_points(margin)} needs {needed} requests sharing no media, these are worth {seen}"
-        if seen < needed
-        else f"more is needed than what {seen} requests sharing no media would tell"
-    )
-    return [Text(f"undecided: {len(undecided)} of {len(judged)} runners; {advice}", style="yellow")]
-
-
-def _points(share: float) -> str:
-    points = f"{100 * share:g}"
-    return f"{points} point" if points == "1" else f"{points} points"
+def warnings(notices: Iterable[Notice], workload: str) -> list[Text]:
+    """One line for each notice about a workload."""
+    return [Text(str(notice), style=notice.kind.style) for notice in notices if notice.workload == workload]

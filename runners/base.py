@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.records import CacheStats, Status, Timing
+from runners.records import CacheStats, ComputedMedium, Status, Timing
 from workloads.records import Message
 
 
@@ -28,6 +28,7 @@ class Response:
     Attributes:
         first_logits: the first token's logits, ``(vocabulary,)`` float32, for divergence; never stored.
         error: one line for people when ``status`` is not OK.
+        computed: of each medium of the prompt, in order, which tokens were computed.
     """
 
     status: Status
@@ -37,6 +38,7 @@ class Response:
     timing: Timing | None = None
     cache: CacheStats | None = None
     error: str | None = None
+    computed: tuple[ComputedMedium, ...] = ()
 
 
 class Runner(Protocol):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
+
+MOST_TOKENS = 1 << 22
 
 
 class Status(StrEnum):
@@ -94,6 +99,39 @@ class CacheStats:
 
 
 @dataclass(frozen=True)
+class ComputedMedium:
+    """Which vision tokens of one medium of a prompt were computed, and how deep.
+
+    Attributes:
+        frames, rows, columns: the grid that its tokens form, row by row and frame by frame; all 0 where they form none,
+            as with tiles, or with separators between them.
+        layers: in how many layers each token was computed, in order, as run lengths: ``0*96,8*4``.
+    """
+
+    frames: int
+    rows: int
+    columns: int
+    layers: str
+
+    @classmethod
+    def of(cls, grid: tuple[int, int, int], depths: Sequence[int]) -> ComputedMedium:
+        """From the number of layers of every token; ``grid`` is left out where it does not fit their number."""
+        fits = grid if math.prod(grid) == len(depths) else (0, 0, 0)
+        runs = (f"{depth}*{len(list(run))}" for depth, run in groupby(depths))
+        return cls(*fits, ",".join(runs))
+
+    def depths(self) -> list[int]:
+        """In how many layers each token was computed; ValueError where ``layers`` is no such list or absurdly long."""
+        found: list[int] = []
+        for run in filter(None, self.layers.split(",")):
+            depth, _, count = run.partition("*")
+            if len(found) + int(count) > MOST_TOKENS:
+                raise ValueError(f"more than {MOST_TOKENS} tokens of one medium")
+            found += [int(depth)] * int(count)
+        return found
+
+
+@dataclass(frozen=True)
 class Record:
     """One request answered by one runner: a line of ``records.jsonl``.
 
@@ -108,6 +146,7 @@ class Record:
         agrees: whether the answer equals the reference's; None when the reference has none.
         parse_failed: whether the metric could not read the answer, which then scores 0.
         official_score: 0..1, what the official scorer gives where that differs in kind, by guessing say.
+        computed: of each medium of the prompt, in order, what was computed; empty when nothing is known of it.
     """
 
     key: str
@@ -132,6 +171,7 @@ class Record:
     cache: CacheStats | None = None
     parse_failed: bool = False
     official_score: float | None = None
+    computed: tuple[ComputedMedium, ...] = ()
     schema: int = field(default=1)
 
     def unjudged(self) -> Record:
@@ -157,4 +197,5 @@ class Record:
             cache = dict(values["cache"])
             cache["fallbacks"] = tuple(cache["fallbacks"])
             values["cache"] = CacheStats(**cache)
+        values["computed"] = tuple(ComputedMedium(**medium) for medium in values.get("computed", ()))
         return cls(**values)

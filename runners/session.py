@@ -143,6 +143,7 @@ def _record(workload: str, item: _Asked, label: str, place: int, response: Respo
         cache=response.cache,
         parse_failed=judged is not None and not judged.parsed,
         official_score=judged.official if judged else None,
+        computed=response.computed,
     )
 
 

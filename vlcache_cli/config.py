@@ -275,6 +275,10 @@ class RunConfig(StreamConfig):
         metadata=_about(VERDICT, settings.between_0_and_1, "Intervals have the confidence 1 - alpha."),
     )
     resume: bool = field(default=False, metadata=_about(OUTPUT, settings.switch, "Continue the run in --output."))
+    no_media: bool = field(
+        default=False,
+        metadata=_about(OUTPUT, settings.switch, "Keep no pictures of changed answers in the run folder."),
+    )
     preset: str | None = field(
         default=None, metadata=_about(OUTPUT, settings.text, "Settings that come with vlcache, by name.")
     )

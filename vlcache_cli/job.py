@@ -78,8 +78,10 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
 
 def measure(job: Job) -> tuple[Manifest, list[Record]]:
     """Answer what is not yet answered, each record kept as it comes; returns the whole run."""
+    from reports.asked import AskedLog
     from runners.local import build_runner
     from runners.models import load_model
+    from runners.records import Status
     from runners.session import SessionOptions, serve
 
     config = job.config
@@ -103,11 +105,15 @@ def measure(job: Job) -> tuple[Manifest, list[Record]]:
         return serve(workload, stream.conversations, runners, options, finished)
 
     answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
+    asked = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
+    log = AskedLog(job.folder.path, keep_media=not config.no_media)
     with job.folder.appending() as append:
         for answered in console.track(answers, "answers", turns * len(runners) - len(finished)):
             record = answered.unjudged() if model.random_weights else answered
             append(record)
             records.append(record)
+            if record.agrees is False or record.status is not Status.OK:
+                log.keep(record.workload, *asked[record.workload, record.request])
     return manifest, records
 
 

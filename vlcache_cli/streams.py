@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,12 @@ class Stream:
     def turns(self) -> int:
         """Requests in all."""
         return sum(len(conversation.turns) for conversation in self.conversations)
+
+    def places(self) -> Iterator[tuple[str, tuple[Conversation, int]]]:
+        """The id of every turn, with its conversation and its place in it."""
+        for conversation in self.conversations:
+            for index, turn in enumerate(conversation.turns):
+                yield turn.id, (conversation, index)
 
     def describe(self) -> dict[str, Any]:
         """For the manifest, as plain types."""

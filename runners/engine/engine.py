@@ -9,6 +9,7 @@ from torch import Tensor
 
 from runners.base import Request, Response
 from runners.engine.adapters.base import Adapter
+from runners.engine.chunks import prefill_in_chunks
 from runners.engine.decode import decode
 from runners.engine.donors import compile_donor, donor_from_capture
 from runners.engine.errors import MediaError, PromptError, PromptTooLong
@@ -16,7 +17,7 @@ from runners.engine.features import place_features
 from runners.engine.flops import full_prefill_flops, head_flops
 from runners.engine.plan import Plan
 from runners.engine.prefill import Capture, KVBuffer, PrefillResult, PromptTensors, prefill
-from runners.engine.prompt import Layout, SymbolTable, lay_out
+from runners.engine.prompt import Layout, MediaSegment, SymbolTable, lay_out
 from runners.engine.resolve import ResolvedMedia, resolve_media
 from runners.engine.rotary import rotate
 from runners.engine.sketch import OutputSketch
@@ -27,7 +28,7 @@ from runners.engine.store.prefix_store import PrefixStore
 from runners.engine.timing import PARTS, TtftClock
 from runners.methods.base import Method, PlanContext, Reusable
 from runners.profile import ModelProfile
-from runners.records import CacheStats, Status, Timing
+from runners.records import CacheStats, ComputedMedium, Status, Timing
 from workloads.records import Media, MediaKind, Message
 
 UNMEASURED = ModelProfile()
@@ -125,7 +126,10 @@ class Engine:
         plan = method.plan(context)
         clock.cut("select")
         capture = self._capture_for(work)
-        result = prefill(adapter, prompt, work.kv, plan, capture)
+        if method.prefill_chunk:
+            result = prefill_in_chunks(adapter, prompt, work.kv, plan, method.prefill_chunk)
+        else:
+            result = prefill(adapter, prompt, work.kv, plan, capture)
         clock.cut("prefill")
         logits = adapter.head(result.hidden)[0]
         first = int(logits.argmax())
@@ -156,6 +160,7 @@ class Engine:
             first_logits=logits.float().cpu().numpy(),
             timing=timing,
             cache=cache,
+            computed=tuple(self._computed(segment, result) for segment in layout.segments),
         )
 
     def _embed(self, layout: Layout, media: ResolvedMedia, room: int) -> PromptTensors:
@@ -292,6 +297,10 @@ class Engine:
             kv_bytes_per_token=self._bytes_per_vision_token(),
             fallbacks=fallbacks,
         )
+
+    def _computed(self, segment: MediaSegment, result: PrefillResult) -> ComputedMedium:
+        depths: list[int] = result.depth[segment.start : segment.end].tolist()
+        return ComputedMedium.of(self._adapter.token_grid(segment.grid), depths)
 
     def _bytes_per_vision_token(self) -> float | None:
         """Everything held, prefixes and probes included, per vision token of the media held; None without media."""

@@ -148,6 +148,11 @@ class Method(ABC):
         return 1
 
     @property
+    def prefill_chunk(self) -> int:
+        """So many tokens are computed at a time; 0: all at once, for whoever keeps or refines keys and values."""
+        return 0
+
+    @property
     def donor_policy(self) -> DonorPolicy:
         """Where stored keys and values come from."""
         return "previous"

@@ -11,12 +11,28 @@ from runners.methods.base import Method, PlanContext
 
 @dataclass(frozen=True)
 class FullRecompute(Method):
-    """Compute everything."""
+    """Compute everything.
+
+    Options:
+        chunk: compute so many tokens of the prompt at a time; 0: all at once. Beside a plain ``full``, that is the
+            noise floor: how many answers rounding alone changes.
+    """
+
+    chunk: int = 0
 
     lossless: ClassVar[bool] = True
     uses_encoder_cache: ClassVar[bool] = False
     uses_prefix: ClassVar[bool] = False
     uses_kv: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.chunk < 0:
+            raise ValueError(f"chunk must be 0 or more, not {self.chunk}")
+
+    @property
+    def prefill_chunk(self) -> int:
+        """See ``Method``."""
+        return self.chunk
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reports.asked import read_asked, read_medium
 from runners.records import Status
 from vlcache_cli.app import main
 from workloads.drawing import Grid, Page, encode_png
@@ -48,10 +49,22 @@ def test_without_an_output_the_run_goes_to_results(bench: Bench, capsys: pytest.
     assert capsys.readouterr().err == f"run kept in {run}\n"
 
 
+@pytest.mark.parametrize("flags", [(), ("--no-media",)])
+def test_what_was_asked_is_kept_where_an_answer_is_missing(bench: Bench, world: Any, flags: tuple[str, ...]) -> None:
+    world.failing = {"binding-2": Status.OUT_OF_MEMORY}
+    bench("--output", "run", *flags)
+    (asked,) = read_asked(Path("run")).values()
+    assert (asked.workload, asked.request) == ("binding", "binding-2")
+    assert "What changed" in asked.question
+    kept = [read_medium(Path("run"), medium) for medium in asked.media]
+    assert len(kept) == 3
+    assert all(data is None for data in kept) if flags else all(data and data.startswith(b"\x89PNG") for data in kept)
+
+
 def test_json_is_the_only_thing_on_stdout(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench("--output", "run", "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["schema", "manifest", "summary"]
+    assert list(document) == ["schema", "manifest", "summary", "notices"]
     assert document["schema"] == 1
     assert document["manifest"] == json.loads(Path("run/manifest.json").read_text())
     rows = {row["runner"]: row for row in document["summary"]}

@@ -73,7 +73,7 @@ def test_a_resumed_run_of_random_weights_is_not_judged_either(
 
 
 def test_the_table_says_why_nothing_is_judged(bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    why = "random weights: answers mean nothing, so accuracy, agreement, KL and verdict are left out\n"
+    why = "random weights: answers mean nothing; accuracy, agreement, KL and verdict are left out\n"
     assert bench() == 0
     assert why not in capsys.readouterr().out
     world.random_weights = True

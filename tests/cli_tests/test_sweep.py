@@ -232,7 +232,7 @@ def test_the_manifest_tells_what_was_asked_and_what_became_of_it(sweep: Sweep) -
 def test_json_is_the_only_thing_on_stdout(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep("--output", "run", "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["schema", "manifest", "summary", "sweep"]
+    assert list(document) == ["schema", "manifest", "summary", "notices", "sweep"]
     assert document["manifest"] == json.loads(Path("run/manifest.json").read_text())
     points = document["sweep"]["points"]
     assert [(point["family"], point["runner"]) for point in points] == [

@@ -12,6 +12,7 @@ from rich.console import Console
 from reports.columns import COLUMNS
 from reports.pareto import find_points
 from reports.recommend import recommend
+from reports.row_notices import row_notices
 from reports.summary import summarise
 from reports.tables import WIDTH, render
 from runners.records import Record, Status
@@ -65,10 +66,10 @@ def test_times_are_those_of_any_model(records: list[Record], random: dict[str, A
 def test_the_table_says_why_in_one_line(records: list[Record], random: dict[str, Any]) -> None:
     rows = summarise([record.unjudged() for record in records], random, 0.02, 0.05)
     console = Console(file=io.StringIO(), width=WIDTH)
-    console.print(render(rows, "full"))
+    console.print(render(rows, "full", [*row_notices(rows)]))
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
-    why = "random weights: answers mean nothing, so accuracy, agreement, KL and verdict are left out"
+    why = "random weights: answers mean nothing; accuracy, agreement, KL and verdict are left out"
     assert lines.count(why) == 1
     assert not any(line.startswith(("no gold answers", "undecided")) for line in lines)
 

@@ -262,3 +262,17 @@ def test_workloads_stand_apart_and_in_the_order_given(make_record: MakeRecord, m
 
 def test_no_records_no_rows(manifest: dict[str, Any]) -> None:
     assert summarise([], manifest, MARGIN, ALPHA) == []
+
+
+def test_flips_stand_beside_those_that_rounding_makes(make_record: MakeRecord, manifest: dict[str, Any]) -> None:
+    manifest["runners"].append({"label": "noise", "method": "full", "lossless": True})
+    records = [
+        make_record(f"q{number}", runner, agrees=number >= changed)
+        for number in range(10)
+        for runner, changed in (("full", 0), ("vlcache", 3), ("noise", 1))
+    ]
+    rows = {row["runner"]: row for row in summarise(records, manifest, 0.02, 0.05)}
+    assert [rows[label]["flip_rate"] for label in ("full", "vlcache", "noise")] == pytest.approx([0, 0.3, 0.1])
+    assert [row["noise_flip_rate"] for row in rows.values()] == pytest.approx([0.1] * 3)
+    alone = [record for record in records if record.runner != "noise"]
+    assert {row["noise_flip_rate"] for row in summarise(alone, manifest, 0.02, 0.05)} == {None}

@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from io import StringIO
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from reports.row_notices import row_notices
 from reports.summary import summarise
 from reports.sweep import TradeOff, analyse
 from reports.sweep_tables import render
@@ -58,8 +61,13 @@ def found(make_record: MakeRecord) -> Found:
             "workloads": dict.fromkeys(workloads, "abc"),
             "model": {"name": "builtin", "device": "cpu", "dtype": dtype},
             "runners": [
-                {"label": label, "lossless": label == "full", "options": {} if ratio is None else {"ratio": ratio}}
-                for label, _, ratio, *_ in families
+                {
+                    "label": label,
+                    "method": family,
+                    "lossless": label == "full",
+                    "options": {} if ratio is None else {"ratio": ratio},
+                }
+                for label, family, ratio, *_ in families
             ],
             "sweep": {"runners": {label: {"family": family, "ratio": ratio} for label, family, ratio, *_ in families}},
         }
@@ -70,7 +78,12 @@ def found(make_record: MakeRecord) -> Found:
 
 def draw(found: TradeOff) -> str:
     console = Console(file=StringIO(), width=WIDTH, highlight=False)
-    console.print(render(found))
+    console.print(
+        render(
+            found,
+            [notice for _, rows in groupby(found.rows, itemgetter("workload")) for notice in row_notices([*rows])],
+        )
+    )
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -92,7 +105,7 @@ def test_below_the_table_stand_knees_choice_and_problems(found: Found) -> None:
     text = draw(found())
     assert "knees: a 0.1 (10.0% computed, 100.0% accurate), b@score=k none\n" in text
     assert "recommended for binding: a@ratio=0.1, 5.00 times as fast; fastest of 5 non-inferior on binding\n" in text
-    assert "computed although reusable: a@ratio=1 1\n" in text
+    assert "computed although reusable: a@ratio=1 1; the records say why" in text
     assert "recommended for all workloads" not in text
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from io import StringIO
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from reports.columns import COLUMNS, TABLE_COLUMNS
+from reports.row_notices import row_notices
 from reports.tables import WIDTH, cell, legend, render
 
 GOLDEN = Path(__file__).parent / "golden_table.txt"
@@ -70,7 +73,8 @@ BLEND = row(
 
 def draw(rows: list[dict[str, Any]], width: int = WIDTH) -> str:
     console = Console(file=StringIO(), width=width, highlight=False)
-    console.print(render(rows, "full"))
+    notices = [notice for _, told in groupby(rows, itemgetter("workload")) for notice in row_notices([*told])]
+    console.print(render(rows, "full", notices))
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from reports import sweep, sweep_tables
+from reports.notices import find_notices
 from reports.plots import picture
 from reports.summary import summarise
 from reports.tables import WIDTH, render
@@ -63,13 +64,16 @@ def test_accuracy_and_verdict_are_undefined_and_agreement_counts(
 
 
 def test_the_table_says_what_counts(records: list[Record], manifest: dict[str, Any], make_record: MakeRecord) -> None:
-    table = told(render(summarise(records, manifest, MARGIN, ALPHA), "full"))
-    assert "no gold answers: accuracy and verdict are undefined, same % (agreement) is what counts" in table
+    rows = summarise(records, manifest, MARGIN, ALPHA)
+    table = told(render(rows, "full", find_notices(records, rows, manifest)))
+    assert "no gold answers: accuracy and verdict are undefined; same % (agreement) is what counts" in table
     assert "undecided" not in table.split("runner: what answered")[0]
     some = [*records, *(make_record("q10", runner) for runner in ("full", "vlcache", "prefix-cache"))]
     mixed = summarise(some, manifest, MARGIN, ALPHA)
     assert [(row["scored"], row["accuracy"]) for row in mixed] == [(1, 1)] * 3
-    assert "10 of 11 requests have no gold answer: only same % is about them" in told(render(mixed, "full"))
+    assert "10 of 11 requests have no gold answer; only same % is about them" in told(
+        render(mixed, "full", find_notices(some, mixed, manifest))
+    )
 
 
 def test_a_sweep_ranks_by_agreement_and_recommends_nothing(records: list[Record], manifest: dict[str, Any]) -> None:
@@ -81,7 +85,7 @@ def test_a_sweep_ranks_by_agreement_and_recommends_nothing(records: list[Record]
         "prefix-cache": True,  # answers like the reference, and faster
     }
     assert found.recommended_overall.runner is None
-    table = told(sweep_tables.render(found))
+    table = told(sweep_tables.render(found, find_notices(records, found.rows, manifest)))
     assert "same % (agreement) is what counts" in table
     assert "recommended for binding: none; no answer on binding was judged" in table
     panel, _ = picture(found, "binding").axes
@@ -103,9 +107,9 @@ def test_unread_answers_are_counted_apart_and_official_scores_stand_beside(
     reference, row = summarise(records, manifest, MARGIN, ALPHA)
     assert (reference["parse_failed"], reference["official_accuracy"]) == (0, 0.75)
     assert (row["parse_failed"], row["accuracy"], row["official_accuracy"]) == (2, 0.25, 0.5)
-    table = told(render([reference, row], "full"))
+    table = told(render([reference, row], "full", find_notices(records, [reference, row], manifest)))
     assert "answers that could not be read, counted as wrong: vlcache 2 of 4" in table
-    assert "by the official scorer, its guesses included: full 75.0 %, vlcache 50.0 %" in table
+    assert "by the official scorer: full 75.0 %, vlcache 50.0 %; its guesses are included" in table
 
 
 def test_records_of_earlier_runs_are_still_read(make_record: MakeRecord) -> None:

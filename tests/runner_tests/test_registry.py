@@ -75,7 +75,7 @@ ERRORS = {
     "": f"unknown runner '': known: {', '.join(sorted(METHODS))}",
     "full,": f"unknown runner '': known: {', '.join(sorted(METHODS))}",
     "random-k@ration=0.1": "unknown option of runner 'random-k' 'ration': did you mean 'ratio'?",
-    "full@ratio=0.1": "unknown option of runner 'full' 'ratio': known: name",
+    "full@ratio=0.1": "unknown option of runner 'full' 'ratio': known: chunk, name",
     "full-reuse@rotate=no": "runner 'full-reuse@rotate=no': rotate must be true or false, not 'no'",
     "leading-k@k=1.5": "runner 'leading-k@k=1.5': k must be a whole number, not '1.5'",
     "leading-k@k=-1": "runner 'leading-k@k=-1': k must not be negative, not -1",

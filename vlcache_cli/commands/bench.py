@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from vlcache_cli import console
@@ -29,17 +30,19 @@ def bench(config: BenchConfig) -> ExitCode:
 
 def show(config: BenchConfig, manifest: Manifest, records: Sequence[Record]) -> None:
     """The summary on stdout, where it is kept on stderr."""
+    from reports.notices import find_notices
     from reports.summary import summarise
 
     rows = summarise(records, manifest, config.margin, config.alpha)
+    notices = find_notices(records, rows, manifest)
     if config.json:
         from reports.export import to_json
 
-        console.show_text(to_json(manifest, rows))
+        console.show_text(to_json(manifest, rows, notices=[asdict(notice) for notice in notices]))
     else:
         from reports.tables import WIDTH, render
 
-        console.show(render(rows, config.reference), WIDTH)
+        console.show(render(rows, config.reference, notices), WIDTH)
     console.note(f"run kept in {config.output}")
 
 

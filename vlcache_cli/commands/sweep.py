@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from vlcache_cli import console
@@ -33,21 +34,25 @@ def sweep(config: SweepConfig) -> ExitCode:
 
 def show(config: SweepConfig, manifest: Manifest, records: Sequence[Record]) -> None:
     """The trade-off on stdout, where it is kept and drawn on stderr."""
+    from reports.notices import find_notices
     from reports.plots import draw
     from reports.summary import summarise
     from reports.sweep import analyse
 
     rows = summarise(records, manifest, config.margin, config.alpha)
+    notices = find_notices(records, rows, manifest)
     trade_off = analyse(rows, records, manifest, config.margin, config.alpha)
     if config.json:
         from reports.export import to_json
 
-        console.show_text(to_json(manifest, rows, sweep=trade_off.to_json()))
+        console.show_text(
+            to_json(manifest, rows, notices=[asdict(notice) for notice in notices], sweep=trade_off.to_json())
+        )
     else:
         from reports.sweep_tables import render
         from reports.tables import WIDTH
 
-        console.show(render(trade_off), WIDTH)
+        console.show(render(trade_off, notices), WIDTH)
     for picture in draw(trade_off, config.output / "plots"):
         console.note(f"drawn in {picture}")
     console.note(f"run kept in {config.output}")

@@ -140,6 +140,10 @@ class Adapter(Protocol):
         """How many tokens a medium has, those of text that belongs to it included."""
         ...
 
+    def token_grid(self, grid: MediaGrid) -> tuple[int, int, int]:
+        """Frames, rows and columns of the grid that a medium's tokens lay over it; zeros where there is no one such."""
+        ...
+
     def media_positions(self, grid: MediaGrid) -> Tensor:
         """Positions of a medium's tokens, relative to its start: ``(axes, tokens)``."""
         ...

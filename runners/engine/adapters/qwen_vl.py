@@ -111,13 +111,16 @@ class QwenVL(DecoderAdapter):
         """See ``Adapter``."""
         return torch.full((self.media_tokens(grid),), self._pad[grid.kind])
 
+    def token_grid(self, grid: MediaGrid) -> tuple[int, int, int]:
+        """See ``Adapter``."""
+        merge = self._vision.spatial_merge_size
+        return grid.time, grid.height // merge, grid.width // merge
+
     def media_positions(self, grid: MediaGrid) -> Tensor:
         """See ``Adapter``: time, height, width."""
-        merge = self._vision.spatial_merge_size
-        times = (torch.arange(grid.time) * self._time_interval(grid)).long()
-        axes = torch.meshgrid(
-            times, torch.arange(grid.height // merge), torch.arange(grid.width // merge), indexing="ij"
-        )
+        time, height, width = self.token_grid(grid)
+        times = (torch.arange(time) * self._time_interval(grid)).long()
+        axes = torch.meshgrid(times, torch.arange(height), torch.arange(width), indexing="ij")
         return torch.stack(axes).reshape(3, -1)
 
     def _time_interval(self, grid: MediaGrid) -> float:

@@ -57,6 +57,10 @@ class TowerVL(DecoderAdapter):
         """See ``Adapter``."""
         return torch.full((self.media_tokens(grid),), self._pads[grid.kind])
 
+    def token_grid(self, grid: MediaGrid) -> tuple[int, int, int]:
+        """See ``Adapter``: pictures are cropped, padded or cut into tiles, so no grid covers the whole of one."""
+        return 0, 0, 0
+
     def media_positions(self, grid: MediaGrid) -> Tensor:
         """See ``Adapter``: counted on, as for text."""
         return torch.arange(self.media_tokens(grid))[None]

@@ -1,0 +1,50 @@
+"""A warning as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NoticeKind(StrEnum):
+    """What a warning is about."""
+
+    FAILED_REQUESTS = "failed-requests"
+    FALLBACKS = "fallbacks"
+    NO_REUSE = "no-reuse"
+    RANDOM_WEIGHTS = "random-weights"
+    NO_GOLD = "no-gold"
+    UNREADABLE_ANSWERS = "unreadable-answers"
+    OFFICIAL_SCORE = "official-score"
+    NOISE_FLOOR = "noise-floor"
+    FEW_SAMPLES = "few-samples"
+    COLD_FIRST_RUN = "cold-first-run"
+    DRIFTED_CLOCK = "drifted-clock"
+    CONTENTION = "contention"
+
+    @property
+    def style(self) -> str:
+        """How a terminal shows it, in rich's words."""
+        if self is NoticeKind.FAILED_REQUESTS:
+            return "red"
+        return "" if self in (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE) else "yellow"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One warning.
+
+    Attributes:
+        runner: whom it concerns; None for the workload as a whole, or several runners that ``text`` names.
+        text: what was seen, with its numbers.
+        advice: what to do about it.
+    """
+
+    kind: NoticeKind
+    workload: str
+    runner: str | None
+    text: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.advice}"

@@ -206,8 +206,19 @@ MEASURED_COLUMNS = (
     Column("encoder_hit_rate", "0..1", "media not encoded again / media asked", better="higher", scale=100, spec=".0f"),
     Column("encoder_hit_rate_recurring", "0..1", "the same of recurring media", better="higher", scale=100, spec=".0f"),
     Column("fallbacks", "count", "times something reusable was computed; records say why", better="lower"),
-    Column("floor_ratio", "ratio", "TTFT / the shortest time this device could take for the work", better="lower"),
-    Column("peak_memory_mb", "MB", "most memory held", better="lower", spec=".0f"),
+    Column(
+        "floor_ratio",
+        "ratio",
+        "median of TTFT / the shortest time this device could take for the work, all media sent before",
+        better="lower",
+    ),
+    Column(
+        "peak_memory_mb",
+        "MB",
+        "most memory held: the model, what the runner stores, and one request",
+        better="lower",
+        spec=".0f",
+    ),
     Column("kv_bytes_per_token", "bytes", "stored per vision token, all a method keeps", better="lower", spec=".0f"),
 )
 

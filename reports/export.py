@@ -1,4 +1,4 @@
-"""The document that ``--json`` prints."""
+"""The documents that ``--json`` and ``vlcache report --format json`` print."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ SCHEMA = 1
 
 def to_json(manifest: Mapping[str, Any], summary: Sequence[Mapping[str, Any]], **parts: Any) -> str:
     """One JSON document of full precision, with other ``parts`` behind; what is not a finite number is null."""
-    document = {"schema": SCHEMA, "manifest": manifest, "summary": list(summary), **parts}
-    return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    return document(manifest=manifest, summary=list(summary), **parts)
+
+
+def document(**parts: Any) -> str:
+    """One JSON document of full precision with these ``parts``; what is not a finite number is null."""
+    return json.dumps(_finite({"schema": SCHEMA, **parts}), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -83,6 +83,16 @@ def count_flips(flips: Sequence[Flip]) -> dict[tuple[str, str], dict[FlipKind, i
     for flip in flips:
         counts.setdefault((flip.workload, flip.runner), dict.fromkeys(FlipKind, 0))[flip.kind] += 1
     return counts
+
+
+def ledger(counts: Mapping[tuple[str, str], Mapping[FlipKind, int]]) -> tuple[list[str], list[list[str]]]:
+    """``count_flips`` as texts: the head of a table, and a line for each workload and runner, its sum at the end."""
+    head = ["workload", "runner", *(kind.value for kind in FlipKind), "all"]
+    lines = [
+        [workload, runner, *(str(told[kind]) for kind in FlipKind), str(sum(told.values()))]
+        for (workload, runner), told in counts.items()
+    ]
+    return head, lines
 
 
 def _kind(before: float | None, after: float | None) -> FlipKind:

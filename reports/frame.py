@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import pandas as pd
 
-from runners.records import CacheStats, Record, Status, Timing
+from runners.records import CacheStats, Demand, Record, Status, Timing
 
 IDENTITY = ("workload", "request", "runner", "cluster_id", "family", "order", "warmth", "recurring_media")
-MEASURES = ("content_share", "score", "official_score", "kl", "agrees")
-MEASURED = tuple(entry.name for part in (Timing, CacheStats) for entry in fields(part))
+MEASURES = ("content_share", "score", "official_score", "kl", "agrees", "peak_bytes")
+MEASURED = tuple(entry.name for part in (Timing, CacheStats, Demand) for entry in fields(part))
 FLAGS = ("ok", "parse_failed")
 FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED)
 
@@ -37,7 +37,9 @@ def _line(record: Record) -> dict[str, Any]:
     if not ok and record.score is not None:
         line["score"] = 0.0
     if ok and record.timing is not None:
-        line |= asdict(record.timing)
+        line |= vars(record.timing)
     if ok and record.cache is not None:
-        line |= asdict(record.cache) | {"fallbacks": len(record.cache.fallbacks)}
+        line |= vars(record.cache) | {"fallbacks": len(record.cache.fallbacks)}
+    if ok and record.demand is not None:
+        line |= vars(record.demand)
     return line

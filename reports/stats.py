@@ -123,21 +123,29 @@ def tango_ends(sample: Sample, alpha: float) -> tuple[Floats, Floats]:
 def _highest_gain(gained: Floats, lost: Floats, size: Floats, square: float) -> Floats:
     """Upper end of the score interval of paired proportions (Tango, Statistics in Medicine 17, 1998), by bisection.
 
-    ``gained`` and ``lost``: the shares of requests that one runner alone, or the other alone, answers right. Should the
-    true difference be d, the most likely share lost, q, solves ``2 q^2 + b q - lost d (1 - d) = 0``, and the variance
-    of a request's difference is ``2 q + d (1 - d)``. Part of a score gained counts as that part of a request: no score
-    from 0 to 1 has more variance than 0 and 1 with the same mean. Where nothing is gained or lost, the end is
-    ``z^2 / (size + z^2)``.
+    ``gained`` and ``lost``: the shares of requests that one runner alone, or the other alone, answers right. Part of a
+    score gained counts as that part of a request: no score from 0 to 1 has more variance than 0 and 1 with the same
+    mean. Where nothing is gained or lost, the end is ``z^2 / (size + z^2)``.
     """
     seen = gained - lost
     low, high = seen, np.ones_like(seen)
     for _ in range(HALVINGS):
         d = (low + high) / 2
-        b = (2 - seen) * d - gained - lost
-        q = (np.sqrt(b**2 + 8 * lost * d * (1 - d)) - b) / 4
-        rejected = size * (d - seen) ** 2 > square * (2 * q + d * (1 - d))
+        rejected = size * (d - seen) ** 2 > square * variance_if(d, gained, lost)
         low, high = np.where(rejected, low, d), np.where(rejected, d, high)
     return high
+
+
+def variance_if(difference: Floats, gained: Floats, lost: Floats) -> Floats:
+    """Variance of a request's difference, were the true mean ``difference`` (d) and these shares gained and lost seen.
+
+    The most likely share lost, q, then solves ``2 q^2 + b q - lost d (1 - d) = 0``, and the variance is
+    ``2 q + d (1 - d)`` (Tango 1998, equation 3).
+    """
+    b = (2 - gained + lost) * difference - gained - lost
+    q = (np.sqrt(np.maximum(b**2 + 8 * lost * difference * (1 - difference), 0)) - b) / 4
+    variance: Floats = 2 * q + difference * (1 - difference)
+    return variance
 
 
 def falls(scores: pd.DataFrame, clusters: Sequence[str], alpha: float) -> list[Fall]:

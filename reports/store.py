@@ -118,7 +118,7 @@ class RunFolder:
 
     def _read_manifest(self) -> Manifest:
         try:
-            manifest = json.loads(self.manifest_path.read_bytes())
+            manifest = _loads(self.manifest_path.read_bytes())
         except (FileNotFoundError, NotADirectoryError) as error:
             raise UsageError(f"{self.path} holds no run: there is no {self.manifest_path.name} in it") from error
         except OSError as error:
@@ -132,11 +132,19 @@ class RunFolder:
 
     def _parse(self, number: int, line: bytes) -> Record:
         try:
-            return Record.from_json(json.loads(line))
+            return Record.from_json(_loads(line))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError(
                 f"{self.records_path}, line {number} is corrupt ({error}); remove that line and add --resume to redo it"
             ) from error
+
+
+def _loads(data: bytes) -> Any:
+    """The JSON value; ValueError also for halves of characters, which no file could hold again."""
+    value = json.loads(data)
+    if rb"\ud" in data.lower():
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _length_of_whole_lines(data: bytes) -> int:

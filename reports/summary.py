@@ -10,6 +10,7 @@ import pandas as pd
 
 from reports.clusters import Sample
 from reports.columns import COLUMNS
+from reports.floor import floor_ms
 from reports.frame import to_frame
 from reports.pairing import Paired
 from reports.stats import difference_interval, mean_interval, median_interval, percentile
@@ -17,7 +18,6 @@ from reports.verdict import judge
 from runners.records import Record, Timing, Warmth
 
 TIMES = [entry.name for entry in fields(Timing)]
-LATER = ("floor_ratio", "peak_memory_mb")
 RANDOM = "random"
 WORTH = (
     "accuracy",
@@ -74,9 +74,9 @@ def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin
         "alpha": alpha,
     }
     values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
+    values |= {"floor_ratio": _floor_ratio(mine, manifest["model"].get("ceilings"))}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)
-    values |= dict.fromkeys(LATER)
     return {column.name: values[column.name] for column in COLUMNS}
 
 
@@ -169,12 +169,19 @@ def _reuse(mine: pd.DataFrame) -> Row:
         "executed_flops_ratio": _share(warm["flops"], warm["full_flops"]),
         "fallbacks": int(measured["fallbacks"].sum()),
         "kv_bytes_per_token": _mean(measured["kv_bytes_per_token"]),
+        "peak_memory_mb": None if measured["peak_bytes"].isna().all() else float(measured["peak_bytes"].max() / 1e6),
     }
     for kind in ("media", "kv", "encoder"):
         hits, recurring = measured[f"{kind}_hits"], measured["recurring_media"]
         row[f"{kind}_hit_rate"] = _share(hits, measured["media"])
         row[f"{kind}_hit_rate_recurring"] = _share(hits.clip(upper=recurring), recurring)
     return row
+
+
+def _floor_ratio(mine: pd.DataFrame, ceilings: Mapping[str, float] | None) -> float | None:
+    """Median of TTFT / floor over warm requests; None where the device's ceilings, or the work, are not known."""
+    warm = mine[mine["warmth"] == Warmth.WARM.value]
+    return _median((warm["ttft_ms"] / floor_ms(warm, ceilings)).dropna()) if ceilings else None
 
 
 def _mean(values: pd.Series[float]) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.records import CacheStats, ComputedMedium, Status, Timing
+from runners.records import CacheStats, ComputedMedium, Demand, Status, Timing
 from workloads.records import Message
 
 
@@ -29,6 +29,8 @@ class Response:
         first_logits: the first token's logits, ``(vocabulary,)`` float32, for divergence; never stored.
         error: one line for people when ``status`` is not OK.
         computed: of each medium of the prompt, in order, which tokens were computed.
+        demand: what the work asked of the device.
+        peak_bytes: of the model, the runner's stores and the request; None where the device does not tell.
     """
 
     status: Status
@@ -39,6 +41,8 @@ class Response:
     cache: CacheStats | None = None
     error: str | None = None
     computed: tuple[ComputedMedium, ...] = ()
+    demand: Demand | None = None
+    peak_bytes: int | None = None
 
 
 class Runner(Protocol):

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from blake3 import blake3
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from runners.engine.adapters.chat import adopt_template
 from runners.engine.adapters.registry import require_supported
-from runners.engine.errors import UnsupportedModel
+from runners.engine.errors import UnsupportedModel, first_line
 from runners.placement import place
 from workloads.errors import UsageError
 
@@ -73,4 +74,4 @@ def _one_line(name: str) -> Iterator[None]:
     except UnsupportedModel:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        raise UsageError(f"model '{name}' cannot be loaded: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"model '{name}' cannot be loaded: {first_line(error)}") from error

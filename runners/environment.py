@@ -27,6 +27,15 @@ def visible_devices() -> Devices:
     return Devices(torch.get_num_threads(), names, torch.version.cuda)
 
 
+def attention_backends() -> dict[str, str | None]:
+    """Why each attention backend cannot run here, None where it can: on the first CUDA device, else on the CPU."""
+    import torch
+
+    from runners.engine.backends import obstacles
+
+    return obstacles(torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu"))
+
+
 def describe_device(device: torch.device) -> dict[str, Any]:
     """Name, threads and CUDA version of the device a model runs on, for the manifest."""
     seen = visible_devices()

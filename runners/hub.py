@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from runners.engine.errors import UnsupportedModel, first_line
 from workloads.errors import UsageError
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -29,7 +30,6 @@ def download(name: str, revision: str | None) -> Path:
             cache lacks it.
     """
     from runners.engine.adapters.registry import require_supported
-    from runners.engine.errors import UnsupportedModel
 
     folder = _fetch(name, revision, SETTINGS)
     try:
@@ -47,7 +47,7 @@ def revision_of(folder: Path) -> str | None:
 
 
 def _fetch(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         LocalEntryNotFoundError,
@@ -57,7 +57,13 @@ def _fetch(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
 
     where = f"model '{name}'" + (f" at revision '{revision}'" if revision else "")
     try:
-        folder = snapshot_download(name, revision=revision, allow_patterns=list(patterns), ignore_patterns=[ELSEWHERE])
+        folder = snapshot_download(
+            name,
+            revision=revision,
+            allow_patterns=list(patterns),
+            ignore_patterns=[ELSEWHERE],
+            local_files_only=constants.HF_HUB_OFFLINE,
+        )
     except GatedRepoError as error:
         raise UsageError(f"{where} is gated: accept its terms on the hub, then log in with hf auth login") from error
     except RepositoryNotFoundError as error:
@@ -70,5 +76,5 @@ def _fetch(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
             "go online once, or give a folder"
         ) from error
     except Exception as error:  # networks fail in more ways than can be listed
-        raise UsageError(f"{where} cannot be downloaded: {(str(error) or repr(error)).splitlines()[0]}") from error
+        raise UsageError(f"{where} cannot be downloaded: {first_line(error)}") from error
     return Path(folder)

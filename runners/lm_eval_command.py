@@ -12,7 +12,8 @@ from lm_eval._cli import HarnessCLI
 from lm_eval.config.evaluate_config import EvaluatorConfig
 from lm_eval.utils import setup_logging
 
-from runners.lm_eval import RunnerLM, collecting
+import runners.lm_eval  # noqa: F401  # registers our model
+from runners.lm_eval_runner import RunnerLM, collecting
 from workloads.errors import UsageError
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lm_eval.models.utils import normalize_gen_kwargs
 from lm_eval.utils import hash_string
 from PIL import Image
 
 from runners.base import Request
 from runners.engine.errors import MediaError
 from workloads.errors import UsageError
+from workloads.lm_eval_files import generation
+from workloads.pictures import pack
 from workloads.records import Media, Message
 
 PLACEHOLDER = "<image>"
-NEW_TOKENS = 256  # where a task does not say: what lm-eval's own models take
-PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 READ = ("until", "max_gen_toks", "do_sample", "temperature")
 WITHOUT_EFFECT = ("top_p", "top_k", "min_p")  # on the most likely token
 NEUTRAL = {"num_beams": 1, "repetition_penalty": 1, "use_cache": True}
@@ -66,7 +64,7 @@ class Question:
                 else:
                     number += 1
                     name = f"{self.name}-image-{number}"
-                    parts.append(Media("image", _png(part, name), name))
+                    parts.append(Media("image", _packed(part, name), name))
             messages.append(Message(role, tuple(parts)))  # type: ignore[arg-type]
         return Request(self.name, tuple(messages), self.max_new_tokens)
 
@@ -103,7 +101,7 @@ def read_generation(told: Mapping[str, Any], what: str) -> tuple[int, tuple[str,
     Raises:
         UsageError: not what the most likely tokens, one after the other, can give.
     """
-    given = normalize_gen_kwargs({key: value for key, value in told.items() if value is not None}, NEW_TOKENS)
+    given = generation(told)
     if given["do_sample"] or given.get("temperature", 0.0) > 0:
         raise UsageError(f"{what}: runners answer greedily: set do_sample=false and temperature=0 with --gen_kwargs")
     for key, value in given.items():
@@ -129,12 +127,8 @@ def _place(text: str, pictures: Iterator[Image.Image]) -> Iterator[str | Image.I
             yield piece
 
 
-def _png(picture: Image.Image, name: str) -> bytes:
-    """The same pixels as a file, quickly rather than tightly packed."""
-    buffer = io.BytesIO()
+def _packed(picture: Image.Image, name: str) -> bytes:
     try:
-        plain = picture if picture.mode in PNG_MODES else picture.convert("RGB")
-        plain.save(buffer, format="PNG", compress_level=1)
+        return pack(picture)
     except Exception as error:  # decoders raise anything
         raise MediaError(f"{name}: not a readable picture ({' '.join(str(error).split())})") from error
-    return buffer.getvalue()

@@ -35,7 +35,6 @@ class LoadedModel:
     """A model ready to answer, and what identifies it.
 
     Attributes:
-        attention: the backend the engine computes attention with.
         random_weights: whether it has the published shape of a model and no more: its answers mean nothing.
         revision: the commit on the hub; None for a model from elsewhere.
     """
@@ -44,12 +43,14 @@ class LoadedModel:
     adapter: Adapter
     fingerprint: str
     profile: ModelProfile
-    attention: str
     random_weights: bool = False
     revision: str | None = None
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest, as plain types."""
+        """For the manifest, as plain types; measures what the device can reach with the model's numbers."""
+        from runners.engine.roofline import measure_ceilings
+
+        ceilings = measure_ceilings(self.adapter.device, self.adapter.dtype, self.adapter.weight_bytes)
         return {
             "name": self.name,
             "revision": self.revision,
@@ -57,12 +58,13 @@ class LoadedModel:
             "processor": self.adapter.processor_fingerprint(),
             "random_weights": self.random_weights,
             "data_dependent_stopping": not self.random_weights,
-            "attention": self.attention,
+            "attention": self.adapter.attention.name,
             "dtype": str(self.adapter.dtype).removeprefix("torch."),
             "device": str(self.adapter.device),
             **describe_device(self.adapter.device),
             "profile": {name: list(value) for name, value in asdict(self.profile).items()},
             "layers": self.adapter.shape.layers,
+            "ceilings": asdict(ceilings),
         }
 
 
@@ -132,9 +134,10 @@ def load_model(
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    backend = choose_backend(attention)
     default = torch.bfloat16 if isinstance(source, Shape) else torch.float32
     numbers = default if dtype == AUTO else getattr(torch, dtype)
+    likely = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    choose_backend(attention, likely, numbers)  # what cannot run is said before any weights are read
     try:
         if isinstance(source, Shape):
             parts = assembly.assemble(name, source, numbers, device, device_map)
@@ -143,11 +146,12 @@ def load_model(
         adapter = build_adapter(*parts, sampling)
     except UnsupportedModel as error:
         raise UsageError(f"model '{name}': {error}") from error
+    adapter.attention = choose_backend(attention, adapter.device, adapter.dtype, adapter.shape.head_dim)
     layers = adapter.shape.layers
     measured = ModelProfile() if profile is None else read_profile(profile, layers)
     if isinstance(source, Shape):
-        return LoadedModel(name, adapter, assembly.fingerprint(source), measured, backend, random_weights=True)
+        return LoadedModel(name, adapter, assembly.fingerprint(source), measured, random_weights=True)
     if profile is None:
         measured = load_profile(source, layers)
     revision = hub.revision_of(source)
-    return LoadedModel(name, adapter, checkpoint.fingerprint(source), measured, backend, revision=revision)
+    return LoadedModel(name, adapter, checkpoint.fingerprint(source), measured, revision=revision)

@@ -99,6 +99,27 @@ class CacheStats:
 
 
 @dataclass(frozen=True)
+class Demand:
+    """What the executed work asks of a device at least, by the parts of ``Timing``: operations and bytes moved.
+
+    Attributes:
+        encode_flops: of the vision encoder.
+        load_bytes: reused keys and values, read and written once.
+        select_flops: of choosing tokens.
+        prefill_flops, prefill_bytes: of the layers; every layer's weights and all keys and values are read once.
+        head_flops, head_bytes: of the output head for one token.
+    """
+
+    encode_flops: float
+    load_bytes: float
+    select_flops: float
+    prefill_flops: float
+    prefill_bytes: float
+    head_flops: float
+    head_bytes: float
+
+
+@dataclass(frozen=True)
 class ComputedMedium:
     """Which vision tokens of one medium of a prompt were computed, and how deep.
 
@@ -147,6 +168,9 @@ class Record:
         parse_failed: whether the metric could not read the answer, which then scores 0.
         official_score: 0..1, what the official scorer gives where that differs in kind, by guessing say.
         computed: of each medium of the prompt, in order, what was computed; empty when nothing is known of it.
+        demand: what the work asked of the device; None when nothing is known of it.
+        peak_bytes: of the model, this runner's stores and what the request took besides, at its peak; None where the
+            device does not tell.
     """
 
     key: str
@@ -172,6 +196,8 @@ class Record:
     parse_failed: bool = False
     official_score: float | None = None
     computed: tuple[ComputedMedium, ...] = ()
+    demand: Demand | None = None
+    peak_bytes: int | None = None
     schema: int = field(default=1)
 
     def unjudged(self) -> Record:
@@ -197,5 +223,7 @@ class Record:
             cache = dict(values["cache"])
             cache["fallbacks"] = tuple(cache["fallbacks"])
             values["cache"] = CacheStats(**cache)
+        if values.get("demand") is not None:
+            values["demand"] = Demand(**values["demand"])
         values["computed"] = tuple(ComputedMedium(**medium) for medium in values.get("computed", ()))
         return cls(**values)

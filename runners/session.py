@@ -144,6 +144,8 @@ def _record(workload: str, item: _Asked, label: str, place: int, response: Respo
         parse_failed=judged is not None and not judged.parsed,
         official_score=judged.official if judged else None,
         computed=response.computed,
+        demand=response.demand,
+        peak_bytes=response.peak_bytes,
     )
 
 

@@ -1,16 +1,25 @@
-"""What holds for every test: no network, no model hub, fixed seeds, and GPU tests only where there is a GPU."""
+"""What holds for every test: no network, no model hub, fixed seeds, GPU tests only where there is a GPU.
+
+And what the tests of several rooms need: tiny models of every family, and films.
+"""
 
 from __future__ import annotations
 
 import io
 import ipaddress
+import json
 import os
 import random
 import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,6 +30,9 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_
 os.environ["HF_DATASETS_CACHE"] = str(Path(tempfile.gettempdir()) / "vlcache-tests")  # locks of what is read in place
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # tiny tensors gain nothing from more
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+FAMILIES = Path(__file__).parent / "engine_tests" / "families"
+DOUBLED = ("q_proj.weight", "k_proj.weight", "o_proj.weight", "down_proj.weight")
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
@@ -57,6 +69,55 @@ def _no_network() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", connect_locally)
         patch.setattr(socket, "getaddrinfo", look_up_locally)
         yield
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of models, and a tiny checkpoint of it in the real format, with random weights.
+
+    Attributes:
+        own: its file in ``engine_tests/families``, called as that of its adapter. A function named as the model type
+            gives model, tokenizer and image processor; ``NOISE``, if any, the standard deviation of more weights by
+            pattern, the first that fits; ``FILES``, if any, JSON files beside those that these three save.
+    """
+
+    name: str
+    own: ModuleType
+    path: Path
+
+
+@pytest.fixture(scope="session")
+def family_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Family]:
+    """A family by its model type, its checkpoint made once."""
+    return cache(lambda name: _build_family(name, tmp_path_factory.mktemp(name)))
+
+
+def _build_family(name: str, path: Path) -> Family:
+    """Save its checkpoint, scaled so that attention is far from flat."""
+    import torch
+
+    from runners.engine.adapters.registry import ADAPTERS
+
+    adapter = ADAPTERS[name].split(":")[0].split(".")[-1]
+    spec = spec_from_file_location(f"family_{adapter}", FAMILIES / f"{adapter}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    own = module_from_spec(spec)
+    spec.loader.exec_module(own)
+    torch.manual_seed(0)
+    parts = model, *_ = getattr(own, name)()
+    noise = getattr(own, "NOISE", {})
+    with torch.no_grad():
+        for weight_name, weight in model.named_parameters():
+            if weight_name.endswith(DOUBLED):
+                weight.mul_(2.0)
+            elif std := next((std for pattern, std in noise.items() if fnmatch(weight_name, pattern)), 0.0):
+                weight.normal_(std=std)
+    for part in parts:
+        part.save_pretrained(path)
+    for file, content in getattr(own, "FILES", {}).items():
+        (path / file).write_text(json.dumps(content))
+    return Family(name, own, path)
 
 
 @pytest.fixture(scope="session")

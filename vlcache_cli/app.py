@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from vlcache_cli.commands import bench, doctor, lm_eval, profile, sweep
+from vlcache_cli.commands import bench, doctor, gate, lm_eval, profile, report, sweep
 from vlcache_cli.commands import list as listing
 from vlcache_cli.failures import ExitCode, RunStopped, crashed, interrupted
 from workloads.errors import UsageError
@@ -17,6 +17,8 @@ app = typer.Typer(name="vlcache", add_completion=False, pretty_exceptions_show_l
 app.command("bench")(bench.bench)
 app.command("sweep")(sweep.sweep)
 app.command("profile")(profile.profile)
+app.command("gate")(gate.gate)
+app.command("report")(report.report)
 app.command("lm-eval", add_help_option=False, context_settings=lm_eval.AS_THEY_ARE)(lm_eval.lm_eval)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)

@@ -73,7 +73,8 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
     if saved is None:
         folder.claim()
     asked = {workload: stream.describe() for workload, stream in streams.items()}
-    return Job(config, specs, model, streams, fingerprints, folder, saved, {"asked": asked, **(notes or {})})
+    told = {"asked": asked, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
+    return Job(config, specs, model, streams, fingerprints, folder, saved, told)
 
 
 def measure(job: Job) -> tuple[Manifest, list[Record]]:

@@ -10,7 +10,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vlcache_cli.config import Setting, StreamConfig, settings_of
+from vlcache_cli.described import Setting, settings_of
+from vlcache_cli.stream_config import StreamConfig
 from workloads.errors import UsageError, unknown_name
 
 FLAGS_ONLY = ("preset", "config")
@@ -70,7 +71,7 @@ def _read_file(file: Traversable, known: Mapping[str, Setting], origin: str) -> 
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {origin}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict | None):
         raise UsageError(f"{origin} must map settings to values, such as 'samples: 16'")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from vlcache_cli import settings
-from vlcache_cli.config import Setting, settings_of
+from vlcache_cli.described import Setting, settings_of
 from vlcache_cli.failures import ExitCode
 from vlcache_cli.layers import Config, flag, resolve
 

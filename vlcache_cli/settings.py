@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def size(value: object) -> int:
     found = SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None or found[2].upper() not in UNITS:
         raise ValueError(f"must be a size such as 512MiB or 2GB, not {value!r}")
-    return round(float(found[1]) * UNITS[found[2].upper()])
+    return round(Fraction(found[1]) * UNITS[found[2].upper()])
 
 
 def path(value: object) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
-from vlcache_cli.config import StreamConfig
+from vlcache_cli.stream_config import StreamConfig
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,17 +59,18 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
 
 def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> Stream:
     from workloads.base import StreamOptions, Usual
-    from workloads.registry import is_dataset
+    from workloads.recur import MEANING
+    from workloads.registry import WORKLOADS, is_dataset
 
     usual = workload.usual
     reuse_rate = usual.reuse_rate if config.reuse_rate is None else config.reuse_rate
-    asked = Usual(
-        max_new_tokens or usual.max_new_tokens, reuse_rate, config.popularity or usual.popularity, usual.recurrence
-    )
+    recurrence = usual.recurrence if reuse_rate or not is_dataset(workload.name) else MEANING["none"]
+    asked = Usual(max_new_tokens or usual.max_new_tokens, reuse_rate, config.popularity or usual.popularity, recurrence)
     options = StreamOptions(config.samples, config.seed, asked.reuse_rate, popularity=asked.popularity)
-    read = workload.conversations(options)
     if is_dataset(workload.name):
         console.note(f"{workload.name}: {asked.recurrence}")
+    read = workload.conversations(options)
+    if workload.name not in WORKLOADS:
         read = console.track(read, f"requests of {workload.name}", config.samples)
     conversations = list(read)
     if not conversations:

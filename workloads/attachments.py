@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from blake3 import blake3
 
-from workloads import videos
-from workloads.pictures import FORMATS, require_readable, shown
+from workloads import pictures, videos
+from workloads.pictures import FORMATS, decode, shown
 from workloads.records import Media, MediaKind
 
-MOST_BYTES: dict[MediaKind, int] = {"image": 64 * 2**20, "video": 256 * 2**20}  # of an encoded file
+MOST_BYTES: dict[MediaKind, int] = {"image": pictures.MOST_BYTES, "video": 256 * 2**20}  # of an encoded file
 DATA_URI: dict[MediaKind, re.Pattern[str]] = {
     "image": re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE),
     "video": re.compile(r"data:(?:video|image)/[\w.+-]+;base64,", re.IGNORECASE),  # animations are images
@@ -37,14 +38,14 @@ class Attachments:
         name, data = _inline(url, kind) if inline else (url, self._read(url, kind))
         if (kind, data) not in self._known:
             try:
-                (require_readable if kind == "image" else _require_playable)(data)
+                (decode if kind == "image" else _require_playable)(data)
             except ValueError as error:
                 raise ValueError(f"{'' if inline else f'{shown(url)} '}{error}") from error
             self._known[kind, data] = Media(kind, data, name)
         return self._known[kind, data]
 
     def _read(self, url: str, kind: MediaKind) -> bytes:
-        path = url.removeprefix(LOCAL)
+        path = unquote(url.removeprefix(LOCAL)) if url.startswith(LOCAL) else url
         if "://" in path:
             raise ValueError(f"{shown(url)} is not read: nothing is downloaded, save the file beside the requests")
         try:
@@ -68,7 +69,7 @@ def _require_playable(data: bytes) -> None:
     if videos.container_of(data):
         videos.require_playable(data)
     else:
-        require_readable(data, "video", (*videos.CONTAINERS, *FORMATS))
+        decode(data, "video", (*videos.CONTAINERS, *FORMATS))
 
 
 def _inline(uri: str, kind: MediaKind) -> tuple[str, bytes]:

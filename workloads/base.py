@@ -58,11 +58,6 @@ class Workload(Protocol):
         ...
 
     @property
-    def metric(self) -> str:
-        """The name of the metric of its answers, a key of ``workloads.scoring.METRICS`` or a benchmark's own."""
-        ...
-
-    @property
     def usual(self) -> Usual:
         """How it is asked where the user does not say."""
         ...

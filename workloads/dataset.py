@@ -32,11 +32,6 @@ class Dataset:
     sources: Sources
 
     @property
-    def metric(self) -> str:
-        """See ``workloads.base.Workload``."""
-        return self.file.metric
-
-    @property
     def usual(self) -> Usual:
         """See ``workloads.base.Workload``."""
         return usual(self.file.max_new_tokens, self.sources.recur or self.file.recur)
@@ -64,21 +59,23 @@ class Dataset:
                 if own in seen:
                     raise ValueError(f"another row is called {shown(own)}: {file.fields.id} is no id")
                 seen.add(own)
-                group = None if file.group is None else f"{file.group}/{reader.text(file.group)}"
+                shared = None if file.group is None else reader.optional(file.group)
+                group = None if shared is None else f"{file.group}/{shared}"
             case_id = f"{subject}-{own}" if subject else own
             yield Case(case_id, partial(self._turns, reader, case_id, subject, row.number), group)
 
     def _turns(self, reader: RowReader, case_id: str, subject: str, number: str) -> tuple[Turn, ...]:
-        family = self.file.fields.family
+        field = self.file.fields.family
         with self._speaking_of(subject, number):
-            return reader.turns(case_id, subject or self.name if family is None else reader.text(family))
+            family = None if field is None else reader.optional(field)
+            return reader.turns(case_id, subject or self.name if family is None else family)
 
     @contextmanager
     def _speaking_of(self, subject: str, number: str) -> Iterator[None]:
         """Say of which row it is that something is wrong."""
         try:
             yield
-        except (ValueError, SyntaxError) as error:
+        except ValueError as error:
             origin = "/".join(part for part in (self.name, subject) if part)
             raise UsageError(f"{origin}, row {number}: {error}") from error
 
@@ -90,7 +87,9 @@ def open_dataset(name: str, file: Traversable, sources: Sources) -> Dataset:
         UsageError: the file is not what it should be, or there is no such part.
     """
     found = read_dataset_file(file)
-    if found.subjects or sources.subjects:
+    if sources.subjects and not found.subjects:
+        raise UsageError(f"--subjects chooses parts of a data set, and {name} has none: drop it")
+    if found.subjects:
         found = replace(found, subjects=chosen(found.subjects, sources.subjects, name))
     beside = file.parent / found.path if isinstance(file, Path) else None
     if sources.dataset_path is None and beside is not None and beside.is_dir():

@@ -24,6 +24,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
+from reprlib import repr as brief
 from typing import Any, get_args
 
 from workloads.errors import UsageError, unknown_name
@@ -66,8 +67,8 @@ class DatasetFile:
         path: on the hub, or a folder beside the file.
         split, config, revision, files: see ``workloads.dataset_rows.Table``; ``files`` may name the ``{subject}``.
         archives: patterns of zip archives that hold media files.
-        subjects: parts that are taken in turn, hub configurations if ``files`` does not name them; and names that
-            stand for something else in each of them.
+        subjects: parts that are taken in turn, hub configurations where no ``files`` are given; and names that stand
+            for something else in each of them.
         fields: of a row.
         prompt: ``{media}`` and ``{options}`` stand for these, other names in braces for fields.
         option: how a choice stands in the prompt.
@@ -108,7 +109,7 @@ Reader = Callable[[Any], Any]
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"must be a text, not {value!r}")
+        raise ValueError(f"must be a text, not {brief(value)}")
     return value
 
 
@@ -118,19 +119,19 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"must be a whole number of at least 1, not {value!r}")
+        raise ValueError(f"must be a whole number of at least 1, not {brief(value)}")
     return value
 
 
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {value!r}")
+        raise ValueError(f"must be true or false, not {brief(value)}")
     return value
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict) or not value or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"must map names to values, not {value!r}")
+        raise ValueError(f"must map names to values, not {brief(value)}")
     return value
 
 
@@ -141,14 +142,15 @@ def _subjects(value: Any) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _metric(value: Any) -> str:
-    if value not in METRICS:
-        raise ValueError(f"is unknown: {unknown_name('metric', str(value), METRICS)}")
-    return str(value)
+    name = _text(value)
+    if name not in METRICS:
+        raise ValueError(f"is unknown: {unknown_name('metric', name, METRICS)}")
+    return name
 
 
 def _recur(value: Any) -> Recur:
     if value not in get_args(Recur):
-        raise ValueError(f"must be one of {', '.join(get_args(Recur))}, not {value!r}")
+        raise ValueError(f"must be one of {', '.join(get_args(Recur))}, not {brief(value)}")
     return value  # type: ignore[no-any-return]  # it is one of them
 
 
@@ -208,6 +210,8 @@ def read_dataset_file(file: Traversable) -> DatasetFile:
         _require_consistent(dataset)
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    except RecursionError as error:
+        raise UsageError(f"{file}: lists and mappings are nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{file}: {' '.join(str(error).split())}") from error
     return dataset
@@ -238,5 +242,9 @@ def _require_consistent(dataset: DatasetFile) -> None:
         raise ValueError(f"prompt must say where the media stand: {{{MEDIA}}}")
     if (fields.choices is not None) != (f"{{{OPTIONS}}}" in dataset.prompt):
         raise ValueError(f"prompt must show the choices as {{{OPTIONS}}} if fields name some, and only then")
+    if fields.talk is not None and (fields.choices is not None or fields.answers is not None):
+        raise ValueError("fields of a talk are neither answers nor choices: replies are the answers")
+    if dataset.files is not None and (f"{{{SUBJECT}}}" in dataset.files) != bool(dataset.subjects):
+        raise ValueError(f"files must name the {{{SUBJECT}}} if there are subjects, and only then")
     if dataset.config is not None and dataset.subjects:
         raise ValueError("config and subjects are both given: subjects are configurations")

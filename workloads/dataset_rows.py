@@ -5,7 +5,9 @@ Only as many rows are read as are asked for. Pictures and videos stay the encode
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -51,7 +53,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Window:
-    """Rows that stand near one another, shuffled; ``features`` are None where the data set does not declare them."""
+    """Rows that stand near one another, shuffled; ``features`` are None where the data set does not declare them.
+
+    To these features pictures and videos are the files, or the paths, that they are in the rows.
+    """
 
     rows: list[Row]
     features: Features | None
@@ -69,30 +74,71 @@ def windows(table: Table, folder: Path | None, size: int, rng: np.random.Generat
     Raises:
         UsageError: the rows cannot be read.
     """
-    dataset = _open(table, folder)
+    dataset, origin = _open(table, folder), _origin(table, folder)
+    with _reading(origin):
+        dataset = _media_as_files(_mixed_declared(dataset))
     files = max(dataset.num_shards, 1)
     for file in rng.permutation(files):
-        rows = _numbered(dataset.shard(files, int(file)), f"{file}-" if files > 1 else "", _origin(table, folder))
+        rows = _numbered(dataset.shard(files, int(file)), f"{file}-" if files > 1 else "", origin)
         while window := list(islice(rows, size)):
             yield Window([window[index] for index in rng.permutation(len(window))], dataset.features)
 
 
 def _numbered(rows: IterableDataset, prefix: str, origin: str) -> Iterator[Row]:
-    counted = enumerate(rows.decode(False) if rows.features is not None else rows)
+    counted = enumerate(rows)
     while True:
-        try:
-            number, fields = next(counted)
-        except StopIteration:
+        with _reading(origin):
+            found = next(counted, None)
+        if found is None:
             return
-        except Exception as error:  # whatever the file format, the file system or the network have to say
-            raise UsageError(f"{origin} cannot be read: {reason(error)}") from error
-        yield Row(f"{prefix}{number}", fields)
+        yield Row(f"{prefix}{found[0]}", found[1])
+
+
+@contextmanager
+def _reading(origin: str) -> Iterator[None]:
+    """Say where it is that something is wrong."""
+    try:
+        yield
+    except Exception as error:  # whatever the file format, the file system or the network have to say
+        raise UsageError(f"{origin} cannot be read: {reason(error)}") from error
+
+
+def _mixed_declared(dataset: IterableDataset) -> IterableDataset:
+    """The same, fields declared if some of a JSON file hold values of several types, which come as JSON otherwise."""
+    from datasets import Features
+
+    if dataset.features is not None or dataset.info.builder_name != "json":
+        return dataset
+    first = next(iter(dataset.with_format("arrow").iter(1)), None)
+    if first is None or not any("arrow.json" in str(column.type) for column in first.schema):
+        return dataset
+    return dataset.cast(Features.from_arrow_schema(first.schema))
+
+
+def _media_as_files(dataset: IterableDataset) -> IterableDataset:
+    """The same, no picture or video decoded, and what `datasets` holds as JSON read."""
+    if not dataset.features:
+        return dataset
+    features = dataset.decode(False).features
+    for name, feature in list(features.items()):
+        _decode_json(feature)
+        features[name] = feature  # only then it is noted that the column is decoded
+    return dataset.cast(features)
+
+
+def _decode_json(feature: Any) -> None:
+    if type(feature).__name__ == "Json":  # which not all releases have
+        feature.decode = True
+    for inner in feature.values() if isinstance(feature, dict) else [getattr(feature, "feature", None)]:
+        if inner is not None:
+            _decode_json(inner)
 
 
 def _open(table: Table, folder: Path | None) -> IterableDataset:
     """Nothing but names and schema is read yet."""
     from datasets import load_dataset
 
+    logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # what is wrong is told once, as an error
     try:
         if folder is not None:
             builder, found = _local_files(table, folder)
@@ -103,6 +149,8 @@ def _open(table: Table, folder: Path | None) -> IterableDataset:
         return load_dataset(table.path, table.config, split=table.split, revision=table.revision, streaming=True)
     except UsageError:
         raise
+    except StopIteration as error:
+        raise UsageError(f"{_origin(table, folder)} has no rows") from error
     except Exception as error:  # as above
         advice = "" if folder else "; give --dataset-path DIR with a local copy in the hub's layout"
         raise UsageError(f"{_origin(table, folder)} cannot be opened: {reason(error)}{advice}") from error

@@ -2,15 +2,15 @@
 
 A line may say its ``id``, and a ``session_id``: lines that share one are taken as dependent. In most forms it may have
 an ``answer`` or ``answers``, the texts of ``choices``, and the name of a ``metric``; without an answer there is no
-score. Media are paths from the file's folder, or data URIs. Other fields are ignored.
+score. Media are paths from the file's folder, or data URIs. Other fields are ignored. Lines are read, and their media
+tried, only as far as is asked.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,34 +33,41 @@ class JsonlWorkload:
     a file with fewer than ``samples`` turns is not repeated.
     """
 
-    name: str
-    requests: tuple[Conversation, ...] = field(repr=False)
+    path: Path
     usual: Usual = USUAL
 
     @property
-    def metric(self) -> str:
-        """The one that most of its answers are compared by."""
-        metrics = Counter(turn.answer.metric for conversation in self.requests for turn in conversation.turns)
-        return metrics.most_common(1)[0][0]
+    def name(self) -> str:
+        """See ``workloads.base.Workload``."""
+        return self.path.name
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
-        """See ``workloads.base.Workload``."""
+        """See ``workloads.base.Workload``.
+
+        Raises:
+            UsageError: the first mistake in what is asked, with file, line and field.
+        """
         left = options.samples
-        for conversation in self.requests:
-            if left <= 0:
-                return
+        requests = _requests(self.path)
+        while left > 0 and (conversation := next(requests, None)):
             yield replace(conversation, turns=conversation.turns[:left])
             left -= len(conversation.turns)
 
 
 def open_jsonl(path: Path) -> JsonlWorkload:
-    """Read and check a whole file, its media too.
+    """The requests of a file.
 
     Raises:
-        UsageError: the first mistake, with file, line and field.
+        UsageError: there is no such file, or nothing in it.
     """
+    if next(_lines(path), None) is None:
+        raise UsageError(f"{path} is empty: it needs one JSON object per line, with messages and answer")
+    return JsonlWorkload(path)
+
+
+def _requests(path: Path) -> Iterator[Conversation]:
+    """The lines of a file, each read when it is needed."""
     files = Attachments(path.parent)
-    requests: list[Conversation] = []
     taken: dict[str, int] = {}
     first: tuple[str, int] | None = None
     for number, line in _lines(path):
@@ -74,10 +81,7 @@ def open_jsonl(path: Path) -> JsonlWorkload:
                     raise ValueError(f"id {shown(turn.id)} is taken by line {taken[turn.id]}")
         except ValueError as error:
             raise UsageError(f"{path}, line {number}: {error}") from error
-        requests.append(conversation)
-    if not requests:
-        raise UsageError(f"{path} is empty: it needs one JSON object per line, with messages and answer")
-    return JsonlWorkload(path.name, tuple(requests))
+        yield conversation
 
 
 def _require_form(data: dict[str, Any], form: str, seen_in: int) -> None:

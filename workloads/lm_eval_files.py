@@ -49,7 +49,16 @@ class TaskFile:
     @property
     def max_new_tokens(self) -> int:
         """Longest answer that the task allows."""
-        return int((self.get("generation_kwargs") or {}).get("max_gen_toks") or MAX_NEW_TOKENS)
+        return int(generation(self.get("generation_kwargs"))["max_gen_toks"])
+
+
+def generation(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A task's ``generation_kwargs`` as lm-eval reads them: ``max_gen_toks`` and a list ``until`` are always there."""
+    from lm_eval.models.utils import normalize_gen_kwargs
+
+    given = {key: value for key, value in (told or {}).items() if value is not None}
+    settings: dict[str, Any] = normalize_gen_kwargs(given, MAX_NEW_TOKENS)
+    return settings
 
 
 def find_tasks(name: str) -> dict[str, TaskFile]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+from workloads.lm_eval_document import Document
 from workloads.lm_eval_files import find_tasks
-from workloads.lm_eval_task import Document, LmEvalTasks
+from workloads.lm_eval_task import LmEvalTasks
 from workloads.records import Answer
 from workloads.sources import Sources, chosen
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from runners.base import Request
 from runners.builtin import MODEL_DIR
@@ -43,7 +44,7 @@ class Stock:
             path, attn_implementation="sdpa"
         ).eval()
         self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path)
-        self.images: Any = transformers.AutoImageProcessor.from_pretrained(path)
+        self.images: Any = AutoImageProcessor.from_pretrained(path)
 
     def inputs(self, request: Request) -> dict[str, torch.Tensor]:
         """Decode, preprocess, template, expand, tokenise."""

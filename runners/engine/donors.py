@@ -57,7 +57,7 @@ def compile_donor(
     )
     hidden = features.new_empty(end, adapter.shape.hidden)
     hidden[:start] = adapter.embed(torch.tensor(before, dtype=torch.int64, device=adapter.device))
-    deepstack = place_features(hidden, [(start, features)], adapter.shape.deepstack)
+    deepstack = place_features(hidden, [(slice(start, end), features)], adapter.shape.deepstack)
     cos, sin = adapter.rotary(positions.to(adapter.device))
     capture = Capture(probe_layers)
     depth = torch.full((end,), adapter.shape.layers)

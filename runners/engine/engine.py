@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from runners.base import Request, Response
+from runners.engine.accounting import computed_media, count, demand
 from runners.engine.adapters.base import Adapter
 from runners.engine.chunks import prefill_in_chunks
 from runners.engine.decode import decode
 from runners.engine.donors import compile_donor, donor_from_capture
 from runners.engine.errors import MediaError, PromptError, PromptTooLong
 from runners.engine.features import place_features
-from runners.engine.flops import full_prefill_flops, head_flops
-from runners.engine.plan import Plan
+from runners.engine.peak import PeakMeter
+from runners.engine.placing import Stored, place
 from runners.engine.prefill import Capture, KVBuffer, PrefillResult, PromptTensors, prefill
-from runners.engine.prompt import Layout, MediaSegment, SymbolTable, lay_out
+from runners.engine.prompt import Layout, SymbolTable, lay_out
 from runners.engine.resolve import ResolvedMedia, resolve_media
-from runners.engine.rotary import rotate
 from runners.engine.sketch import OutputSketch
 from runners.engine.store.entries import Entry, MediaEntry
 from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.media_store import MediaStore
 from runners.engine.store.prefix_store import PrefixStore
 from runners.engine.timing import PARTS, TtftClock
+from runners.engine.work import Work
 from runners.methods.base import Method, PlanContext, Reusable
 from runners.profile import ModelProfile
-from runners.records import CacheStats, ComputedMedium, Status, Timing
+from runners.records import Status, Timing
 from workloads.records import Media, MediaKind, Message
 
 UNMEASURED = ModelProfile()
-
-
-@dataclass(frozen=True)
-class _Work:
-    """One request between its first and its last token."""
-
-    layout: Layout
-    media: ResolvedMedia
-    prompt: PromptTensors
-    kv: KVBuffer
-    prefix_tokens: int
-    reusable: list[Reusable]
-    required: Tensor
 
 
 class Engine:
@@ -101,6 +88,7 @@ class Engine:
 
     def _answer(self, request: Request) -> Response:
         adapter, method = self._adapter, self._method
+        held, peak = adapter.weight_bytes + self._lru.nbytes, PeakMeter(adapter.device)
         clock = TtftClock(adapter.device)
         rendered = adapter.render(request.messages)
         store = self._media if method.uses_encoder_cache else None
@@ -150,7 +138,13 @@ class Engine:
 
         spent = {f"{part}_ms": parts.get(part, 0.0) for part in PARTS}
         timing = Timing(ttft_ms=ttft, decode_ms=decoded, store_ms=stored, **spent)
-        cache = self._stats(work, plan, result, context.selection_flops, fallbacks)
+        taken = peak.taken()
+        cache = replace(
+            count(adapter, work, plan, result, context.selection_flops),
+            stored_bytes=self._lru.nbytes,
+            kv_bytes_per_token=self._bytes_per_vision_token(),
+            fallbacks=fallbacks,
+        )
         if self._strict and fallbacks:
             return Response(Status.REUSE_VIOLATED, timing=timing, cache=cache, error="; ".join(fallbacks))
         return Response(
@@ -160,19 +154,21 @@ class Engine:
             first_logits=logits.float().cpu().numpy(),
             timing=timing,
             cache=cache,
-            computed=tuple(self._computed(segment, result) for segment in layout.segments),
+            computed=computed_media(adapter, layout, result),
+            demand=demand(adapter, work, result, context.selection_flops),
+            peak_bytes=None if taken is None else held + taken,
         )
 
     def _embed(self, layout: Layout, media: ResolvedMedia, room: int) -> PromptTensors:
         """Embed the text, put the media's features in place, and work out the rotary angles."""
         hidden = self._adapter.embed(layout.ids.to(self._adapter.device))
-        placed = [(segment.start, media.features[segment.key]) for segment in layout.segments]
+        placed = [(slice(segment.start, segment.end), media.features[segment.key]) for segment in layout.segments]
         deepstack = place_features(hidden, placed, self._adapter.shape.deepstack)
         to_come = (torch.arange(room) + layout.next_position).expand(len(layout.positions), -1)
         positions = torch.cat((layout.positions, to_come), dim=1)
         return PromptTensors(hidden, *self._adapter.rotary(positions.to(self._adapter.device)), deepstack)
 
-    def _load(self, layout: Layout, media: ResolvedMedia, prompt: PromptTensors, room: int) -> _Work:
+    def _load(self, layout: Layout, media: ResolvedMedia, prompt: PromptTensors, room: int) -> Work:
         """Put the exact prefix and the reused media's keys and values in place; the rest is required."""
         kv = KVBuffer.allocate(self._adapter, layout.tokens + room)
         required = torch.full((layout.tokens,), self._adapter.shape.layers)
@@ -190,13 +186,13 @@ class Engine:
                 continue
             start = max(segment.start, matched)
             part = Reusable(start, segment.end, start - segment.start, entry_of.donor)
-            self._place(part, kv, prompt, layout)
             required[part.start : part.end] = 0
             reusable.append(part)
-        return _Work(layout, media, prompt, kv, matched, reusable, required)
+        place([self._moved(part, prompt, layout) for part in reusable], kv.k, kv.v)
+        return Work(layout, media, prompt, kv, matched, reusable, required)
 
-    def _place(self, part: Reusable, kv: KVBuffer, prompt: PromptTensors, layout: Layout) -> None:
-        """Copy a donor's values, and its keys rotated to where the medium stands now (or, as a control, stood then)."""
+    def _moved(self, part: Reusable, prompt: PromptTensors, layout: Layout) -> Stored:
+        """What is stored of a medium, to be rotated to where it stands now (or, as a control, stood then)."""
         span = slice(part.start, part.end)
         if self._method.rotates:
             cos, sin = prompt.cos[span], prompt.sin[span]
@@ -204,10 +200,9 @@ class Engine:
             segment = next(segment for segment in layout.segments if segment.end == part.end)
             moved = layout.positions[:, span] - segment.position + part.donor.position
             cos, sin = self._adapter.rotary(moved.to(self._adapter.device))
-        kv.k[:, :, span] = rotate(part.donor.k[:, :, part.offset :], cos, sin)
-        kv.v[:, :, span] = part.donor.v[:, :, part.offset :]
+        return Stored(part.start, part.donor.k[:, :, part.offset :], part.donor.v[:, :, part.offset :], cos, sin)
 
-    def _capture_for(self, work: _Work) -> Capture | None:
+    def _capture_for(self, work: Work) -> Capture | None:
         """Something to collect keys and values in, when this request is the donor of a medium."""
         if not self._method.uses_kv or self._method.donor_policy != "previous":
             return None
@@ -225,7 +220,7 @@ class Engine:
             if key not in held or (self._method.uses_kv and held[key].donor is None)
         ]
 
-    def _keep(self, work: _Work, result: PrefillResult, capture: Capture | None) -> None:
+    def _keep(self, work: Work, result: PrefillResult, capture: Capture | None) -> None:
         """Fill the stores, behind the answer: new media, and the prefix that was computed exactly."""
         layers = self._adapter.shape.layers
         partial = (result.depth[work.prefix_tokens :] < layers).nonzero()
@@ -237,7 +232,7 @@ class Engine:
             self._prefixes.put(symbols, work.kv.k[:, :, :exact], work.kv.v[:, :, :exact])
         self._asked.update(work.media.keys)
 
-    def _keep_media(self, work: _Work, result: PrefillResult, capture: Capture | None, exact: int) -> None:
+    def _keep_media(self, work: Work, result: PrefillResult, capture: Capture | None, exact: int) -> None:
         new = set(self._lacking(work.media))
         for segment in work.layout.segments:
             if segment.key not in new:
@@ -260,7 +255,7 @@ class Engine:
         placeholder = Media(kind, b"", "donor")
         return self._adapter.render((Message("user", (placeholder,)),)).texts[0]
 
-    def _fallbacks(self, media: tuple[Media, ...], work: _Work) -> tuple[str, ...]:
+    def _fallbacks(self, media: tuple[Media, ...], work: Work) -> tuple[str, ...]:
         """Why media that were sent before had to be computed again; empty for methods that keep nothing."""
         if not self._method.uses_encoder_cache:
             return ()
@@ -269,38 +264,6 @@ class Engine:
         beyond = {segment.key for segment in work.layout.segments if segment.end > work.prefix_tokens}
         again = [key for key in self._lacking(work.media) if key in beyond or key not in work.media.entries]
         return tuple(f"{names[key]} {reasons[key in self._too_large]}" for key in again if key in self._asked)
-
-    def _stats(
-        self, work: _Work, plan: Plan, result: PrefillResult, selection: float, fallbacks: tuple[str, ...]
-    ) -> CacheStats:
-        adapter, layers, layout = self._adapter, self._adapter.shape.layers, work.layout
-        spans = [slice(segment.start, segment.end) for segment in layout.segments]
-        keys = work.media.keys
-        encoded = sum(adapter.encoder_flops(work.media.grids[key]) for key in work.media.computed)
-        all_encoded = sum(adapter.encoder_flops(grid) for grid in work.media.grids.values())
-        kv_hit = [bool((result.depth[span] < layers).any()) for span in spans]
-        encoder_hit = [key in work.media.entries for key in keys]
-        return CacheStats(
-            media=len(keys),
-            media_hits=sum(kv or encoder for kv, encoder in zip(kv_hit, encoder_hit, strict=True)),
-            encoder_hits=sum(encoder_hit),
-            kv_hits=sum(kv_hit),
-            prompt_tokens=layout.tokens,
-            vision_tokens=layout.vision_tokens,
-            prefix_tokens=work.prefix_tokens,
-            planned_token_layers=sum(int(plan.depth[span].sum()) for span in spans),
-            computed_token_layers=sum(int(result.depth[span].sum()) for span in spans),
-            layers=layers,
-            flops=encoded + result.flops + selection + head_flops(adapter.shape),
-            full_flops=all_encoded + full_prefill_flops(adapter.shape, layout.tokens),
-            stored_bytes=self._lru.nbytes,
-            kv_bytes_per_token=self._bytes_per_vision_token(),
-            fallbacks=fallbacks,
-        )
-
-    def _computed(self, segment: MediaSegment, result: PrefillResult) -> ComputedMedium:
-        depths: list[int] = result.depth[segment.start : segment.end].tolist()
-        return ComputedMedium.of(self._adapter.token_grid(segment.grid), depths)
 
     def _bytes_per_vision_token(self) -> float | None:
         """Everything held, prefixes and probes included, per vision token of the media held; None without media."""

@@ -17,3 +17,8 @@ class PromptTooLong(ValueError):
 
 class UnsupportedModel(ValueError):
     """The engine cannot reuse this model's cache exactly, and says why."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line with text of what an error of a library says, which may begin with blank ones; else its kind."""
+    return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)

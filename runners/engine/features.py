@@ -7,20 +7,26 @@ from collections.abc import Iterable
 from torch import Tensor
 
 
-def place_features(hidden: Tensor, media: Iterable[tuple[int, Tensor]], deepstack: int) -> Tensor | None:
+def place_features(hidden: Tensor, media: Iterable[tuple[slice, Tensor]], deepstack: int) -> Tensor | None:
     """Write every medium's input embeddings into ``hidden``, ``(tokens, hidden)``, in place.
 
     Args:
-        media: where each begins, and its rows, ``(its tokens, (1 + deepstack) * hidden)``.
+        media: which tokens each is, and its rows, ``(its tokens, (1 + deepstack) * hidden)``.
         deepstack: how many layers add features.
 
     Returns:
         What these layers add, ``(deepstack, tokens, hidden)``; None where none does.
+
+    Raises:
+        ValueError: rows that do not fill their tokens.
     """
     tokens, width = hidden.shape
     added = hidden.new_zeros(deepstack, tokens, width) if deepstack else None
-    for start, rows in media:
-        span = slice(start, start + len(rows))
+    for span, rows in media:
+        if rows.shape != (span.stop - span.start, (1 + deepstack) * width):
+            raise ValueError(
+                f"features {tuple(rows.shape)} do not fill {span.stop - span.start} tokens of {1 + deepstack} x {width}"
+            )
         hidden[span] = rows[:, :width]
         if added is not None:
             added[:, span] = rows[:, width:].unflatten(1, (deepstack, width)).transpose(0, 1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
-from runners.engine.attention import LookBack, attend, look_back
+from runners.engine.attention import LookBack
 from runners.engine.flops import attention_flops, block_flops, kv_flops
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.rotary import rotate
@@ -24,8 +24,9 @@ class KVBuffer:
 
     @classmethod
     def allocate(cls, adapter: Adapter, capacity: int) -> KVBuffer:
-        """Uninitialised room for ``capacity`` tokens."""
-        shape = (adapter.shape.layers, adapter.shape.kv_heads, capacity, adapter.shape.head_dim)
+        """Uninitialised room for ``capacity`` tokens, or a few more, as the attention backend wants it."""
+        room = capacity + -capacity % adapter.attention.page
+        shape = (adapter.shape.layers, adapter.shape.kv_heads, room, adapter.shape.head_dim)
         return cls(*(torch.empty(shape, device=adapter.device, dtype=adapter.dtype) for _ in range(2)))
 
 
@@ -97,18 +98,17 @@ class _TokenSet:
         cos, sin: their rotary angles.
     """
 
-    def __init__(self, tokens: Tensor, prompt: PromptTensors, length: int, groups: int) -> None:
+    def __init__(self, tokens: Tensor, prompt: PromptTensors, length: int) -> None:
         self.tokens = tokens
         self.at = tokens.to(prompt.hidden.device)
         self.everything = len(tokens) == length
         whole = slice(None, length)
         self.cos, self.sin = (angles[whole if self.everything else self.at] for angles in (prompt.cos, prompt.sin))
-        self._groups, self._dtype = groups, prompt.hidden.dtype
 
     @cached_property
     def view(self) -> LookBack | None:
         """Which keys they see; None for everything."""
-        return None if self.everything else look_back(self.at, self._groups, self._dtype)
+        return None if self.everything else LookBack(self.tokens, self.at)
 
     @cached_property
     def pairs(self) -> float:
@@ -131,12 +131,12 @@ def prefill(
     ``skips`` tokens go through attention and MLP of their last layer too, which nobody reads: for tests and benchmarks.
     """
     shape = adapter.shape
-    tokens, layers, groups = len(plan.depth), shape.layers, shape.heads // shape.kv_heads
+    tokens, layers = len(plan.depth), shape.layers
     depth = plan.depth.clone()
     if to_head:
         depth[-1] = layers + 1
     ends = set(depth.unique().tolist())
-    active = _TokenSet(depth.nonzero()[:, 0], prompt, tokens, groups)
+    active = _TokenSet(depth.nonzero()[:, 0], prompt, tokens)
     hidden = prompt.hidden if active.everything else prompt.hidden[active.at]
     flops = 0.0
     for index in range(layers):
@@ -160,7 +160,7 @@ def prefill(
         continued = finishing = active
         if index + 1 in ends:
             going_on = (depth[active.tokens] > index + 1).nonzero()[:, 0]
-            continued = _TokenSet(active.tokens[going_on], prompt, tokens, groups)
+            continued = _TokenSet(active.tokens[going_on], prompt, tokens)
             chosen = going_on.to(hidden.device)
             if skips:
                 finishing, hidden, normed = continued, hidden[chosen], normed[chosen]
@@ -168,7 +168,7 @@ def prefill(
         if len(finishing.tokens):
             raw_q = layer.project_q(normed)
             q = rotate(raw_q, finishing.cos, finishing.sin)
-            attended = attend(q, kv.k[index, :, :tokens], kv.v[index, :, :tokens], finishing.view)
+            attended = adapter.attention.attend(q, kv.k[index], kv.v[index], finishing.view)
             hidden = layer.finish(hidden, attended)
             if index < shape.deepstack and prompt.deepstack is not None:
                 hidden = hidden + prompt.deepstack[index, finishing.at]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from runners.engine.attention import attend, look_back
+from runners.engine.attention import LookBack
 from runners.engine.flops import attention_flops
 from runners.engine.rotary import rotate
 from runners.engine.store.entries import Probe
@@ -49,15 +49,14 @@ def drift(context: PlanContext, among: Tensor) -> Tensor:
 def _attended_now(context: PlanContext, among: Tensor) -> Tensor:
     """Attention outputs over what stands before the tokens now, ``(layers, among, width)``, in one call."""
     shape, device, layers = context.adapter.shape, context.adapter.device, context.probe_layers
-    at = context.candidates()[among].to(device)
+    tokens = context.candidates()[among]
+    at = tokens.to(device)
     stored = torch.cat([probe.q.restore(rows) for probe, rows in _probes(context, among)], dim=2)
     q = rotate(stored, context.prompt.cos[at], context.prompt.sin[at])
-    k, v = (
-        torch.cat([buffer[layer, :, : context.layout.tokens] for layer in layers])
-        for buffer in (context.kv.k, context.kv.v)
-    )
-    view = look_back(at, shape.heads // shape.kv_heads, q.dtype)
-    attended = attend(q.reshape(len(layers) * shape.heads, len(at), shape.head_dim), k, v, view)
+    attention, view = context.adapter.attention, LookBack(tokens, at)
+    seen = slice(view.reach + -view.reach % attention.page)
+    k, v = (torch.cat([buffer[layer, :, seen] for layer in layers]) for buffer in (context.kv.k, context.kv.v))
+    attended = attention.attend(q.reshape(len(layers) * shape.heads, len(at), shape.head_dim), k, v, view)
     context.selection_flops += len(layers) * attention_flops(shape, float((at + 1).sum()))
     return attended.view(len(at), len(layers), -1).transpose(0, 1)
 

@@ -31,7 +31,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *([name, "--help"] for name in ("bench", "sweep", "profile", "list"))]
+    "arguments", [["--help"], *([name, "--help"] for name in ("bench", "sweep", "profile", "gate", "report", "list"))]
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
@@ -160,6 +160,7 @@ def test_doctor_tells_what_is_there(world: Any, capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     for what in ("python", "memory", "torch", "flash-attn", "av", "threads", "devices", "embedded model"):
         assert f"{what} " in out
+    assert "--attn sdpa     can be used" in out
 
 
 def test_doctor_tells_what_is_missing_and_what_that_costs(

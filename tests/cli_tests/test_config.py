@@ -9,7 +9,8 @@ import pytest
 
 from runners.registry import DEFAULT_RUNNERS, RunnerDefaults, parse_specs
 from vlcache_cli import settings
-from vlcache_cli.config import DEFAULTS, SETTINGS, BenchConfig, Group
+from vlcache_cli.config import DEFAULTS, SETTINGS, BenchConfig
+from vlcache_cli.described import Group
 from vlcache_cli.layers import preset_names, resolve
 from workloads.errors import UsageError
 from workloads.registry import DEFAULT_WORKLOADS, WORKLOADS
@@ -93,6 +94,7 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
         ("[samples]", "{file} must map settings to values, such as 'samples: 16'"),
         ("!!python/object/apply:os.getcwd []", "{file} is not valid YAML: "),
         ("samples: [", "{file} is not valid YAML: "),
+        ("[" * 9000, "{file} is not valid YAML: maximum recursion depth exceeded"),
     ],
 )
 def test_mistakes_in_a_file_are_named(file: Path, text: str, message: str) -> None:
@@ -124,7 +126,16 @@ def test_every_preset_asks_for_things_that_exist(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "size"),
-    [(7, 7), ("7", 7), ("512MiB", 512 * 2**20), ("1.5 GB", 1_500_000_000), ("2kib", 2048), ("3B", 3), (0, 0)],
+    [
+        (7, 7),
+        ("7", 7),
+        ("512MiB", 512 * 2**20),
+        ("1.5 GB", 1_500_000_000),
+        ("2kib", 2048),
+        ("3B", 3),
+        (0, 0),
+        pytest.param("9" * 400, 10**400 - 1, id="400 digits"),
+    ],
 )
 def test_sizes(value: object, size: int) -> None:
     assert settings.size(value) == size

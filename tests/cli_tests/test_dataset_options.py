@@ -82,9 +82,14 @@ def test_a_run_with_a_data_set_resumes(bench: Bench, mine: str) -> None:
     assert Path("run/records.jsonl").read_bytes() == before
 
 
-def test_all_of_it_is_asked_where_nothing_recurs(bench: Bench, mine: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench("--workload", mine, "--output", "run", "--recur", "none", "--samples", "9") == 0
-    assert "mine.yaml: 3 requests" in capsys.readouterr().out
+@pytest.mark.parametrize("once", [("--recur", "none"), ("--reuse-rate", "0")])
+def test_all_of_it_is_asked_where_nothing_recurs(
+    bench: Bench, mine: str, capsys: pytest.CaptureFixture[str], once: tuple[str, str]
+) -> None:
+    assert bench("--workload", mine, "--output", "run", *once, "--samples", "9") == 0
+    out, err = capsys.readouterr()
+    assert "mine.yaml: 3 requests" in out
+    assert err.startswith("mine.yaml: every question once;")
 
 
 def test_a_data_set_without_rows_is_refused(bench: Bench, mine: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,8 @@ import pytest
 from reports import error_map
 from runners.profile import read_profile
 from vlcache_cli.app import main
-from vlcache_cli.config import ProfileConfig, settings_of
+from vlcache_cli.config import ProfileConfig
+from vlcache_cli.described import settings_of
 from vlcache_cli.layers import flag, resolve
 
 LAYERS = 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,17 @@ def mmmu(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = Dataset.from_list(mmmu_rows(subject, 5, 100 * place), features)
         rows.to_parquet(folder / subject / "validation-00000-of-00001.parquet")
     return folder
+
+
+@pytest.fixture
+def sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even a socket can be made."""
+
+    class Sealed(socket.socket):
+        def __init__(self, *args: object, **options: object) -> None:
+            raise RuntimeError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", Sealed)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,10 @@ max_new_tokens: 7
     assert (found.python_answers, found.most_media, found.window, found.max_new_tokens) == (True, 3, 5, 7)
 
 
+# lists of nine times the list before: written out, they would fill the memory of any machine
+LAUGHS = ", ".join(f"&{name} [{', '.join([f'*{of}'] * 9)}]" for of, name in pairwise("abcdefghijk"))
+
+
 @pytest.mark.parametrize(
     ("change", "mistake"),
     [
@@ -71,6 +76,12 @@ max_new_tokens: 7
         ("fields: {question: q}", "fields must name images or videos"),
         ("fields: {images: image}", "fields must name a question or a talk, and not both"),
         ("fields: {images: i, question: q, talk: t}", "fields must name a question or a talk, and not both"),
+        ("fields: {images: i, talk: t, answers: a}", "fields of a talk are neither answers nor choices: replies are"),
+        ("files: rows.json\nsubjects: [a, b]", "files must name the {subject} if there are subjects, and only then"),
+        ("files: '{subject}.json'", "files must name the {subject} if there are subjects, and only then"),
+        ("metric: [anls]", "metric must be a text, not ['anls']"),
+        (f"metric: {'[' * 9000}", "lists and mappings are nested too deeply"),
+        (f"split: [&a x, {LAUGHS}]", "split must be a text, not ['x', ['x', 'x', 'x', 'x', 'x', 'x', ...], [["),
         ("prompt: '{question}'", "prompt must say where the media stand: {media}"),
         ("prompt: '{media}{options}'", "prompt must show the choices as {options} if fields name some, and only then"),
         ("path:", "path must be a text, not None"),

@@ -263,6 +263,7 @@ def test_rows_of_many_files_and_lists_of_pictures(write_parquet: Write, tmp_path
         (None, None, ()),
         ([], None, ()),
         (1, ["x", "y"], ("y",)),
+        ("", None, ()),
         ("B", ["(A) x", "(B) y"], ("B",)),
         ("y", "['x', 'y']", ("y",)),
     ],
@@ -290,6 +291,46 @@ def _row(**changes: Any) -> dict[str, Any]:
 
 TALK = {"images": "image", "talk": "talk"}
 CHOICES = {"images": "image", "question": "question", "choices": "choices"}
+SHOWN: dict[str, Any] = {"fields": CHOICES, "prompt": "{media}{options}"}
+LETTERS = SHOWN | {"fields": {**CHOICES, "answers": "n"}, "metric": "option-letter"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "choices", "accepted"),
+    [
+        (0, ["B", "A"], ("A",)),
+        (1, ["x", "x"], ("B",)),
+        ("y", ["x", "y"], ("y",)),
+        ("", ["x", "y"], ()),
+        ("B", None, ("B",)),
+    ],
+)
+def test_the_place_of_a_choice_is_its_letter(
+    write_lines: Write, tmp_path: Path, answers: Any, choices: Any, accepted: tuple[str, ...]
+) -> None:
+    write_lines("here/test.jsonl", [_row(n=answers, choices=choices)])
+    (tmp_path / "here/0.png").write_bytes(png(0))
+    (turn,) = turns(describe(tmp_path, **LETTERS), tmp_path / "here").values()
+    assert turn.answer.accepted == accepted
+
+
+@pytest.mark.parametrize("name", ["test.jsonl", "test.json"])
+def test_fields_of_several_types_are_read_as_they_are(tmp_path: Path, name: str) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/0.png").write_bytes(png(0))
+    rows = [json.dumps(_row(question=question)) for question in ("one", 2, "3")]
+    (tmp_path / "here" / name).write_text("\n".join(rows) if name == "test.jsonl" else f"[{','.join(rows)}]")
+    assert {turn.content[1] for turn in turns(describe(tmp_path), tmp_path / "here").values()} == {"one", "2", "3"}
+
+
+def test_a_row_need_not_have_a_group_or_a_family(write_lines: Write, tmp_path: Path) -> None:
+    write_lines("here/test.jsonl", [_row(doc=None, kind=None, image=f"{number}.png") for number in range(2)])
+    for number in range(2):
+        (tmp_path / f"here/{number}.png").write_bytes(png(number))
+    mine = describe(tmp_path, group="doc", fields={"images": "image", "question": "question", "family": "kind"})
+    conversations = ask(mine, tmp_path / "here", 2, "questions")
+    assert len({conversation.cluster_id for conversation in conversations}) == 2
+    assert {conversation.turns[0].family for conversation in conversations} == {"mine.yaml"}
 
 
 @pytest.mark.parametrize(
@@ -323,7 +364,21 @@ CHOICES = {"images": "image", "question": "question", "choices": "choices"}
             [_row(choices=[str(n) for n in range(27)])],
             "row 0: it has 27 choices, and there are only 26 letters",
         ),
-        ({"fields": CHOICES, "prompt": "{media}{options}"}, [_row(choices="[")], "row 0: '[' was never closed"),
+        (SHOWN, [_row(choices="[")], "row 0: '[' is no list in the words of Python"),
+        (SHOWN, [_row(choices="{[]}")], "row 0: '{[]}' is no list in the words of Python"),
+        (SHOWN, [_row(choices=5)], "row 0: its choices must be a list, not '5'"),
+        (LETTERS, [_row(choices=["x", "y"], n=2)], "row 0: its answer 2 is no place among 2 choices, counted from 0"),
+        (LETTERS, [_row(choices=["x", "y"], n=-1)], "row 0: its answer -1 is no place among 2 choices, counted from 0"),
+        (LETTERS, [_row(choices=["x", "y"], n="z")], "row 0: its answer 'z' is neither the letter nor the text of one"),
+        ({}, [_row(question=None)], "row 0: its question is empty"),
+        ({}, [_row(question={"a": 1})], "row 0: \"{'a': 1}\" is neither a text nor a number"),
+        ({"fields": TALK}, [_row(talk="hi")], "row 0: its talk must be a list, not 'hi'"),
+        ({"fields": TALK}, [_row(talk=None)], "row 0: in its talk, user and assistant do not take turns"),
+        (
+            {"fields": TALK},
+            [_row(talk=[{"role": who, "content": ""} for who in ("user", "assistant", "user")])],
+            "row 0: in its talk, a message of the user is empty",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_row_is_told(
@@ -417,6 +472,55 @@ def test_from_the_hub_only_what_is_named_is_read(monkeypatch: pytest.MonkeyPatch
         (("lmms-lab/DocVQA", "DocVQA"), {"split": "validation", "revision": None, "streaming": True}),
         (("json",), {"data_files": place, "split": "train", "streaming": True}),
     ]
+
+
+def test_a_data_set_without_parts_has_no_subjects() -> None:
+    with pytest.raises(UsageError) as caught:
+        open_workload("docvqa", Sources(subjects=("Art",)))
+    assert str(caught.value) == "--subjects chooses parts of a data set, and docvqa has none: drop it"
+
+
+def test_a_file_without_rows_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/test.jsonl").touch()
+    with pytest.raises(UsageError) as caught:
+        ask(describe(tmp_path), tmp_path / "here")
+    assert str(caught.value) == f"test in {tmp_path}/here has no rows"
+    (tmp_path / "here/test.jsonl").rename(tmp_path / "here/test.parquet")
+    with pytest.raises(UsageError, match="cannot be opened: Parquet file size is 0 bytes"):
+        ask(describe(tmp_path), tmp_path / "here")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("place", ["datasets/you/yours@main/0.png", "datasets/me/mine@main/../../you/yours@main/0.png"])
+def test_media_on_the_hub_are_those_of_the_data_set(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    from workloads.dataset_media import MediaFiles
+    from workloads.dataset_rows import Table
+
+    files = MemoryFileSystem()
+    files.pipe("/datasets/you/yours@main/0.png", b"picture")
+    monkeypatch.setattr("huggingface_hub.HfFileSystem", lambda: files)
+    with pytest.raises(ValueError, match="it leads out of the data set"):
+        MediaFiles(Table("me/mine", "test"), None).media(f"hf://{place}", "image", "x")
+
+
+def test_a_picture_may_be_as_large_as_one_of_the_users_own(write_lines: Write, tmp_path: Path) -> None:
+    write_lines("here/test.jsonl", [_row(image="large.png")])
+    with (tmp_path / "here/large.png").open("wb") as file:
+        file.truncate(64 * 2**20 + 1)
+    with pytest.raises(UsageError, match=r"'large\.png' cannot be read: it is larger than 64 MiB"):
+        ask(describe(tmp_path), tmp_path / "here")
+
+
+def test_links_into_a_folder_that_is_named_like_the_hubs_are_not_followed(write_lines: Write, tmp_path: Path) -> None:
+    write_lines("data/abc/test.jsonl", [_row(image="link.png")])
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "123").write_bytes(png(1))
+    (tmp_path / "data/abc/link.png").symlink_to("../../blobs/123")
+    with pytest.raises(UsageError, match="it leads out of the data set"):
+        ask(describe(tmp_path), tmp_path / "data" / "abc")
 
 
 def test_a_file_of_the_hub_is_read_where_the_rows_say(monkeypatch: pytest.MonkeyPatch) -> None:

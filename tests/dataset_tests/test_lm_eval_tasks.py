@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
@@ -14,8 +16,9 @@ from PIL import Image
 from workloads import lm_eval_task
 from workloads.base import StreamOptions
 from workloads.errors import UsageError
+from workloads.lm_eval_document import placed
 from workloads.lm_eval_files import TaskFile, require_askable
-from workloads.lm_eval_task import open_tasks, placed
+from workloads.lm_eval_task import open_tasks
 from workloads.records import Media, Turn
 from workloads.scoring import judge
 from workloads.sources import Sources
@@ -158,6 +161,83 @@ def test_pictures_that_are_not_there_are_told(write_parquet: Write, charts: Path
     with pytest.raises(UsageError) as caught:
         turns(open_tasks("lm-eval:chartqa", Sources(charts)))
     assert str(caught.value) == "lm-eval's task chartqa, document 0: there are places for 1 pictures and 0 of them"
+
+
+def chart(folder: Path, picture: Any, rows: int = 1, **more: str) -> Path:
+    """A copy of ChartQA with this picture, as its files hold it, in every row."""
+    from datasets import Features, List, Value
+    from datasets import Image as Picture
+
+    row = {"image": picture, "query": "Which?", "label": ["7"], **more}
+    features = {"image": Picture(), "query": Value("string"), "label": List(Value("string"))}
+    features |= {name: Value("string") for name in more}
+    table = pyarrow.Table.from_pylist([row] * rows, Features(features).arrow_schema)
+    (folder / "data").mkdir()
+    pyarrow.parquet.write_table(table, folder / "data" / "test-00000-of-00001.parquet")
+    return folder
+
+
+def encoded(format: str, size: tuple[int, int] = (32, 16), **options: Any) -> bytes:
+    with io.BytesIO() as file:
+        Image.new("RGB", size, (1, 2, 3)).save(file, format, **options)
+        return file.getvalue()
+
+
+def decoded(turn: Turn) -> Image.Image:
+    return Image.open(io.BytesIO(turn.media[0].data))
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:9/0.png", "{outside}/0.png", "../0.png"])
+def test_a_row_leads_nowhere_out_of_the_data_set(tmp_path: Path, sealed: None, place: str) -> None:
+    (tmp_path / "0.png").write_bytes(encoded("PNG"))
+    (tmp_path / "here").mkdir()
+    charts = chart(tmp_path / "here", {"bytes": None, "path": place.format(outside=tmp_path)})
+    with pytest.raises(UsageError, match=r"lm-eval's task chartqa, document 0: '.*' cannot be read: "):
+        turns(open_tasks("lm-eval:chartqa", Sources(charts)))
+
+
+def test_a_picture_may_lie_beside_the_rows(tmp_path: Path) -> None:
+    charts = chart(tmp_path, {"bytes": None, "path": "data/0.png"})
+    (charts / "data/0.png").write_bytes(encoded("PNG"))
+    (turn,) = turns(open_tasks("lm-eval:chartqa", Sources(charts, recur="none")))
+    assert decoded(turn).getpixel((0, 0)) == (1, 2, 3)
+
+
+def test_a_picture_is_turned_upright_as_for_lm_eval(tmp_path: Path) -> None:
+    note = Image.Exif()
+    note[0x0112] = 6  # a quarter turn
+    charts = chart(tmp_path, {"bytes": encoded("JPEG", exif=note), "path": None})
+    (turn,) = turns(open_tasks("lm-eval:chartqa", Sources(charts, recur="none")))
+    assert (decoded(turn).size, dict(decoded(turn).getexif())) == ((16, 32), {})
+
+
+@pytest.mark.parametrize("format", ["EPS", "ICO"])
+def test_no_other_format_is_tried_than_in_files_of_the_user(tmp_path: Path, format: str) -> None:
+    charts = chart(tmp_path, {"bytes": encoded(format), "path": None})
+    with pytest.raises(UsageError, match=r"document 0: is not a readable picture \(none of PNG, JPEG, "):
+        turns(open_tasks("lm-eval:chartqa", Sources(charts)))
+
+
+def test_documents_with_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lm_eval_task, "WINDOW", 1)
+    charts = chart(tmp_path, {"bytes": encoded("PNG"), "path": None}, rows=3, id="same")
+    asked = turns(open_tasks("lm-eval:chartqa", Sources(charts, recur="none")))
+    assert [turn.id for turn in asked] == ["chartqa-same", "chartqa-same-1", "chartqa-same-2"]
+
+
+def test_a_score_that_cannot_be_told_is_one_line(charts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = turns(open_tasks("lm-eval:chartqa", Sources(charts, recur="none")))[0]
+    monkeypatch.setattr(ConfigurableTask, "process_results", lambda *arguments: dict[str, float]()["no such"])
+    with pytest.raises(UsageError, match=r"^lm-eval:chartqa:exact_match, document \d: KeyError 'no such'$"):
+        judge("7", turn.answer)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [({"max_new_tokens": 7}, 7), ({"max_gen_toks": 8, "until": None}, 8), ({"temperature": None}, 256), (None, 256)],
+)
+def test_the_longest_answer_goes_by_all_names_that_lm_eval_knows(told: Any, expected: int) -> None:
+    assert TaskFile(Path("mine.yaml"), {"generation_kwargs": told}, {}).max_new_tokens == expected
 
 
 def test_the_rows_are_those_that_lm_eval_would_ask_about(charts: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import random
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -135,17 +134,6 @@ def test_the_same_question_guesses_anew_when_it_is_asked_again(mmmu: Path) -> No
     guesses = {turn.answer.seed: judge("?", turn.answer).official for turn in asked}
     assert len(guesses) == len(asked)
     assert set(guesses.values()) == {0.0, 1.0}
-
-
-@pytest.fixture
-def sealed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even a socket can be made."""
-
-    class Sealed(socket.socket):
-        def __init__(self, *args: object, **options: object) -> None:
-            raise RuntimeError("a socket was opened")
-
-    monkeypatch.setattr(socket, "socket", Sealed)
 
 
 def test_a_local_copy_is_benchmarked_without_any_network(

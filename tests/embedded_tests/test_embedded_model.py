@@ -42,7 +42,8 @@ def warm(records: Sequence[Record]) -> list[Record]:
 
 
 def test_it_is_a_complete_hugging_face_directory_of_at_most_20_mb() -> None:
-    from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
     loaded: Any = AutoModelForImageTextToText.from_pretrained(MODEL_DIR)
     assert type(loaded).__name__ == "Qwen2_5_VLForConditionalGeneration"

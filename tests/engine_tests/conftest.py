@@ -6,9 +6,6 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from runners.base import Request, Response
+from runners.engine.attention import LookBack
 from runners.engine.engine import Engine
 from runners.engine.media import content_key
 from runners.engine.plan import FreshLayer, Plan
@@ -37,17 +35,16 @@ TOLERANCE = 2e-4  # of float32 logits of order 1
 class Lab:
     """What the engine's tests need, made once for a family of models: a file in ``families``."""
 
-    def __init__(self, family: str, path: Path) -> None:
-        from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+    def __init__(self, family: Any) -> None:
+        from transformers import AutoModelForImageTextToText, AutoTokenizer
+        from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
-        self.family, self.path = family, path
-        self._own: Any = _load(family)
-        self._own.build(path)
-        self.model: LoadedModel = load_model("tiny", path, "float32", "cpu")
+        self.family, self.path, self._own = family.name, family.path, family.own
+        self.model: LoadedModel = load_model("tiny", self.path, "float32", "cpu")
         self.adapter: Any = self.model.adapter
-        self.stock: Any = AutoModelForImageTextToText.from_pretrained(path).eval()
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(path)
-        self.images: Any = AutoImageProcessor.from_pretrained(path)
+        self.stock: Any = AutoModelForImageTextToText.from_pretrained(self.path).eval()
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(self.path)
+        self.images: Any = AutoImageProcessor.from_pretrained(self.path)
 
     @staticmethod
     def method(text: str, **defaults: Any) -> Method:
@@ -199,26 +196,66 @@ class Observed:
         return self.contexts[-1], self.plans[-1], self.computed[-1]
 
 
+@dataclass(frozen=True)
+class AttentionCase:
+    """Random arguments of ``Attention.attend``; no key or value beyond what the last query sees is a number."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    view: LookBack | None
+
+    def to(self, dtype: torch.dtype) -> AttentionCase:
+        """The same in other numbers."""
+        return replace(self, q=self.q.to(dtype), k=self.k.to(dtype), v=self.v.to(dtype))
+
+
 @pytest.fixture(scope="session")
-def lab_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Lab]:
+def attention_case() -> Callable[..., AttentionCase]:
+    """Makes random arguments of ``Attention.attend``.
+
+    ``share`` of the ``tokens`` ask: None for all as a matter of course (no view), 0.0 for one of them. They stand in
+    runs if ``clustered``. Keys and values lie head by head, or for an odd ``seed`` token by token.
+    """
+
+    def make(
+        tokens: int,
+        share: float | None,
+        seed: int,
+        groups: int = 2,
+        kv_heads: int = 2,
+        head_dim: int = 16,
+        clustered: bool = False,
+    ) -> AttentionCase:
+        generator = torch.Generator().manual_seed(seed)
+        chances = torch.rand(-(-tokens // 9), generator=generator).repeat_interleave(9)[:tokens]
+        if not clustered:
+            chances = torch.rand(tokens, generator=generator)
+        index = torch.arange(tokens) if share is None else (chances < share).nonzero()[:, 0]
+        if not len(index):
+            index = torch.randint(tokens, (1,), generator=generator)
+        q = torch.randn(len(index), groups * kv_heads, head_dim, generator=generator).transpose(0, 1)
+        reach = int(index[-1]) + 1
+        k, v = (torch.full((kv_heads, tokens + 3, head_dim), torch.nan) for _ in range(2))
+        for x in (k, v):
+            x[:, :reach] = torch.randn(kv_heads, reach, head_dim, generator=generator)
+        if seed % 2:
+            k, v = (x.transpose(0, 1).contiguous().transpose(0, 1) for x in (k, v))
+        return AttentionCase(q, k, v, None if share is None else LookBack.of(index))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def lab_of(family_of: Callable[[str], Any]) -> Callable[[str], Lab]:
     """The laboratory of a family, by its model type."""
-    return cache(lambda family: Lab(family, tmp_path_factory.mktemp(family)))
+    return cache(lambda name: Lab(family_of(name)))
 
 
 @pytest.fixture(scope="session")
 def lab(lab_of: Callable[[str], Lab]) -> Lab:
     """The laboratory of the embedded model's family."""
     return lab_of("qwen2_5_vl")
-
-
-def _load(family: str) -> ModuleType:
-    """The file of a family: how to build a checkpoint, and what the stock forward takes."""
-    spec = spec_from_file_location(f"family_{family}", Path(__file__).parent / "families" / f"{family}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

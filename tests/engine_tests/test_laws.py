@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from runners.divergence import kl_divergence
 from runners.engine.adapters.registry import ADAPTERS
-from runners.engine.attention import attend, look_back
 from runners.engine.plan import Plan
 from runners.engine.rotary import rotate
 from runners.methods.base import Method, PlanContext
@@ -280,23 +279,3 @@ def test_leading_k_never_recomputes_an_exact_prefix(lab: Any) -> None:
     assert response.cache is not None
     assert response.cache.computed_token_layers == 4 * response.cache.layers
     assert response.cache.kv_hits == 2
-
-
-@hypothesis_settings(max_examples=25)
-@given(
-    tokens=st.integers(1, 300), groups=st.sampled_from([1, 2, 4]), kv_heads=st.integers(1, 3), seed=st.integers(0, 1000)
-)
-def test_attention_of_a_subset_equals_the_rows_of_the_whole(tokens: int, groups: int, kv_heads: int, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    q = torch.randn(groups * kv_heads, tokens, 8, generator=generator)
-    k, v = (torch.randn(kv_heads, tokens, 8, generator=generator) for _ in range(2))
-    whole = attend(q, k, v, None)
-    index = (torch.rand(tokens, generator=generator) < 0.5).nonzero()[:, 0]
-    scores = q @ k.repeat_interleave(groups, 0).transpose(1, 2) / 8**0.5
-    scores = scores.masked_fill(torch.ones(tokens, tokens).triu(1).bool(), -torch.inf)
-    plain = (scores.softmax(-1) @ v.repeat_interleave(groups, 0)).transpose(0, 1).reshape(tokens, -1)
-    torch.testing.assert_close(whole, plain, atol=1e-5, rtol=1e-5)
-    if len(index):
-        torch.testing.assert_close(
-            attend(q[:, index], k, v, look_back(index, groups, q.dtype)), plain[index], atol=1e-5, rtol=1e-5
-        )

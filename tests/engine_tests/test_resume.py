@@ -41,7 +41,7 @@ def test_records_do_not_depend_on_where_a_run_was_broken_off(lab: Any) -> None:
 
     def run(finished: list[Record]) -> list[Record]:
         kept = {record.key: record for record in finished}
-        return [replace(r, timing=None) for r in serve("work", stream(lab), group(lab), options, kept)]
+        return [replace(r, timing=None, peak_bytes=None) for r in serve("work", stream(lab), group(lab), options, kept)]
 
     unbroken = run([])
     assert len(unbroken) == 5 * 4

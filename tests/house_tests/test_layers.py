@@ -14,7 +14,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = ("workloads", "runners", "reports", "vlcache_cli")  # from the bottom up
 TORCH = {"torch", "torchvision", "transformers", "safetensors", "lm_eval"}
-TASKS = ("lm_eval.tasks", "lm_eval.api.task", "lm_eval.api.instance")  # what of lm-eval loads no torch
+TASKS = (
+    "lm_eval.tasks",
+    "lm_eval.api.task",
+    "lm_eval.api.instance",
+    "lm_eval.models.utils",
+)  # what of lm-eval loads no torch
 TABLES = {"pandas", "pyarrow"}
 SLOW = TORCH | TABLES | {"scipy", "matplotlib", "datasets"}
 

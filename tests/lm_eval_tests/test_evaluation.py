@@ -12,7 +12,7 @@ from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 
 from runners.base import Response
-from runners.lm_eval import RunnerLM
+from runners.lm_eval_runner import RunnerLM
 from runners.local import build_runner
 from runners.models import LoadedModel, load_model, resolve_model
 from runners.records import Status

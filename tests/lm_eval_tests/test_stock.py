@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import datasets
@@ -21,14 +19,7 @@ from runners.lm_eval import VLCacheLM
 
 pytestmark = pytest.mark.skipif(find_spec("accelerate") is None, reason="lm-eval's hf-multimodal needs accelerate")
 
-LLAVA = Path(__file__).parents[1] / "engine_tests" / "families" / "llava.py"
 NEW_TOKENS = 12
-PROCESSOR = {  # as published with llava-hf/llava-1.5-7b-hf
-    "processor_class": "LlavaProcessor",
-    "image_token": "<image>",
-    "num_additional_image_tokens": 1,
-    "vision_feature_select_strategy": "default",
-}
 
 
 def picture(seed: int, mode: str) -> Image.Image:
@@ -43,20 +34,6 @@ ROWS: list[dict[str, Any]] = [
     {"question": "<image 1> How many?", "options": "[]", "answer": "7"},
     {"question": "<image 2><image 1>\nWhich?", "options": "['this', 'that']", "answer": "B"},
 ]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights in the published form."""
-    spec = spec_from_file_location("family_llava", LLAVA)
-    assert spec is not None
-    assert spec.loader is not None
-    llava = module_from_spec(spec)
-    spec.loader.exec_module(llava)
-    path = tmp_path_factory.mktemp("llava")
-    llava.build(path)
-    (path / "processor_config.json").write_text(json.dumps(PROCESSOR | {"patch_size": llava.PATCH}))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +80,11 @@ def answers(model: Any, manager: TaskManager) -> Sequence[str]:
 
 
 @pytest.mark.parametrize("most_images", [999, 1])
-def test_full_recomputation_answers_as_hf_multimodal(checkpoint: Path, manager: TaskManager, most_images: int) -> None:
+def test_full_recomputation_answers_as_hf_multimodal(
+    family_of: Callable[[str], Any], manager: TaskManager, most_images: int
+) -> None:
     shared: dict[str, Any] = {
-        "pretrained": str(checkpoint),
+        "pretrained": str(family_of("llava").path),
         "dtype": "float32",
         "device": "cpu",
         "max_images": most_images,

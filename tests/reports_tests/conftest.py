@@ -86,3 +86,37 @@ def manifest() -> dict[str, Any]:
             {"label": "prefix-cache", "method": "prefix-cache", "lossless": True},
         ],
     }
+
+
+MakeRun = Callable[..., list[Record]]
+
+
+@pytest.fixture
+def make_run() -> MakeRun:
+    """A run of ``full``, ``prefix-cache`` and ``vlcache`` on warm requests, each with media of its own.
+
+    ``vlcache`` answers in a third of the time, or ``slower`` times that; its first ``lost`` answers are wrong and the
+    ``gained`` after them right, where those of ``full`` are wrong. ``cache``: more of what its store did.
+    """
+
+    def make(requests: int = 200, lost: int = 0, gained: int = 0, slower: float = 1.0, **cache: Any) -> list[Record]:
+        records = []
+        for number in range(requests):
+            request, took = f"q{number}", 90.0 + number % 20
+            wrong, better = number < lost, lost <= number < lost + gained
+            nothing = {"media_hits": 0, "kv_hits": 0, "encoder_hits": 0}
+            records += [
+                _record(request, "full", ttft_ms=took, score=0.0 if better else 1.0, **nothing),
+                _record(request, "prefix-cache", ttft_ms=took / 2, score=0.0 if better else 1.0, kv_hits=0),
+                _record(
+                    request,
+                    "vlcache",
+                    ttft_ms=took / 3 * slower,
+                    score=0.0 if wrong else 1.0,
+                    agrees=not (wrong or better),
+                    **{"computed_token_layers": 25, "flops": 1e8, **cache},
+                ),
+            ]
+        return records
+
+    return make

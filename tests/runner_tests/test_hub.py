@@ -188,7 +188,7 @@ def test_a_repository_without_a_configuration_is_no_model(asked: Asked) -> None:
 def test_what_the_hub_says_is_one_line(kind: type[Exception], line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         error = kind.__new__(kind)
-        error.args = ("it broke\nin many lines",)
+        error.args = ("\nit broke\nin many lines",)
         raise error
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)

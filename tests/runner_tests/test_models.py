@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 from runners import checkpoint, models
 from runners.builtin.architecture import build_config, build_image_processor, build_model
@@ -175,6 +176,22 @@ def test_a_missing_chat_template_is_refused(copy: Path) -> None:
 def test_a_missing_image_processor_is_refused(copy: Path) -> None:
     (copy / "preprocessor_config.json").unlink()
     assert refusal(copy).startswith("model 'mine' cannot be loaded: Can't load image processor")
+
+
+def test_the_reason_is_the_first_line_that_says_something(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise ImportError("\n  a library is missing.  \nInstall it.\n")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", refuse)
+    assert refusal(copy) == "model 'mine' cannot be loaded: a library is missing."
+
+
+def test_an_error_without_words_has_at_least_a_name(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", refuse)
+    assert refusal(copy) == "model 'mine' cannot be loaded: KeyError"
 
 
 def test_a_device_that_is_not_there_is_refused(intact: Path, monkeypatch: pytest.MonkeyPatch) -> None:

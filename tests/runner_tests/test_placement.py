@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from runners import checkpoint
 from runners.builtin.architecture import build_config, build_model
 from runners.builtin.tokenizer import build_tokenizer
-from runners.engine.backends import BACKENDS, choose_backend
+from runners.engine.attention import Sdpa
 from runners.models import load_model, resolve_model
 from runners.placement import place
 from workloads.errors import UsageError
@@ -111,8 +112,23 @@ def test_a_mapped_model_runs_where_there_is_room(accelerate: Callable[[dict[str,
     assert (model.describe()["device"], model.describe()["attention"]) == ("cpu", "sdpa")
 
 
-def test_backends_have_names() -> None:
-    assert choose_backend("auto") in BACKENDS
-    assert [choose_backend(name) for name in BACKENDS] == list(BACKENDS)
-    with pytest.raises(UsageError, match=r"^unknown attention backend 'sdpaa': did you mean 'sdpa'\?$"):
-        load_model("builtin", resolve_model("builtin"), attention="sdpaa")
+@pytest.mark.parametrize(
+    ("attention", "line"),
+    [
+        ("sdpaa", "unknown attention backend 'sdpaa': did you mean 'sdpa'?"),
+        ("flash", "attention backend 'flash' cannot be used: it needs a CUDA device; choose another --attn"),
+    ],
+)
+def test_attention_that_cannot_be_had_is_refused_before_weights_are_read(
+    attention: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "load_files", None)
+    with pytest.raises(UsageError) as caught:
+        load_model("builtin", resolve_model("builtin"), device="cpu", attention=attention)
+    assert str(caught.value) == line
+
+
+def test_the_model_carries_the_backend_that_it_names() -> None:
+    model = load_model("builtin", resolve_model("builtin"), device="cpu", attention="sdpa")
+    assert isinstance(model.adapter.attention, Sdpa)
+    assert model.describe()["attention"] == "sdpa"

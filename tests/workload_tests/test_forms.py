@@ -109,11 +109,6 @@ def test_replies_in_the_history_are_scored_like_the_last_but_not_as_letters(open
     assert [turn.answer.has_gold for turn in unknown.turns] == [True, False]
 
 
-def test_the_metric_of_a_file_is_that_of_most_answers(opened: Open, folder: Path) -> None:
-    opened(asks("1", answer="x"), asks("2", answer="x", metric="f1"), asks("3", answer="x", metric="f1"))
-    assert open_jsonl(folder / "own.jsonl").metric == "f1"
-
-
 def test_custom_image_is_a_prompt_and_its_pictures(opened: Open) -> None:
     plain, told = opened(
         {"prompt": "How many?", "image_files": ["a.png", "b.png"], "output_tokens": 20},
@@ -281,6 +276,15 @@ def session(*turns: Any, **more: Any) -> Line:
         (
             talk(("human", "<image> and <image>"), image="a.png"),
             "image names 1 files, but <image> is said 2 times: they must agree",
+        ),
+        (talk(("human", "hi"), answer="x"), "answer is not read: in conversations, replies are the answers; remove it"),
+        (
+            session({"text": "hi"}, answers=["x"]),
+            "answers is not read: in turns, nobody says what is right; remove it",
+        ),
+        (
+            {"prompt": "x", "image_files": ["a.png"], "answer": "lion", "choices": ["cat"], "metric": "mmmu"},
+            "answer 'lion' must be the letter of an option, or the whole text of one in choices",
         ),
         (talk(("human", "<video>")), "video names 0 files, but <video> is said 1 times: they must agree"),
         ({"turns": []}, "turns must be a list and not empty"),

@@ -24,7 +24,7 @@ from workloads.fingerprint import fingerprint
 from workloads.jsonl import JsonlWorkload, open_jsonl
 from workloads.records import Conversation, Media, Turn
 from workloads.registry import open_workload, open_workloads
-from workloads.scoring import METRICS, judge
+from workloads.scoring import judge
 
 Line = dict[str, Any]
 ALL = StreamOptions(samples=1000)
@@ -114,10 +114,9 @@ def test_a_line_is_a_request(write: Write) -> None:
 def test_a_file_fulfils_the_contract(write: Write) -> None:
     workload = open_workload(str(write(asks())))
     assert isinstance(workload, JsonlWorkload)
-    assert (workload.name, workload.metric) == ("own.jsonl", "exact-match")
-    assert workload.metric in METRICS
+    assert workload.name == "own.jsonl"
     (talk,) = workload.conversations(ALL)
-    assert talk.turns[0].answer.metric == workload.metric
+    assert talk.turns[0].answer.metric == "exact-match"
 
 
 def test_history_is_earlier_requests_with_the_assistants_answers(write: Write) -> None:
@@ -141,6 +140,13 @@ def test_samples_count_turns_from_the_start(write: Write, samples: int) -> None:
     few = conversations(path, StreamOptions(samples))
     assert [turn for talk in few for turn in talk.turns] == whole[:samples]
     assert all(talk.turns for talk in few)
+
+
+def test_lines_are_read_as_far_as_is_asked(write: Write) -> None:
+    path = write(asks(says("user", "1"), says("assistant", "x"), says("user", "2")), asks(), asks(user([image("no")])))
+    assert len(conversations(path, StreamOptions(3))) == 2
+    with pytest.raises(UsageError, match="line 3: "):
+        conversations(path, StreamOptions(4))
 
 
 def test_nothing_is_drawn(write: Write) -> None:
@@ -296,7 +302,7 @@ def test_texts_come_back_as_they_were(words: list[str], ascii: bool, tmp_path_fa
 def test_a_mistake_is_told_with_file_line_and_field(write: Write, line: Any, mistake: str) -> None:
     path = write(asks(id="first"), b"", line)
     with pytest.raises(UsageError) as caught:
-        open_jsonl(path)
+        conversations(path)
     assert str(caught.value).startswith(f"{path}, line 3: {mistake}")
     assert "\n" not in str(caught.value)
 
@@ -314,6 +320,7 @@ def test_a_mistake_is_told_with_file_line_and_field(write: Write, line: Any, mis
         ("wide.png", "'wide.png' has more than the 100 million pixels that are decoded; scale it down"),
         ("bomb.png", "'bomb.png' has more than the 100 million pixels that are decoded; scale it down"),
         ("../outside.png", "'../outside.png' leads out of the folder of the requests"),
+        ("file://%2e%2e/outside.png", "'file://%2e%2e/outside.png' leads out of the folder of the requests"),
         ("link.png", "'link.png' leads out of the folder of the requests"),
         ("circle.png", "'circle.png' cannot be read ("),
         (
@@ -333,7 +340,7 @@ def test_a_picture_that_cannot_be_used_is_told(write: Write, url: str, mistake: 
     (path.parent / "link.png").symlink_to(path.parent.parent / "outside.png")
     (path.parent / "circle.png").symlink_to("circle.png")
     with pytest.raises(UsageError) as caught:
-        open_jsonl(path)
+        conversations(path)
     assert str(caught.value).startswith(f"{path}, line 1: messages[0].content[1].image_url.url {mistake}")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < len(str(path)) + 300
@@ -347,9 +354,17 @@ def test_a_link_inside_the_folder_is_followed(write: Write) -> None:
     assert first is second
 
 
+def test_a_file_url_is_a_path_with_escapes(write: Write) -> None:
+    path = write()
+    (path.parent / "a b%.png").write_bytes(encoded(1))
+    absolute = f"file://{path.parent}/a%20b%25.png"
+    path.write_text(json.dumps(asks(user(image("a b%.png"), image("file://a%20b%25.png"), image(absolute)))))
+    assert [medium.data for medium in turns(path)[0].media] == [encoded(1)] * 3
+
+
 def test_a_picture_is_decoded_once(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
-    monkeypatch.setattr(attachments, "require_readable", lambda data: decoded.append(len(data)))
+    monkeypatch.setattr(attachments, "decode", lambda data: decoded.append(len(data)))
     assert len(turns(write(*[asks(user([image("a.png")]))] * 3))) == 3
     assert len(decoded) == 1
 
@@ -358,10 +373,10 @@ def test_what_is_read_has_a_bound(write: Write, monkeypatch: pytest.MonkeyPatch)
     path = write(asks(), asks(user([image("a.png")])))
     os.truncate(path.parent / "a.png", attachments.MOST_BYTES["image"] + 1)
     with pytest.raises(UsageError, match=r"line 2: .*'a\.png' is larger than 64 MiB"):
-        open_jsonl(path)
+        conversations(path)
     monkeypatch.setattr(jsonl, "LONGEST_LINE", len(json.dumps(asks())) + 1)
     with pytest.raises(UsageError, match="line 2: is longer than 0 MiB; keep pictures in files of their own"):
-        open_jsonl(path)
+        conversations(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n"])
@@ -369,7 +384,7 @@ def test_a_file_without_requests_is_refused(write: Write, content: bytes) -> Non
     path = write()
     path.write_bytes(content)
     with pytest.raises(UsageError) as caught:
-        open_jsonl(path)
+        conversations(path)
     assert str(caught.value) == f"{path} is empty: it needs one JSON object per line, with messages and answer"
 
 

@@ -255,6 +255,8 @@ def test_answers_are_normalised_as_officially(text: str, expected: str) -> None:
         ("B, because it purrs", "B"),
         ("B\nIt purrs.", "B"),
         ("B is correct.", "B"),
+        ("B is wrong.", None),
+        ("A is not right", None),
         ("Option B", "B"),
         ("Answer: B", "B"),
         ("Answer:\n\nB", "B"),
@@ -301,6 +303,17 @@ def test_the_right_letter_is_right_however_it_is_said(place: int, template: str,
     assert score(said, ["A" if letter != "A" else "B"], "option-letter", choices) == 0
     assert score(said, [choices[place]], "option-letter", choices) == 1
     assert score(choices[place], [letter], "option-letter", choices) == 1
+
+
+@pytest.mark.parametrize("choice", ["$5", "snake_case", "2 * 3", "`code`", "y"])
+def test_options_that_look_like_letters_or_emphasis_are_read(choice: str) -> None:
+    assert read_letter(choice, ("other", choice)) == "B"
+    assert read_letter(f"The answer is {choice}.", ("other", choice)) == "B"
+
+
+@pytest.mark.parametrize(("gold", "expected"), [("dog", 1), ("A", 1), ("the cat", 0)])
+def test_mmmu_takes_the_text_of_an_option_for_its_letter(gold: str, expected: float) -> None:
+    assert score("A", [gold], "mmmu", ("dog", "the cat")) == expected
 
 
 def test_options_with_the_same_text_are_told_apart_by_letter_alone() -> None:

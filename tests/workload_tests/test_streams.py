@@ -207,9 +207,8 @@ def test_more_keys_than_letters_are_refused() -> None:
 def test_a_gold_answer_scores_1(workload: str) -> None:
     instance = load_workload(workload)
     assert instance.name == workload
-    assert instance.metric in METRICS
     for *_, turn in _turns(_stream(workload, 20)):
-        assert turn.answer.metric == instance.metric
+        assert turn.answer.metric in METRICS
         assert judge(turn.answer.gold, turn.answer).score == 1
         assert judge("never said", turn.answer).score == 0
 

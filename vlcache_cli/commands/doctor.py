@@ -33,7 +33,7 @@ PACKAGES = (
     Package("pandas"),
     Package("scipy"),
     Package("flash-attn", "its attention kernels on CUDA devices"),
-    Package("triton", "kernels compiled by torch on CUDA devices"),
+    Package("triton", "our own kernels, and those compiled by torch, on CUDA devices"),
     Package("accelerate", "--device-map auto"),
     Package("torchvision", "the processors of models that prepare videos with it"),
     Package("av", "video files such as mp4"),
@@ -84,8 +84,8 @@ def _packages() -> Iterator[Finding]:
 
 
 def _torch() -> Iterator[Finding]:
-    """Devices and threads, as torch sees them."""
-    from runners.environment import visible_devices
+    """Devices and threads, as torch sees them, and what can compute attention on them."""
+    from runners.environment import attention_backends, visible_devices
 
     try:
         seen = visible_devices()
@@ -95,8 +95,10 @@ def _torch() -> Iterator[Finding]:
     yield Finding("threads", str(seen.threads))
     if not seen.cuda_devices:
         yield Finding("devices", "cpu; no CUDA device is visible to torch")
-        return
-    yield Finding("devices", f"cpu, {', '.join(seen.cuda_devices)} (CUDA {seen.cuda_version})")
+    else:
+        yield Finding("devices", f"cpu, {', '.join(seen.cuda_devices)} (CUDA {seen.cuda_version})")
+    for name, obstacle in attention_backends().items():
+        yield Finding(f"--attn {name}", "can be used" if obstacle is None else f"cannot be used: {obstacle}")
 
 
 def _embedded_model() -> Finding:

@@ -8,7 +8,7 @@ from workloads.errors import unknown_name
 from workloads.forms.fields import text, texts, unicode
 from workloads.records import Answer
 from workloads.scoring import METRICS
-from workloads.scoring.option_letter import MOST_CHOICES, read_letter
+from workloads.scoring.option_letter import LETTERED, MOST_CHOICES, read_letter
 
 DEFAULT_METRIC = "exact-match"
 OF_CHOICES = "option-letter"
@@ -21,10 +21,17 @@ def read_answer(data: dict[str, Any], default_metric: str = DEFAULT_METRIC) -> A
     """
     accepted, choices = _accepted(data), _choices(data)
     metric = read_metric(data, OF_CHOICES if choices else default_metric)
-    for value in accepted if metric == OF_CHOICES else ():
+    for value in accepted if metric == OF_CHOICES or (choices and metric in LETTERED) else ():
         if read_letter(value, choices) is None:
             raise ValueError(f"answer {value!r} must be the letter of an option, or the whole text of one in choices")
     return Answer(accepted, metric, choices)
+
+
+def refuse_answer(data: dict[str, Any], why: str) -> None:
+    """ValueError when a line has an answer key in a form that has none, for the reason ``why``."""
+    for name in ("answer", "answers", "choices"):
+        if data.get(name) is not None:
+            raise ValueError(f"{name} is not read: {why}; remove it")
 
 
 def read_metric(data: dict[str, Any], default: str) -> str:

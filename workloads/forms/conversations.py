@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from workloads.attachments import Attachments
-from workloads.forms.answers import read_metric
+from workloads.forms.answers import read_metric, refuse_answer
 from workloads.forms.fields import items, json_object, text, texts
 from workloads.forms.talk import Exchange, conversation
 from workloads.pictures import shown
@@ -30,6 +30,7 @@ METRIC = "f1"
 
 def read_conversations(data: dict[str, Any], default_id: str, files: Attachments) -> Conversation:
     """See ``workloads.forms.ReadLine``."""
+    refuse_answer(data, "in conversations, replies are the answers")
     said = [_said(item, f"conversations[{index}]") for index, item in enumerate(items(data, "conversations"))]
     system = said[0][1] if said[0][0] == "system" else ""
     talk = said[1:] if said[0][0] == "system" else said

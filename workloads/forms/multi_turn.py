@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from workloads.attachments import Attachments
-from workloads.forms.answers import DEFAULT_METRIC
+from workloads.forms.answers import DEFAULT_METRIC, refuse_answer
 from workloads.forms.fields import items, json_object, path, text, unicode
 from workloads.forms.talk import Exchange, conversation
 from workloads.records import Answer, Conversation, Media, MediaKind
@@ -24,6 +24,7 @@ NOT_READ = ("audio", "audios", "image_uuids")
 
 def read_multi_turn(data: dict[str, Any], default_id: str, files: Attachments) -> Conversation:
     """See ``workloads.forms.ReadLine``. A first turn of the system stands before all others."""
+    refuse_answer(data, "in turns, nobody says what is right")
     turns = [json_object(item, f"turns[{index}]") for index, item in enumerate(items(data, "turns"))]
     system = _system(turns[0], "turns[0]") if turns[0].get("role") == "system" else ""
     first = 1 if system else 0

@@ -1,4 +1,7 @@
-"""Token F1 of SQuAD (arXiv 1606.05250; rajpurkar/SQuAD-explorer, ``evaluate-v2.0.py``)."""
+"""Token F1 of SQuAD (arXiv 1606.05250; rajpurkar/SQuAD-explorer, ``evaluate-v2.0.py``).
+
+One thing is left out: there, an accepted text of articles alone ("A") is dropped where another one has words.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 from workloads.records import Answer
 from workloads.scoring.judgement import Judgement
 from workloads.scoring.official import officially, random_state_kept
+from workloads.scoring.option_letter import read_letter
 
 
 def mmmu(prediction: str, answer: Answer) -> Judgement:
@@ -14,7 +15,7 @@ def mmmu(prediction: str, answer: Answer) -> Judgement:
     with random_state_kept():  # the module seeds it when it is loaded
         from lm_eval.tasks.mmmu.utils import process_results
 
-    accepted = list(answer.accepted)
+    accepted = [read_letter(text, answer.choices) or text if answer.choices else text for text in answer.accepted]
     doc: dict[str, Any] = {
         "question_type": "multiple-choice" if answer.choices else "open",
         "options": repr(list(answer.choices)),

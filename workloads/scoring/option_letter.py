@@ -13,6 +13,7 @@ from string import ascii_uppercase
 from workloads.records import Answer
 from workloads.scoring.judgement import Judgement
 
+LETTERED = ("option-letter", "mmmu")  # metrics by which a letter is the answer to a question with choices
 MOST_CHOICES = len(ascii_uppercase)
 EMPHASIS = re.compile(r"[*_`$]")
 NOUN = r"(?:(?:option|choice|letter)\s+)?"
@@ -23,10 +24,13 @@ SAID = re.compile(
 )
 ALONE = re.compile(r"\W*(?P<letter>[A-Za-z])\W*")  # (B), B., b
 AND_NO_OTHER = r"(?!\W*(?:(?:or|and)\s+)?[(\[]?[A-Z]\b)"
+NOT_DENIED = r"(?!\s+(?:not|wrong|incorrect|false)\b)"
 LABELLED = re.compile(  # (B) the cat, B. the cat
     rf"(?:[(\[](?P<bracketed>[A-Za-z])[)\]]|(?P<marked>[A-Za-z])[).:](?=\s)){AND_NO_OTHER}"
 )
-EXPLAINED = re.compile(rf"(?P<letter>[A-Z])(?:\s*[,;\n]|\s+[-\u2013\u2014]\s|\s+(?:is|because|since)\b){AND_NO_OTHER}")
+EXPLAINED = re.compile(
+    rf"(?P<letter>[A-Z])(?:\s*[,;\n]|\s+[-\u2013\u2014]\s|\s+(?:is{NOT_DENIED}|because|since)\b){AND_NO_OTHER}"
+)
 BRACKETED = re.compile(r"[(\[](?P<letter>[A-Z])[)\]]")
 AT_THE_END = ".,;:!?"
 
@@ -51,14 +55,13 @@ def read_letter(reply: str, choices: Sequence[str] = ()) -> str | None:
     bracketed = {found["letter"] for found in BRACKETED.finditer(text)}
     if not letters and len(bracketed) == 1:
         letters = list(bracketed)
-    known = ascii_uppercase[: len(choices)] if choices else ascii_uppercase
-    return letters[0] if letters and letters[0] in known else None
+    return letters[0] if letters and letters[0] in _known(choices) else None
 
 
 def _named(statement: str, choices: Sequence[str]) -> str | None:
     """The option that a statement consists of or begins with."""
     plain = re.sub(rf"^{NOUN}", "", statement.strip(), flags=re.IGNORECASE)
-    if found := ALONE.fullmatch(plain):
+    if (found := ALONE.fullmatch(plain)) and found["letter"].upper() in _known(choices):
         return found["letter"].upper()
     texts = [_normalised(choice) for choice in choices]
     repeated = [letter for letter, text in zip(ascii_uppercase, texts, strict=False) if text == _normalised(plain)]
@@ -76,5 +79,10 @@ def _named(statement: str, choices: Sequence[str]) -> str | None:
     return with_text[0] if with_text else None
 
 
+def _known(choices: Sequence[str]) -> str:
+    """The letters that options have."""
+    return ascii_uppercase[: len(choices)] if choices else ascii_uppercase
+
+
 def _normalised(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(AT_THE_END)
+    return " ".join(EMPHASIS.sub("", text).casefold().split()).rstrip(AT_THE_END)

@@ -1,8 +1,10 @@
 """Relaxed accuracy of ChartQA (arXiv 2203.10244, section 5.1; google-research/pix2struct, ``metrics.py``).
 
 Numbers are read as by the evaluations that models are reported with (mistralai/mistral-evals, lm-eval's ``chartqa``):
-thousands separators, a dollar sign and punctuation at the end do not count, and ``5%`` may stand for 5 or for 0.05. One
-thing is left out: there, any reply that begins with the right letter is a right answer to a question about a letter.
+thousands separators, a dollar sign and punctuation at the end do not count, and ``5%`` may stand for 5 or for 0.05.
+Texts are compared apart from case, quotes around them and punctuation at the end. Two things are left out: there, any
+reply that begins with the right letter is a right answer to a question about a letter, and texts with a digit are
+compared without commas and dollar signs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """VQA accuracy: VQAv2, TextVQA (arXiv 1505.00468; GT-Vision-Lab/VQA, ``vqaEval.py``).
 
 Ten people answered each question. Of any nine of them, a reply is right when three say the same; the score is the mean
-over the ten ways to leave one out. Reply and answers are normalised by the official rules, oddities included.
+over the ten ways to leave one out. Reply and answers are normalised by the official rules, oddities included but for
+one: where all ten wrote the same, that script normalises nothing.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from runners.engine.attention import Attention
 from runners.engine.sampling import FrameSampling
 from workloads.records import Media, MediaKind, Message
 
@@ -104,6 +105,8 @@ class Adapter(Protocol):
     dtype: torch.dtype
     end_tokens: frozenset[int]
     sampling: FrameSampling
+    attention: Attention
+    weight_bytes: int
 
     def processor_fingerprint(self) -> str:
         """Names everything besides a medium's bytes that its encoder output depends on."""

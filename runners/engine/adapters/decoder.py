@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from runners.engine.adapters.base import MediaGrid, RenderedPrompt, TextShape
 from runners.engine.adapters.chat import encoded, render
+from runners.engine.attention import Attention, Sdpa
 from runners.engine.errors import UnsupportedModel
 from runners.engine.sampling import DEFAULT_SAMPLING
 from workloads.records import Media, MediaKind, Message
@@ -84,7 +85,9 @@ class DecoderAdapter:
         self.layers: Sequence[DecoderLayer] = [DecoderLayer(layer, shape) for layer in text.layers]
         weight = text.embed_tokens.weight
         self.device, self.dtype = weight.device, weight.dtype
+        self.weight_bytes = sum(part.numel() * part.element_size() for part in model.parameters())
         self.sampling = DEFAULT_SAMPLING
+        self.attention: Attention = Sdpa()
         ends = model.generation_config.eos_token_id
         self.end_tokens = frozenset([ends] if isinstance(ends, int) else ends or [])
 

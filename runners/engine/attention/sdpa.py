@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+
+from runners.engine.attention.base import Attention, beside_each_other
+from runners.engine.attention.view import LookBack
 
 WORTH_A_CALL = 8192  # query-key pairs whose saving pays for one call more
 
@@ -28,58 +32,57 @@ class Span:
     mask: Tensor
 
 
-@dataclass(frozen=True)
-class LookBack:
-    """Which keys a subset of tokens sees: all up to the token itself. Made once, used in many layers."""
+class Sdpa(Attention):
+    """See ``Attention``."""
 
-    spans: tuple[Span, ...]
+    name: ClassVar[str] = "sdpa"
+
+    @classmethod
+    def lacks(cls, device: torch.device) -> str | None:
+        """See ``Attention``: nothing."""
+        return None
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, view: LookBack | None) -> Tensor:
+        """See ``Attention``."""
+        if view is None:
+            return attend_all(q, k, v)
+        groups = q.shape[0] // k.shape[0]
+        spans = view.once(("masks", groups, q.dtype), lambda: masked_spans(view, groups, q.dtype))
+        parts = [_attend_span(q[:, span.start : span.end], k, v, span) for span in spans]
+        return beside_each_other(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
 
 
-def look_back(index: Tensor, groups: int, dtype: torch.dtype) -> LookBack:
-    """What tokens with these ascending indices, ``(queries,)``, see, with ``groups`` query heads per key head.
+def attend_all(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """``Attention.attend`` of all tokens, by whatever torch has for it: flash attention where the numbers allow it."""
+    queries, groups = q.shape[1], q.shape[0] // k.shape[0]
+    k, v = k[:, :queries], v[:, :queries]
+    if groups > 1 and q.is_cuda and q.dtype == torch.float32:  # its only fused kernel for these takes no groups
+        k, v, groups = k.repeat_interleave(groups, dim=0), v.repeat_interleave(groups, dim=0), 1
+    attended = scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True, enable_gqa=groups > 1)
+    return beside_each_other(attended[0])
+
+
+def masked_spans(view: LookBack, groups: int, dtype: torch.dtype) -> list[Span]:
+    """A view's queries in one span or two, with ``groups`` query heads per key head.
 
     The first queries often see few keys (the text before a picture), the last ones nearly all: two spans are made
     where that saves enough work.
     """
-    queries, reach = len(index), int(index[-1]) + 1
+    queries = len(view.tokens)
     cut = 0
     if queries > 1:
-        first = torch.arange(1, queries, device=index.device)
-        saved = first * (reach - 1 - index[:-1])
+        saved = torch.arange(1, queries) * (view.reach - 1 - view.tokens[:-1])
         best = int(saved.argmax())
         cut = best + 1 if int(saved[best]) > WORTH_A_CALL else 0
     borders = [(0, cut), (cut, queries)] if cut else [(0, queries)]
-    return LookBack(tuple(_span(index, start, end, groups, dtype) for start, end in borders))
+    return [_span(view, start, end, groups, dtype) for start, end in borders]
 
 
-def _span(index: Tensor, start: int, end: int, groups: int, dtype: torch.dtype) -> Span:
-    reach = int(index[end - 1]) + 1
-    hidden = torch.arange(reach, device=index.device) > index[start:end, None]
-    mask = torch.zeros(hidden.shape, dtype=dtype, device=index.device).masked_fill_(hidden, -torch.inf)
+def _span(view: LookBack, start: int, end: int, groups: int, dtype: torch.dtype) -> Span:
+    reach = int(view.tokens[end - 1]) + 1
+    hidden = torch.arange(reach, device=view.at.device) > view.at[start:end, None]
+    mask = torch.zeros(hidden.shape, dtype=dtype, device=view.at.device).masked_fill_(hidden, -torch.inf)
     return Span(start, end, reach, mask.repeat(groups, 1))
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, view: LookBack | None) -> Tensor:
-    """Causal attention of some tokens over the keys of a whole prompt.
-
-    Args:
-        q: rotated queries, ``(heads, queries, head_dim)``.
-        k, v: rotated keys and values of tokens 0, 1, ..., each ``(kv_heads, tokens, head_dim)``.
-        view: which keys each query sees; None when the queries are all the tokens.
-
-    Returns:
-        ``(queries, heads * head_dim)``.
-    """
-    queries = q.shape[1]
-    if view is None:
-        groups = q.shape[0] // k.shape[0]
-        if groups > 1:
-            k, v = k.repeat_interleave(groups, dim=0), v.repeat_interleave(groups, dim=0)
-        attended = scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]
-    else:
-        parts = [_attend_span(q[:, span.start : span.end], k, v, span) for span in view.spans]
-        attended = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-    return attended.transpose(0, 1).reshape(queries, -1)
 
 
 def _attend_span(q: Tensor, k: Tensor, v: Tensor, span: Span) -> Tensor:

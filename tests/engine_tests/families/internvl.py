@@ -1,11 +1,9 @@
-"""A tiny random InternVL3 checkpoint in the real format."""
+"""InternVL3, tiny."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor, PreTrainedTokenizerFast
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
@@ -13,6 +11,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 from runners.base import Request
 from runners.builtin.tokenizer import build_tokenizer
 
+NOISE = {"*language_model*bias": 0.3, "*cls_token": 0.1, "*position_embeddings": 0.1}
 EDGE, PATCH = 32, 8
 NAMED = {
     "start_image_token": "<img>",
@@ -34,9 +33,8 @@ TEMPLATE = (
 )
 
 
-def build(path: Path) -> None:
-    """Write it, scaled so that attention is far from flat."""
-    torch.manual_seed(0)
+def internvl() -> tuple[Any, Any, Any]:
+    """Model, tokenizer and image processor."""
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=build_tokenizer().backend_tokenizer,
         eos_token="<|im_end|>",
@@ -74,19 +72,8 @@ def build(path: Path) -> None:
         image_token_id=tokens["<IMG_CONTEXT>"],
         tie_word_embeddings=False,
     )
-    model = InternVLForConditionalGeneration(config)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("q_proj.weight", "k_proj.weight", "o_proj.weight", "down_proj.weight")):
-                weight.mul_(2.0)
-            elif "language_model" in name and name.endswith("bias"):
-                weight.normal_(std=0.3)
-            elif name.endswith(("cls_token", "position_embeddings")):
-                weight.normal_(std=0.1)
-    model.save_pretrained(path)
-    tokenizer.save_pretrained(path)
     size = {"height": EDGE, "width": EDGE}
-    GotOcr2ImageProcessorPil(size=size, max_patches=4).save_pretrained(path)
+    return InternVLForConditionalGeneration(config), tokenizer, GotOcr2ImageProcessorPil(size=size, max_patches=4)
 
 
 class Processor(InternVLProcessor):

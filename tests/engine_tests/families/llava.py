@@ -1,12 +1,9 @@
-"""A tiny random LLaVA-1.5 checkpoint in the real format."""
+"""LLaVA-1.5, tiny."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import AddedToken
 from torch import Tensor
 from transformers import LlamaTokenizer, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
@@ -32,11 +29,20 @@ TEMPLATE = (
     "{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
+FILES = {  # the processor's, as published: the tokenizer has no template
+    "chat_template.json": {"chat_template": TEMPLATE},
+    "processor_config.json": {
+        "processor_class": "LlavaProcessor",
+        "image_token": "<image>",
+        "num_additional_image_tokens": 1,
+        "patch_size": PATCH,
+        "vision_feature_select_strategy": "default",
+    },
+}
 
 
-def build(path: Path) -> None:
-    """Write it, scaled so that attention is far from flat; the chat template is the processor's alone, as published."""
-    torch.manual_seed(0)
+def llava() -> tuple[Any, Any, Any]:
+    """Model, tokenizer and image processor."""
     tokenizer = build_tokenizer()
     tokens = tokenizer.get_vocab()
     config = LlavaConfig(
@@ -70,16 +76,9 @@ def build(path: Path) -> None:
         vision_feature_layer=-2,
         vision_feature_select_strategy="default",
     )
-    model = LlavaForConditionalGeneration(config)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("q_proj.weight", "k_proj.weight", "o_proj.weight", "down_proj.weight")):
-                weight.mul_(2.0)
-    model.save_pretrained(path)
-    tokenizer.save_pretrained(path)
     size = {"height": EDGE, "width": EDGE}
-    CLIPImageProcessorPil(size={"shortest_edge": EDGE}, crop_size=size).save_pretrained(path)
-    (path / "chat_template.json").write_text(json.dumps({"chat_template": TEMPLATE}))
+    images = CLIPImageProcessorPil(size={"shortest_edge": EDGE}, crop_size=size)
+    return LlavaForConditionalGeneration(config), tokenizer, images
 
 
 def build_tokenizer() -> LlamaTokenizer:

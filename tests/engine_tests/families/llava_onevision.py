@@ -1,11 +1,9 @@
-"""A tiny random LLaVA-OneVision checkpoint in the real format."""
+"""LLaVA-OneVision, tiny."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import AddedToken
 from torch import Tensor
 from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration, LlavaOnevisionProcessor
@@ -14,6 +12,7 @@ from transformers.models.llava_onevision.image_processing_pil_llava_onevision im
 from runners.base import Request
 from runners.builtin.tokenizer import build_tokenizer
 
+NOISE = {"*language_model*bias": 0.3}
 EDGE, PATCH = 32, 8
 PINPOINTS = [[rows * EDGE, cols * EDGE] for rows in range(1, 4) for cols in range(1, 4)]
 
@@ -35,9 +34,8 @@ TEMPLATE = (
 )
 
 
-def build(path: Path) -> None:
-    """Write it, scaled so that attention is far from flat."""
-    torch.manual_seed(0)
+def llava_onevision() -> tuple[Any, Any, Any]:
+    """Model, tokenizer and image processor."""
     tokenizer = build_tokenizer()
     places = [AddedToken(token, special=True, normalized=False) for token in ("<image>", "<video>")]
     tokenizer.add_tokens(places, special_tokens=True)
@@ -74,17 +72,9 @@ def build(path: Path) -> None:
         image_grid_pinpoints=PINPOINTS,
         vision_aspect_ratio="anyres_max_4",
     )
-    model = LlavaOnevisionForConditionalGeneration(config)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("q_proj.weight", "k_proj.weight", "o_proj.weight", "down_proj.weight")):
-                weight.mul_(2.0)
-            elif "language_model" in name and name.endswith("bias"):
-                weight.normal_(std=0.3)
-    model.save_pretrained(path)
-    tokenizer.save_pretrained(path)
     size = {"height": EDGE, "width": EDGE}
-    LlavaOnevisionImageProcessorPil(size=size, image_grid_pinpoints=PINPOINTS).save_pretrained(path)
+    images = LlavaOnevisionImageProcessorPil(size=size, image_grid_pinpoints=PINPOINTS)
+    return LlavaOnevisionForConditionalGeneration(config), tokenizer, images
 
 
 class Processor(LlavaOnevisionProcessor):

@@ -1,0 +1,93 @@
+"""Runs side by side: what changed against the first one, and why the comparison may be unfair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.baseline import differences
+from reports.manifest import Manifest
+from reports.runs import Run
+
+COMPARED = ("accuracy", "ttft_speedup", "kv_hit_rate")
+CHANGE = "{}_less_first"
+
+Values = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Something in which a run differs from the first; ``kind`` is one of ``baseline.KINDS``."""
+
+    run: str
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.run} differs in {self.kind}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One runner on one workload in one run.
+
+    Attributes:
+        values: of ``COMPARED``, None where undefined.
+        changes: values less those of the first run; None where either is undefined, and in the first run.
+    """
+
+    run: str
+    workload: str
+    runner: str
+    values: Values
+    changes: Values
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All runs against the first, by workload and runner, in the order in which they first occur."""
+
+    runs: tuple[str, ...]
+    changes: Sequence[Change]
+    mismatches: Sequence[Mismatch]
+
+    def grouped(self) -> dict[str, dict[str, list[Change]]]:
+        """The changes by workload and runner."""
+        found: dict[str, dict[str, list[Change]]] = {}
+        for change in self.changes:
+            found.setdefault(change.workload, {}).setdefault(change.runner, []).append(change)
+        return found
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Compare runs with the first of them. Speed-ups are each run's own ratios: no times are compared."""
+    first = {(row["workload"], row["runner"]): row for row in runs[0].rows}
+    changes: dict[tuple[str, str], list[Change]] = {}
+    for run in runs:
+        for row in run.rows:
+            key = row["workload"], row["runner"]
+            values = {name: row[name] for name in COMPARED}
+            known = {name: first[key][name] if key in first and run is not runs[0] else None for name in COMPARED}
+            less = {name: _less(values[name], known[name]) for name in COMPARED}
+            changes.setdefault(key, []).append(Change(run.label, *key, values, less))
+    return Comparison(
+        tuple(run.label for run in runs),
+        [change for found in changes.values() for change in found],
+        [mismatch for run in runs[1:] for mismatch in _mismatches(runs[0], run)],
+    )
+
+
+def _mismatches(first: Run, run: Run) -> Iterator[Mismatch]:
+    """All but runners that only one of both has: the table shows these anyway."""
+    shared = set(first.labels) & set(run.labels)
+    now, then = (_with_runners(manifest, shared) for manifest in (run.manifest, first.manifest))
+    for found in differences(now, then):
+        yield Mismatch(run.label, found.kind, str(found))
+
+
+def _with_runners(manifest: Manifest, labels: set[str]) -> Manifest:
+    return {**manifest, "runners": [runner for runner in manifest["runners"] if runner["label"] in labels]}
+
+
+def _less(value: float | None, first: float | None) -> float | None:
+    return None if value is None or first is None else value - first

@@ -1,0 +1,172 @@
+"""What a run shows of each requirement: a number, and between which bounds the truth lies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports.bounds import change_bounds, quantile_bounds, quantile_ratio_bounds, requests_to_bound_quantile
+from reports.clusters import Sample
+from reports.pairing import Paired
+from reports.permutation import sign_flip_test
+from reports.power import Truth
+from reports.stats import Interval
+from reports.summary import Row
+from runners.records import Warmth
+
+MEDIAN, P99 = 0.5, 0.99
+LONGEST_REASON = 100
+
+Bounds = Callable[[float], Interval]
+"""From alpha to both ends; each is wrong with that probability at most. An end nothing is known of is infinite."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One runner on one workload, and what it can be compared with.
+
+    Attributes:
+        asked: records of the workload (``frame.FRAME_COLUMNS``), all runners.
+        paired: the same, request by request.
+        row: its line of the summary.
+        fallbacks: why it computed what could have been reused, in the order of the records.
+        noise: the runner whose answers flip by rounding alone; None without one.
+        then: its line of the baseline's summary; None where there is none.
+        then_paired: the baseline's records of the same requests; None where it has none.
+    """
+
+    runner: str
+    asked: pd.DataFrame
+    paired: Paired
+    row: Row
+    fallbacks: Sequence[str] = ()
+    noise: str | None = None
+    then: Row | None = None
+    then_paired: Paired | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one requirement.
+
+    Attributes:
+        value: as measured; None where nothing was, and then ``why`` says so.
+        bounds: of the truth; None where the value is a count that follows from the requests.
+        worth: how many separate requests it rests on at least.
+        why: what else there is to say.
+        chance: the probability of a change as large where nothing changed, by ``permutation.sign_flip_test``.
+        changes: shares of scores that rose and fell, where the value is their difference.
+        fewest: from alpha to the fewest separate requests with which both bounds are finite.
+    """
+
+    value: float | None
+    bounds: Bounds | None = None
+    worth: float | None = None
+    why: str = ""
+    chance: float | None = None
+    changes: Truth | None = None
+    fewest: Callable[[float], int] = lambda alpha: 2
+
+
+def accuracy(scene: Scene) -> Evidence:
+    """Accuracy less the reference's, where a medium was sent before."""
+    if scene.row["weights"] == "random":
+        return Evidence(None, why="the weights are random: answers mean nothing")
+    if not scene.row["scored"]:
+        return Evidence(None, why="no request has a gold answer: bound max_flip_rate instead, and set margin to null")
+    delta = scene.paired.score_delta(scene.runner)
+    return of_changes(delta, scene.paired, "no request with a gold answer has a medium that was sent before")
+
+
+def flips(scene: Scene) -> Evidence:
+    """Share of answers that differ from the reference's, beyond the noise floor where there is one."""
+    agrees = scene.asked.pivot(index="request", columns="runner", values="agrees")
+    flipped = 1 - agrees[scene.runner]
+    if scene.noise is None:
+        return of_changes(flipped.dropna(), scene.paired, "no answer could be compared with the reference's")
+    beyond = (flipped - (1 - agrees[scene.noise])).dropna()
+    return of_changes(beyond, scene.paired, f"no answer could be compared with {scene.noise}'s")
+
+
+def speedup(scene: Scene) -> Evidence:
+    """Median of per-request TTFT reference / runner, warm requests."""
+    ratios = scene.paired.ratios(scene.paired.reference, scene.runner, Warmth.WARM)
+    return of_median(ratios, scene.paired, "no request all of whose media were sent before was timed")
+
+
+def p99_ratio(scene: Scene) -> Evidence:
+    """Ratio of the 99th percentiles of TTFT, runner / reference, requests that both answered."""
+    labels = [scene.runner, scene.paired.reference]
+    pairs = scene.paired.ttft.reindex(columns=labels).dropna()
+    if pairs.empty:
+        return Evidence(None, why="no request was timed")
+    mine, theirs, clusters = pairs[labels[0]], pairs[labels[1]], scene.paired.clusters(pairs[labels[0]])
+    return Evidence(
+        float(mine.quantile(P99) / theirs.quantile(P99)),
+        lambda alpha: quantile_ratio_bounds(mine, theirs, clusters, P99, alpha),
+        Sample.of(mine, clusters).fewest,
+        fewest=lambda alpha: requests_to_bound_quantile(P99, alpha),
+    )
+
+
+def media_hits(scene: Scene) -> Evidence:
+    """Recurring media served from a store / recurring media."""
+    return of_count(scene.row["media_hit_rate_recurring"], _fallbacks(scene.fallbacks))
+
+
+def kv_hits(scene: Scene) -> Evidence:
+    """Recurring media whose K, V were reused / recurring media."""
+    return of_count(scene.row["kv_hit_rate_recurring"], _fallbacks(scene.fallbacks))
+
+
+def recomputed(scene: Scene) -> Evidence:
+    """Vision token-layers computed / all, warm requests."""
+    return of_count(scene.row["recompute_ratio"])
+
+
+def executed_flops(scene: Scene) -> Evidence:
+    """FLOPs executed / of full recomputation, warm requests."""
+    return of_count(scene.row["executed_flops_ratio"])
+
+
+def of_changes(values: pd.Series[float], paired: Paired, nothing: str) -> Evidence:
+    """The mean of per-request differences, -1 to 1; ``nothing`` says why there are none."""
+    if values.empty:
+        return Evidence(None, why=nothing)
+    clusters = paired.clusters(values)
+    return Evidence(
+        float(values.mean()),
+        lambda alpha: change_bounds(values, clusters, alpha),
+        Sample.of(values, clusters).fewest,
+        chance=sign_flip_test(values, clusters),
+        changes=Truth(float(values.clip(lower=0).mean()), float((-values).clip(lower=0).mean())),
+    )
+
+
+def of_median(values: pd.Series[float], paired: Paired, nothing: str) -> Evidence:
+    """The median of per-request ratios; ``nothing`` says why there are none."""
+    if values.empty:
+        return Evidence(None, why=nothing)
+    clusters = paired.clusters(values)
+    return Evidence(
+        float(values.median()),
+        lambda alpha: quantile_bounds(values, clusters, MEDIAN, alpha),
+        Sample.of(values, clusters).fewest,
+        fewest=lambda alpha: requests_to_bound_quantile(MEDIAN, alpha),
+    )
+
+
+def of_count(value: float | None, why: str = "") -> Evidence:
+    """What follows from the requests and is no estimate."""
+    return Evidence(value, why=why if value is not None else "no request recurred, or nothing was counted")
+
+
+def _fallbacks(reasons: Sequence[str]) -> str:
+    """How often something was computed that could have been reused, and the most frequent reason."""
+    if not reasons:
+        return ""
+    (reason, _), *_ = Counter(reasons).most_common(1)
+    return f"computed although reusable {len(reasons)} times, most often: {reason[:LONGEST_REASON]}"

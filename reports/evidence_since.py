@@ -1,0 +1,91 @@
+"""What a run shows beside an earlier one: changes since the baseline.
+
+Where the baseline has its records, and was asked the same, runs are paired request by request, so that nothing but
+changes counts. Of a summary alone the intervals of both runs are combined (``bounds.difference_bounds``): sound, but
+wider. Times are never compared across runs, only speed-ups, each over the reference of its own run.
+"""
+
+from __future__ import annotations
+
+from math import exp, inf, log
+
+from reports.bounds import change_bounds, difference_bounds, quantile_bounds
+from reports.clusters import Sample
+from reports.evidence import MEDIAN, Evidence, Scene, of_changes, of_count, of_median
+from reports.stats import Interval, critical_value
+from reports.summary import Row
+from runners.records import Warmth
+
+NO_RUNNER = Evidence(None, why="the baseline has no such runner on this workload")
+
+
+def accuracy_since(scene: Scene) -> Evidence:
+    """Accuracy now less then, where a medium was sent before."""
+    row = scene.then
+    if row is None:
+        return NO_RUNNER
+    delta, paired = scene.paired.score_delta(scene.runner), scene.paired
+    if scene.then_paired is not None:
+        scores = (paired.score[scene.runner] - scene.then_paired.score[scene.runner]).reindex(delta.index).dropna()
+        return of_changes(scores, paired, "no request with a gold answer and a recurring medium is in both runs")
+    then = row.get("accuracy_delta")
+    if delta.empty or then is None:
+        return Evidence(None, why="one of the two runs has no change of accuracy to compare")
+    now, clusters, saved = float(delta.mean()), paired.clusters(delta), _ends(row, "accuracy_delta")
+
+    def bounds(alpha: float) -> Interval:
+        return difference_bounds(now, change_bounds(delta, clusters, alpha), then, _at(alpha, then, saved, row))
+
+    return Evidence(now - then, bounds, Sample.of(delta, clusters).fewest)
+
+
+def speedup_since(scene: Scene) -> Evidence:
+    """Warm speed-up now / then."""
+    row = scene.then
+    if row is None:
+        return NO_RUNNER
+    now = scene.paired.ratios(scene.paired.reference, scene.runner, Warmth.WARM)
+    if scene.then_paired is not None:
+        then = scene.then_paired.ratios(scene.then_paired.reference, scene.runner, Warmth.WARM)
+        return of_median((now / then).dropna(), scene.paired, "no warm request was timed in both runs")
+    before, saved = row.get("ttft_speedup"), _ends(row, "ttft_speedup")
+    if now.empty or before is None or before <= 0:
+        return Evidence(None, why="one of the two runs has no warm speed-up to compare")
+    clusters, logarithms = scene.paired.clusters(now), now.map(log)
+    logged = Interval(log(saved.low) if saved.low > 0 else -inf, log(saved.high) if saved.high > 0 else inf)
+
+    def bounds(alpha: float) -> Interval:
+        ends = quantile_bounds(logarithms, clusters, MEDIAN, alpha)
+        then = _at(alpha, log(before), logged, row)
+        found = difference_bounds(float(logarithms.median()), ends, log(before), then)
+        return Interval(exp(found.low), exp(found.high))
+
+    return Evidence(float(now.median() / before), bounds, Sample.of(now, clusters).fewest)
+
+
+def media_hits_since(scene: Scene) -> Evidence:
+    """Hit rate of recurring media, now less then."""
+    return _difference(scene, "media_hit_rate_recurring")
+
+
+def recomputed_since(scene: Scene) -> Evidence:
+    """Share of vision token-layers computed, now less then."""
+    return _difference(scene, "recompute_ratio")
+
+
+def _difference(scene: Scene, name: str) -> Evidence:
+    if scene.then is None:
+        return NO_RUNNER
+    now, then = scene.row[name], scene.then.get(name)
+    return of_count(None if now is None or then is None else now - then)
+
+
+def _ends(row: Row, name: str) -> Interval:
+    low, high = row.get(f"{name}_ci_low"), row.get(f"{name}_ci_high")
+    return Interval(-inf if low is None else low, inf if high is None else high)
+
+
+def _at(alpha: float, value: float, saved: Interval, row: Row) -> Interval:
+    """Saved ends, which belong to a two-sided interval at the row's own alpha, moved as a normal estimate's would."""
+    times = critical_value(2 * alpha) / critical_value(row.get("alpha") or 0.05)
+    return Interval(value - (value - saved.low) * times, value + (saved.high - value) * times)

@@ -1,0 +1,115 @@
+"""From records to a verdict: which requirements hold, which are violated, and which need more requests.
+
+A gate makes several claims at once, and can err in two ways. It *fails* wrongly if any requirement that holds is called
+violated: the chance of that, over all claims together, is at most alpha (Holm, Scandinavian Journal of Statistics 6,
+1979: the clearest violation must be as clear as alpha / tests asks, the next as alpha / (tests - 1), and so on). It
+*passes* wrongly if all are said to hold although one is violated: each is tested at alpha, and that is enough, as all
+must hold (the intersection-union test; Berger, Technometrics 24, 1982).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+from reports.baseline import Baseline
+from reports.claim import Claim, Outcome, Verdict
+from reports.outlook import needed, outlooks
+from reports.policy import Policy
+from reports.question import Question
+from reports.questions import ask
+from reports.summary import Row
+from runners.records import Record
+
+
+def judge(
+    records: Sequence[Record],
+    manifest: Mapping[str, Any],
+    rows: Sequence[Row],
+    policy: Policy,
+    baseline: Baseline | None,
+    margin: float,
+    alpha: float,
+) -> Verdict:
+    """The verdict on a run.
+
+    Args:
+        records: of the run, in any order.
+        manifest: of the run.
+        rows: its summary.
+        policy: what is required. Without one, but with a baseline, only changes since then are judged.
+        baseline: an earlier run, already known to be comparable.
+        margin: a loss of accuracy that is too much, where the policy names none.
+        alpha: the chance of either error, see above, where the policy names none.
+
+    Raises:
+        UsageError: there is nothing to judge, or the policy names what the run does not have.
+    """
+    level = alpha if policy.alpha is None else policy.alpha
+    questions = ask(records, manifest, rows, policy, baseline, margin)
+    tests = sum(question.tested for question in questions)
+    violated = _violated(questions, level)
+    pairs = {(question.workload, question.runner) for question in questions}
+    concerned = pairs | {(workload, manifest["config"]["reference"]) for workload, _ in pairs}
+    return Verdict(
+        claims=[_claim(question, index in violated, level, tests) for index, question in enumerate(questions)],
+        alpha=level,
+        tests=tests,
+        failed_requests=sum(row["failed"] for row in rows if (row["workload"], row["runner"]) in concerned),
+        outlooks=outlooks(questions, level, tests),
+        baseline=None if baseline is None else baseline.origin,
+    )
+
+
+def _violated(questions: Sequence[Question], alpha: float) -> set[int]:
+    """Places of the violated ones: counts as they are, estimates by Holm's procedure."""
+    found = {index for index, question in enumerate(questions) if not question.tested and question.violated(alpha)}
+    left = [index for index, question in enumerate(questions) if question.tested]
+    while left:
+        clear = [index for index in left if questions[index].violated(alpha / len(left))]
+        if not clear:
+            break
+        found.update(clear)
+        left = [index for index in left if index not in clear]
+    return found
+
+
+def _claim(question: Question, violated: bool, alpha: float, tests: int) -> Claim:
+    ends, value = question.ends(alpha), question.evidence.value
+    outcome = Outcome.FAIL if violated else Outcome.PASS if question.holds(alpha) else Outcome.UNDECIDED
+    return Claim(
+        workload=question.workload,
+        runner=question.runner,
+        requirement=question.requirement.key,
+        limit=question.limit,
+        bound=question.bound,
+        outcome=outcome,
+        value=value,
+        low=ends.low if isfinite(ends.low) else None,
+        high=ends.high if isfinite(ends.high) else None,
+        chance_unchanged=question.evidence.chance,
+        requests=question.requests,
+        worth=question.evidence.worth,
+        reason=_reason(question, outcome, alpha, tests),
+        needed=needed(question, alpha, tests) if outcome is Outcome.UNDECIDED else None,
+    )
+
+
+def _reason(question: Question, outcome: Outcome, alpha: float, tests: int) -> str:
+    """Why the outcome is what it is; the numbers stand beside it."""
+    if question.evidence.value is None:
+        return question.evidence.why
+    wrong, right = ("below", "above") if question.requirement.side == "least" else ("above", "below")
+    bound = question.requirement.show(question.bound)
+    if not question.tested:
+        said = f"{wrong} {bound}" if outcome is Outcome.FAIL else f"not {wrong} {bound}"
+    elif outcome is Outcome.FAIL:
+        said = f"the truth lies {wrong} {bound}, with all {tests} tests of this gate allowed for"
+    elif outcome is Outcome.PASS:
+        said = f"the truth lies {right} {bound}"
+    elif question.violated(alpha):
+        said = f"{wrong} {bound} were it the only test, but not with all {tests} tests of this gate allowed for"
+    else:
+        said = f"the truth may lie on either side of {bound}"
+    return "; ".join(filter(None, (said, question.evidence.why)))

@@ -1,0 +1,87 @@
+"""How much was found in the stores, from the first request to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from reports.html.chart import Chart, Numbers, Part, number
+from reports.html.shown import stand_ins
+from reports.html.svg import Drawing, short
+from reports.html.theme import hexadecimal
+from reports.runs import Run
+
+WIDTH, HEIGHT = 272, 180
+MOST_WINDOWS = 24
+FEWEST_IN_WINDOW = 4
+SHARES = ("recurring_media", "kv_hits", "encoder_hits")
+
+
+def hits(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
+    """One part for each workload: runners with equal hits share a drawing."""
+    found = []
+    for workload in run.workloads:
+        labels = stand_ins(run.trade_off.of(workload), run.trade_off.recommended[workload])
+        asked = frame[frame["workload"] == workload]
+        order = {request: place for place, request in enumerate(asked["request"].unique())}
+        alike: dict[bytes, tuple[list[str], pd.DataFrame]] = {}
+        for label in labels:
+            told = _windows(asked[(asked["runner"] == label) & asked["media"].notna()], order)
+            if len(told):
+                alike.setdefault(told.to_numpy().tobytes(), ([], told))[0].append(label)
+        charts = [
+            Chart(_title(runners), _draw(runners, told, f"{name}-hits-{workload}-{place}"))
+            for place, (runners, told) in enumerate(alike.values())
+        ]
+        if charts:
+            found.append(Part(workload, charts, _numbers(list(alike.values()), workload)))
+    return found
+
+
+def _windows(mine: pd.DataFrame, order: dict[str, int]) -> pd.DataFrame:
+    """Shares of the media asked in each of at most ``MOST_WINDOWS`` stretches of requests; indexed by their middles."""
+    if mine.empty:
+        return pd.DataFrame(columns=list(SHARES))
+    size = max(FEWEST_IN_WINDOW, -(-len(order) // MOST_WINDOWS))
+    place = mine["request"].map(order)
+    sums = mine[[*SHARES, "media"]].groupby(place // size).sum()
+    shares = sums[list(SHARES)].div(sums["media"].where(sums["media"] > 0), axis=0).dropna()
+    shares.index = pd.Index(np.minimum((shares.index + 0.5) * size, len(order)))
+    return shares
+
+
+def _draw(runners: Sequence[str], told: pd.DataFrame, name: str) -> Markup:
+    drawing = Drawing(WIDTH, HEIGHT)
+    panel = drawing.axes()
+    at = told.index.to_numpy(dtype=np.float64)
+    possible, kv, encoder = (told[share].to_numpy() * 100 for share in SHARES)
+    panel.fill_between(at, 0, possible, color=hexadecimal("band"), linewidth=0)
+    panel.plot(at, possible, color=hexadecimal("muted"), linewidth=1)
+    panel.plot(at, encoder, "--", color=hexadecimal("bad"), linewidth=1.8, dash_capstyle="round")
+    panel.plot(at, kv, color=hexadecimal("accent"), linewidth=2)
+    panel.set_ylim(-4, 104)
+    panel.set_xlim(left=0)
+    panel.grid(axis="x", visible=False)
+    panel.set_xlabel("request")
+    panel.set_ylabel("media, %")
+    last = f"at the end {kv[-1]:.0f} % of keys and values and {encoder[-1]:.0f} % of encoder output were found"
+    return drawing.to_svg(name, f"{', '.join(runners)}: {last}, {possible[-1]:.0f} % were sent before")
+
+
+def _title(runners: Sequence[str]) -> str:
+    more = f" and {len(runners) - 1} more" if len(runners) > 1 else ""
+    return f"{short(runners[0], 32)}{more}"
+
+
+def _numbers(alike: Sequence[tuple[list[str], pd.DataFrame]], workload: str) -> Numbers:
+    lines = [
+        (", ".join(runners), f"{at:.0f}", *(number(row[share], ".0f", 100) for share in SHARES))
+        for runners, told in alike
+        for at, row in told.iterrows()
+    ]
+    return Numbers(
+        f"{workload}, hits", ("runners", "about request", "sent before, %", "K, V found, %", "encoder output, %"), lines
+    )

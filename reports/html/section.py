@@ -1,0 +1,128 @@
+"""What the page tells of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from reports.frame import to_frame
+from reports.html.answers import Answer, answer, overall
+from reports.html.chart import Part
+from reports.html.curves import curves
+from reports.html.flip_cards import Explorer, explore
+from reports.html.hits import hits
+from reports.html.pareto_chart import pareto
+from reports.html.shown import stand_ins
+from reports.html.times import parts, spreads
+from reports.html.verdicts import verdicts
+from reports.runs import Run
+from runners.records import Timing
+
+
+@dataclass(frozen=True)
+class Section:
+    """One run, ready to be shown.
+
+    Attributes:
+        name: of its elements in the page.
+        answers: one for each workload; ``overall`` for all of them.
+        stand_ins: by workload the runners of the short table; the drawings show them, too.
+        spreads, parts, hits, verdicts, curves, pareto: the drawings.
+    """
+
+    run: Run
+    name: str
+    overall: Answer | None
+    answers: Sequence[Answer]
+    stand_ins: dict[str, list[str]]
+    verdicts: Sequence[Part]
+    curves: Sequence[Part]
+    pareto: Sequence[Part]
+    spreads: Sequence[Part]
+    parts: Sequence[Part]
+    hits: Sequence[Part]
+    explorer: Explorer
+
+    @property
+    def headline(self) -> Answer:
+        """The answer for all workloads, or for the only one."""
+        return self.overall or self.answers[0]
+
+    @property
+    def about(self) -> str:
+        """What was measured, in a line."""
+        model, created = self.run.manifest["model"], self.run.manifest.get("created")
+        when = f", measured {str(created)[:10]}" if created else ""
+        return (
+            f"{model['name']} in {model['dtype']} on {model['device']}, {self.requests} requests, "
+            f"{len(self.run.labels)} runners{when}"
+        )
+
+    @property
+    def version(self) -> str:
+        """Of the program that measured; empty when unknown."""
+        return dict(self.libraries).get("vlcache", "")
+
+    @property
+    def runners(self) -> list[tuple[str, str, str, str]]:
+        """Label, method, whether it changes no answer, and what else it was told."""
+        found = []
+        for runner in self.run.manifest["runners"]:
+            options = runner.get("options")
+            told = ", ".join(f"{key}={value}" for key, value in options.items()) if isinstance(options, dict) else ""
+            found.append((runner["label"], runner["method"], "yes" if runner["lossless"] else "", told))
+        return found
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """The environment in short."""
+        manifest = self.run.manifest
+        model, environment = manifest["model"], manifest.get("environment", {})
+        told = {
+            "Model": f"{model['name']}, {model['dtype']}",
+            "Device": ", ".join(str(model[key]) for key in ("device", "device_name") if model.get(key)),
+            "Threads": model.get("threads"),
+            "Measured": manifest.get("created"),
+            "Seed": manifest.get("seed"),
+            "Reference": self.run.reference,
+            "Machine": environment.get("platform"),
+            "Processors": environment.get("cpus"),
+            "Python": environment.get("python"),
+            "Commit": environment.get("git_commit"),
+        }
+        return [(name, str(value)) for name, value in told.items() if value not in (None, "")]
+
+    @property
+    def libraries(self) -> list[tuple[str, str]]:
+        """Name and version."""
+        libraries = self.run.manifest.get("environment", {}).get("libraries", {})
+        return [(str(name), str(version)) for name, version in libraries.items() if version is not None]
+
+    @property
+    def requests(self) -> int:
+        """Of all workloads."""
+        return sum(max(row["requests"] for row in self.run.rows_of(workload)) for workload in self.run.workloads)
+
+
+def section(run: Run, name: str, with_media: bool) -> Section:
+    """Draw everything of one run; ``name`` tells its elements from those of other runs."""
+    frame = to_frame(run.records)
+    unusable = [runner["label"] for runner in run.manifest["runners"] if runner.get("analysis_only", False)]
+    frame.loc[frame["runner"].isin(unusable), [entry.name for entry in fields(Timing)]] = float("nan")
+    return Section(
+        run=run,
+        name=name,
+        overall=overall(run),
+        answers=[answer(run, workload) for workload in run.workloads],
+        stand_ins={
+            workload: stand_ins(run.trade_off.of(workload), run.trade_off.recommended[workload])
+            for workload in run.workloads
+        },
+        verdicts=verdicts(run, name),
+        curves=curves(run, name),
+        pareto=pareto(run, name),
+        spreads=spreads(run, frame, name),
+        parts=parts(run, frame, name),
+        hits=hits(run, frame, name),
+        explorer=explore(run, with_media, name),
+    )

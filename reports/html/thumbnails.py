@@ -1,0 +1,133 @@
+"""Small pictures of a run's media, decoded within bounds and encoded anew: no byte of a given file reaches the page."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from reports.asked import AskedMedium, read_medium
+from workloads.pictures import FORMATS, MOST_PIXELS
+from workloads.videos import Film, container_of
+
+LONGEST_SIDE = 320
+QUALITY = 72
+MOST_BYTES = 3_000_000  # of all pictures in a page, as they stand in it
+MOST_FRAMES = 4
+MOST_PIXELS_SOUGHT = 400_000_000  # of all frames that must be decoded to reach those of a clip that are shown
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """One picture, or one frame of a clip.
+
+    Attributes:
+        name: of its element in the page.
+        address: a data URI.
+    """
+
+    name: str
+    address: str
+    width: int
+    height: int
+
+
+@dataclass
+class Album:
+    """The pictures of a page, each kept once, at most ``MOST_BYTES`` in all.
+
+    Attributes:
+        left_out: media for whose pictures there was no room.
+        unreadable: files that are no pictures that can be decoded here.
+    """
+
+    run: Path
+    prefix: str
+    thumbnails: list[Thumbnail] = field(default_factory=list)
+    left_out: int = 0
+    unreadable: set[str] = field(default_factory=set)
+    _found: dict[tuple[str, int], tuple[Thumbnail | None, ...]] = field(default_factory=dict)
+    _bytes: int = 0
+
+    def of(self, medium: AskedMedium, frames: int) -> tuple[Thumbnail | None, ...]:
+        """One picture, or of a clip of ``frames`` at most ``MOST_FRAMES``, see ``moments``; None for a missing one."""
+        wanted = moments(frames)
+        if medium.file is None:
+            return (None,) * len(wanted)
+        key = medium.file, frames
+        if key not in self._found:
+            self._found[key] = self._make(medium, wanted, max(frames, 1))
+        return self._found[key]
+
+    def _make(self, medium: AskedMedium, wanted: Sequence[int], frames: int) -> tuple[Thumbnail | None, ...]:
+        data = read_medium(self.run, medium)
+        if data is None:
+            return (None,) * len(wanted)
+        try:
+            pictures = [_encoded(image) for image in _decoded(data, wanted, frames)]
+        except Exception:  # decoders raise anything
+            self.unreadable.add(medium.name if medium.file is None else medium.file)
+            return (None,) * len(wanted)
+        made: list[Thumbnail | None] = []
+        for encoded, width, height in pictures:
+            address = f"data:image/webp;base64,{b64encode(encoded).decode()}"
+            if self._bytes + len(address) > MOST_BYTES:
+                self.left_out += 1
+                made.append(None)
+                continue
+            self._bytes += len(address)
+            thumbnail = Thumbnail(f"{self.prefix}m{len(self.thumbnails)}", address, width, height)
+            self.thumbnails.append(thumbnail)
+            made.append(thumbnail)
+        return tuple(made)
+
+
+def moments(frames: int) -> list[int]:
+    """Which frames of a clip of so many are shown; of a picture, which has none or one, the first."""
+    count = min(max(frames, 1), MOST_FRAMES)
+    return [place * max(frames, 1) // count for place in range(count)]
+
+
+def _decoded(data: bytes, wanted: Sequence[int], frames: int) -> list[Image.Image]:
+    """The frames ``wanted`` out of ``frames`` that are spread evenly over the file's own."""
+    if container_of(data) is not None:
+        with Film(data) as film:
+            numbers = [min(place * film.frames // frames, film.frames - 1) for place in wanted]
+            shown = [_image(frame) for frame in film.decode(sorted(set(numbers)))]
+            return [shown[min(sorted(set(numbers)).index(number), len(shown) - 1)] for number in numbers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError("too large")
+            own = min(getattr(image, "n_frames", 1), max(1, MOST_PIXELS_SOUGHT // (image.width * image.height)))
+            image.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
+            found = []
+            for place in wanted:
+                image.seek(min(place * own // frames, own - 1))
+                found.append(image.convert("RGBA"))
+            return found
+
+
+def _image(frame: Any) -> Image.Image:
+    picture = frame.to_image()
+    if not isinstance(picture, Image.Image):
+        raise TypeError("no picture")
+    return picture
+
+
+def _encoded(image: Image.Image) -> tuple[bytes, int, int]:
+    """A small WebP file on white, with width and height in pixels."""
+    small = image.convert("RGBA")
+    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    ground = Image.new("RGB", small.size, "white")
+    ground.paste(small, mask=small.getchannel("A"))
+    out = io.BytesIO()
+    ground.save(out, "WEBP", quality=QUALITY, method=4)
+    return out.getvalue(), ground.width, ground.height

@@ -1,0 +1,66 @@
+"""A saved run before the gate: read, checked, compared with a baseline if there is one, and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reports.baseline import read_baseline, require_comparable
+from reports.claim import Verdict
+from reports.gate import judge
+from reports.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, LARGEST_ALPHA, Policy
+from reports.policy_file import read_policy
+from reports.store import RunFolder
+from reports.summary import Row, summarise
+from reports.usable import require_usable
+from workloads.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run and what the gate says of it."""
+
+    manifest: Mapping[str, Any]
+    rows: Sequence[Row]
+    verdict: Verdict
+
+
+def judge_folder(run: Path, policy_file: Path | None, baseline_path: Path | None, allowed: Sequence[str]) -> Judged:
+    """Judge the run in a folder.
+
+    Args:
+        run: the folder.
+        policy_file: requirements; None for the built-in ones.
+        baseline_path: an earlier run, see ``baseline.read_baseline``.
+        allowed: in what it may differ, of ``baseline.KINDS``.
+
+    Raises:
+        UsageError: something cannot be read or compared, or there is nothing to judge.
+    """
+    policy = Policy() if policy_file is None else read_policy(policy_file)
+    if allowed and baseline_path is None:
+        raise UsageError("--allow-different is about a baseline: add --baseline, or drop it")
+    saved = RunFolder(run).read()
+    require_usable(run, saved.manifest)
+    margin, alpha = _own(saved.manifest, "margin", DEFAULT_MARGIN), _own(saved.manifest, "alpha", DEFAULT_ALPHA)
+    if policy.alpha is None and alpha > LARGEST_ALPHA:
+        raise UsageError(f"{run} was made with --alpha {alpha:g}: name one of at most {LARGEST_ALPHA:g} in a policy")
+    records = list(saved.records.values())
+    rows = summarise(records, saved.manifest, margin, alpha)
+    if not rows:
+        raise UsageError(f"{run} holds no records yet: let the run go on with --resume, or name another")
+    baseline, differing = None, []
+    if baseline_path is not None:
+        baseline = read_baseline(baseline_path, margin, alpha)
+        differing = [str(difference) for difference in require_comparable(saved.manifest, baseline, allowed)]
+    verdict = judge(records, saved.manifest, rows, policy, baseline, margin, alpha)
+    return Judged(saved.manifest, rows, replace(verdict, allowed=differing))
+
+
+def _own(manifest: Mapping[str, Any], name: str, default: float) -> float:
+    """What the run itself was told, where its manifest says so."""
+    told = manifest.get("verdict")
+    value = told.get(name) if isinstance(told, dict) else None
+    return value if isinstance(value, float) and 0 < value < 1 else default

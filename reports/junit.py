@@ -1,0 +1,49 @@
+"""A verdict as JUnit XML, which CI services show as tests: one suite per workload, one case per requirement.
+
+What is undecided is a skipped test: neither of the two others, and JUnit has no word for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from reports.claim import Claim, Outcome, Verdict
+
+FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
+
+
+def to_junit(verdict: Verdict) -> str:
+    """The document."""
+    root = ElementTree.Element("testsuites", {"name": "vlcache gate", **_counts(verdict.claims)})
+    for workload in dict.fromkeys(claim.workload for claim in verdict.claims):
+        claims = [claim for claim in verdict.claims if claim.workload == workload]
+        suite = ElementTree.SubElement(root, "testsuite", {"name": _clean(workload), **_counts(claims)})
+        for claim in claims:
+            _add(suite, claim)
+    ElementTree.indent(root)
+    return f"{DECLARATION}\n{ElementTree.tostring(root, encoding='unicode')}\n"
+
+
+def _add(suite: ElementTree.Element, claim: Claim) -> None:
+    name = f"{claim.about.title} {claim.required}"
+    case = ElementTree.SubElement(suite, "testcase", {"classname": _clean(claim.runner), "name": _clean(name)})
+    told = _clean(f"{claim.found}: {claim.explanation}")
+    if claim.outcome is Outcome.FAIL:
+        ElementTree.SubElement(case, "failure", {"type": claim.requirement, "message": told})
+    elif claim.outcome is Outcome.UNDECIDED:
+        ElementTree.SubElement(case, "skipped", {"message": f"undecided: {told}"})
+    ElementTree.SubElement(case, "system-out").text = told
+
+
+def _counts(claims: Sequence[Claim]) -> dict[str, str]:
+    found = [claim.outcome for claim in claims]
+    counts = {"tests": len(found), "failures": found.count(Outcome.FAIL), "skipped": found.count(Outcome.UNDECIDED)}
+    return {name: str(count) for name, count in {**counts, "errors": 0}.items()}
+
+
+def _clean(text: str) -> str:
+    """Without the characters that no XML document may hold."""
+    return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

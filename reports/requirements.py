@@ -1,0 +1,205 @@
+"""What a gate can require of a runner, as data: the keys of a policy, what they bound and how that is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Limits = dict[str, float | None]
+"""By the key of a requirement; None takes a requirement back."""
+
+POINTS, PERCENT, RATIO = "points", "percent", "ratio"
+MOST = 1e6
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One thing that can be required.
+
+    Attributes:
+        key: in a policy.
+        title: what is bounded.
+        meaning: for the documentation.
+        side: whether what was measured must be at least or at most the bound.
+        unit: how numbers are shown.
+        low, high: the limit in a policy lies between them; ``open_ended`` says that it may not be one of them.
+        bound: from the limit in a policy to what is compared with what was measured.
+        sampled: whether other requests would have given another number, so that there is something to test; hits and
+            computed shares follow from the stream, and are compared as they are.
+        against_baseline: whether it compares with an earlier run.
+    """
+
+    key: str
+    title: str
+    meaning: str
+    side: Literal["least", "most"]
+    unit: str
+    low: float
+    high: float
+    open_ended: bool = False
+    bound: Callable[[float], float] = float
+    sampled: bool = False
+    against_baseline: bool = False
+
+    def read(self, value: object) -> float | None:
+        """The limit that a policy names; ValueError with the end of a sentence where it is none."""
+        if value is None:
+            return None
+        if isinstance(value, int | float) and not isinstance(value, bool) and self._allows(value):
+            return float(value)
+        span = f"between {self.low:g} and {self.high:g}" if self.open_ended else f"from {self.low:g} to {self.high:g}"
+        raise ValueError(f"must be a number {span}, or null, not {told(value)}")
+
+    def _allows(self, value: float) -> bool:
+        return self.low < value < self.high if self.open_ended else self.low <= value <= self.high
+
+    def show(self, value: float) -> str:
+        """A measured value or a bound, in words."""
+        if self.unit == POINTS:
+            return f"{100 * value:+.1f} points"
+        return f"{100 * value:.1f} %" if self.unit == PERCENT else f"{value:.2f}"
+
+    def ends(self, low: float | None, high: float | None) -> str:
+        """Both ends of what was measured, without the unit; ``..`` where nothing is known."""
+        scale, spec = {POINTS: (100, "+.1f"), PERCENT: (100, ".1f")}.get(self.unit, (1, ".2f"))
+        return ", ".join(".." if end is None else format(scale * end, spec) for end in (low, high))
+
+
+def told(value: object) -> str:
+    """What a file says, fit for one line, however long or deep it is."""
+    return repr(value)[:40] if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
+
+
+REQUIREMENTS = {
+    requirement.key: requirement
+    for requirement in (
+        Requirement(
+            "margin",
+            "accuracy change",
+            "accuracy, less the reference's, falls by no more than this",
+            "least",
+            POINTS,
+            0,
+            1,
+            open_ended=True,
+            bound=lambda limit: -limit,
+            sampled=True,
+        ),
+        Requirement(
+            "min_speedup",
+            "warm speed-up",
+            "median of TTFT reference / runner over requests whose media were all sent before",
+            "least",
+            RATIO,
+            0,
+            MOST,
+            open_ended=True,
+            sampled=True,
+        ),
+        Requirement(
+            "max_ttft_p99_ratio",
+            "TTFT p99 ratio",
+            "99th percentile of the runner's TTFT / the reference's, over all requests that both answered",
+            "most",
+            RATIO,
+            0,
+            MOST,
+            open_ended=True,
+            sampled=True,
+        ),
+        Requirement(
+            "max_flip_rate",
+            "answer flips",
+            "share of answers that differ from the reference's, less that of the noise-floor runner if there is one",
+            "most",
+            PERCENT,
+            0,
+            1,
+            sampled=True,
+        ),
+        Requirement(
+            "min_hit_rate",
+            "media hits",
+            "recurring media served from a store, encoder output or K, V / recurring media",
+            "least",
+            PERCENT,
+            0,
+            1,
+        ),
+        Requirement(
+            "min_kv_hit_rate",
+            "KV hits",
+            "recurring media whose stored K, V were reused / recurring media",
+            "least",
+            PERCENT,
+            0,
+            1,
+        ),
+        Requirement(
+            "max_recompute_ratio",
+            "computed vision",
+            "vision token-layers computed / all, over warm requests, as executed",
+            "most",
+            PERCENT,
+            0,
+            1,
+        ),
+        Requirement(
+            "max_flops_ratio",
+            "executed FLOPs",
+            "FLOPs executed, selection and encoder included / those of full recomputation, over warm requests",
+            "most",
+            PERCENT,
+            0,
+            MOST,
+        ),
+        Requirement(
+            "max_accuracy_drop",
+            "accuracy since baseline",
+            "accuracy falls by no more than this since the baseline",
+            "least",
+            POINTS,
+            0,
+            1,
+            open_ended=True,
+            bound=lambda limit: -limit,
+            sampled=True,
+            against_baseline=True,
+        ),
+        Requirement(
+            "max_slowdown",
+            "speed-up since baseline",
+            "the warm speed-up is no more than this part lower than in the baseline",
+            "least",
+            RATIO,
+            0,
+            1,
+            open_ended=True,
+            bound=lambda limit: 1 - limit,
+            sampled=True,
+            against_baseline=True,
+        ),
+        Requirement(
+            "max_hit_rate_drop",
+            "media hits since baseline",
+            "the hit rate of recurring media is no more than this lower than in the baseline",
+            "least",
+            POINTS,
+            0,
+            1,
+            bound=lambda limit: -limit,
+            against_baseline=True,
+        ),
+        Requirement(
+            "max_recompute_rise",
+            "computed vision since baseline",
+            "the share of vision token-layers computed is no more than this higher than in the baseline",
+            "most",
+            POINTS,
+            0,
+            1,
+            against_baseline=True,
+        ),
+    )
+}

@@ -1,0 +1,112 @@
+"""Saved runs as reports need them: read, checked, summarised and analysed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.asked import Asked, read_asked
+from reports.flips import Flip, find_flips
+from reports.manifest import Manifest
+from reports.notice import Notice
+from reports.notices import find_notices
+from reports.store import RunFolder
+from reports.summary import summarise
+from reports.sweep import TradeOff, analyse
+from reports.usable import require_usable
+from runners.records import Record
+from workloads.errors import UsageError
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One saved run.
+
+    Attributes:
+        label: what it is called beside others: the name of its folder, with as many parents as tell it apart.
+        rows: see ``summary.summarise``.
+        asked: of requests where some answer differs or is missing, by workload and request.
+    """
+
+    label: str
+    path: Path
+    manifest: Manifest
+    records: Sequence[Record]
+    rows: Sequence[Row]
+    trade_off: TradeOff
+    flips: Sequence[Flip]
+    notices: Sequence[Notice]
+    asked: Mapping[tuple[str, str], Asked]
+
+    @property
+    def reference(self) -> str:
+        """The runner that the others are compared with."""
+        return str(self.manifest["config"]["reference"])
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether runners were expanded over recompute ratios."""
+        return "sweep" in self.manifest
+
+    @property
+    def labels(self) -> list[str]:
+        """Of its runners."""
+        return [runner["label"] for runner in self.manifest["runners"]]
+
+    @property
+    def workloads(self) -> list[str]:
+        """Those that were asked so far, in order."""
+        return list(dict.fromkeys(row["workload"] for row in self.rows))
+
+    def rows_of(self, workload: str) -> list[Row]:
+        """The summary of one workload."""
+        return [row for row in self.rows if row["workload"] == workload]
+
+
+def read_runs(paths: Sequence[Path], margin: float, alpha: float) -> list[Run]:
+    """Read and analyse run folders.
+
+    Raises:
+        UsageError: a folder is given twice, holds no run, or holds one that cannot be used.
+    """
+    resolved = [path.resolve() for path in paths]
+    for place, path in enumerate(resolved):
+        if path in resolved[:place]:
+            raise UsageError(f"{paths[place]} is given twice; name each run once")
+    labels = _labels(resolved)
+    return [_read(path, label, margin, alpha) for path, label in zip(paths, labels, strict=True)]
+
+
+def _read(path: Path, label: str, margin: float, alpha: float) -> Run:
+    saved = RunFolder(path).read()
+    manifest, records = saved.manifest, list(saved.records.values())
+    require_usable(path, manifest)
+    if not records:
+        raise UsageError(f"{path} holds no records yet: let the run go on with --resume, or name another")
+    rows = summarise(records, manifest, margin, alpha)
+    if not rows:
+        raise UsageError(f"{path}: none of its records is of a workload and a runner that its manifest names")
+    return Run(
+        label=label,
+        path=path,
+        manifest=manifest,
+        records=records,
+        rows=rows,
+        trade_off=analyse(rows, records, manifest, margin, alpha),
+        flips=find_flips(records, manifest["config"]["reference"]),
+        notices=find_notices(records, rows, manifest),
+        asked=read_asked(path),
+    )
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that tell them apart, all of the same number of parts."""
+    for parts in range(1, max(len(path.parts) for path in paths) + 1):
+        labels = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(labels)) == len(labels):
+            break
+    return labels

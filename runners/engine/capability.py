@@ -1,0 +1,38 @@
+"""What a machine has for kernels that are not torch's own."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import torch
+
+NO_CUDA = "it needs a CUDA device"
+OLDEST = (8, 0)  # compute capability: the first with bfloat16
+
+
+def installed(package: str) -> bool:
+    """Whether there is a package of this name; it is not imported."""
+    return find_spec(package) is not None
+
+
+def too_old(device: torch.device) -> str | None:
+    """Why a CUDA device cannot run such kernels; None when it can."""
+    found = torch.cuda.get_device_capability(device)
+    if found >= OLDEST:
+        return None
+    wanted, got = (".".join(map(str, capability)) for capability in (OLDEST, found))
+    return f"it needs a GPU of compute capability {wanted} or newer, and this one has {got}"
+
+
+def lacks_triton(device: torch.device) -> str | None:
+    """Why Triton kernels cannot run on a device; None when they can. On a CPU only Triton's interpreter runs them."""
+    if device.type != "cuda":
+        return None if installed("triton") and _interprets() else NO_CUDA
+    return too_old(device) if installed("triton") else "triton is not installed: pip install triton"
+
+
+def _interprets() -> bool:
+    """Whether TRITON_INTERPRET=1 was set."""
+    from triton import knobs
+
+    return bool(knobs.runtime.interpret)

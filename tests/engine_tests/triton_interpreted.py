@@ -1,0 +1,119 @@
+"""Run by test_triton.py, with TRITON_INTERPRET=1: what our kernels compute is what the references compute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from triton.runtime import interpreter
+
+from runners.engine import engine
+from runners.engine.attention import Sdpa
+from runners.engine.attention.triton_attention import TritonAttention
+from runners.engine.backends import choose_backend
+from runners.engine.placing import Stored, place_by_torch
+from runners.engine.triton_placing import place_by_kernel
+from runners.methods.full_recompute import FullRecompute
+
+CPU = torch.device("cpu")
+TOLERANCES = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 0.02}  # of outputs of order 1
+CUT_OFF = 2**-5  # of numbers of order 1, through three operations in bfloat16
+
+multiply = interpreter.InterpreterBuilder.create_dot
+
+
+def multiply_bfloat16(builder: Any, a: Any, b: Any, *rest: Any) -> Any:
+    """Triton's interpreter (3.6 to 3.8) holds bfloat16 as integers, and multiplies matrices of them as integers."""
+    return multiply(builder, *(_widened(x) for x in (a, b)), *rest)
+
+
+def _widened(handle: Any) -> Any:
+    if handle.data.dtype != np.uint16:
+        return handle
+    numbers = (handle.data.astype(np.uint32) << 16).view(np.float32)
+    return interpreter.TensorHandle(numbers, interpreter.tl.float32)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _bfloat16() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpreter.InterpreterBuilder, "create_dot", multiply_bfloat16)
+        yield
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@hypothesis_settings(max_examples=20)
+@given(
+    tokens=st.sampled_from([1, 2, 63, 64, 65, 200, 600]),
+    share=st.sampled_from([None, 0.0, 0.03, 0.2, 1.0]),
+    seed=st.integers(0, 1000),
+    groups=st.integers(1, 8),
+    head_dim=st.sampled_from([16, 48, 128, 256]),
+    processors=st.sampled_from([1, 8, 132]),
+    clustered=st.booleans(),
+)
+def test_attention_equals_the_reference(
+    attention_case: Any, dtype: torch.dtype, share: float | None, tokens: int, processors: int, **options: Any
+) -> None:
+    share = min(share, 0.1) if share is not None and tokens > 200 else share
+    case = attention_case(tokens, share, **options).to(dtype)
+    exact = case.to(torch.float32)
+    found = TritonAttention(processors).attend(case.q, case.k, case.v, case.view)
+    assert found.dtype == dtype
+    expected = Sdpa().attend(exact.q, exact.k, exact.v, exact.view)
+    torch.testing.assert_close(found.float(), expected, atol=TOLERANCES[dtype], rtol=TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@hypothesis_settings(max_examples=20)
+@given(
+    media=st.lists(st.tuples(st.integers(1, 90), st.integers(0, 5), st.integers(0, 4)), min_size=0, max_size=4),
+    layers=st.integers(1, 3),
+    kv_heads=st.integers(1, 4),
+    head_dim=st.sampled_from([4, 16, 80, 128]),
+    seed=st.integers(0, 1000),
+)
+def test_placing_equals_the_reference(
+    dtype: torch.dtype, media: list[tuple[int, int, int]], layers: int, kv_heads: int, head_dim: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+
+    def some(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator).to(dtype)
+
+    stored, at = [], seed % 7
+    for tokens, offset, gap in media:
+        k, v = (some(layers, kv_heads, tokens + offset, head_dim)[:, :, offset:] for _ in range(2))
+        cos, sin = (some(tokens + offset, head_dim)[offset:] for _ in range(2))
+        stored.append(Stored(at, k, v, cos, sin))
+        at += tokens + gap
+    before = some(layers, kv_heads, at + 3, head_dim)
+    k, v, expected_k, expected_v = (before.clone() for _ in range(4))
+    place_by_kernel(stored, k, v)
+    place_by_torch(stored, expected_k, expected_v)
+    torch.testing.assert_close(v, expected_v, atol=0, rtol=0)
+    # to bfloat16 Triton's interpreter cuts off what a GPU rounds
+    tolerance = CUT_OFF if dtype == torch.bfloat16 else 0
+    torch.testing.assert_close(k, expected_k, atol=tolerance, rtol=tolerance)
+
+
+def test_the_engine_answers_alike_with_our_kernels(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = lab.picture(0), lab.picture(1)
+    requests = [lab.ask("x ", a), lab.ask("y", a, b), lab.ask("z ", b, a, "!", max_new_tokens=3)]
+    for method in (FullRecompute(), lab.method("vlcache", recompute_ratio=0.2)):
+        expected = lab.answer(method, *requests)
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "place", place_by_kernel)
+            patch.setattr(lab.adapter, "attention", choose_backend("triton", CPU, torch.float32, 16))
+            found = lab.answer(method, *requests)
+        lab.assert_equal(found, expected)
+        assert found.token_ids == expected.token_ids
+
+
+def test_auto_interprets_nothing() -> None:
+    assert isinstance(choose_backend("auto", CPU, torch.float32, 64), Sdpa)

@@ -1,0 +1,120 @@
+"""``vlcache gate``: may this run's runners go on? The answer is the exit code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlcache_cli import console
+from vlcache_cli.failures import ExitCode
+from workloads.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from reports.claim import Verdict
+
+JUDGING, WRITING = "What is required", "Output"
+
+
+def gate(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run of vlcache bench or sweep.", show_default=False)
+    ],
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file with requirements (docs/ci.md).", rich_help_panel=JUDGING, show_default="built-in"
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Earlier run to compare with: its folder, or what --json printed of it.",
+            rich_help_panel=JUDGING,
+            show_default=False,
+        ),
+    ] = None,
+    allow_different: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="In what the baseline may differ: a comma list of model, workloads, device, libraries, runners.",
+            rich_help_panel=JUDGING,
+            show_default=False,
+        ),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write JUnit XML to this file.", rich_help_panel=WRITING, show_default=False)
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Write Markdown to this file, for a comment.", rich_help_panel=WRITING, show_default=False),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead of tables.", rich_help_panel=WRITING)
+    ] = False,
+) -> None:
+    """Judge a run for CI: exit code 0 if it meets all that is required, 1 if it does not, 3 if too little was asked."""
+    from reports.judged import judge_folder
+
+    allowed = _kinds(allow_different or [])
+    judged = judge_folder(run, policy, baseline, allowed)
+    verdict = judged.verdict
+    _write(verdict, junit, markdown)
+    if json:
+        from reports.export import to_json
+
+        console.show_text(to_json(judged.manifest, judged.rows, gate=verdict.to_json()))
+    else:
+        from reports.gate_table import render
+        from reports.tables import WIDTH
+
+        console.show(render(verdict), WIDTH)
+    raise typer.Exit(exit_code(verdict))
+
+
+def exit_code(verdict: Verdict) -> ExitCode:
+    """What the shell is told; a violation outweighs failed requests, and these what is undecided."""
+    from reports.claim import Outcome
+
+    if verdict.outcome is Outcome.FAIL:
+        return ExitCode.GATE_FAILS
+    if verdict.failed_requests:
+        return ExitCode.REQUESTS_FAILED
+    return ExitCode.UNDECIDED if verdict.outcome is Outcome.UNDECIDED else ExitCode.OK
+
+
+def _kinds(texts: list[str]) -> list[str]:
+    from reports.baseline import KINDS
+
+    kinds = [part.strip() for text in texts for part in text.split(",")]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise unknown_name("kind in --allow-different", kind, KINDS)
+    return kinds
+
+
+def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
+    """The files that were asked for, and what GitHub Actions reads."""
+    from reports.annotations import to_annotations
+    from reports.gate_markdown import to_markdown
+    from reports.junit import to_junit
+
+    if junit is not None:
+        _save(junit, to_junit(verdict), "w")
+    if markdown is not None:
+        _save(markdown, to_markdown(verdict), "w")
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        _save(Path(summary), to_markdown(verdict), "a")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in to_annotations(verdict):
+            console.note(line)
+
+
+def _save(file: Path, text: str, mode: str) -> None:
+    try:
+        with file.open(mode, encoding="utf-8", errors="replace") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}; choose another place") from error

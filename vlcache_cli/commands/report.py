@@ -1,0 +1,137 @@
+"""``vlcache report``: saved runs as tables, files and pages, alone or side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlcache_cli import console, settings
+from vlcache_cli.config import DEFAULTS
+from workloads.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from reports.runs import Run
+    from reports.saved_profile import Profile
+
+WHAT, OUTPUT = "What is told", "Output"
+FORMATS = ("table", "csv", "parquet", "json", "md", "html")
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders of runs of vlcache bench or sweep; a folder of vlcache profile adds its error map.",
+            show_default=False,
+        ),
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="Form of the report.",
+            rich_help_panel=OUTPUT,
+            show_default="as --output ends, else table",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write.",
+            rich_help_panel=OUTPUT,
+            show_default="the screen; report.html and report.parquet in the first RUN",
+        ),
+    ] = None,
+    records: Annotated[
+        bool,
+        typer.Option(
+            "--records",
+            help="One line per request and runner in place of the summary: csv and parquet.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    margin: Annotated[
+        float, typer.Option(help="A loss of accuracy as large as this is too much.", rich_help_panel=WHAT)
+    ] = DEFAULTS.margin,
+    alpha: Annotated[
+        float, typer.Option(help="Intervals have the confidence 1 - alpha.", rich_help_panel=WHAT)
+    ] = DEFAULTS.alpha,
+    no_media: Annotated[
+        bool, typer.Option("--no-media", help="Keep pictures out of the HTML page.", rich_help_panel=WHAT)
+    ] = False,
+) -> None:
+    """Show saved runs again, as tables, files or one HTML page; several are compared with the first."""
+    from reports.report_file import FORMS, Wanted, form_of, save, write
+    from reports.runs import read_runs
+
+    chosen = form_of(_known(form), output)
+    if records and not FORMS[chosen].records:
+        raise UsageError(f"--records goes into csv and parquet files, not into {chosen}; add --format csv")
+    folders, profile = _sorted(runs)
+    read = read_runs(folders, _share("--margin", margin), _share("--alpha", alpha))
+    if output is None and not FORMS[chosen].printed:
+        output = folders[0] / f"report{FORMS[chosen].suffix}"
+    if chosen == "table":
+        _tables(read, output)
+    else:
+        told = write(read, chosen, Wanted(records, profile or _beside(folders, chosen), not no_media))
+        if output is None:
+            console.show_text(told.decode().removesuffix("\n"))
+        else:
+            save(output, told)
+    if output is not None:
+        console.note(f"report kept in {output}")
+
+
+def _known(form: str | None) -> str | None:
+    if form is not None and form not in FORMATS:
+        raise unknown_name("--format", form, FORMATS)
+    return form
+
+
+def _share(flag: str, value: float) -> float:
+    try:
+        return settings.between_0_and_1(value)
+    except ValueError as error:
+        raise UsageError(f"{flag} {error}") from error
+
+
+def _sorted(paths: Sequence[Path]) -> tuple[list[Path], Profile | None]:
+    """Folders of runs, and what the folder of a profile among them holds."""
+    from reports.profile_folder import ProfileFolder
+    from reports.saved_profile import read_profile
+    from reports.store import RunFolder
+
+    profiles = [
+        path for path in paths if ProfileFolder(path).errors.is_file() and not RunFolder(path).manifest_path.exists()
+    ]
+    if len(profiles) > 1:
+        raise UsageError(f"{profiles[1]} is a second profile: a report shows the error map of one model; name one")
+    folders = [path for path in paths if path not in profiles]
+    if not folders:
+        raise UsageError(f"{paths[0]} is a profile, not a run: name the folder of a bench or sweep before it")
+    return folders, read_profile(profiles[0]) if profiles else None
+
+
+def _beside(folders: Sequence[Path], form: str) -> Profile | None:
+    """The profile that lies in or beside the first run's folder, where the report has a place for it."""
+    from reports.saved_profile import find_profile, read_profile
+
+    found = find_profile(folders[0]) if form == "html" else None
+    return read_profile(found) if found is not None else None
+
+
+def _tables(runs: Sequence[Run], output: Path | None) -> None:
+    from reports.report_file import save
+    from reports.report_tables import as_text, render
+    from reports.tables import WIDTH
+
+    if output is None:
+        console.show(render(runs), WIDTH)
+    else:
+        save(output, as_text(runs).encode())

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from runners.engine.errors import MediaError
 from runners.engine.sampling import DEFAULT_SAMPLING, FrameSampling
-from workloads.pictures import MOST_PIXELS, TOO_LARGE
+from workloads.pictures import FORMATS, MOST_PIXELS, TOO_LARGE
 from workloads.records import Media
 from workloads.videos import Film, container_of
 
@@ -76,6 +76,7 @@ def _animation(media: Media, sampling: FrameSampling) -> Clip:
         frames: list[Image.Image] = []
         for index in chosen:
             image.seek(index)
+            _require_decodable(media, image)  # pages of a file differ in size
             frame = _rgb(image)
             frames.append(frame if frame.size == size else frame.resize(size, Image.Resampling.BICUBIC))
         return Clip(tuple(frames), seconds / len(chosen))
@@ -102,15 +103,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((grey * 255 + WHITE_16 // 2) // WHITE_16).astype(np.uint8))
 
 
+def _require_decodable(media: Media, image: Image.Image) -> None:
+    if image.width * image.height > MOST_PIXELS:
+        raise MediaError(f"{media.name}: {image.width}x{image.height} pixels; {TOO_LARGE}")
+
+
 @contextmanager
 def _opened(media: Media) -> Iterator[Image.Image]:
     """Opens a medium's file with Pillow and turns its many errors into MediaError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes, which are judged here, and of damaged notes beside the picture
-            image = Image.open(io.BytesIO(media.data))
-        if image.width * image.height > MOST_PIXELS:
-            raise MediaError(f"{media.name}: {image.width}x{image.height} pixels; {TOO_LARGE}")
+            image = Image.open(io.BytesIO(media.data), formats=FORMATS)
+        _require_decodable(media, image)
         image.load()
         yield image
     except MediaError:

@@ -121,6 +121,21 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused_without_room_being_m
         decode(Media("image", data, "bomb.png"))
 
 
+def test_no_file_starts_another_program() -> None:
+    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
+    with pytest.raises(MediaError, match=r"^note: not a readable image \(unknown format\)$"):
+        decode_image(Media("image", script, "note"))
+
+
+def test_a_later_page_may_be_no_larger_than_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [Image.new("RGB", size) for size in ((8, 8), (40, 40))]
+    clip = Media("video", encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]), "pages.tiff")
+    assert len(decode_clip(clip, FrameSampling(frames=2)).frames) == 2
+    monkeypatch.setattr("runners.engine.media.MOST_PIXELS", 1000)
+    with pytest.raises(MediaError, match=r"^pages\.tiff: 40x40 pixels; "):
+        decode_clip(clip, FrameSampling(frames=2))
+
+
 def test_the_frames_of_a_clip_are_scaled_down_to_what_is_kept() -> None:
     (frame, *others) = decode_clip(animated(4, "PNG", 128), FrameSampling(frame_pixels=1024)).frames
     assert {frame.size, *(other.size for other in others)} == {(64, 16)}

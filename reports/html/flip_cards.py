@@ -131,7 +131,7 @@ def explore(run: Run, with_media: bool, prefix: str) -> Explorer:
     keys = list(dict.fromkeys([*changed, *failed]))
     keys.sort(key=lambda key: -sum(flip.kind is FlipKind.LOST for flip in changed.get(key, ())))
     references = {(told.workload, told.request): told for told in run.records if told.runner == run.reference}
-    room = Room()
+    room, layers = Room(), max((told.cache.layers for told in run.records if told.cache is not None), default=0)
     cards = [
         _card(
             run.asked.get(key) or Asked(*key, "", ()),
@@ -140,6 +140,7 @@ def explore(run: Run, with_media: bool, prefix: str) -> Explorer:
             references.get(key),
             album if with_media else None,
             room,
+            layers,
         )
         for key in keys[:MOST_CARDS]
     ]
@@ -153,10 +154,11 @@ def _card(
     reference: Record | None,
     album: Album | None,
     room: Room,
+    layers: int,
 ) -> Card:
     said = []
     for flip in flips:
-        overlays = tuple(room.take(overlay(medium)) for medium in flip.computed)
+        overlays = tuple(room.take(overlay(medium, layers)) for medium in flip.computed)
         token = str(flip.first_differing_token)
         said.append(Said(flip.runner, flip.kind.value, _cut(flip.answer), number(flip.score, "g"), token, overlays))
     for record in failed:

@@ -20,15 +20,18 @@ class Overlay:
 
     Attributes:
         tokens, computed: how many there are, and how many of them were computed in some layer.
+        depth: in how many layers these were, in the mean; ``layers``: of how many.
         rows, columns: of the grid.
         frames: for each frame that is shown the outlines of its computed cells, from few layers to all: paths in units
-            of cells, of the deepest class at the end; empty where everything was computed or nothing.
+            of cells, of the deepest class at the end; empty where all were computed alike.
         shown: the numbers of these frames.
         of_frames: how many frames the grid has.
     """
 
     tokens: int
     computed: int
+    depth: float
+    layers: int
     rows: int
     columns: int
     frames: tuple[tuple[str, ...], ...]
@@ -43,41 +46,46 @@ class Overlay:
     @property
     def share(self) -> float:
         """Computed tokens / all."""
-        return self.computed / self.tokens if self.tokens else 0.0
+        return self.computed / self.tokens
+
+    @property
+    def text(self) -> str:
+        """What was computed, in words."""
+        if self.computed == 0:
+            return f"all {self.tokens} tokens reused"
+        told = f"{self.computed} of {self.tokens} tokens computed ({self.share:.1%})"
+        if self.computed == self.tokens:
+            told = f"all {self.tokens} tokens computed"
+        return told if self.depth >= self.layers else f"{told}, in {self.depth:.1f} of {self.layers} layers"
 
 
-def overlay(medium: ComputedMedium) -> Overlay | None:
-    """The overlay of a medium; None where its record says nothing that can be believed."""
+def overlay(medium: ComputedMedium, layers: int) -> Overlay | None:
+    """The overlay of a medium in a model of so many layers; None where its record says nothing that can be believed."""
     try:
         depths = medium.depths()
     except ValueError:
         return None
+    if not depths or not all(0 <= depth <= layers for depth in depths):
+        return None
     computed = sum(depth > 0 for depth in depths)
+    known = len(depths), computed, sum(depths) / max(computed, 1), layers
     cells = medium.frames * medium.rows * medium.columns
     fits = min(medium.frames, medium.rows, medium.columns) > 0 and cells == len(depths) <= MOST_CELLS
-    if not depths or not fits:
-        return Overlay(len(depths), computed, 0, 0, (), (), 0) if depths else None
+    if not fits:
+        return Overlay(*known, 0, 0, (), (), 0)
     shown = moments(medium.frames)
-    area, deepest = medium.rows * medium.columns, max(depths)
-    partly = 0 < computed < len(depths) or len(set(depths)) > 1
-    frames = [_paths(depths[frame * area : (frame + 1) * area], medium.columns, deepest) for frame in shown]
-    return Overlay(
-        len(depths),
-        computed,
-        medium.rows,
-        medium.columns,
-        tuple(frames) if partly else (),
-        tuple(shown),
-        medium.frames,
-    )
+    area, uniform = medium.rows * medium.columns, len(set(depths)) == 1
+    frames = [_paths(depths[frame * area : (frame + 1) * area], medium.columns, layers) for frame in shown]
+    drawn = () if uniform else tuple(frames)
+    return Overlay(*known, medium.rows, medium.columns, drawn, tuple(shown), medium.frames)
 
 
-def _paths(depths: Sequence[int], columns: int, deepest: int) -> tuple[str, ...]:
+def _paths(depths: Sequence[int], columns: int, layers: int) -> tuple[str, ...]:
     """One path for each class of depth, its cells joined along rows."""
     paths = [""] * LEVELS
     for row in range(len(depths) // columns):
         column = 0
-        for level, run in groupby(_level(depth, deepest) for depth in depths[row * columns : (row + 1) * columns]):
+        for level, run in groupby(_level(depth, layers) for depth in depths[row * columns : (row + 1) * columns]):
             length = len(list(run))
             if level >= 0:
                 paths[level] += f"M{column} {row}h{length}v1h-{length}z"
@@ -85,6 +93,6 @@ def _paths(depths: Sequence[int], columns: int, deepest: int) -> tuple[str, ...]
     return tuple(paths)
 
 
-def _level(depth: int, deepest: int) -> int:
+def _level(depth: int, layers: int) -> int:
     """-1 where nothing was computed, else the class from 0 to ``LEVELS`` - 1."""
-    return -(-depth * LEVELS // deepest) - 1 if depth > 0 else -1
+    return -(-depth * LEVELS // layers) - 1 if depth > 0 else -1

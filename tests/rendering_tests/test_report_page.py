@@ -154,7 +154,7 @@ def test_changed_answers_are_shown_with_question_picture_and_what_was_computed(p
     for told in ("image 3", "vlcache<wbr>@ratio=0", "correct → wrong", "all 12 tokens reused", "<td>1</td>"):
         assert told in changed
     assert clip.count("<use ") == 2 + 2
-    assert "12 of 24 tokens computed (50.0 %)" in clip
+    assert "12 of 24 tokens computed (50.0%)" in clip
     assert "M0 0h4v1h-4zM0 1h4v1h-4zM0 2h4v1h-4z" in clip
     assert "no answer" in failed
     assert "<td>out-of-memory: no room</td>" in failed

@@ -32,7 +32,7 @@ sizes = st.integers(1, 6)
 def test_an_overlay_covers_just_the_computed_tokens(data: st.DataObject, frames: int, rows: int, columns: int) -> None:
     cells = frames * rows * columns
     depths = data.draw(st.lists(st.integers(0, 8), min_size=cells, max_size=cells))
-    found = overlay(ComputedMedium.of((frames, rows, columns), depths))
+    found = overlay(ComputedMedium.of((frames, rows, columns), depths), 8)
     assert found is not None
     assert (found.tokens, found.computed) == (cells, sum(depth > 0 for depth in depths))
     for frame, paths in zip(found.shown, found.frames, strict=False):
@@ -40,7 +40,7 @@ def test_an_overlay_covers_just_the_computed_tokens(data: st.DataObject, frames:
         area = depths[frame * rows * columns : (frame + 1) * rows * columns]
         assert set(drawn) == {(place // columns, place % columns) for place, depth in enumerate(area) if depth}
         assert all(0 <= level < LEVELS for level in drawn.values())
-        deepest = [(place // columns, place % columns) for place, depth in enumerate(area) if depth == max(depths) > 0]
+        deepest = [(place // columns, place % columns) for place, depth in enumerate(area) if depth == 8]
         assert all(drawn[cell] == LEVELS - 1 for cell in deepest)
 
 
@@ -54,14 +54,31 @@ def _cells(path: str) -> list[tuple[int, int]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("depths", "text"),
+    [
+        ([0, 0, 0, 0], "all 4 tokens reused"),
+        ([8, 8, 8, 8], "all 4 tokens computed"),
+        ([2, 2, 2, 2], "all 4 tokens computed, in 2.0 of 8 layers"),
+        ([8, 0, 0, 0], "1 of 4 tokens computed (25.0%)"),
+        ([8, 5, 0, 0], "2 of 4 tokens computed (50.0%), in 6.5 of 8 layers"),
+    ],
+)
+def test_what_was_computed_in_words(depths: list[int], text: str) -> None:
+    found = overlay(ComputedMedium.of((1, 2, 2), depths), 8)
+    assert found is not None
+    assert found.text == text
+    assert (found.frames == ()) == (len(set(depths)) == 1)
+
+
 @pytest.mark.parametrize("layers", ["x*3", "1*9999999999", "1*2", "-1*4,3*-2"])
 def test_a_record_that_cannot_be_believed_has_no_cells(layers: str) -> None:
-    found = overlay(ComputedMedium(1, 2, 3, layers))
+    found = overlay(ComputedMedium(1, 2, 3, layers), 8)
     assert found is None or found.frames == ()
 
 
 def test_overlays_without_a_grid_tell_their_numbers() -> None:
-    found = overlay(ComputedMedium.of((0, 0, 0), [4, 0, 0]))
+    found = overlay(ComputedMedium.of((0, 0, 0), [4, 0, 0]), 4)
     assert found is not None
     assert (found.computed, found.tokens, found.frames) == (1, 3, ())
 

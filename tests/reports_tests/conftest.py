@@ -104,7 +104,7 @@ def make_run() -> MakeRun:
         for number in range(requests):
             request, took = f"q{number}", 90.0 + number % 20
             wrong, better = number < lost, lost <= number < lost + gained
-            nothing = {"media_hits": 0, "kv_hits": 0, "encoder_hits": 0}
+            nothing: dict[str, Any] = {"media_hits": 0, "kv_hits": 0, "encoder_hits": 0}
             records += [
                 _record(request, "full", ttft_ms=took, score=0.0 if better else 1.0, **nothing),
                 _record(request, "prefix-cache", ttft_ms=took / 2, score=0.0 if better else 1.0, kv_hits=0),

@@ -46,12 +46,8 @@ def _workload(run: Run, workload: str) -> Iterator[str]:
     choice = run.trade_off.recommended[workload]
     told = "none" if choice.runner is None else f"{plain(choice.runner)}, {choice.ttft_speedup:.2f} times as fast"
     yield f"**Recommended**: {told}; {plain(choice.reason)}"
-    yield from _bullets(plain(str(notice)) for notice in run.notices if notice.workload == workload)
-    yield from _bullets(
-        plain(f"{caution.concerns}: {caution.text}")
-        for caution in run.trade_off.cautions
-        if caution.workload == workload
-    )
+    notices = [*run.notices, *run.trade_off.cautions]
+    yield from _bullets(plain(str(notice)) for notice in notices if notice.workload == workload)
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], reference: str) -> Iterator[list[str]]:

@@ -21,6 +21,8 @@ class NoticeKind(StrEnum):
     COLD_FIRST_RUN = "cold-first-run"
     DRIFTED_CLOCK = "drifted-clock"
     CONTENTION = "contention"
+    INEXACT = "inexact"
+    FALLING = "falling"
 
     @property
     def style(self) -> str:

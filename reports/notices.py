@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.machine import machine_notices
+from reports.machine_notices import machine_notices
 from reports.notice import Notice
 from reports.row_notices import row_notices
 from runners.records import Record

@@ -9,24 +9,11 @@ from typing import Any
 import pandas as pd
 
 from reports.frame import to_frame
+from reports.notice import Notice, NoticeKind
 from reports.pareto import Knee, Point, Row, find_knees, find_points, grouped
 from reports.recommend import Recommendation, recommend
 from reports.stats import falls
 from runners.records import Record
-
-
-@dataclass(frozen=True)
-class Caution:
-    """Something that looks like a mistake in a method or its set-up.
-
-    Attributes:
-        concerns: the label of a runner, or a family.
-        text: what was seen and what it may mean.
-    """
-
-    workload: str
-    concerns: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +36,7 @@ class TradeOff:
     knees: Mapping[str, Mapping[str, Knee | None]]
     recommended: Mapping[str, Recommendation]
     recommended_overall: Recommendation
-    cautions: Sequence[Caution]
+    cautions: Sequence[Notice]
 
     def of(self, workload: str) -> list[Point]:
         """The points of a workload, in order."""
@@ -93,20 +80,23 @@ def analyse(
     )
 
 
-def _inexact(points: Sequence[Point], manifest: Mapping[str, Any]) -> Iterator[Caution]:
+def _inexact(points: Sequence[Point], manifest: Mapping[str, Any]) -> Iterator[Notice]:
     """Runners that may compute everything, in float32, and still answer differently."""
     capped = {told["label"] for told in manifest["runners"] if told.get("options", {}).get("max_ratio", 1) < 1}
     for point in points:
         everything = point.ratio == 1 and point.runner not in capped and manifest["model"]["dtype"] == "float32"
         if everything and point.agreement is not None and point.agreement < 1:
-            text = (
-                f"answers like the reference in {point.agreement:.1%} of the requests although its ratio is 1: "
-                "computing everything should change no answer"
+            yield Notice(
+                NoticeKind.INEXACT,
+                point.workload,
+                point.runner,
+                f"{point.runner} answers like the reference in {point.agreement:.1%} of the requests although its ratio "
+                "is 1",
+                "computing everything should change no answer: are positions misaligned?",
             )
-            yield Caution(point.workload, point.runner, text)
 
 
-def _falling(points: Sequence[Point], frame: pd.DataFrame, alpha: float) -> Iterator[Caution]:
+def _falling(points: Sequence[Point], frame: pd.DataFrame, alpha: float) -> Iterator[Notice]:
     """The deepest fall of each family whose accuracy falls although more is computed; all curves share ``alpha``."""
     curves = [
         curve for workload in grouped(points, "workload") for curve in grouped(workload, "family") if len(curve) > 1
@@ -121,9 +111,11 @@ def _falling(points: Sequence[Point], frame: pd.DataFrame, alpha: float) -> Iter
         found = falls(scores, clusters, alpha / len(curves))
         for fall in sorted(found, key=lambda fall: -fall.drop)[:1]:
             chance = min(1.0, fall.p_adjusted * len(curves))
-            text = (
-                f"accuracy falls by {fall.drop * 100:.1f} points from ratio {fall.low_ratio:g} to "
-                f"{fall.high_ratio:g} (p = {chance:.2g}): computing more should not hurt; "
-                "are positions misaligned?"
+            yield Notice(
+                NoticeKind.FALLING,
+                workload,
+                family,
+                f"accuracy of {family} falls by {fall.drop * 100:.1f} points from ratio {fall.low_ratio:g} to "
+                f"{fall.high_ratio:g} (p = {chance:.2g})",
+                "computing more should not hurt: are positions misaligned?",
             )
-            yield Caution(workload, family, text)

@@ -47,12 +47,7 @@ def render(found: TradeOff, notices: Sequence[Notice]) -> Group:
         rows = {row["runner"]: row for row in found.rows if row["workload"] == workload}
         parts += [heading(list(rows.values())), _table(found.of(workload), rows, choice), Text()]
         parts += [_knees(found.knees[workload]), _choice(f"recommended for {workload}", choice)]
-        parts += warnings(notices, workload)
-        parts += [
-            Text(f"{caution.concerns}: {caution.text}", style="yellow")
-            for caution in found.cautions
-            if caution.workload == workload
-        ]
+        parts += warnings([*notices, *found.cautions], workload)
     if len(found.recommended) > 1:
         parts += [Text(), _choice("recommended for all workloads", found.recommended_overall)]
     parts += [legend(found.margin, found.alpha, SHOWN), Text("\n".join(LEGEND), style="dim")]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from reports.notice import NoticeKind
 from reports.row_notices import row_notices
 from reports.summary import summarise
 from reports.sweep import TradeOff, analyse
@@ -127,9 +128,9 @@ def test_every_line_fits(found: Found) -> None:
 
 def test_a_family_that_gets_worse_is_a_caution(found: Found) -> None:
     (caution,) = found(a=(24, 12, 24)).cautions
-    assert (caution.workload, caution.concerns) == ("binding", "a")
-    assert caution.text.startswith("accuracy falls by 50.0 points from ratio 0 to 0.1 (p = ")
-    assert "a: accuracy falls by 50.0 points" in draw(found(a=(24, 12, 24)))
+    assert (caution.kind, caution.workload, caution.runner) == (NoticeKind.FALLING, "binding", "a")
+    assert caution.text.startswith("accuracy of a falls by 50.0 points from ratio 0 to 0.1 (p = ")
+    assert "accuracy of a falls by 50.0 points" in draw(found(a=(24, 12, 24)))
 
 
 def test_the_more_curves_are_judged_the_clearer_a_fall_must_be(found: Found) -> None:
@@ -140,7 +141,7 @@ def test_the_more_curves_are_judged_the_clearer_a_fall_must_be(found: Found) -> 
 
 def test_computing_everything_should_agree_with_the_reference_in_float32(found: Found) -> None:
     cautions = found(agrees_at_1=False).cautions
-    assert [caution.concerns for caution in cautions] == ["a@ratio=1", "b@score=k,ratio=1"]
+    assert [caution.runner for caution in cautions] == ["a@ratio=1", "b@score=k,ratio=1"]
     assert "in 0.0% of the requests although its ratio is 1" in cautions[0].text
     assert found(agrees_at_1=False, dtype="bfloat16").cautions == []
     assert found().cautions == []

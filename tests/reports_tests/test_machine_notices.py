@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from reports.machine import FEWEST, machine_notices
+from reports.machine_notices import FEWEST, machine_notices
 from reports.notice import NoticeKind
 from runners.records import Record
 

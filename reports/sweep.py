@@ -90,8 +90,8 @@ def _inexact(points: Sequence[Point], manifest: Mapping[str, Any]) -> Iterator[N
                 NoticeKind.INEXACT,
                 point.workload,
                 point.runner,
-                f"{point.runner} answers like the reference in {point.agreement:.1%} of the requests although its ratio "
-                "is 1",
+                f"{point.runner} answers like the reference in {point.agreement:.1%} of the requests "
+                "although its ratio is 1",
                 "computing everything should change no answer: are positions misaligned?",
             )
 

@@ -86,7 +86,7 @@ class Scenario:
 SCENARIOS = {
     "unchanged, no flips": Scenario(0, 0, Decision.WITHIN, 0),
     "unchanged, 2 % flips": Scenario(0, 0.02, Decision.WITHIN, 0),
-    "unchanged, 2 % flips together": Scenario(0, 0.02, Decision.WITHIN, 0, together=True),
+    "unchanged, 2 % flips, together": Scenario(0, 0.02, Decision.WITHIN, 0, together=True),
     "falls by 5 points, no flips, together": Scenario(0.05, 0, Decision.BEYOND, 1, together=True),
     "falls by 5 points, 2 % flips": Scenario(0.05, 0.02, Decision.BEYOND, 1),
     "falls by 5 points, 2 % flips, together": Scenario(0.05, 0.02, Decision.BEYOND, 1, together=True),

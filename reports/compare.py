@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.baseline import differences
+from reports.gate.baseline import differences
 from reports.manifest import Manifest
 from reports.runs import Run
 

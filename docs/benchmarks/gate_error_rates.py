@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from reports.gate import judge
-from reports.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, Policy
+from reports.gate.judge import judge
+from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, Policy
 from reports.power import Decision, Truth, requests_to_decide
 from reports.summary import summarise
 from runners.records import CacheStats, Record, Status, Timing, Warmth

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reports.baseline import KINDS
+from reports.gate.baseline import KINDS
 from reports.store import RunFolder
 from runners.records import CacheStats, Record, Status, Timing, Warmth
 from vlcache_cli.app import main

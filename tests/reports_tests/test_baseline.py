@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from reports.baseline import KINDS, Baseline, read_baseline, require_comparable
-from reports.claim import Claim, Verdict
 from reports.export import to_json
-from reports.gate import judge
-from reports.policy import Policy, Rule
+from reports.gate.baseline import KINDS, Baseline, read_baseline, require_comparable
+from reports.gate.claim import Claim, Verdict
+from reports.gate.judge import judge
+from reports.gate.policy import Policy, Rule
 from reports.store import RunFolder
 from reports.summary import summarise
 from runners.records import Record

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from reports.claim import Claim, Outcome, Verdict
-from reports.gate import judge
-from reports.policy import Policy, Rule
+from reports.gate.claim import Claim, Outcome, Verdict
+from reports.gate.judge import judge
+from reports.gate.policy import Policy, Rule
+from reports.gate.requirements import Limits
 from reports.power import Decision, Truth, requests_to_decide
-from reports.requirements import Limits
 from reports.summary import summarise
 from runners.records import Record, Status, Warmth
 from workloads.errors import UsageError

@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from reports.annotations import MOST, to_annotations
-from reports.claim import Claim, Needed, Outcome, Outlook, Verdict
 from reports.export import to_json
-from reports.gate_markdown import MARKER, MOST_ROWS, to_markdown
-from reports.gate_table import render
-from reports.junit import to_junit
+from reports.gate.annotations import MOST, to_annotations
+from reports.gate.claim import Claim, Needed, Outcome, Outlook, Verdict
+from reports.gate.junit import to_junit
+from reports.gate.markdown import MARKER, MOST_ROWS, to_markdown
+from reports.gate.table import render
 from reports.tables import WIDTH
 
 HERE = Path(__file__).parent

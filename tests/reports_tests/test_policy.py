@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from reports.policy import Policy, Rule, default_limits
-from reports.policy_file import LARGEST_FILE, read_policy
-from reports.requirements import REQUIREMENTS
+from reports.gate.policy import Policy, Rule, default_limits
+from reports.gate.policy_file import LARGEST_FILE, read_policy
+from reports.gate.requirements import REQUIREMENTS
 from workloads.errors import UsageError
 
 

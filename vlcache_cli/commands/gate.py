@@ -13,7 +13,7 @@ from vlcache_cli.failures import ExitCode
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from reports.claim import Verdict
+    from reports.gate.claim import Verdict
 
 JUDGING, WRITING = "What is required", "Output"
 
@@ -56,7 +56,7 @@ def gate(
     ] = False,
 ) -> None:
     """Judge a run for CI: exit code 0 if it meets all that is required, 1 if it does not, 3 if too little was asked."""
-    from reports.judged import judge_folder
+    from reports.gate.judged import judge_folder
 
     allowed = _kinds(allow_different or [])
     judged = judge_folder(run, policy, baseline, allowed)
@@ -67,7 +67,7 @@ def gate(
 
         console.show_text(to_json(judged.manifest, judged.rows, gate=verdict.to_json()))
     else:
-        from reports.gate_table import render
+        from reports.gate.table import render
         from reports.tables import WIDTH
 
         console.show(render(verdict), WIDTH)
@@ -76,7 +76,7 @@ def gate(
 
 def exit_code(verdict: Verdict) -> ExitCode:
     """What the shell is told; a violation outweighs failed requests, and these what is undecided."""
-    from reports.claim import Outcome
+    from reports.gate.claim import Outcome
 
     if verdict.outcome is Outcome.FAIL:
         return ExitCode.GATE_FAILS
@@ -86,7 +86,7 @@ def exit_code(verdict: Verdict) -> ExitCode:
 
 
 def _kinds(texts: list[str]) -> list[str]:
-    from reports.baseline import KINDS
+    from reports.gate.baseline import KINDS
 
     kinds = [part.strip() for text in texts for part in text.split(",")]
     for kind in kinds:
@@ -97,9 +97,9 @@ def _kinds(texts: list[str]) -> list[str]:
 
 def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
     """The files that were asked for, and what GitHub Actions reads."""
-    from reports.annotations import to_annotations
-    from reports.gate_markdown import to_markdown
-    from reports.junit import to_junit
+    from reports.gate.annotations import to_annotations
+    from reports.gate.junit import to_junit
+    from reports.gate.markdown import to_markdown
 
     if junit is not None:
         _save(junit, to_junit(verdict), "w")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.claim import Claim, Outcome, Verdict
+from reports.gate.claim import Claim, Outcome, Verdict
 
 MOST = 10  # of each level; GitHub shows no more of a step
 LEVELS = {Outcome.FAIL: "error", Outcome.UNDECIDED: "warning"}

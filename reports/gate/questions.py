@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from reports import evidence, evidence_since
-from reports.baseline import Baseline
-from reports.evidence import Evidence, Scene
 from reports.frame import to_frame
+from reports.gate import evidence, evidence_since
+from reports.gate.baseline import Baseline
+from reports.gate.evidence import Evidence, Scene
+from reports.gate.policy import Policy, baseline_limits, default_limits
+from reports.gate.question import Question
+from reports.gate.requirements import REQUIREMENTS, Limits
 from reports.pairing import Paired
-from reports.policy import Policy, baseline_limits, default_limits
-from reports.question import Question
-from reports.requirements import REQUIREMENTS, Limits
 from reports.summary import Row, noise_arms
 from runners.records import Record
 from workloads.errors import UsageError
@@ -44,7 +44,7 @@ def ask(
     baseline: Baseline | None,
     margin: float,
 ) -> list[Question]:
-    """Every requirement, by workload and runner as the manifest has them; see ``gate.judge`` for the arguments.
+    """Every requirement, by workload and runner as the manifest has them; see ``judge.judge`` for the arguments.
 
     The reference, runners for analysis only and the noise floor are compared with, and not judged.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.claim import Claim, Outcome, Verdict
+from reports.gate.claim import Claim, Outcome, Verdict
 from reports.markdown import plain
 
 MARKER = "<!-- vlcache gate -->"

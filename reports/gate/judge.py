@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from reports.baseline import Baseline
-from reports.claim import Claim, Outcome, Verdict
-from reports.outlook import needed, outlooks
-from reports.policy import Policy
-from reports.question import Question
-from reports.questions import ask
+from reports.gate.baseline import Baseline
+from reports.gate.claim import Claim, Outcome, Verdict
+from reports.gate.outlook import needed, outlooks
+from reports.gate.policy import Policy
+from reports.gate.question import Question
+from reports.gate.questions import ask
 from reports.summary import Row
 from runners.records import Record
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from reports.policy import ANY, LARGEST_ALPHA, SMALLEST_ALPHA, Policy, Rule
-from reports.requirements import REQUIREMENTS, Limits, told
+from reports.gate.policy import ANY, LARGEST_ALPHA, SMALLEST_ALPHA, Policy, Rule
+from reports.gate.requirements import REQUIREMENTS, Limits, told
 from workloads.errors import UsageError, unknown_name
 
 LARGEST_FILE = 1 << 20

@@ -11,7 +11,7 @@ from math import exp, inf, log
 
 from reports.bounds import change_bounds, difference_bounds, quantile_bounds
 from reports.clusters import Sample
-from reports.evidence import MEDIAN, Evidence, Scene, of_changes, of_count, of_median
+from reports.gate.evidence import MEDIAN, Evidence, Scene, of_changes, of_count, of_median
 from reports.stats import Interval, critical_value
 from reports.summary import Row
 from runners.records import Warmth

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reports.baseline import read_baseline, require_comparable
-from reports.claim import Verdict
-from reports.gate import judge
-from reports.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, LARGEST_ALPHA, Policy
-from reports.policy_file import read_policy
+from reports.gate.baseline import read_baseline, require_comparable
+from reports.gate.claim import Verdict
+from reports.gate.judge import judge
+from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, LARGEST_ALPHA, Policy
+from reports.gate.policy_file import read_policy
 from reports.store import RunFolder
 from reports.summary import Row, summarise
 from reports.usable import require_usable

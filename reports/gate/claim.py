@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from reports.requirements import REQUIREMENTS, Requirement
+from reports.gate.requirements import REQUIREMENTS, Requirement
 
 
 class Outcome(StrEnum):

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.claim import Claim, Outcome, Verdict
+from reports.gate.claim import Claim, Outcome, Verdict
 
 WORDS = {Outcome.PASS: "met", Outcome.FAIL: "violated", Outcome.UNDECIDED: "open"}
 STYLES = {Outcome.PASS: "green", Outcome.FAIL: "bold red", Outcome.UNDECIDED: "yellow"}

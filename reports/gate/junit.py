@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from reports.claim import Claim, Outcome, Verdict
+from reports.gate.claim import Claim, Outcome, Verdict
 
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from reports.evidence import Evidence
-from reports.requirements import Requirement
+from reports.gate.evidence import Evidence
+from reports.gate.requirements import Requirement
 from reports.stats import Interval
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from reports.frame import to_frame
-from reports.requirements import told
+from reports.gate.requirements import told
 from reports.store import RunFolder
 from reports.summary import Row, summarise
 from reports.usable import require_usable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, isfinite
 
-from reports.claim import Needed, Outlook
+from reports.gate.claim import Needed, Outlook
+from reports.gate.question import Question
 from reports.power import POWER, Decision, Truth, requests_to_decide
-from reports.question import Question
 
 FALL = 0.05
 ROUNDING = 1e-6

@@ -1,4 +1,4 @@
-"""Writing results: what the disk refuses is the user's to mend."""
+"""Results on disk, and files that users name: what the disk refuses is the user's to mend."""
 
 from __future__ import annotations
 
@@ -16,3 +16,15 @@ def writing_to(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}; make room or choose another --output") from error
+
+
+def read_bounded(path: Path, most: int, wanted: str) -> bytes:
+    """A file of at most ``most`` bytes; UsageError when it cannot be read, or is too large to be ``wanted``."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > most:
+        raise UsageError(f"{path} is larger than {most >> 20} MiB: that is no {wanted}")
+    return data

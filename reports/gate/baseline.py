@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.disk import read_bounded
 from reports.frame import to_frame
 from reports.gate.requirements import told
 from reports.store import RunFolder
@@ -167,13 +168,7 @@ def _runners(manifest: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > LARGEST_FILE:
-        raise UsageError(f"{path} is larger than {LARGEST_FILE >> 20} MiB: that is no summary of a run")
+    data = read_bounded(path, LARGEST_FILE, "summary of a run")
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:

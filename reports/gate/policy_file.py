@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from reports.disk import read_bounded
 from reports.gate.policy import ANY, LARGEST_ALPHA, SMALLEST_ALPHA, Policy, Rule
 from reports.gate.requirements import REQUIREMENTS, Limits, told
 from workloads.errors import UsageError, unknown_name
@@ -36,13 +37,7 @@ def read_policy(file: Path) -> Policy:
 def _load(file: Path) -> Any:
     import yaml
 
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    if len(data) > LARGEST_FILE:
-        raise UsageError(f"{file} is larger than {LARGEST_FILE >> 20} MiB: that is no policy")
+    data = read_bounded(file, LARGEST_FILE, "policy")
     try:
         return yaml.safe_load(data) or {}
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:

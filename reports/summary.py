@@ -19,13 +19,8 @@ from runners.records import Record, Timing, Warmth
 
 TIMES = [entry.name for entry in fields(Timing)]
 RANDOM = "random"
-WORTH = (
-    "accuracy",
-    "agreement",
-    "flip_rate",
-    "kl_mean",
-    "verdict",
-)  # their intervals and changes need scores, and there are none
+# what answers are worth; their intervals and changes need scores, and of random weights there are none
+WORTH = ("accuracy", "agreement", "flip_rate", "kl_mean", "verdict")
 
 Row = dict[str, Any]
 
@@ -43,6 +38,7 @@ def summarise(records: Sequence[Record], manifest: Mapping[str, Any], margin: fl
     labels = [runner["label"] for runner in manifest["runners"]]
     lossless = [runner["label"] for runner in manifest["runners"] if runner["lossless"]]
     for_analysis = [runner["label"] for runner in manifest["runners"] if runner.get("analysis_only", False)]
+    arms = noise_arms(manifest)
     frame.loc[frame["runner"].isin(for_analysis), TIMES] = float("nan")
     rows = []
     for workload in manifest["workloads"]:
@@ -50,16 +46,18 @@ def summarise(records: Sequence[Record], manifest: Mapping[str, Any], margin: fl
         if asked.empty:
             continue
         paired = Paired.of(asked, reference, lossless)
-        noise = _flip_rate(asked[asked["runner"].isin(noise_arms(manifest))])
+        noise = _flip_rate(asked[asked["runner"].isin(arms)])
         for label in sorted(labels, key=lambda label: label != reference):
             mine = asked[asked["runner"] == label]
             if len(mine):
-                row = _row(mine, paired, manifest, margin, alpha) | {"noise_flip_rate": noise}
+                row = _row(mine, paired, manifest, margin, alpha, noise)
                 rows.append(row | {"verdict": None} if label in for_analysis else row)
     return rows
 
 
-def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin: float, alpha: float) -> Row:
+def _row(
+    mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin: float, alpha: float, noise: float | None
+) -> Row:
     label: str = mine["runner"].iloc[0]
     values: Row = {
         "runner": label,
@@ -72,6 +70,7 @@ def _row(mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin
         "failed": int((~mine["ok"]).sum()),
         "margin": margin,
         "alpha": alpha,
+        "noise_flip_rate": noise,
     }
     values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
     values |= {"floor_ratio": _floor_ratio(mine, manifest["model"].get("ceilings"))}
@@ -101,7 +100,6 @@ def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alph
         "accuracy_delta_ci_high": change.high if change else None,
         "agreement": _mean(paired.agreement(mine)),
         "flip_rate": _flip_rate(mine),
-        "noise_flip_rate": None,
         "verdict": judge(change, margin),
         "kl_mean": _mean(mine["kl"]),
         "content_share": _mean(mine["content_share"]),

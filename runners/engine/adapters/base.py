@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +17,9 @@ from torch import Tensor
 from runners.engine.attention import Attention
 from runners.engine.sampling import FrameSampling
 from workloads.records import Media, MediaKind, Message
+
+if TYPE_CHECKING:
+    from runners.engine.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class TextShape:
         rope_axes: 3 for M-RoPE and 1 for plain positions.
         deepstack: after how many of the first layers features are added to the hidden states of vision tokens
             (DeepStack, arXiv 2406.04334).
+        experts: of how many a token goes through in a layer with experts; 0 where there are none.
     """
 
     layers: int
@@ -40,6 +44,7 @@ class TextShape:
     context: int
     rope_axes: int
     deepstack: int = 0
+    experts: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,13 @@ class RenderedPrompt:
 class TextLayer(Protocol):
     """One decoder layer, taken apart at the places where the engine steps in."""
 
+    def project_qkv(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """``project_kv``, and Q of the same tokens behind the normed hidden states: ``normed, q, k, v``.
+
+        The three may be views of one tensor: who keeps only K and V for long takes ``project_kv``, to keep no Q alive.
+        """
+        ...
+
     def project_kv(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normed hidden states, K before RoPE (after k-norm where there is one), and V."""
         ...
@@ -106,7 +118,21 @@ class Adapter(Protocol):
     end_tokens: frozenset[int]
     sampling: FrameSampling
     attention: Attention
+    workspace: Workspace
     weight_bytes: int
+
+    @property
+    def fused(self) -> tuple[str, ...]:
+        """Which projections are one product in every layer: ``qkv``, ``gate_up``."""
+        ...
+
+    def fuse(self) -> None:
+        """Make one matrix product of projections of the same input, where the model's modules allow it.
+
+        Weights are moved layer by layer, so that no more than a layer's are in memory twice. Results stay what they
+        were but for rounding.
+        """
+        ...
 
     def processor_fingerprint(self) -> str:
         """Names everything besides a medium's bytes that its encoder output depends on."""

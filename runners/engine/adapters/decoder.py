@@ -1,6 +1,6 @@
 """The language models of all supported families: Llama's decoder layers (arXiv 2302.13971), with or without Q/K norms.
 
-Reads the modules of transformers; nothing is copied or fused, so results follow the stock layers.
+Reads the modules of transformers; nothing is copied, so results follow the stock layers, to the last bit until fused.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from torch import Tensor, nn
 
 from runners.engine.adapters.base import MediaGrid, RenderedPrompt, TextShape
 from runners.engine.adapters.chat import encoded, render
+from runners.engine.adapters.fused import Fused, Separate, fuse_linears, fuse_mlp
 from runners.engine.attention import Attention, Sdpa
 from runners.engine.errors import UnsupportedModel
 from runners.engine.sampling import DEFAULT_SAMPLING
+from runners.engine.workspace import Workspace
 from workloads.records import Media, MediaKind, Message
 
 
 class DecoderLayer:
-    """One decoder layer; see ``TextLayer``."""
+    """One decoder layer; see ``TextLayer``.
+
+    Attributes:
+        fused: which projections are one product: ``qkv``, ``gate_up``.
+    """
 
     def __init__(self, layer: nn.Module, shape: TextShape) -> None:
         attention: Any = layer.self_attn
@@ -31,24 +37,37 @@ class DecoderLayer:
         self._output_norm: Any = layer.post_attention_layernorm
         self._mlp: Any = layer.mlp
         self._q, self._k, self._v, self._o = attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj
+        self._qkv: Separate | Fused = Separate(self._q, self._k, self._v)
+        self._kv: Separate | Fused = Separate(self._k, self._v)
         self._q_norm, self._k_norm = getattr(attention, "q_norm", None), getattr(attention, "k_norm", None)
         self._shape = shape
+        self.fused: tuple[str, ...] = ()
+
+    def fuse(self) -> None:
+        """Make one product of Q, K and V, and one of gate and up, where the modules allow it."""
+        qkv, mlp = fuse_linears(self._q, self._k, self._v), fuse_mlp(self._mlp)
+        if qkv is not None:
+            self._qkv, self._kv = qkv, qkv.without_first()
+            self.fused += ("qkv",)
+        if mlp is not None:
+            self._mlp = mlp
+            self.fused += ("gate_up",)
+
+    def project_qkv(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See ``TextLayer``."""
+        normed = self._input_norm(hidden)
+        q, k, v = self._qkv(normed)
+        return normed, self._heads(q, self._q_norm), self._heads(k, self._k_norm), self._heads(v)
 
     def project_kv(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See ``TextLayer``."""
         normed = self._input_norm(hidden)
-        heads = (-1, self._shape.kv_heads, self._shape.head_dim)
-        k, v = self._k(normed).view(heads), self._v(normed).view(heads)
-        if self._k_norm is not None:
-            k = self._k_norm(k)
-        return normed, k.transpose(0, 1), v.transpose(0, 1)
+        k, v = self._kv(normed)
+        return normed, self._heads(k, self._k_norm), self._heads(v)
 
     def project_q(self, normed: Tensor) -> Tensor:
         """See ``TextLayer``."""
-        q: Tensor = self._q(normed).view(-1, self._shape.heads, self._shape.head_dim)
-        if self._q_norm is not None:
-            q = self._q_norm(q)
-        return q.transpose(0, 1)
+        return self._heads(self._q(normed), self._q_norm)
 
     def project_output(self, attended: Tensor) -> Tensor:
         """See ``TextLayer``."""
@@ -60,6 +79,13 @@ class DecoderLayer:
         hidden = hidden + self._o(attended)
         output: Tensor = hidden + self._mlp(self._output_norm(hidden)[None])[0]
         return output
+
+    def _heads(self, projected: Tensor, norm: Any = None) -> Tensor:
+        """``(tokens, heads * head_dim)`` as ``(heads, tokens, head_dim)``, each head normed where there is a norm."""
+        heads: Tensor = projected.unflatten(-1, (-1, self._shape.head_dim))
+        if norm is not None:
+            heads = norm(heads)
+        return heads.transpose(0, 1)
 
 
 class DecoderAdapter:
@@ -88,8 +114,21 @@ class DecoderAdapter:
         self.weight_bytes = sum(part.numel() * part.element_size() for part in model.parameters())
         self.sampling = DEFAULT_SAMPLING
         self.attention: Attention = Sdpa()
+        self.workspace = Workspace()
         ends = model.generation_config.eos_token_id
         self.end_tokens = frozenset([ends] if isinstance(ends, int) else ends or [])
+
+    @property
+    def fused(self) -> tuple[str, ...]:
+        """See ``Adapter``."""
+        return tuple(part for part in self.layers[0].fused if all(part in layer.fused for layer in self.layers))
+
+    def fuse(self) -> None:
+        """See ``Adapter``."""
+        for layer in self.layers:
+            layer.fuse()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()  # or the allocator would keep what was freed, too small for the next layer
 
     def processor_fingerprint(self) -> str:
         """See ``Adapter``: class (its pixel backend) and settings of the image processor, dtype, and frames taken."""
@@ -161,6 +200,7 @@ def text_shape(text: Any, rope_axes: int, deepstack: int = 0) -> TextShape:
         context=text.max_position_embeddings,
         rope_axes=rope_axes,
         deepstack=deepstack,
+        experts=experts or 0,
     )
 
 

@@ -32,7 +32,8 @@ def build_manifest(
     Args:
         config: the resolved configuration without what only concerns presentation; ``seed`` is one of its fields.
         workloads: the fingerprint of each workload's stream.
-        model: ``LoadedModel.describe()``: name, fingerprint, dtype, device, threads and what else it tells.
+        model: ``LoadedModel.describe()`` (name, fingerprint, dtype, device, threads and what else it tells), with its
+            ``ceilings()``.
         runners: ``Runner.describe()`` of each, in the order given: label, method, lossless and settings.
     """
     manifest: Manifest = {

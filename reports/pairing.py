@@ -45,6 +45,10 @@ class Paired:
         best = str(medians.idxmin()) if len(medians) else None
         return cls(ttft, score, answered, requests["cluster_id"], warmth, reference, best)
 
+    def times(self, label: str) -> pd.Series[float]:
+        """TTFT in ms of every request; NaN where the runner has no answer."""
+        return _column(self.ttft, label)
+
     def ratios(self, over: str, under: str, warmth: Warmth | None = None) -> pd.Series[float]:
         """TTFT of ``over`` / TTFT of ``under`` for each request that both answered, of one warmth or of all."""
         pairs = self._times(over, under, warmth)

@@ -139,6 +139,8 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Row:
         "ttft_speedup": _median(warm),
         "ttft_speedup_ci_low": ends.low if ends else None,
         "ttft_speedup_ci_high": ends.high if ends else None,
+        "ttft_host_speedup": _median(_host_speedups(mine, paired)),
+        "ttft_host_ms_p50": percentile(mine["host_ttft_ms"].dropna(), 50),
         "ttft_speedup_all": _median(paired.ratios(paired.reference, label)),
         "ttft_speedup_vs_lossless": _median(paired.ratios(best, label, Warmth.WARM)) if best else None,
         "best_lossless": best,
@@ -146,6 +148,12 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Row:
         "break_even_reuses": _break_even(label, paired),
         "store_ms_p50": percentile(mine["store_ms"].dropna(), 50),
     }
+
+
+def _host_speedups(mine: pd.DataFrame, paired: Paired) -> pd.Series[float]:
+    """TTFT of the reference / TTFT with all that is reused coming from the host, for each warm request."""
+    warm = mine[mine["warmth"] == Warmth.WARM.value].set_index("request")
+    return (paired.times(paired.reference) / warm["host_ttft_ms"]).dropna()
 
 
 def _break_even(label: str, paired: Paired) -> float | None:

@@ -17,7 +17,9 @@ class LocalRunner:
     def __init__(self, spec: RunnerSpec, model: LoadedModel) -> None:
         self._spec = _unstopped(spec) if model.random_weights else spec
         self._method = load_method(self._spec)
-        self._engine = Engine(model.adapter, self._method, spec.budget_bytes, spec.strict_reuse, model.profile)
+        self._engine = Engine(
+            model.adapter, self._method, spec.budget_bytes, spec.strict_reuse, model.profile, spec.host_budget_bytes
+        )
 
     @property
     def label(self) -> str:
@@ -41,6 +43,7 @@ class LocalRunner:
             "analysis_only": self._method.analysis_only,
             "options": dict(self._spec.options),
             "budget_bytes": self._spec.budget_bytes,
+            "host_budget_bytes": self._spec.host_budget_bytes,
         }
 
 

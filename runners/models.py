@@ -47,10 +47,7 @@ class LoadedModel:
     revision: str | None = None
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest, as plain types; measures what the device can reach with the model's numbers."""
-        from runners.engine.roofline import measure_ceilings
-
-        ceilings = measure_ceilings(self.adapter.device, self.adapter.dtype, self.adapter.weight_bytes)
+        """For the manifest, as plain types."""
         return {
             "name": self.name,
             "revision": self.revision,
@@ -59,13 +56,20 @@ class LoadedModel:
             "random_weights": self.random_weights,
             "data_dependent_stopping": not self.random_weights,
             "attention": self.adapter.attention.name,
+            "fused": list(self.adapter.fused),
             "dtype": str(self.adapter.dtype).removeprefix("torch."),
             "device": str(self.adapter.device),
             **describe_device(self.adapter.device),
             "profile": {name: list(value) for name, value in asdict(self.profile).items()},
             "layers": self.adapter.shape.layers,
-            "ceilings": asdict(ceilings),
         }
+
+    def ceilings(self) -> dict[str, float]:
+        """What the device reaches with the model's numbers, see ``roofline.Ceilings``; measured in under a second."""
+        from runners.engine.roofline import measure_ceilings
+
+        adapter = self.adapter
+        return asdict(measure_ceilings(adapter.device, adapter.dtype, adapter.weight_bytes))
 
 
 def describe_models() -> dict[str, str]:
@@ -130,6 +134,8 @@ def load_model(
     from runners import checkpoint
     from runners.engine.adapters.registry import build_adapter
     from runners.engine.errors import UnsupportedModel
+    from runners.engine.graphs.policy import graphs_of
+    from runners.engine.workspace import Workspace
     from runners.shapes import assembly
 
     logging.set_verbosity_error()
@@ -146,7 +152,10 @@ def load_model(
         adapter = build_adapter(*parts, sampling)
     except UnsupportedModel as error:
         raise UsageError(f"model '{name}': {error}") from error
+    if adapter.device.type == "cuda":  # on a CPU one product is no faster than those that it stands for
+        adapter.fuse()
     adapter.attention = choose_backend(attention, adapter.device, adapter.dtype, adapter.shape.head_dim)
+    adapter.workspace = Workspace(graphs_of(adapter))
     layers = adapter.shape.layers
     measured = ModelProfile() if profile is None else read_profile(profile, layers)
     if isinstance(source, Shape):

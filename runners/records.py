@@ -46,6 +46,9 @@ class Timing:
         head_ms: final norm, head, argmax, and the token's way to the host.
         decode_ms: the tokens after the first.
         store_ms: filling the stores behind the answer, drained before the next request.
+        host_ttft_ms: TTFT with everything that is reused coming from the host tier: of this answer, or else of a second
+            one up to its first token; None when nothing is reused or the host tier lacks some of it.
+        capture_ms: recording CUDA graphs behind the answer, for requests to come; see ``runners.engine.graphs``.
     """
 
     ttft_ms: float
@@ -58,6 +61,8 @@ class Timing:
     head_ms: float
     decode_ms: float
     store_ms: float
+    host_ttft_ms: float | None = None
+    capture_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,10 @@ class CacheStats:
         planned_token_layers, computed_token_layers: of vision tokens, as planned and as executed.
         layers: decoder layers of the model.
         flops, full_flops: executed, selection included, and what full recomputation takes, encoder included.
-        stored_bytes: bytes of the stores after the request.
+        stored_bytes: bytes of the stores on the device after the request.
         kv_bytes_per_token: bytes stored per vision token, everything a method keeps counted; None when nothing is.
         fallbacks: why something that could have been reused was computed.
+        host_bytes: bytes of the stores on the host after the request.
     """
 
     media: int
@@ -96,6 +102,7 @@ class CacheStats:
     stored_bytes: int
     kv_bytes_per_token: float | None
     fallbacks: tuple[str, ...] = ()
+    host_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,7 @@ class Demand:
         select_flops: of choosing tokens.
         prefill_flops, prefill_bytes: of the layers; every layer's weights and all keys and values are read once.
         head_flops, head_bytes: of the output head for one token.
+        fetch_bytes: stored keys and values that come from the host's memory.
     """
 
     encode_flops: float
@@ -117,6 +125,7 @@ class Demand:
     prefill_bytes: float
     head_flops: float
     head_bytes: float
+    fetch_bytes: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class RunnerDefaults:
     recompute_ratio: float = 0.05
     donor: str = "previous"
     budget_bytes: int = 1 << 30
+    host_budget_bytes: int = 0
     strict_reuse: bool = False
     tolerance: float = 0.1
     max_ratio: float = 1.0
@@ -58,6 +59,7 @@ class RunnerSpec:
     label: str
     options: Mapping[str, Any] = field(default_factory=dict)
     budget_bytes: int = RunnerDefaults.budget_bytes
+    host_budget_bytes: int = RunnerDefaults.host_budget_bytes
     strict_reuse: bool = False
 
 
@@ -131,7 +133,7 @@ def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults
         method(**options)
     except ValueError as error:
         raise UsageError(f"runner '{label}': {error}") from error
-    return RunnerSpec(name, label, options, defaults.budget_bytes, defaults.strict_reuse)
+    return RunnerSpec(name, label, options, defaults.budget_bytes, defaults.host_budget_bytes, defaults.strict_reuse)
 
 
 def _read(what: str, text: str, kind: Any) -> Any:

@@ -51,6 +51,17 @@ class RunConfig(StreamConfig):
             ANSWERING, settings.share, "Largest share of vision tokens that vlcache computes in any layer, 0 to 1."
         ),
     )
+    host_budget: int = field(
+        default=2**30,
+        metadata=about(
+            STORE,
+            settings.size,
+            "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too. "
+            "0 switches that off.",
+            "1GiB",
+            str,
+        ),
+    )
     strict_reuse: bool = field(
         default=False,
         metadata=about(STORE, settings.switch, "A request fails when something that should be reused is computed."),
@@ -115,6 +126,16 @@ class SweepConfig(RunConfig):
             "Most bytes that each runner stores on the device. Every runner at every ratio has a store of its own: "
             "memory grows with their product.",
             "128MiB",
+            str,
+        ),
+    )
+    host_budget: int = field(
+        default=0,
+        metadata=about(
+            STORE,
+            settings.size,
+            "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too.",
+            "0",
             str,
         ),
     )

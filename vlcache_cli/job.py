@@ -47,7 +47,13 @@ def parse_runners(config: RunConfig, ratio: float) -> list[RunnerSpec]:
     from runners.registry import RunnerDefaults, parse_specs
 
     defaults = RunnerDefaults(
-        ratio, config.donor, config.device_budget, config.strict_reuse, config.tolerance, config.max_ratio
+        ratio,
+        config.donor,
+        config.device_budget,
+        config.host_budget,
+        config.strict_reuse,
+        config.tolerance,
+        config.max_ratio,
     )
     return parse_specs(config.runner, defaults)
 
@@ -124,7 +130,8 @@ def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Man
 
     if job.saved is None:
         described = [runner.describe() for runner in runners]
-        manifest = build_manifest(job.config.measured(), job.fingerprints, model.describe(), described)
+        told = model.describe() | {"ceilings": model.ceilings()}
+        manifest = build_manifest(job.config.measured(), job.fingerprints, told, described)
         manifest |= job.notes
         job.folder.start(manifest)
         return manifest, {}

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.plan import FreshLayer, Plan
-from runners.engine.prefill import KVBuffer, prefill
+from runners.engine.prefill import prefill
 from runners.methods.base import PlanContext
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.plan import FreshLayer, Plan
-from runners.engine.prefill import KVBuffer
 from runners.engine.store.lru import ByteBudgetLru
 from runners.methods.base import DonorPolicy, Method, PlanContext, Reusable
 from runners.profile import ModelProfile
@@ -131,7 +131,7 @@ class Observer:
         context.selection_flops = own.selection_flops
 
         def refine(fresh: FreshLayer) -> Tensor | None:
-            kept = made.refine(fresh) if made.refine is not None else None
+            kept = made.look(fresh)
             context.selection_flops = own.selection_flops
             among = torch.isin(seen.tokens, fresh.tokens)
             rows = torch.searchsorted(fresh.tokens, seen.tokens[among]).to(at.device)
@@ -139,7 +139,7 @@ class Observer:
             seen.states[fresh.layer, among.to(at.device)] = fresh.hidden[rows]
             return kept
 
-        return replace(made, refine=refine)
+        return replace(made, refine=refine, looks_in=None)
 
     def _begin(self, context: PlanContext) -> Seen:
         """Nothing computed yet: reused tokens have their donor's states."""

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from runners.analysis.observe import Seen
 from runners.divergence import kl_divergence
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.plan import Plan
-from runners.engine.prefill import KVBuffer, prefill
+from runners.engine.prefill import prefill
 
 
 def kl_after(seen: Seen, exact: NDArray[np.float32], order: NDArray[np.int64], ratio: float) -> float:

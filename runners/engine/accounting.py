@@ -50,6 +50,7 @@ def demand(adapter: Adapter, work: Work, result: PrefillResult, selection: float
         prefill_bytes=shape.layers * (weights + work.layout.tokens * token),
         head_flops=head_flops(shape),
         head_bytes=head_flops(shape) / 2 * number,
+        fetch_bytes=float(work.fetched_bytes),
     )
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.attention import LookBack
-from runners.engine.prefill import KVBuffer
+from runners.engine.graphs.graphs import Graphs
+from runners.engine.graphs.step import run_step
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.rotary import rotate
 
 
 def decode(adapter: Adapter, kv: KVBuffer, cos: Tensor, sin: Tensor, length: int, first: int, limit: int) -> list[int]:
     """Up to ``limit`` tokens, ``first`` among them, ending early with an end token (which is included).
+
+    A step is one launch where ``kv`` is memory on which work is recorded.
 
     Args:
         kv: keys and values of the first ``length`` tokens, with room for ``limit`` more.
@@ -20,15 +26,33 @@ def decode(adapter: Adapter, kv: KVBuffer, cos: Tensor, sin: Tensor, length: int
     """
     generated = [first]
     while len(generated) < limit and generated[-1] not in adapter.end_tokens:
-        at = length + len(generated) - 1
-        view = LookBack.of(torch.tensor([at]), adapter.device)
-        hidden = adapter.embed(torch.tensor(generated[-1:], device=adapter.device))
-        for index, layer in enumerate(adapter.layers):
-            normed, k, v = layer.project_kv(hidden)
-            kv.k[index, :, at : at + 1] = rotate(k, cos[at : at + 1], sin[at : at + 1])
-            kv.v[index, :, at : at + 1] = v
-            q = rotate(layer.project_q(normed), cos[at : at + 1], sin[at : at + 1])
-            attended = adapter.attention.attend(q, kv.k[index], kv.v[index], view)
-            hidden = layer.finish(hidden, attended)
-        generated.append(int(adapter.head(hidden).argmax()))
+        at, token = length + len(generated) - 1, generated[-1]
+        if kv.graphs is None:
+            generated.append(_next(adapter, kv, cos, sin, at, token))
+        else:
+            generated.append(_replayed(kv.graphs, adapter, kv, cos, sin, at, token))
     return generated
+
+
+def _next(adapter: Adapter, kv: KVBuffer, cos: Tensor, sin: Tensor, at: int, token: int) -> int:
+    """The token after ``token``, which stands ``at`` its index in the prompt."""
+    view = LookBack.of(torch.tensor([at]), adapter.device)
+    hidden = adapter.embed(torch.tensor([token], device=adapter.device))
+    cos, sin = cos[at : at + 1], sin[at : at + 1]
+    for index, layer in enumerate(adapter.layers):
+        held_k, held_v = kv.layer(index)
+        _, q, k, v = layer.project_qkv(hidden)
+        held_k[:, at : at + 1] = rotate(k, cos, sin)
+        held_v[:, at : at + 1] = v
+        attended = adapter.attention.attend(rotate(q, cos, sin), held_k, held_v, view)
+        hidden = layer.finish(hidden, attended)
+    return int(adapter.head(hidden).argmax())
+
+
+def _replayed(graphs: Graphs, adapter: Adapter, kv: KVBuffer, cos: Tensor, sin: Tensor, at: int, token: int) -> int:
+    """The same as one launch."""
+    arena, k, v = graphs.arena, kv.k, kv.v
+    rows = arena.fill(torch.tensor([at]), None, at, cos, sin)
+    arena.token.fill_(token)
+    graphs.run(("step", k.shape[2]), partial(run_step, adapter), arena.token, rows, k, v)
+    return int(arena.token)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.features import place_features
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.plan import Plan
-from runners.engine.prefill import Capture, KVBuffer, PromptTensors, prefill
+from runners.engine.prefill import Capture, PromptTensors, prefill
 from runners.engine.prompt import MediaSegment
 from runners.engine.quantise import Quantised
 from runners.engine.sketch import OutputSketch

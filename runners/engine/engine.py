@@ -9,24 +9,19 @@ import torch
 from runners.base import Request, Response
 from runners.engine.accounting import computed_media, count, demand
 from runners.engine.adapters.base import Adapter
-from runners.engine.chunks import prefill_in_chunks
 from runners.engine.decode import decode
 from runners.engine.donors import compile_donor, donor_from_capture
 from runners.engine.errors import MediaError, PromptError, PromptTooLong
-from runners.engine.features import place_features
+from runners.engine.first_token import Prefiller
 from runners.engine.peak import PeakMeter
-from runners.engine.placing import Stored, place
-from runners.engine.prefill import Capture, KVBuffer, PrefillResult, PromptTensors, prefill
-from runners.engine.prompt import Layout, SymbolTable, lay_out
-from runners.engine.resolve import ResolvedMedia, resolve_media
+from runners.engine.prefill import Capture, PrefillResult
+from runners.engine.prompt import SymbolTable
 from runners.engine.sketch import OutputSketch
-from runners.engine.store.entries import Entry, MediaEntry
-from runners.engine.store.lru import ByteBudgetLru
-from runners.engine.store.media_store import MediaStore
-from runners.engine.store.prefix_store import PrefixStore
+from runners.engine.store.entries import MediaEntry
+from runners.engine.store.stores import DEVICE, HOST, Allowed, Lookup, Stores
 from runners.engine.timing import PARTS, TtftClock
 from runners.engine.work import Work
-from runners.methods.base import Method, PlanContext, Reusable
+from runners.methods.base import Method
 from runners.profile import ModelProfile
 from runners.records import Status, Timing
 from workloads.records import Media, MediaKind, Message
@@ -38,9 +33,10 @@ class Engine:
     """Answers requests with one method and its own stores.
 
     Args:
-        budget: bytes that stored media and prefixes may hold together.
+        budget: bytes that stored media and prefixes may hold together on the device.
         profile: what was measured for the model.
         strict: whether computing what could have been reused fails the request.
+        host_budget: bytes that they may hold together on the host; 0 for no host tier.
     """
 
     def __init__(
@@ -50,22 +46,20 @@ class Engine:
         budget: int,
         strict: bool = False,
         profile: ModelProfile = UNMEASURED,
+        host_budget: int = 0,
     ) -> None:
         self._adapter, self._method, self._strict = adapter, method, strict
-        self._profile = profile
-        self._probes = method.probe_layers(adapter.shape.layers, profile)
         self._sketch = OutputSketch(adapter)
-        self._fingerprint = adapter.processor_fingerprint()
-        self._lru: ByteBudgetLru[Entry] = ByteBudgetLru(budget)
-        self._media = MediaStore(self._lru)
-        self._prefixes = PrefixStore(self._lru, method.prefix_block)
+        self._prefiller = Prefiller(adapter, method, profile, self._sketch)
+        self._stores = Stores(budget, host_budget, method.prefix_block)
+        self._lookup: Lookup = Allowed(self._stores, method.uses_encoder_cache, method.uses_prefix)
         self._symbols = SymbolTable()
         self._asked: set[str] = set()
         self._too_large: set[str] = set()
 
     def reset(self) -> None:
         """Forget everything stored."""
-        self._lru.clear()
+        self._stores.tiers.clear()
         self._symbols = SymbolTable()
         self._asked.clear()
         self._too_large.clear()
@@ -87,62 +81,43 @@ class Engine:
             return Response(Status.OUT_OF_MEMORY, error=(str(error) or "out of memory").splitlines()[0])
 
     def _answer(self, request: Request) -> Response:
-        adapter, method = self._adapter, self._method
-        held, peak = adapter.weight_bytes + self._lru.nbytes, PeakMeter(adapter.device)
-        clock = TtftClock(adapter.device)
-        rendered = adapter.render(request.messages)
-        store = self._media if method.uses_encoder_cache else None
-        media = resolve_media(adapter, rendered.media, self._fingerprint, store, clock)
-        grids = [media.grids[key] for key in media.keys]
-        layout = lay_out(adapter, rendered, media.keys, grids, self._symbols, request.max_new_tokens)
-        prompt = self._embed(layout, media, request.max_new_tokens)
-        clock.cut("prepare")
-        work = self._load(layout, media, prompt, request.max_new_tokens)
-        clock.cut("load")
-        context = PlanContext(
-            request.id,
-            adapter,
-            layout,
-            prompt,
-            work.kv,
-            work.required,
-            work.reusable,
-            self._profile,
-            self._sketch,
-            self._probes,
-        )
-        plan = method.plan(context)
-        clock.cut("select")
-        capture = self._capture_for(work)
-        if method.prefill_chunk:
-            result = prefill_in_chunks(adapter, prompt, work.kv, plan, method.prefill_chunk)
-        else:
-            result = prefill(adapter, prompt, work.kv, plan, capture)
-        clock.cut("prefill")
-        logits = adapter.head(result.hidden)[0]
-        first = int(logits.argmax())
-        clock.cut("head")
-        ttft, parts = clock.stop()
-        if not bool(torch.isfinite(logits).all()):
+        adapter = self._adapter
+        held, peak = self._held(), PeakMeter(adapter.device)
+        first = self._prefiller.answer(request, self._lookup, self._symbols)
+        work, result = first.work, first.result
+        if not bool(torch.isfinite(first.logits).all()):
             return Response(
                 Status.ERROR, error=f"the model's logits are not finite in {adapter.dtype}: try another --dtype"
             )
 
         watch = TtftClock(adapter.device)
-        token_ids = decode(adapter, work.kv, prompt.cos, prompt.sin, layout.tokens, first, request.max_new_tokens)
+        prompt, tokens = work.prompt, work.layout.tokens
+        token_ids = decode(adapter, work.kv, prompt.cos, prompt.sin, tokens, first.token, request.max_new_tokens)
         decoded, _ = watch.stop()
-        fallbacks = self._fallbacks(rendered.media, work)
+        fallbacks = self._fallbacks(first.rendered.media, work)
+        on_host = None if work.found_on_host else self._stores.on_host(work.media.entries, work.match)
         watch = TtftClock(adapter.device)
-        self._keep(work, result, capture)
+        self._keep(work, result, first.capture)
         stored, _ = watch.stop()
-
-        spent = {f"{part}_ms": parts.get(part, 0.0) for part in PARTS}
-        timing = Timing(ttft_ms=ttft, decode_ms=decoded, store_ms=stored, **spent)
         taken = peak.taken()
+
+        host_ttft = first.ttft_ms if work.found_on_host else None
+        if on_host is not None:
+            host_ttft = self._prefiller.answer(request, on_host, self._symbols).ttft_ms
+        spent = {f"{part}_ms": first.parts.get(part, 0.0) for part in PARTS}
+        timing = Timing(
+            ttft_ms=first.ttft_ms,
+            decode_ms=decoded,
+            store_ms=stored,
+            host_ttft_ms=host_ttft,
+            capture_ms=self._record(),
+            **spent,
+        )
         cache = replace(
-            count(adapter, work, plan, result, context.selection_flops),
-            stored_bytes=self._lru.nbytes,
-            kv_bytes_per_token=self._bytes_per_vision_token(),
+            count(adapter, work, first.plan, result, first.selection_flops),
+            stored_bytes=self._stores.tiers.nbytes(DEVICE),
+            host_bytes=self._stores.tiers.nbytes(HOST),
+            kv_bytes_per_token=self._stores.bytes_per_vision_token(),
             fallbacks=fallbacks,
         )
         if self._strict and fallbacks:
@@ -151,77 +126,32 @@ class Engine:
             Status.OK,
             text=adapter.decode_text(token_ids),
             token_ids=tuple(token_ids),
-            first_logits=logits.float().cpu().numpy(),
+            first_logits=first.logits.float().cpu().numpy(),
             timing=timing,
             cache=cache,
-            computed=computed_media(adapter, layout, result),
-            demand=demand(adapter, work, result, context.selection_flops),
+            computed=computed_media(adapter, work.layout, result),
+            demand=demand(adapter, work, result, first.selection_flops),
             peak_bytes=None if taken is None else held + taken,
         )
 
-    def _embed(self, layout: Layout, media: ResolvedMedia, room: int) -> PromptTensors:
-        """Embed the text, put the media's features in place, and work out the rotary angles."""
-        hidden = self._adapter.embed(layout.ids.to(self._adapter.device))
-        placed = [(slice(segment.start, segment.end), media.features[segment.key]) for segment in layout.segments]
-        deepstack = place_features(hidden, placed, self._adapter.shape.deepstack)
-        to_come = (torch.arange(room) + layout.next_position).expand(len(layout.positions), -1)
-        positions = torch.cat((layout.positions, to_come), dim=1)
-        return PromptTensors(hidden, *self._adapter.rotary(positions.to(self._adapter.device)), deepstack)
+    def _held(self) -> int:
+        """Bytes of the model, its workspace and the stores in the device's memory; a CPU's is the host's."""
+        tiers = (DEVICE, HOST) if self._adapter.device.type == "cpu" else (DEVICE,)
+        stored = sum(self._stores.tiers.nbytes(tier) for tier in tiers)
+        return self._adapter.weight_bytes + self._adapter.workspace.nbytes + stored
 
-    def _load(self, layout: Layout, media: ResolvedMedia, prompt: PromptTensors, room: int) -> Work:
-        """Put the exact prefix and the reused media's keys and values in place; the rest is required."""
-        kv = KVBuffer.allocate(self._adapter, layout.tokens + room)
-        required = torch.full((layout.tokens,), self._adapter.shape.layers)
-        matched = 0
-        if self._method.uses_prefix:
-            # the last token is always computed: its output is the answer
-            matched, entry = self._prefixes.match(layout.symbols[:-1])
-            if entry is not None:
-                kv.k[:, :, :matched], kv.v[:, :, :matched] = entry.k[:, :, :matched], entry.v[:, :, :matched]
-                required[:matched] = 0
-        reusable: list[Reusable] = []
-        for segment in layout.segments if self._method.uses_kv else ():
-            entry_of = media.entries.get(segment.key)
-            if entry_of is None or entry_of.donor is None or segment.end <= matched:
-                continue
-            start = max(segment.start, matched)
-            part = Reusable(start, segment.end, start - segment.start, entry_of.donor)
-            required[part.start : part.end] = 0
-            reusable.append(part)
-        place([self._moved(part, prompt, layout) for part in reusable], kv.k, kv.v)
-        return Work(layout, media, prompt, kv, matched, reusable, required)
-
-    def _moved(self, part: Reusable, prompt: PromptTensors, layout: Layout) -> Stored:
-        """What is stored of a medium, to be rotated to where it stands now (or, as a control, stood then)."""
-        span = slice(part.start, part.end)
-        if self._method.rotates:
-            cos, sin = prompt.cos[span], prompt.sin[span]
-        else:
-            segment = next(segment for segment in layout.segments if segment.end == part.end)
-            moved = layout.positions[:, span] - segment.position + part.donor.position
-            cos, sin = self._adapter.rotary(moved.to(self._adapter.device))
-        return Stored(part.start, part.donor.k[:, :, part.offset :], part.donor.v[:, :, part.offset :], cos, sin)
-
-    def _capture_for(self, work: Work) -> Capture | None:
-        """Something to collect keys and values in, when this request is the donor of a medium."""
-        if not self._method.uses_kv or self._method.donor_policy != "previous":
-            return None
-        return Capture(self._probes) if self._lacking(work.media) else None
-
-    def _lacking(self, media: ResolvedMedia) -> list[str]:
-        """Media of which the store did not have all that the method keeps, each once.
-
-        A medium that was evicted and computed again inside a stored prefix is held without keys and values.
-        """
-        held = media.entries
-        return [
-            key
-            for key in dict.fromkeys(media.keys)
-            if key not in held or (self._method.uses_kv and held[key].donor is None)
-        ]
+    def _record(self) -> float:
+        """Record what this answer computed for the first time; milliseconds."""
+        graphs = self._adapter.workspace.graphs
+        if graphs is None:
+            return 0.0
+        watch = TtftClock(self._adapter.device)
+        graphs.record_pending()
+        return watch.stop()[0]
 
     def _keep(self, work: Work, result: PrefillResult, capture: Capture | None) -> None:
-        """Fill the stores, behind the answer: new media, and the prefix that was computed exactly."""
+        """Fill the stores, behind the answer: what was fetched, new media, and the prefix that was computed exactly."""
+        self._promote(work)
         layers = self._adapter.shape.layers
         partial = (result.depth[work.prefix_tokens :] < layers).nonzero()
         exact = work.prefix_tokens + int(partial[0]) if len(partial) else work.layout.tokens
@@ -229,11 +159,21 @@ class Engine:
             self._keep_media(work, result, capture, exact)
         if self._method.uses_prefix and exact > work.prefix_tokens:
             symbols = torch.from_numpy(work.layout.symbols[:exact])
-            self._prefixes.put(symbols, work.kv.k[:, :, :exact], work.kv.v[:, :, :exact])
+            self._stores.prefixes.put(symbols, work.kv.k[:, :, :exact], work.kv.v[:, :, :exact])
         self._asked.update(work.media.keys)
 
+    def _promote(self, work: Work) -> None:
+        """Hold on the device, too, what came from the host whole."""
+        for key, entry in work.media.entries.items():
+            donor = work.fetched.get(key)
+            if entry.on_host and (donor is not None or entry.donor is None):
+                features = work.media.features[key].clone()
+                self._stores.media.promote(key, MediaEntry(entry.grid, features, donor))
+        if work.fetched_prefix is not None:
+            self._stores.prefixes.promote(work.match, work.fetched_prefix)
+
     def _keep_media(self, work: Work, result: PrefillResult, capture: Capture | None, exact: int) -> None:
-        new = set(self._lacking(work.media))
+        new = set(work.media.lacking(self._method.uses_kv))
         for segment in work.layout.segments:
             if segment.key not in new:
                 continue
@@ -242,10 +182,10 @@ class Engine:
             donor = None
             if self._method.uses_kv and self._method.donor_policy != "previous":
                 before = self._donor_prefix(segment.grid.kind)
-                donor = compile_donor(self._adapter, before, segment, features, self._probes, self._sketch)
+                donor = compile_donor(self._adapter, before, segment, features, self._prefiller.probes, self._sketch)
             elif capture is not None and bool((result.depth[segment.start : segment.end] > 0).all()):
                 donor = donor_from_capture(self._sketch, capture, segment, exact=segment.end <= exact)
-            if not self._media.put(segment.key, MediaEntry(grid, features.clone(), donor)):
+            if not self._stores.media.put(segment.key, MediaEntry(grid, features.clone(), donor)):
                 self._too_large.add(segment.key)
 
     def _donor_prefix(self, kind: MediaKind) -> tuple[int, ...]:
@@ -262,14 +202,9 @@ class Engine:
         names = dict(zip(work.media.keys, (item.name for item in media), strict=True))
         reasons = {True: "is larger than the store's budget", False: "was evicted from the store"}
         beyond = {segment.key for segment in work.layout.segments if segment.end > work.prefix_tokens}
-        again = [key for key in self._lacking(work.media) if key in beyond or key not in work.media.entries]
+        lacking = work.media.lacking(self._method.uses_kv)
+        again = [key for key in lacking if key in beyond or key not in work.media.entries]
         return tuple(f"{names[key]} {reasons[key in self._too_large]}" for key in again if key in self._asked)
-
-    def _bytes_per_vision_token(self) -> float | None:
-        """Everything held, prefixes and probes included, per vision token of the media held; None without media."""
-        held = [entry for _, entry in self._lru.items() if isinstance(entry, MediaEntry)]
-        tokens = sum(len(entry.features) for entry in held)
-        return self._lru.nbytes / tokens if tokens else None
 
 
 def _is_out_of_memory(error: Exception) -> bool:

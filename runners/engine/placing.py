@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -35,7 +35,7 @@ class Stored:
         return self.start + self.k.shape[2]
 
     def require_readable(self, k: Tensor, v: Tensor) -> None:
-        """ValueError unless it fits what ``place`` fills in, and lies as a kernel reads it that goes by addresses."""
+        """ValueError unless it fits what ``placing`` fills in, and lies as a kernel reads it that goes by addresses."""
         layers, kv_heads, capacity, head_dim = k.shape
         tokens = self.end - self.start
         tensors = (self.k, self.v, self.cos, self.sin)
@@ -48,21 +48,24 @@ class Stored:
             raise ValueError("stored tokens, and the numbers of each, are to lie one after the other")
 
 
-def place(stored: Sequence[Stored], k: Tensor, v: Tensor) -> None:
-    """Fill in the keys (after RoPE) and values of media: with one kernel where Triton runs, else with torch.
+Place = Callable[[int, int], None]
+"""Fills in the layers from one to before another."""
+
+
+def placing(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
+    """Fills in the keys (after RoPE) and values of media: with a kernel where Triton runs, else with torch.
 
     Both round alike, so that what is placed equals what ``rotate`` gives where tokens are computed; in float32, where
-    a GPU may fuse a product and a sum, up to the last bit.
+    a GPU may fuse a product and a sum, up to the last bit. What every layer needs is worked out once.
 
     Args:
         k, v: of the prompt, each ``(layers, kv_heads, capacity, head_dim)``; the layers are those of ``stored``.
     """
     if k.is_cuda and _has_triton(k.device):
-        from runners.engine.triton_placing import place_by_kernel
+        from runners.engine.triton_placing import placing_by_kernel
 
-        place_by_kernel(stored, k, v)
-    else:
-        place_by_torch(stored, k, v)
+        return placing_by_kernel(stored, k, v)
+    return placing_by_torch(stored, k, v)
 
 
 @cache
@@ -70,9 +73,14 @@ def _has_triton(device: torch.device) -> bool:
     return lacks_triton(device) is None
 
 
-def place_by_torch(stored: Sequence[Stored], k: Tensor, v: Tensor) -> None:
-    """The reference of ``place``."""
-    for medium in stored:
-        span = slice(medium.start, medium.end)
-        rotate_into(k[:, :, span], medium.k, medium.cos, medium.sin)
-        v[:, :, span] = medium.v
+def placing_by_torch(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
+    """The reference of ``placing``."""
+
+    def place(first: int, last: int) -> None:
+        layers = slice(first, last)
+        for medium in stored:
+            span = slice(medium.start, medium.end)
+            rotate_into(k[layers, :, span], medium.k[layers], medium.cos, medium.sin)
+            v[layers, :, span] = medium.v[layers]
+
+    return place

@@ -58,13 +58,23 @@ class Plan:
 
     Attributes:
         depth: ``(tokens,)`` int64 on the CPU, 0..layers.
-        refine: called in every layer for methods that look at fresh keys and values; returns which of the computed
-            tokens go on to the next layer, ``(computed,)`` bool, or None for all planned. It can only shrink.
+        refine: called for methods that look at fresh keys and values; returns which of the computed tokens go on to
+            the next layer, ``(computed,)`` bool, or None for all planned. It can only shrink.
+        looks_in: the layers in which it is called; None for every layer.
     """
 
     depth: Tensor
     refine: Refine | None = None
+    looks_in: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         if self.depth.dtype != torch.int64 or self.depth.dim() != 1:
             raise ValueError("a plan's depth is a vector of int64")
+
+    def looks(self, layer: int) -> bool:
+        """Whether ``refine`` is to be called in a layer."""
+        return self.refine is not None and (self.looks_in is None or layer in self.looks_in)
+
+    def look(self, fresh: FreshLayer) -> Tensor | None:
+        """What ``refine`` returns, where it looks; else None."""
+        return self.refine(fresh) if self.refine is not None and self.looks(fresh.layer) else None

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import partial
 
-import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
-from runners.engine.attention import LookBack
 from runners.engine.flops import attention_flops, block_flops, kv_flops
+from runners.engine.graphs.arena import LARGEST
+from runners.engine.graphs.layers import run_layers
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.rotary import rotate
-
-
-@dataclass
-class KVBuffer:
-    """Keys (after RoPE) and values of one request, each ``(layers, kv_heads, capacity, head_dim)``."""
-
-    k: Tensor
-    v: Tensor
-
-    @classmethod
-    def allocate(cls, adapter: Adapter, capacity: int) -> KVBuffer:
-        """Uninitialised room for ``capacity`` tokens, or a few more, as the attention backend wants it."""
-        room = capacity + -capacity % adapter.attention.page
-        shape = (adapter.shape.layers, adapter.shape.kv_heads, room, adapter.shape.head_dim)
-        return cls(*(torch.empty(shape, device=adapter.device, dtype=adapter.dtype) for _ in range(2)))
+from runners.engine.token_set import TokenSet
 
 
 @dataclass(frozen=True)
@@ -89,33 +76,6 @@ class PrefillResult:
     flops: float
 
 
-class _TokenSet:
-    """The tokens computed in a layer, and what depends on the set alone.
-
-    Attributes:
-        tokens, at: their indices on the CPU and on the device.
-        everything: whether they are all of the prompt's tokens.
-        cos, sin: their rotary angles.
-    """
-
-    def __init__(self, tokens: Tensor, prompt: PromptTensors, length: int) -> None:
-        self.tokens = tokens
-        self.at = tokens.to(prompt.hidden.device)
-        self.everything = len(tokens) == length
-        whole = slice(None, length)
-        self.cos, self.sin = (angles[whole if self.everything else self.at] for angles in (prompt.cos, prompt.sin))
-
-    @cached_property
-    def view(self) -> LookBack | None:
-        """Which keys they see; None for everything."""
-        return None if self.everything else LookBack(self.tokens, self.at)
-
-    @cached_property
-    def pairs(self) -> float:
-        """How many query-key pairs their attention has in a layer."""
-        return float((self.tokens + 1).sum())
-
-
 def prefill(
     adapter: Adapter,
     prompt: PromptTensors,
@@ -129,58 +89,139 @@ def prefill(
 
     The last token goes through every layer to the head, whatever the plan says, unless ``to_head`` is False. Without
     ``skips`` tokens go through attention and MLP of their last layer too, which nobody reads: for tests and benchmarks.
+
+    Layers in which the same few tokens are computed, and nobody looks at them, are one launch where ``kv`` is memory
+    on which work is recorded; all others are computed operation by operation.
     """
-    shape = adapter.shape
-    tokens, layers = len(plan.depth), shape.layers
-    depth = plan.depth.clone()
-    if to_head:
-        depth[-1] = layers + 1
-    ends = set(depth.unique().tolist())
-    active = _TokenSet(depth.nonzero()[:, 0], prompt, tokens)
-    hidden = prompt.hidden if active.everything else prompt.hidden[active.at]
-    flops = 0.0
-    for index in range(layers):
-        if not len(active.tokens):
-            break
-        layer = adapter.layers[index]
-        normed, raw_k, v = layer.project_kv(hidden)
-        k = rotate(raw_k, active.cos, active.sin)
-        flops += kv_flops(shape, len(active.tokens))
-        if plan.refine is not None:
-            fresh = FreshLayer(index, active.tokens, active.at, hidden, normed, k, v, kv.k[index], kv.v[index])
-            kept = plan.refine(fresh)
-            if kept is not None:
-                depth[active.tokens[~kept.cpu()]] = index + 1
-                ends.add(index + 1)
-        if active.everything:
-            kv.k[index, :, :tokens], kv.v[index, :, :tokens] = k, v
+    work = _Prefill(adapter, prompt, kv, plan, capture, to_head, skips)
+    layer = 0
+    while layer < adapter.shape.layers and len(work.active.tokens):
+        last = work.recordable_to(layer)
+        if last is None:
+            work.compute(layer)
         else:
-            kv.k[index].index_copy_(1, active.at, k)
-            kv.v[index].index_copy_(1, active.at, v)
+            work.replay(layer, last)
+        layer = layer + 1 if last is None else last + 1
+    return PrefillResult(work.hidden[-1:].clone(), work.depth.clamp(max=adapter.shape.layers), work.flops)
+
+
+class _Prefill:
+    """A prefill on its way through the layers.
+
+    Attributes:
+        depth: see ``Plan``, one more than there are layers for who goes to the head.
+        active: the tokens to be computed in the next layer.
+        hidden: their hidden states before it.
+        flops: operations of the layers so far.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        prompt: PromptTensors,
+        kv: KVBuffer,
+        plan: Plan,
+        capture: Capture | None,
+        to_head: bool,
+        skips: bool,
+    ) -> None:
+        self._adapter, self._prompt, self._kv, self._plan = adapter, prompt, kv, plan
+        self._capture, self._skips = capture, skips
+        self._graphs = kv.graphs if capture is None and skips else None
+        self._padded = False
+        self.depth = plan.depth.clone()
+        if to_head:
+            self.depth[-1] = adapter.shape.layers + 1
+        self._ends = set(self.depth.unique().tolist())
+        self.active = self._set(self.depth.nonzero()[:, 0])
+        self.hidden = prompt.hidden if self.active.everything else prompt.hidden[self.active.at]
+        self.flops = 0.0
+
+    def compute(self, index: int) -> None:
+        """One layer, operation by operation."""
+        layer, active, (held_k, held_v) = self._adapter.layers[index], self.active, self._kv.layer(index)
+        hidden, raw_q, looks = self.hidden, None, self._plan.looks(index)
+        if looks or self._capture is not None or index + 1 in self._ends:
+            normed, raw_k, v = layer.project_kv(hidden)
+        else:
+            normed, raw_q, raw_k, v = layer.project_qkv(hidden)
+        k = rotate(raw_k, *active.angles)
+        if looks:
+            fresh = FreshLayer(index, active.tokens, active.at, hidden, normed, k, v, held_k, held_v)
+            self._drop(index, self._plan.look(fresh))
+        if active.everything:
+            held_k[:, : len(active.tokens)], held_v[:, : len(active.tokens)] = k, v
+        else:
+            held_k.index_copy_(1, active.at, k)
+            held_v.index_copy_(1, active.at, v)
         continued = finishing = active
-        if index + 1 in ends:
-            going_on = (depth[active.tokens] > index + 1).nonzero()[:, 0]
-            continued = _TokenSet(active.tokens[going_on], prompt, tokens)
-            chosen = going_on.to(hidden.device)
-            if skips:
+        if index + 1 in self._ends:
+            going_on = self._going_on(index)
+            continued, chosen = self._set(active.tokens[going_on]), going_on.to(hidden.device)
+            if self._skips:
                 finishing, hidden, normed = continued, hidden[chosen], normed[chosen]
-        raw_q = attended = None
+        attended = None
         if len(finishing.tokens):
-            raw_q = layer.project_q(normed)
-            q = rotate(raw_q, finishing.cos, finishing.sin)
-            attended = adapter.attention.attend(q, kv.k[index], kv.v[index], finishing.view)
+            raw_q = layer.project_q(normed) if raw_q is None else raw_q
+            attended = self._adapter.attention.attend(rotate(raw_q, *finishing.angles), held_k, held_v, finishing.view)
             hidden = layer.finish(hidden, attended)
-            if index < shape.deepstack and prompt.deepstack is not None:
-                hidden = hidden + prompt.deepstack[index, finishing.at]
-            flops += block_flops(shape, len(finishing.tokens)) + attention_flops(shape, finishing.pairs)
-        if capture is not None:
-            probed = index in capture.probe_layers
-            capture.layers.append(
-                CapturedLayer(
-                    active.tokens, raw_k, v, finishing.tokens, raw_q if probed else None, attended if probed else None
-                )
-            )
-        if continued is not finishing:
-            hidden = hidden[chosen]
-        active = continued
-    return PrefillResult(hidden[-1:], depth.clamp(max=layers), flops)
+            if index < self._adapter.shape.deepstack and self._prompt.deepstack is not None:
+                hidden = hidden + self._prompt.deepstack[index, finishing.at]
+        self._count(active, finishing, layers=1)
+        if self._capture is not None:
+            probed = index in self._capture.probe_layers
+            q, output = (raw_q, attended) if probed else (None, None)
+            self._capture.layers.append(CapturedLayer(active.tokens, raw_k, v, finishing.tokens, q, output))
+        self.hidden = hidden if continued is finishing else hidden[chosen]
+        self.active, self._padded = continued, False
+
+    def recordable_to(self, first: int) -> int | None:
+        """The last of the layers from ``first`` on that can be one launch; None where ``first`` cannot."""
+        if self._graphs is None or self.active.everything or len(self.active.tokens) > LARGEST:
+            return None
+        last = None
+        for index in range(first, self._adapter.shape.layers):
+            if self._plan.looks(index) or self._kv.is_due(index):
+                return last
+            last = index
+            if index + 1 in self._ends:
+                return last
+        return last
+
+    def replay(self, first: int, last: int) -> None:
+        """The layers from ``first`` to ``last`` as one launch."""
+        assert self._graphs is not None
+        adapter, prompt, active, (k, v) = self._adapter, self._prompt, self.active, self._kv.unsettled
+        going_on = self._going_on(last) if last + 1 in self._ends else None
+        added = None
+        if prompt.deepstack is not None and first < adapter.shape.deepstack:
+            added = prompt.deepstack[first : last + 1]
+        source = None if self._padded else self.hidden
+        spare = k.shape[2] - 1
+        rows = self._graphs.arena.fill(active.tokens, going_on, spare, prompt.cos, prompt.sin, source, added)
+        self._graphs.run(
+            ("layers", first, last, *rows.sizes, k.shape[2]), partial(run_layers, adapter, first, last), rows, k, v
+        )
+        continued = active if going_on is None else self._set(active.tokens[going_on])
+        self._count(active, active, last - first)
+        self._count(active, continued, layers=1)
+        self.hidden, self.active, self._padded = rows.hidden[: len(continued.tokens)], continued, True
+
+    def _set(self, tokens: Tensor) -> TokenSet:
+        return TokenSet(tokens, self._prompt, len(self.depth))
+
+    def _drop(self, index: int, kept: Tensor | None) -> None:
+        """Let a layer be the last of those computed tokens that are not kept."""
+        if kept is not None:
+            self.depth[self.active.tokens[~kept.cpu()]] = index + 1
+            self._ends.add(index + 1)
+
+    def _going_on(self, index: int) -> Tensor:
+        """Which of the tokens computed in a layer are computed in the next, or go to the head, ``(going on,)``."""
+        return (self.depth[self.active.tokens] > index + 1).nonzero()[:, 0]
+
+    def _count(self, projected: TokenSet, finished: TokenSet, layers: int) -> None:
+        """Charge what so many layers take that project keys and values of some tokens and finish some of them."""
+        shape = self._adapter.shape
+        self.flops += layers * kv_flops(shape, len(projected.tokens))
+        self.flops += layers * (block_flops(shape, len(finished.tokens)) + attention_flops(shape, finished.pairs))

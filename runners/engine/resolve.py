@@ -10,7 +10,7 @@ from torch import Tensor
 from runners.engine.adapters.base import Adapter, MediaGrid
 from runners.engine.media import content_key
 from runners.engine.store.entries import MediaEntry
-from runners.engine.store.media_store import MediaStore
+from runners.engine.store.stores import Lookup
 from runners.engine.timing import TtftClock
 from workloads.records import Media
 
@@ -30,6 +30,14 @@ class ResolvedMedia:
     features: dict[str, Tensor]
     entries: dict[str, MediaEntry]
 
+    def lacking(self, with_kv: bool) -> list[str]:
+        """Media of which the stores did not have all that a method keeps (keys and values as well?), each once.
+
+        A medium that was evicted and computed again inside a stored prefix is held without keys and values.
+        """
+        held = self.entries
+        return [key for key in dict.fromkeys(self.keys) if key not in held or (with_kv and held[key].donor is None)]
+
     @property
     def computed(self) -> list[str]:
         """Keys of the media that had to be encoded, each once."""
@@ -37,18 +45,18 @@ class ResolvedMedia:
 
 
 def resolve_media(
-    adapter: Adapter, media: Sequence[Media], fingerprint: str, store: MediaStore | None, clock: TtftClock
+    adapter: Adapter, media: Sequence[Media], fingerprint: str, stores: Lookup, clock: TtftClock
 ) -> ResolvedMedia:
-    """Look media up; decode, preprocess and encode (in one batch) those that are not in ``store``."""
+    """Look media up; decode, preprocess and encode (in one batch) those that are not in ``stores``."""
     variant = adapter.variant(media)
     keys = tuple(content_key(item, fingerprint + variant) for item in media)
-    held = {key: store.get(key) for key in dict.fromkeys(keys)} if store is not None else {}
+    held = {key: stores.medium(key) for key in dict.fromkeys(keys)}
     entries = {key: entry for key, entry in held.items() if entry is not None}
     clock.cut("prepare")
     missing = {key: item for key, item in zip(keys, media, strict=True) if key not in entries}
     pixels = {key: adapter.preprocess(item, variant) for key, item in missing.items()}
     clock.cut("preprocess")
-    features = {key: entry.features for key, entry in entries.items()}
+    features = {key: entry.features.to(adapter.device, non_blocking=True) for key, entry in entries.items()}
     if pixels:
         features |= dict(zip(pixels, adapter.encode(list(pixels.values())), strict=True))
     clock.cut("encode")

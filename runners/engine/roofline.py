@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from runners.engine.fetch import to_host
 from runners.engine.timing import synchronize
 
 MATRIX = {"cpu": 1024, "cuda": 8192}
@@ -26,10 +27,12 @@ class Ceilings:
         flops_per_s: of a large square matrix product in the model's number format.
         bytes_per_s: of a copy of as many bytes as the model's weights have, read and written: what fits into a cache
             is copied as fast as from there.
+        host_bytes_per_s: of a copy of as many bytes from the host's memory to the device, each counted once.
     """
 
     flops_per_s: float
     bytes_per_s: float
+    host_bytes_per_s: float
 
 
 @torch.inference_mode()
@@ -40,9 +43,11 @@ def measure_ceilings(device: torch.device, dtype: torch.dtype, working_set: int)
     product = torch.empty_like(left)
     source = torch.ones(min(max(working_set, SMALLEST), LARGEST) // 2, device=device, dtype=torch.int8)
     target = torch.empty_like(source)
+    on_host = to_host(source)
     return Ceilings(
         flops_per_s=2.0 * side**3 / _shortest(lambda: torch.mm(left, right, out=product), device),
         bytes_per_s=2.0 * len(source) / _shortest(lambda: target.copy_(source), device),
+        host_bytes_per_s=len(source) / _shortest(lambda: target.copy_(on_host, non_blocking=True), device),
     )
 
 

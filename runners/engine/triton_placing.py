@@ -1,4 +1,4 @@
-"""A Triton kernel for ``placing``: all layers and all media of a request in one launch, each number moved once.
+"""A Triton kernel for ``placing``: all media of a request in one launch, one layer or all, each number moved once.
 
 Media lie in tensors of their own. A table in int64 tells every block of tokens where from its numbers come: addresses
 and strides, as in Triton's tutorial on grouped matrix products.
@@ -13,14 +13,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from runners.engine.placing import Stored
+from runners.engine.placing import Place, Stored
 
 TOKENS = 32  # of a block
 COLUMNS = 10
 WIDE = 16  # numbers and bytes: what loads of several numbers at once want addresses and strides to be multiples of
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["first_layer"])
 def place_kernel(
     table: tl.tensor,
     k: tl.tensor,
@@ -31,6 +31,7 @@ def place_kernel(
     v_layer: tl.tensor,
     v_head: tl.tensor,
     v_token: tl.tensor,
+    first_layer: tl.tensor,
     HALF: tl.constexpr,
     DIMS: tl.constexpr,
     TOKENS: tl.constexpr,
@@ -42,10 +43,11 @@ def place_kernel(
     Args:
         table: see ``_table``.
         k, v: of the prompt; numbers of a token lie side by side. After them their strides.
+        first_layer: that the launch is about.
     """
     kind: tl.constexpr = k.dtype.element_ty
     pointer: tl.constexpr = tl.pointer_type(kind)
-    head, layer = tl.program_id(1).to(tl.int64), tl.program_id(2).to(tl.int64)
+    head, layer = tl.program_id(1).to(tl.int64), (tl.program_id(2) + first_layer).to(tl.int64)
     entry = table + tl.program_id(0).to(tl.int64) * COLUMNS
     from_k, from_v = tl.load(entry).to(pointer), tl.load(entry + 1).to(pointer)
     from_cos, from_sin = tl.load(entry + 2).to(pointer), tl.load(entry + 3).to(pointer)
@@ -80,27 +82,32 @@ def rounded(x: tl.tensor, y: tl.tensor, kind: tl.constexpr) -> tl.tensor:
     return (x.to(tl.float32) * y.to(tl.float32)).to(kind).to(tl.float32)
 
 
-def place_by_kernel(stored: Sequence[Stored], k: Tensor, v: Tensor) -> None:
-    """See ``placing.place``; ValueError for tensors that the kernel would misread: it goes by their addresses."""
-    if not stored:
-        return
-    layers, kv_heads, _, head_dim = k.shape
+def placing_by_kernel(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
+    """See ``placing.placing``; ValueError for tensors that the kernel would misread: it goes by their addresses."""
+    _, kv_heads, _, head_dim = k.shape
     for part in stored:
         part.require_readable(k, v)
-    table, unit = _table(stored, k.element_size())
-    half = head_dim // 2
-    place_kernel[len(table), kv_heads, layers](
-        table.to(k.device, non_blocking=True),
-        k,
-        v,
-        *k.stride()[:3],
-        *v.stride()[:3],
-        HALF=half,
-        DIMS=triton.next_power_of_2(half),
-        TOKENS=TOKENS,
-        COLUMNS=COLUMNS,
-        UNIT=unit,
-    )
+    if not stored:
+        return lambda first, last: None
+    rows, unit = _table(stored, k.element_size())
+    table, half = rows.to(k.device, non_blocking=True), head_dim // 2
+
+    def place(first: int, last: int) -> None:
+        place_kernel[len(table), kv_heads, last - first](
+            table,
+            k,
+            v,
+            *k.stride()[:3],
+            *v.stride()[:3],
+            first,
+            HALF=half,
+            DIMS=triton.next_power_of_2(half),
+            TOKENS=TOKENS,
+            COLUMNS=COLUMNS,
+            UNIT=unit,
+        )
+
+    return place
 
 
 def _table(stored: Sequence[Stored], item_bytes: int) -> tuple[Tensor, int]:

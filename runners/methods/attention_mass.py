@@ -41,7 +41,8 @@ def question_attention(context: PlanContext, layers: int | None = None) -> Tenso
         assert layer.q is not None
         queries.append(rotate(layer.q[:, -len(at) :], prompt.cos[asked], prompt.sin[asked]))
     context.selection_flops += layers * attention_mass_flops(shape, at)
-    return attention_mass(torch.stack(queries), context.kv.k[:layers, :, : layout.tokens], at)[:, candidates]
+    k, _ = context.kv.first(layers)
+    return attention_mass(torch.stack(queries), k[:, :, : layout.tokens], at)[:, candidates]
 
 
 def attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:

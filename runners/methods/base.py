@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.plan import Plan
-from runners.engine.prefill import Capture, KVBuffer, PromptTensors, prefill
+from runners.engine.prefill import Capture, PromptTensors, prefill
 from runners.engine.prompt import Layout
 from runners.engine.sketch import OutputSketch
 from runners.engine.store.entries import DonorKV
@@ -31,10 +32,12 @@ class Reusable:
     """Vision tokens of one medium whose keys and values are at hand: token indices ``start``..``end``, half open.
 
     Attributes:
+        key: content key of the medium.
         donor: what was stored of the whole medium.
         offset: where ``start`` lies within the medium (not 0 when a prefix covers its beginning).
     """
 
+    key: str
     start: int
     end: int
     offset: int

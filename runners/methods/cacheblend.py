@@ -17,7 +17,7 @@ from runners.engine.plan import FreshLayer, Plan
 from runners.methods.base import PlanContext
 from runners.methods.layer_profile import ProfileName, layer_weights, spread
 from runners.methods.ratio import RatioMethod
-from runners.methods.shrink import shrink
+from runners.methods.shrink import drops, shrink
 
 CHECK_LAYER = 1
 
@@ -48,12 +48,12 @@ class CacheBlend(RatioMethod):
         keep = shrink(context, counts, lambda fresh, rows: deviations[fresh.tokens[rows]])
 
         def refine(fresh: FreshLayer) -> Tensor | None:
-            if fresh.layer == CHECK_LAYER or (self.gradual and fresh.layer > CHECK_LAYER):
+            if fresh.layer == CHECK_LAYER or self.gradual:
                 change = fresh.change_v() if self.score == "v" else fresh.change_k()
                 deviations[fresh.tokens] = change.float().pow(2).sum(dim=(0, 2)).cpu()
             return keep(fresh)
 
-        return Plan(everything, refine)
+        return Plan(everything, refine, drops(counts) | {CHECK_LAYER})
 
     def _counts(self, context: PlanContext) -> list[int]:
         """How many reusable tokens every layer computes: all up to the second, then a share."""

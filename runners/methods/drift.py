@@ -55,7 +55,8 @@ def _attended_now(context: PlanContext, among: Tensor) -> Tensor:
     q = rotate(stored, context.prompt.cos[at], context.prompt.sin[at])
     attention, view = context.adapter.attention, LookBack(tokens, at)
     seen = slice(view.reach + -view.reach % attention.page)
-    k, v = (torch.cat([buffer[layer, :, seen] for layer in layers]) for buffer in (context.kv.k, context.kv.v))
+    held = [context.kv.layer(layer) for layer in layers]
+    k, v = (torch.cat([kv[which][:, seen] for kv in held]) for which in (0, 1))
     attended = attention.attend(q.reshape(len(layers) * shape.heads, len(at), shape.head_dim), k, v, view)
     context.selection_flops += len(layers) * attention_flops(shape, float((at + 1).sum()))
     return attended.view(len(at), len(layers), -1).transpose(0, 1)

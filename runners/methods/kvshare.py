@@ -19,7 +19,7 @@ from runners.methods.attention_mass import attention_mass, attention_mass_flops
 from runners.methods.base import PlanContext
 from runners.methods.layer_profile import linear_profile, spread
 from runners.methods.ratio import RatioMethod
-from runners.methods.shrink import shrink
+from runners.methods.shrink import drops, shrink
 
 FULL_LAYERS = 2  # V of the first layer depends on no context: only that of the second tells tokens apart
 
@@ -48,7 +48,7 @@ class KVShare(RatioMethod):
             deviation = fresh.change_v(chosen).float().abs().sum(dim=(0, 2))
             return (_attention_mass(context, fresh)[fresh.at[chosen]] * deviation).cpu()
 
-        return Plan(everything, shrink(context, counts, score))
+        return Plan(everything, shrink(context, counts, score), drops(counts))
 
     def _ratios(self, layers: int) -> list[float]:
         """The share of vision tokens to compute in each layer, reusable ones only."""
@@ -70,7 +70,7 @@ def _attention_mass(context: PlanContext, fresh: FreshLayer) -> Tensor:
     shape, layer = context.adapter.shape, context.adapter.layers[fresh.layer]
     at = fresh.at
     q = rotate(layer.project_q(fresh.normed), context.prompt.cos[at], context.prompt.sin[at])
-    k = context.kv.k[fresh.layer, :, : context.layout.tokens].index_copy(1, at, fresh.k)
+    k = fresh.held_k[:, : context.layout.tokens].index_copy(1, at, fresh.k)
     context.selection_flops += 2.0 * len(at) * shape.hidden * shape.heads * shape.head_dim
     context.selection_flops += attention_mass_flops(shape, at)
     return attention_mass(q[None], k[None], at)[0]

@@ -13,8 +13,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.plan import Plan
-from runners.engine.prefill import KVBuffer, prefill
+from runners.engine.prefill import prefill
 from runners.methods.base import PlanContext
 from runners.methods.ranking import RankingMethod
 from runners.profile import ModelProfile

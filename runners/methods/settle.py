@@ -13,8 +13,8 @@ from runners.engine.plan import FreshLayer, Refine
 from runners.methods.base import PlanContext
 
 
-def settle(context: PlanContext, tolerance: float, layer: int) -> Refine:
-    """Drop reusable tokens whose K and V are both within ``tolerance`` of the stored ones in ``layer``.
+def settle(context: PlanContext, tolerance: float) -> Refine:
+    """Drop reusable tokens whose K and V are both within ``tolerance`` of the stored ones in the layer looked at.
 
     One look is enough: who agrees there is nearly all who would agree later (docs/method.md).
     Deviations are L2 norms over heads, relative to the mean norm of the fresh ones among the tokens compared.
@@ -22,8 +22,6 @@ def settle(context: PlanContext, tolerance: float, layer: int) -> Refine:
     reusable = context.is_reusable()
 
     def refine(fresh: FreshLayer) -> Tensor | None:
-        if fresh.layer != layer:
-            return None
         reused = reusable[fresh.tokens]
         rows = reused.nonzero()[:, 0].to(fresh.at.device)
         if not len(rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -34,3 +35,8 @@ def shrink(context: PlanContext, counts: Sequence[int], score: Score) -> Refine:
         return kept
 
     return refine
+
+
+def drops(counts: Sequence[int]) -> frozenset[int]:
+    """The layers after which fewer go on: those in which ``shrink`` has to look."""
+    return frozenset(layer for layer, (now, then) in enumerate(pairwise(counts)) if then < now)

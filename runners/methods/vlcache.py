@@ -104,4 +104,4 @@ class VLCache(RankingMethod):
         depth = super().plan(context).depth
         if self.tolerance == 0 or bool((depth[context.candidates()] == context.layers).all()):
             return Plan(depth)
-        return Plan(depth, settle(context, self.tolerance, layer=context.probe_layers[-1] + 1))
+        return Plan(depth, settle(context, self.tolerance), looks_in=frozenset({context.probe_layers[-1] + 1}))

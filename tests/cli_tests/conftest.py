@@ -67,6 +67,10 @@ class FakeModel:
         identity = {"name": "builtin", "fingerprint": self.fingerprint, "random_weights": self.random_weights}
         return {**identity, "profile": {}, "dtype": "float32", "device": "cpu"}
 
+    @staticmethod
+    def ceilings() -> dict[str, float]:
+        return {"flops_per_s": 1e12, "bytes_per_s": 1e11, "host_bytes_per_s": 1e10}
+
 
 @dataclass(frozen=True)
 class FakeSessionOptions:

@@ -44,6 +44,7 @@ def test_the_main_job_ends_with_a_table_of_every_workload(tmp_path: Path) -> Non
         assert (row["verdict"] is None) == (runner == "full" or (row["compared_worth"] or 1) <= 1)
         if runner in ("full", "prefix-cache"):
             assert row["agreement"] == 1.0
+    assert any(row["floor_ratio"] for row in rows.values())
     lines = (tmp_path / "run" / "records.jsonl").read_text("utf-8").splitlines()
     for line in map(json.loads, lines):
         timing = line["timing"]
@@ -51,6 +52,8 @@ def test_the_main_job_ends_with_a_table_of_every_workload(tmp_path: Path) -> Non
         total = sum(timing[f"{part}_ms"] for part in parts)
         assert abs(total - timing["ttft_ms"]) <= 0.05 * timing["ttft_ms"]
         assert line["cache"]["vision_tokens"] >= 500
+        reused = line["cache"]["media_hits"] or line["cache"]["prefix_tokens"]
+        assert bool(timing["host_ttft_ms"]) == bool(reused), "what is reused is timed from the host, too"
 
 
 def test_a_killed_run_resumes_and_ends_with_the_records_of_an_unbroken_one(tmp_path: Path) -> None:

@@ -54,10 +54,10 @@ class Lab:
 
     def stored(self, engine: Engine, medium: Media) -> MediaEntry | None:
         """What an engine's store holds of a medium."""
-        return engine._media.get(content_key(medium, self.adapter.processor_fingerprint()))
+        return engine._stores.media.get(content_key(medium, self.adapter.processor_fingerprint()))
 
-    def engine(self, method: Method, budget: int = BUDGET, strict: bool = False) -> Engine:
-        return Engine(self.adapter, method, budget, strict)
+    def engine(self, method: Method, budget: int = BUDGET, strict: bool = False, host_budget: int = 0) -> Engine:
+        return Engine(self.adapter, method, budget, strict, host_budget=host_budget)
 
     def answer(self, method: Method, *requests: Request) -> Response:
         """The last answer of a fresh engine that was asked these requests in turn."""
@@ -272,12 +272,12 @@ def observe(monkeypatch: pytest.MonkeyPatch) -> Callable[[Method], Observed]:
 
             def refine(fresh: FreshLayer) -> Tensor | None:
                 layers[fresh.layer] = fresh.tokens
-                return made.refine(fresh) if made.refine else None
+                return made.look(fresh)
 
             seen.contexts.append(context)
             seen.plans.append(made)
             seen.computed.append(layers)
-            return replace(made, refine=refine)
+            return replace(made, refine=refine, looks_in=None)
 
         monkeypatch.setattr(type(method), "plan", plan)
         return seen

@@ -21,7 +21,7 @@ from runners.engine.attention.flash import Flash, Runs
 from runners.engine.attention.flex import BLOCK, Flex, block_mask
 from runners.engine.attention.triton_attention import Tiles, TritonAttention
 from runners.engine.backends import BACKENDS, choose_backend, obstacles
-from runners.engine.prefill import KVBuffer
+from runners.engine.kv_buffer import KVBuffer
 from runners.methods.full_recompute import FullRecompute
 from workloads.errors import UsageError
 

@@ -31,7 +31,7 @@ class Watched(CacheBlend):
             change = fresh.change_v().transpose(0, 1).flatten(1).norm(dim=-1)
             pairs = zip(fresh.tokens.tolist(), change.tolist(), strict=True)
             layers[fresh.layer] = {token: value for token, value in pairs if token in candidates}
-            return made.refine(fresh) if made.refine else None
+            return made.look(fresh)
 
         return Plan(made.depth, refine)
 

@@ -147,6 +147,6 @@ def test_reset_forgets_everything(lab: Any, name: str) -> None:
     requests = [lab.ask("x ", a), lab.ask(b, a), lab.ask("y ", a)]
     first = [engine.answer(request) for request in requests]
     engine.reset()
-    assert engine._lru.nbytes == 0
+    assert engine._stores.tiers.nbytes("device") == 0
     second = [engine.answer(request) for request in requests]
     assert all(map(answered_alike, first, second))

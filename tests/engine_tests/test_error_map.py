@@ -124,7 +124,7 @@ def test_errors_are_the_differences_of_two_engines_buffers(lab: Any, monkeypatch
     a, b = lab.picture(0), lab.picture(1, rows=6)
     contents = (("x ", a, "?"), ("other ", b, "?"), ("now: ", b, " and ", a, "?"))
     seen = observe_last(lab, monkeypatch, FullReuse(), *contents)
-    buffers = {}
+    buffers, held = {}, {}
     for kind in (FullRecompute, FullReuse):
 
         @dataclass(frozen=True)
@@ -135,10 +135,11 @@ def test_errors_are_the_differences_of_two_engines_buffers(lab: Any, monkeypatch
                 return plan
 
         lab.answer(Watched(), *(lab.ask(*content, max_new_tokens=1) for content in contents))
+        held[kind] = {"k": buffers[kind].kv.k.clone(), "v": buffers[kind].kv.v.clone()}
     spans = [torch.arange(part.start, part.end) for part in buffers[FullReuse].layout.segments]
     at = torch.cat(spans)
     for name in ("k", "v"):
-        mine, true = (getattr(buffers[kind].kv, name)[:, :, at] for kind in (FullReuse, FullRecompute))
+        mine, true = (held[kind][name][:, :, at] for kind in (FullReuse, FullRecompute))
         delta, size = (values.transpose(1, 2).flatten(2).norm(dim=-1) for values in (mine - true, true))
         np.testing.assert_allclose(getattr(seen.errors, f"delta_{name}"), delta, atol=1e-4)
         np.testing.assert_allclose(getattr(seen.errors, f"relative_{name}"), delta / size, atol=1e-4)

@@ -15,7 +15,7 @@ from runners.engine.attention import LookBack, Sdpa
 from runners.engine.backends import BACKENDS, backend_class
 from runners.engine.capability import lacks_triton
 from runners.engine.engine import Engine
-from runners.engine.placing import Stored, place_by_torch
+from runners.engine.placing import Stored, placing_by_torch
 from runners.models import load_model, resolve_model
 
 DEVICE = torch.device("cuda", 0)
@@ -88,7 +88,7 @@ def test_placing_rounds_as_torch_does(dtype: torch.dtype, head_dim: int) -> None
     obstacle = lacks_triton(DEVICE)
     if obstacle is not None:
         pytest.skip(obstacle)
-    from runners.engine.triton_placing import place_by_kernel
+    from runners.engine.triton_placing import placing_by_kernel
 
     def some(*shape: int) -> torch.Tensor:
         return torch.randn(shape, device=DEVICE).to(dtype)
@@ -100,8 +100,8 @@ def test_placing_rounds_as_torch_does(dtype: torch.dtype, head_dim: int) -> None
         at += tokens + 2
     k, v = some(4, 3, at, head_dim), some(4, 3, at, head_dim)
     expected_k, expected_v = k.clone(), v.clone()
-    place_by_torch(media, expected_k, expected_v)
-    place_by_kernel(media, k, v)
+    placing_by_torch(media, expected_k, expected_v)(0, len(k))
+    placing_by_kernel(media, k, v)(0, len(k))
     assert torch.equal(v, expected_v)
     last_bit = 5e-6 if dtype == torch.float32 else 0
     torch.testing.assert_close(k, expected_k, atol=last_bit, rtol=last_bit)

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from runners.engine import engine
+from runners.engine import loading
 from runners.engine.adapters.registry import ADAPTERS
-from runners.engine.placing import Stored, place
+from runners.engine.placing import Place, Stored, placing
 from runners.engine.rotary import rotate
 
 
@@ -30,7 +30,9 @@ def test_keys_are_rotated_values_are_not_and_nothing_else_is_touched(dtype: torc
     k, v = some(3, 2, 12, 8, dtype=dtype), some(3, 2, 12, 8, dtype=dtype)
     before_k, before_v = k.clone(), v.clone()
     media = [medium(dtype=dtype), medium(start=8, tokens=3, dtype=dtype)]
-    place(media, k, v)
+    place = placing(media, k, v)
+    place(0, 1)
+    place(1, 3)
     for stored in media:
         span = slice(stored.start, stored.end)
         for layer in range(3):
@@ -46,7 +48,7 @@ def test_keys_are_rotated_values_are_not_and_nothing_else_is_touched(dtype: torc
 def test_no_media_no_change() -> None:
     k, v = some(3, 2, 12, 8), some(3, 2, 12, 8)
     before = k.clone()
-    place([], k, v)
+    placing([], k, v)(0, 3)
     assert torch.equal(k, before)
 
 
@@ -58,13 +60,13 @@ def test_what_the_engine_places_can_be_read_by_address(
     lab = lab_of(name)
     seen: list[Stored] = []
 
-    def read(stored: Sequence[Stored], k: Tensor, v: Tensor) -> None:
+    def read(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
         for part in stored:
             part.require_readable(k, v)
         seen.extend(stored)
-        place(stored, k, v)
+        return placing(stored, k, v)
 
-    monkeypatch.setattr(engine, "place", read)
+    monkeypatch.setattr(loading, "placing", read)
     a, b = lab.picture(0), lab.picture(1, rows=1, cols=2)
     lab.answer(lab.method(runner), lab.ask("x", a, b), lab.ask("moved ", b, a), lab.ask("x", a, "then", b, b))
     assert len(seen) >= 3  # a prefix may cover one

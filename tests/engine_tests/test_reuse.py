@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,8 +94,9 @@ def test_a_prefix_that_ends_inside_a_medium_leaves_its_rest_reusable(lab: Any, n
     engine = lab.engine(lab.method(name, recompute_ratio=1.0))
     first, second = lab.ask("x ", a, "one"), lab.ask("x ", a, "two", lab.picture(1))
     engine.answer(first)
-    matched = engine._prefixes.match
-    engine._prefixes.match = lambda symbols: (min(30, matched(symbols)[0]), matched(symbols)[1])
+    prefixes = engine._stores.prefixes
+    matched = prefixes.match
+    prefixes.match = lambda symbols: replace(matched(symbols), tokens=min(30, matched(symbols).tokens))
     response = engine.answer(second)
     assert response.cache.prefix_tokens == 30
     lab.assert_equal(response, lab.answer(FullRecompute(), second))

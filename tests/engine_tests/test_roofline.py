@@ -58,6 +58,15 @@ def test_the_floor_takes_whichever_is_longer_in_each_part() -> None:
     assert pd.isna(found[1])
 
 
+def test_the_floor_is_no_shorter_than_the_way_from_the_host() -> None:
+    line = dict.fromkeys(FRAME_COLUMNS, 0.0) | {"prefill_flops": 100.0}
+    ceilings = {"flops_per_s": 10.0, "bytes_per_s": 5.0, "host_bytes_per_s": 2.0}
+    fetched = [float("nan"), 10.0, 30.0]
+    found = floor_ms(pd.DataFrame([line | {"fetch_bytes": size} for size in fetched]), ceilings)
+    assert found.tolist() == [1e4, 1e4, 1.5e4], "it overlaps with the rest"
+    assert floor_ms(pd.DataFrame([line | {"head_bytes": float("nan")}]), ceilings).isna().all()
+
+
 @pytest.mark.skipif(not peak.RESET.exists(), reason="only Linux keeps a high-water mark that can be reset")
 def test_a_peak_is_what_was_held_for_a_moment() -> None:
     meter = PeakMeter(CPU)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.plan import Plan
-from runners.engine.prefill import KVBuffer, PrefillResult, PromptTensors, prefill
+from runners.engine.prefill import PrefillResult, PromptTensors, prefill
 
 TOKENS = 24
 

@@ -17,6 +17,7 @@ from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.media_store import MediaStore
 from runners.engine.store.prefix_store import PrefixStore
 from runners.engine.store.radix import RadixIndex
+from runners.engine.store.tiers import Tier, Tiers
 
 BYTES_PER_TOKEN = 8 + 2 * 2 * 4  # a symbol, and k and v of two layers of one float32
 KEYS = st.sampled_from("abcdef")
@@ -95,7 +96,7 @@ def test_a_medium_counts_with_its_features_keys_values_and_probe() -> None:
 
 @given(st.lists(st.sampled_from([None, False, True]), min_size=1, max_size=6))
 def test_an_exact_medium_is_never_overwritten_by_one_that_is_not(kinds: list[bool | None]) -> None:
-    store = MediaStore(ByteBudgetLru(10_000))
+    store = MediaStore(alone(ByteBudgetLru(10_000)))
     expected = -1
     for index, exact in enumerate(kinds):
         assert store.put("key", replace(medium(exact), features=torch.full((1,), float(index))))
@@ -107,9 +108,14 @@ def test_an_exact_medium_is_never_overwritten_by_one_that_is_not(kinds: list[boo
 
 
 def test_a_medium_larger_than_the_budget_is_refused_and_unknown() -> None:
-    store = MediaStore(ByteBudgetLru(100))
+    store = MediaStore(alone(ByteBudgetLru(100)))
     assert not store.put("key", medium(True))
     assert store.get("key") is None
+
+
+def alone(lru: ByteBudgetLru[Entry]) -> Tiers:
+    """The one tier there is."""
+    return Tiers([Tier("device", lru)])
 
 
 def put(store: PrefixStore, symbols: list[int]) -> bool:
@@ -135,10 +141,11 @@ SYMBOLS = st.lists(st.integers(-2, 1), min_size=1, max_size=8)
 def test_the_longest_stored_beginning_is_found_in_whole_blocks(
     stored: list[list[int]], asked: list[int], block: int
 ) -> None:
-    store = PrefixStore(ByteBudgetLru(1 << 20), block)
+    store = PrefixStore(alone(ByteBudgetLru(1 << 20)), block)
     for symbols in stored:
         assert put(store, symbols)
-    length, entry = store.match(np.array(asked))
+    match = store.match(np.array(asked))
+    length, entry = match.tokens, match.entry
     longest = max((common(asked, symbols) for symbols in stored), default=0)
     assert length == longest // block * block
     assert (entry is not None) == (length > 0)
@@ -150,7 +157,7 @@ def test_the_longest_stored_beginning_is_found_in_whole_blocks(
 @given(stored=st.lists(SYMBOLS, max_size=8))
 def test_no_stored_prefix_is_the_beginning_of_another(stored: list[list[int]]) -> None:
     lru: ByteBudgetLru[Entry] = ByteBudgetLru(1 << 20)
-    store = PrefixStore(lru)
+    store = PrefixStore(alone(lru))
     for symbols in stored:
         put(store, symbols)
     left = prefixes(lru)
@@ -160,18 +167,18 @@ def test_no_stored_prefix_is_the_beginning_of_another(stored: list[list[int]]) -
 
 def test_a_prefix_is_a_copy() -> None:
     lru: ByteBudgetLru[Entry] = ByteBudgetLru(1 << 20)
-    store = PrefixStore(lru)
+    store = PrefixStore(alone(lru))
     k = torch.ones(2, 1, 3, 1)
     store.put(torch.tensor([1, 2, 3]), k, k)
     k.zero_()
-    _, entry = store.match(np.array([1, 2, 3]))
+    entry = store.match(np.array([1, 2, 3])).entry
     assert entry is not None
     assert entry.k.min() == entry.v.min() == 1
 
 
 def test_a_prefix_that_is_refused_leaves_the_ones_it_covers() -> None:
     lru: ByteBudgetLru[Entry] = ByteBudgetLru(3 * BYTES_PER_TOKEN)
-    store = PrefixStore(lru)
+    store = PrefixStore(alone(lru))
     assert put(store, [1, 2])
     assert not put(store, [1, 2, 3, 4])
     assert prefixes(lru) == [[1, 2]]
@@ -179,7 +186,7 @@ def test_a_prefix_that_is_refused_leaves_the_ones_it_covers() -> None:
 
 def test_matching_counts_as_use() -> None:
     lru: ByteBudgetLru[Entry] = ByteBudgetLru(4 * BYTES_PER_TOKEN)
-    store = PrefixStore(lru)
+    store = PrefixStore(alone(lru))
     put(store, [1, 2])
     put(store, [3, 4])
     store.match(np.array([1, 2, 9]))
@@ -189,7 +196,7 @@ def test_matching_counts_as_use() -> None:
 
 def test_storing_what_is_covered_counts_as_use() -> None:
     lru: ByteBudgetLru[Entry] = ByteBudgetLru(4 * BYTES_PER_TOKEN)
-    store = PrefixStore(lru)
+    store = PrefixStore(alone(lru))
     put(store, [1, 2])
     put(store, [3, 4])
     put(store, [1])
@@ -199,7 +206,8 @@ def test_storing_what_is_covered_counts_as_use() -> None:
 
 def test_media_and_prefixes_share_one_budget() -> None:
     lru: ByteBudgetLru[Entry] = ByteBudgetLru(medium(True).nbytes + 2 * BYTES_PER_TOKEN)
-    media, store = MediaStore(lru), PrefixStore(lru)
+    tiers = alone(lru)
+    media, store = MediaStore(tiers), PrefixStore(tiers)
     media.put("old", medium(True))
     put(store, [1, 2])
     assert media.get("old") is not None

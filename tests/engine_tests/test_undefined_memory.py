@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from runners.engine.prefill import KVBuffer
+from runners.engine.kv_buffer import KVBuffer
+from runners.engine.workspace import Workspace
 from runners.registry import METHODS
 
 
@@ -21,12 +22,21 @@ def test_no_answer_depends_on_undefined_memory(
         shape = (adapter.shape.layers, adapter.shape.kv_heads, capacity, adapter.shape.head_dim)
         return KVBuffer(torch.full(shape, torch.nan), torch.full(shape, torch.nan))
 
+    take = Workspace.kv
+
+    def poisoned_again(workspace: Workspace, adapter: Any, capacity: int) -> KVBuffer:
+        kv = take(workspace, adapter, capacity)
+        kv.k.fill_(torch.nan)
+        kv.v.fill_(torch.nan)
+        return kv
+
     a, b, clip = lab.picture(0), lab.picture(1), lab.clip(0)
     requests = [lab.ask("x ", a), lab.ask(b, "y", a), lab.ask("z ", clip, b, a), lab.ask("z ", clip, b, "w", a, a)]
     method = lab.method(name, recompute_ratio=0.3, donor=donor)
     engine, plain_engine = lab.engine(method), lab.engine(method)
     plain = [plain_engine.answer(request) for request in requests]
     monkeypatch.setattr(KVBuffer, "allocate", poisoned)
+    monkeypatch.setattr(Workspace, "kv", poisoned_again)
     for request, expected in zip(requests, plain, strict=True):
         response = engine.answer(request)
         assert (response.status, response.token_ids) == (expected.status, expected.token_ids), response.error

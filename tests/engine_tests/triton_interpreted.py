@@ -12,12 +12,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from triton.runtime import interpreter
 
-from runners.engine import engine
+from runners.engine import loading
 from runners.engine.attention import Sdpa
 from runners.engine.attention.triton_attention import TritonAttention
 from runners.engine.backends import choose_backend
-from runners.engine.placing import Stored, place_by_torch
-from runners.engine.triton_placing import place_by_kernel
+from runners.engine.placing import Stored, placing_by_torch
+from runners.engine.triton_placing import placing_by_kernel
 from runners.methods.full_recompute import FullRecompute
 
 CPU = torch.device("cpu")
@@ -94,8 +94,10 @@ def test_placing_equals_the_reference(
         at += tokens + gap
     before = some(layers, kv_heads, at + 3, head_dim)
     k, v, expected_k, expected_v = (before.clone() for _ in range(4))
-    place_by_kernel(stored, k, v)
-    place_by_torch(stored, expected_k, expected_v)
+    place = placing_by_kernel(stored, k, v)
+    place(0, 1)
+    place(1, layers)
+    placing_by_torch(stored, expected_k, expected_v)(0, len(k))
     torch.testing.assert_close(v, expected_v, atol=0, rtol=0)
     # to bfloat16 Triton's interpreter cuts off what a GPU rounds
     tolerance = CUT_OFF if dtype == torch.bfloat16 else 0
@@ -108,7 +110,7 @@ def test_the_engine_answers_alike_with_our_kernels(lab: Any, monkeypatch: pytest
     for method in (FullRecompute(), lab.method("vlcache", recompute_ratio=0.2)):
         expected = lab.answer(method, *requests)
         with monkeypatch.context() as patch:
-            patch.setattr(engine, "place", place_by_kernel)
+            patch.setattr(loading, "placing", placing_by_kernel)
             patch.setattr(lab.adapter, "attention", choose_backend("triton", CPU, torch.float32, 16))
             found = lab.answer(method, *requests)
         lab.assert_equal(found, expected)

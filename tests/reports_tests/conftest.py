@@ -18,6 +18,7 @@ def _record(
     cluster: str | None = None,
     warmth: Warmth = Warmth.WARM,
     ttft_ms: float = 100.0,
+    host_ttft_ms: float | None = None,
     score: float | None = 1.0,
     status: Status = Status.OK,
     kl: float | None = 0.0,
@@ -62,7 +63,9 @@ def _record(
         score=score if ok or score is None else 0.0,
         kl=kl if ok else None,
         agrees=agrees if ok else None,
-        timing=Timing(ttft_ms, prepare_ms=ttft_ms, decode_ms=1.0, store_ms=2.0, **parts) if ok else None,
+        timing=Timing(ttft_ms, prepare_ms=ttft_ms, decode_ms=1.0, store_ms=2.0, host_ttft_ms=host_ttft_ms, **parts)
+        if ok
+        else None,
         cache=CacheStats(**(numbers | cache)) if ok else None,
     )
 

@@ -17,6 +17,10 @@ def test_one_line_per_record_with_every_number(make_record: MakeRecord) -> None:
     assert frame["warmth"].tolist() == ["warm", "warm"]
 
 
+def test_every_column_has_a_name_of_its_own() -> None:
+    assert len(set(FRAME_COLUMNS)) == len(FRAME_COLUMNS)
+
+
 def test_a_failed_request_keeps_its_identity_and_has_no_numbers(make_record: MakeRecord) -> None:
     failed = make_record(status=Status.REUSE_VIOLATED)
     measured = make_record()

@@ -41,6 +41,7 @@ def rows(make_record: MakeRecord, manifest: dict[str, Any]) -> dict[str, dict[st
                 request,
                 "vlcache",
                 ttft_ms=20.0 + number if number else 130.0,
+                host_ttft_ms=25.0 if number else None,
                 score=0.0 if number == 2 else 1.0,
                 agrees=number != 2,
                 kl=0.01 * number,
@@ -113,6 +114,12 @@ def test_ratios_of_work_are_sums_over_warm_requests(rows: dict[str, dict[str, An
     assert row["executed_flops_ratio"] == pytest.approx(6e8 / 3e9)
     assert (row["vision_tokens"], row["content_share"], row["kv_bytes_per_token"]) == (100, 0.25, 640)
     assert (row["store_ms_p50"], row["fallbacks"]) == (2, 1)
+
+
+def test_reuse_from_the_host_has_a_time_and_a_speed_up_of_its_own(rows: dict[str, dict[str, Any]]) -> None:
+    assert rows["vlcache"]["ttft_host_ms_p50"] == 25.0
+    assert rows["vlcache"]["ttft_host_speedup"] == pytest.approx(102 / 25), "of requests 1 to 3: the last one failed"
+    assert rows["full"]["ttft_host_ms_p50"] is rows["full"]["ttft_host_speedup"] is None
 
 
 def test_hit_rates_of_all_and_of_recurring_media(rows: dict[str, dict[str, Any]]) -> None:

@@ -64,6 +64,7 @@ BLEND = row(
     ttft_speedup=2.031,
     ttft_speedup_ci_low=1.9,
     ttft_speedup_ci_high=12.104,
+    ttft_host_speedup=1.874,
     ttft_speedup_vs_lossless=1.37,
     recompute_ratio=0.4,
     executed_flops_ratio=0.405,

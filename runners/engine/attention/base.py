@@ -19,10 +19,12 @@ class Attention(ABC):
     Class attributes:
         name: as on the command line.
         page: room for keys and values is a multiple of so many tokens where this backend is to run without copies.
+        recordable: whether it takes a ``fixed`` view, for which launches depend on sizes alone.
     """
 
     name: ClassVar[str]
     page: ClassVar[int] = 1
+    recordable: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -36,6 +36,7 @@ class Sdpa(Attention):
     """See ``Attention``."""
 
     name: ClassVar[str] = "sdpa"
+    recordable: ClassVar[bool] = True
 
     @classmethod
     def lacks(cls, device: torch.device) -> str | None:
@@ -43,9 +44,11 @@ class Sdpa(Attention):
         return None
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, view: LookBack | None) -> Tensor:
-        """See ``Attention``."""
+        """See ``Attention``. With a fixed view keys and values are copied."""
         if view is None:
             return attend_all(q, k, v)
+        if view.fixed:
+            k, v = _defined(k, view), _defined(v, view)
         groups = q.shape[0] // k.shape[0]
         spans = view.once(("masks", groups, q.dtype), lambda: masked_spans(view, groups, q.dtype))
         parts = [_attend_span(q[:, span.start : span.end], k, v, span) for span in spans]
@@ -70,7 +73,7 @@ def masked_spans(view: LookBack, groups: int, dtype: torch.dtype) -> list[Span]:
     """
     queries = len(view.tokens)
     cut = 0
-    if queries > 1:
+    if queries > 1 and not view.fixed:
         saved = torch.arange(1, queries) * (view.reach - 1 - view.tokens[:-1])
         best = int(saved.argmax())
         cut = best + 1 if int(saved[best]) > WORTH_A_CALL else 0
@@ -79,10 +82,17 @@ def masked_spans(view: LookBack, groups: int, dtype: torch.dtype) -> list[Span]:
 
 
 def _span(view: LookBack, start: int, end: int, groups: int, dtype: torch.dtype) -> Span:
-    reach = int(view.tokens[end - 1]) + 1
+    reach = view.reach if end == len(view.tokens) else int(view.tokens[end - 1]) + 1
     hidden = torch.arange(reach, device=view.at.device) > view.at[start:end, None]
     mask = torch.zeros(hidden.shape, dtype=dtype, device=view.at.device).masked_fill_(hidden, -torch.inf)
     return Span(start, end, reach, mask.repeat(groups, 1))
+
+
+def _defined(x: Tensor, view: LookBack) -> Tensor:
+    """Keys or values with 0 for those that nobody sees: what is undefined there may be no number."""
+    reach = view.reach
+    unseen = view.once("unseen", lambda: torch.arange(reach, device=x.device) > view.at[-1])
+    return x[:, :reach].masked_fill(unseen[:, None], 0.0)
 
 
 def _attend_span(q: Tensor, k: Tensor, v: Tensor, span: Span) -> Tensor:

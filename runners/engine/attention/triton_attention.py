@@ -63,6 +63,7 @@ class TritonAttention(Attention):
     """
 
     name: ClassVar[str] = "triton"
+    recordable: ClassVar[bool] = True
 
     def __init__(self, processors: int | None = None) -> None:
         self._processors = processors

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from runners.engine.store.entries import Entry, MediaEntry
-from runners.engine.store.lru import ByteBudgetLru
+from runners.engine.store.entries import MediaEntry
+from runners.engine.store.tiers import Tiers
 
 NAMESPACE = "media/"
 
 
 class MediaStore:
-    """Media in device memory, in a byte budget they share with prefixes.
+    """Media, in tiers whose budgets they share with prefixes.
 
     An entry whose keys and values were computed in an exact context is never overwritten by one whose were not.
     """
 
-    def __init__(self, lru: ByteBudgetLru[Entry]) -> None:
-        self._lru = lru
+    def __init__(self, tiers: Tiers) -> None:
+        self._tiers = tiers
 
     def get(self, key: str) -> MediaEntry | None:
-        """The entry of a medium, marked as just used."""
-        entry = self._lru.get(NAMESPACE + key)
+        """The entry of a medium, from the fastest tier that has it, marked as just used."""
+        entry = self._tiers.get(NAMESPACE + key)
+        assert entry is None or isinstance(entry, MediaEntry)
+        return entry
+
+    def in_tier(self, key: str, tier: str) -> MediaEntry | None:
+        """The entry of a medium in the tier of that name."""
+        entry = self._tiers.peek(NAMESPACE + key, tier)
         assert entry is None or isinstance(entry, MediaEntry)
         return entry
 
     def put(self, key: str, entry: MediaEntry) -> bool:
-        """Store a medium; False when it is larger than the whole budget."""
-        held = self._lru.peek(NAMESPACE + key)
+        """Store a medium; False when it is larger than every budget."""
+        held = self._tiers.peek(NAMESPACE + key)
         if isinstance(held, MediaEntry) and _is_exact(held) and not _is_exact(entry):
             return True
-        return self._lru.put(NAMESPACE + key, entry)
+        return self._tiers.put(NAMESPACE + key, entry)
+
+    def promote(self, key: str, entry: MediaEntry) -> None:
+        """Hold a medium that was fetched on the device, too."""
+        self._tiers.promote(NAMESPACE + key, entry)
 
 
 def _is_exact(entry: MediaEntry) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -9,46 +10,64 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.engine.store.entries import Entry, PrefixEntry
-from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.radix import RadixIndex
+from runners.engine.store.tiers import Tiers
 
 NAMESPACE = "prefix/"
 
 
-class PrefixStore:
-    """Prefixes in a byte budget they share with media; a match ends at a multiple of ``block`` tokens."""
+@dataclass(frozen=True)
+class Match:
+    """The first ``tokens`` of a prompt, found in an ``entry`` of that ``name``; none with 0 tokens."""
 
-    def __init__(self, lru: ByteBudgetLru[Entry], block: int = 1) -> None:
-        self._lru = lru
+    tokens: int = 0
+    name: str = ""
+    entry: PrefixEntry | None = None
+
+
+class PrefixStore:
+    """Prefixes in tiers whose budgets they share with media; a match ends at a multiple of ``block`` tokens."""
+
+    def __init__(self, tiers: Tiers, block: int = 1) -> None:
+        self._tiers = tiers
         self._block = block
         self._numbers = count()
         self._index = RadixIndex()
-        lru.on_eviction(self._forget)
+        tiers.on_eviction(self._forget)
 
-    def match(self, symbols: NDArray[np.int64]) -> tuple[int, PrefixEntry | None]:
-        """The longest stored beginning of ``symbols`` in whole blocks, and an entry that has it."""
+    def match(self, symbols: NDArray[np.int64]) -> Match:
+        """The longest stored beginning of ``symbols`` in whole blocks."""
         length, name = self._index.longest_match(symbols)
         length = length // self._block * self._block
-        entry = self._lru.get(name) if name is not None and length else None
-        return (length, entry) if isinstance(entry, PrefixEntry) else (0, None)
+        entry = self._tiers.get(name) if name is not None and length else None
+        return Match(length, name or "", entry) if isinstance(entry, PrefixEntry) else Match()
+
+    def in_tier(self, match: Match, tier: str) -> Match | None:
+        """The same beginning in the tier of that name."""
+        entry = self._tiers.peek(match.name, tier)
+        return replace(match, entry=entry) if isinstance(entry, PrefixEntry) else None
+
+    def promote(self, match: Match, entry: PrefixEntry) -> None:
+        """Hold a beginning that was fetched on the device, too."""
+        self._tiers.promote(match.name, entry)
 
     def put(self, symbols: Tensor, k: Tensor, v: Tensor) -> bool:
-        """Store a copy of the beginning of a request; False when it is larger than the whole budget.
+        """Store a copy of the beginning of a request; False when it is larger than every budget.
 
         Nothing is stored for what an entry covers already, and entries that the new one covers are dropped.
         """
         new = symbols.numpy()
         length, covering = self._index.longest_match(new)
         if covering is not None and length == len(new):
-            self._lru.get(covering)
+            self._tiers.get(covering)
             return True
-        if not self._lru.fits(PrefixEntry(symbols, k, v)):
+        if not self._tiers.fits(PrefixEntry(symbols, k, v)):
             return False
         for name in self._index.beginnings_of(new):
-            self._lru.discard(name)
+            self._tiers.discard(name)
         name = f"{NAMESPACE}{next(self._numbers)}"
         entry = PrefixEntry(symbols.clone(), k.clone(), v.clone())
-        self._lru.put(name, entry)
+        self._tiers.put(name, entry)
         self._index.add(entry.symbols.numpy(), name)
         return True
 

@@ -1,0 +1,104 @@
+"""All that one runner keeps between requests, and where a request looks for what it may reuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runners.engine.fetch import to_host
+from runners.engine.store.entries import MediaEntry
+from runners.engine.store.lru import ByteBudgetLru
+from runners.engine.store.media_store import MediaStore
+from runners.engine.store.prefix_store import Match, PrefixStore
+from runners.engine.store.tiers import Tier, Tiers
+
+DEVICE, HOST = "device", "host"
+
+
+class Lookup(Protocol):
+    """Where a request looks for what it may reuse."""
+
+    def medium(self, key: str) -> MediaEntry | None:
+        """What is held of a medium, by its content key."""
+        ...
+
+    def prefix(self, symbols: NDArray[np.int64]) -> Match:
+        """The longest held beginning of a prompt."""
+        ...
+
+
+class Stores:
+    """Media and prefixes in the device's memory and, under a budget of its own, in the host's; see ``Lookup``.
+
+    Args:
+        device_budget, host_budget: bytes; without a host budget there is no host tier.
+        block: a match of prefixes ends at a multiple of so many tokens.
+    """
+
+    def __init__(self, device_budget: int, host_budget: int = 0, block: int = 1) -> None:
+        tiers = [Tier(DEVICE, ByteBudgetLru(device_budget))]
+        if host_budget:
+            tiers.append(Tier(HOST, ByteBudgetLru(host_budget), to_host))
+        self.tiers = Tiers(tiers)
+        self.media = MediaStore(self.tiers)
+        self.prefixes = PrefixStore(self.tiers, block)
+
+    def medium(self, key: str) -> MediaEntry | None:
+        """See ``Lookup``; marked as just used."""
+        return self.media.get(key)
+
+    def prefix(self, symbols: NDArray[np.int64]) -> Match:
+        """See ``Lookup``; marked as just used."""
+        return self.prefixes.match(symbols)
+
+    def on_host(self, media: Mapping[str, MediaEntry], match: Match) -> OnHost | None:
+        """What a request found, as the host tier has it; None where it found nothing, or the host lacks some of it."""
+        found = {key: self.media.in_tier(key, HOST) for key in media}
+        entries = {key: entry for key, entry in found.items() if entry is not None}
+        prefix = self.prefixes.in_tier(match, HOST) if match.tokens else match
+        if not (media or match.tokens) or len(entries) < len(media) or prefix is None:
+            return None
+        return OnHost(entries, prefix)
+
+    def bytes_per_vision_token(self) -> float | None:
+        """Everything held, probes and prefixes included, per vision token of the media held; None without media."""
+        held = [entry for _, entry in self.tiers.items()]
+        tokens = sum(len(entry.features) for entry in held if isinstance(entry, MediaEntry))
+        return sum(entry.nbytes for entry in held) / tokens if tokens else None
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """What one request found, as the host tier has it; see ``Lookup``."""
+
+    media: Mapping[str, MediaEntry]
+    match: Match
+
+    def medium(self, key: str) -> MediaEntry | None:
+        """See ``Lookup``."""
+        return self.media.get(key)
+
+    def prefix(self, symbols: NDArray[np.int64]) -> Match:
+        """See ``Lookup``."""
+        return self.match
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """As much of the stores as a method uses; see ``Lookup``."""
+
+    stores: Lookup
+    media: bool
+    prefixes: bool
+
+    def medium(self, key: str) -> MediaEntry | None:
+        """See ``Lookup``."""
+        return self.stores.medium(key) if self.media else None
+
+    def prefix(self, symbols: NDArray[np.int64]) -> Match:
+        """See ``Lookup``."""
+        return self.stores.prefix(symbols) if self.prefixes else Match()

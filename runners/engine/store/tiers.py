@@ -1,0 +1,111 @@
+"""Memories behind each other: the device's, then the host's; each holds what fits its own byte budget.
+
+Tiers are inclusive: what is stored is put into every tier, so that nothing has to be written when it is evicted from
+one, and the slower ones, with larger budgets, still hold what the faster ones had to give up (as in SGLang's HiCache).
+A tier on disk would be one more at the end of the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from runners.engine.store.entries import Entry
+from runners.engine.store.lru import ByteBudgetLru
+
+Copy = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One memory.
+
+    Attributes:
+        name: in words.
+        held: what it holds.
+        copy: a tensor on the device as a copy of its own in this memory; None for the device, which takes it as is.
+    """
+
+    name: str
+    held: ByteBudgetLru[Entry]
+    copy: Copy | None = None
+
+    def put(self, key: str, entry: Entry) -> bool:
+        """Hold an entry of the device; False when it alone exceeds the budget, and then nothing is copied."""
+        if not self.held.fits(entry):
+            return False
+        return self.held.put(key, entry if self.copy is None else entry.for_host(self.copy))
+
+
+class Tiers:
+    """A mapping over all tiers, the fastest first; ``peek`` and iteration leave the order of use alone."""
+
+    def __init__(self, tiers: Sequence[Tier]) -> None:
+        self._tiers = tuple(tiers)
+        self._watchers: list[Callable[[str, Entry], None]] = []
+        for tier in self._tiers:
+            tier.held.on_eviction(self._tell)
+
+    def on_eviction(self, watcher: Callable[[str, Entry], None]) -> None:
+        """Call ``watcher`` with key and value of everything that no tier holds any longer."""
+        self._watchers.append(watcher)
+
+    def get(self, key: str) -> Entry | None:
+        """The entry, from the fastest tier that has it, marked as just used in all."""
+        found = [entry for entry in (tier.held.get(key) for tier in self._tiers) if entry is not None]
+        return found[0] if found else None
+
+    def peek(self, key: str, tier: str | None = None) -> Entry | None:
+        """The entry, from the tier of that name or else the fastest that has it."""
+        for other in self._tiers:
+            entry = other.held.peek(key)
+            if entry is not None and tier in (None, other.name):
+                return entry
+        return None
+
+    def fits(self, entry: Entry) -> bool:
+        """Whether some tier can hold an entry."""
+        return any(tier.held.fits(entry) for tier in self._tiers)
+
+    def put(self, key: str, entry: Entry) -> bool:
+        """Hold an entry of the device in every tier that it fits; False when it fits none."""
+        held = [tier.put(key, entry) for tier in self._tiers]
+        return any(held)
+
+    def promote(self, key: str, entry: Entry) -> None:
+        """Hold an entry that was brought to the device there again, unless it is, or no tier holds it any longer."""
+        if key in self and key not in self._tiers[0].held:
+            self._tiers[0].put(key, entry)
+
+    def discard(self, key: str) -> None:
+        """Forget an entry in all tiers."""
+        for tier in self._tiers:
+            tier.held.discard(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for tier in self._tiers:
+            tier.held.clear()
+
+    def items(self) -> Iterator[tuple[str, Entry]]:
+        """Keys and entries, each once."""
+        seen: set[str] = set()
+        for tier in self._tiers:
+            for key, entry in tier.held.items():
+                if key not in seen:
+                    seen.add(key)
+                    yield key, entry
+
+    def nbytes(self, tier: str) -> int:
+        """Bytes that the tier of that name holds; 0 when there is none."""
+        return sum(other.held.nbytes for other in self._tiers if other.name == tier)
+
+    def __contains__(self, key: str) -> bool:
+        return any(key in tier.held for tier in self._tiers)
+
+    def _tell(self, key: str, entry: Entry) -> None:
+        if key not in self:
+            for watcher in self._watchers:
+                watcher(key, entry)

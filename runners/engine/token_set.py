@@ -1,0 +1,48 @@
+"""The tokens computed in a layer, and what depends on the set alone."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from runners.engine.attention import LookBack
+
+if TYPE_CHECKING:
+    from runners.engine.prefill import PromptTensors
+
+
+class TokenSet:
+    """Some tokens of a prompt. What is derived from them is worked out once, when it is first needed.
+
+    Attributes:
+        tokens: their indices on the CPU.
+        everything: whether they are all of the prompt's tokens.
+    """
+
+    def __init__(self, tokens: Tensor, prompt: PromptTensors, length: int) -> None:
+        self.tokens = tokens
+        self.everything = len(tokens) == length
+        self._prompt, self._length = prompt, length
+
+    @cached_property
+    def at(self) -> Tensor:
+        """Their indices on the device."""
+        return self.tokens.to(self._prompt.hidden.device, non_blocking=True)
+
+    @cached_property
+    def angles(self) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of their rotary angles."""
+        which = slice(None, self._length) if self.everything else self.at
+        return self._prompt.cos[which], self._prompt.sin[which]
+
+    @cached_property
+    def view(self) -> LookBack | None:
+        """Which keys they see; None for everything."""
+        return None if self.everything else LookBack(self.tokens, self.at)
+
+    @cached_property
+    def pairs(self) -> float:
+        """How many query-key pairs their attention has in a layer."""
+        return float((self.tokens + 1).sum())

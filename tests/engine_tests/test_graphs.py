@@ -1,0 +1,403 @@
+"""Recorded work gives what eager work gives, whatever it is replayed for: on a CPU, with traces in place of CUDA graphs.
+
+A trace by ``make_fx`` on real tensors has baked in what a CUDA graph has: every size, and every number that the host
+looked at. It is replayed for other tokens, prompts and lengths than it was made with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_leaves
+
+from runners.engine.attention import LookBack, Sdpa
+from runners.engine.attention.flash import Flash
+from runners.engine.attention.flex import Flex
+from runners.engine.attention.triton_attention import TritonAttention
+from runners.engine.decode import decode
+from runners.engine.graphs.arena import LARGEST, Arena
+from runners.engine.graphs.graphs import Graphs
+from runners.engine.graphs.policy import graphs_of, obstacle
+from runners.engine.graphs.recorder import Replay, Work
+from runners.engine.kv_buffer import KVBuffer
+from runners.engine.plan import FreshLayer, Plan
+from runners.engine.prefill import Capture, PrefillResult, PromptTensors, prefill
+from runners.engine.workspace import Workspace
+from runners.registry import METHODS
+
+FAMILIES = ("qwen2_5_vl", "qwen3_vl", "llava")  # biases and M-RoPE; norms of Q and K, and deepstack; neither
+HOST_LOOKS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "aten.item", "is_nonzero")
+TOLERANCE = {"atol": 3e-5, "rtol": 1e-5}
+
+
+class Tracer:
+    """A ``Recorder`` that traces; nothing that the host would have to wait for may be in a trace.
+
+    Attributes:
+        made, replayed: how many recordings and replays there were.
+    """
+
+    def __init__(self) -> None:
+        self.made = self.replayed = 0
+
+    def record(self, work: Work, tensors: tuple[Any, ...]) -> Replay:
+        leaves = [leaf for leaf in tree_leaves(tensors) if isinstance(leaf, Tensor)]
+        before = [leaf.clone() for leaf in leaves]
+        traced = make_fx(work)(*tensors)
+        for leaf, held in zip(leaves, before, strict=True):  # a CUDA graph computes nothing when it is captured
+            leaf.copy_(held)
+        called = {str(node.target) for node in traced.graph.nodes if node.op == "call_function"}
+        assert called
+        assert not [name for name in called if any(look in name for look in HOST_LOOKS)]
+        self.made += 1
+
+        def replay() -> None:
+            self.replayed += 1
+            traced(*tensors)
+
+        return replay
+
+
+def traced_workspace(adapter: Any) -> tuple[Workspace, Tracer]:
+    tracer = Tracer()
+    return Workspace(Graphs(lambda: tracer, Arena(adapter))), tracer
+
+
+@pytest.fixture(scope="module")
+def traced(lab_of: Callable[[str], Any]) -> Callable[[str], tuple[Any, Workspace, Tracer]]:
+    """A family's laboratory, and a workspace whose recordings all tests share."""
+
+    @cache
+    def make(family: str) -> tuple[Any, Workspace, Tracer]:
+        lab = lab_of(family)
+        return lab, *traced_workspace(lab.adapter)
+
+    return make
+
+
+def random_prompt(adapter: Any, tokens: int, room: int, seed: int) -> PromptTensors:
+    shape, generator = adapter.shape, torch.Generator().manual_seed(seed)
+    hidden = torch.randn(tokens, shape.hidden, generator=generator)
+    positions = torch.arange(tokens + room).expand(shape.rope_axes, -1) + seed % 5
+    deepstack = torch.randn(shape.deepstack, tokens, shape.hidden, generator=generator) if shape.deepstack else None
+    return PromptTensors(hidden, *adapter.rotary(positions), deepstack)
+
+
+def fill(kv: KVBuffer, tokens: int, seed: int) -> None:
+    """Something is held of the prompt; no number is anywhere else."""
+    generator = torch.Generator().manual_seed(seed)
+    for x in (kv.k, kv.v):
+        x.fill_(torch.nan)
+        x[:, :, :tokens] = torch.randn(*x.shape[:2], tokens, x.shape[3], generator=generator)
+
+
+def both_ways(adapter: Any, workspace: Workspace, plan: Plan, seed: int) -> None:
+    """Prefill and decode on recorded and on other memory, and compare all that is left."""
+    tokens, limit = len(plan.depth), 4
+    prompt = random_prompt(adapter, tokens, limit, seed)
+    results: list[tuple[KVBuffer, PrefillResult, list[int]]] = []
+    for kv in (workspace.kv(adapter, tokens + limit), KVBuffer.allocate(adapter, tokens + limit)):
+        fill(kv, tokens, seed + 1)
+        result = prefill(adapter, prompt, kv, plan)
+        results.append((kv, result, decode(adapter, kv, prompt.cos, prompt.sin, tokens, 1, limit)))
+    (kv, result, generated), (plain_kv, plain, expected) = results
+    torch.testing.assert_close(result.hidden, plain.hidden, **TOLERANCE)
+    assert torch.equal(result.depth, plain.depth)
+    assert result.flops == plain.flops
+    assert generated == expected
+    written = tokens + len(generated) - 1
+    for mine, other in ((kv.k, plain_kv.k), (kv.v, plain_kv.v)):
+        torch.testing.assert_close(mine[:, :, :written], other[:, :, :written], **TOLERANCE)
+        beyond = mine[:, :, written : tokens + limit]
+        assert bool(beyond.isnan().all()), "padding writes nowhere in the room that was asked for"
+
+
+@torch.inference_mode()
+def recorded_then_replayed(adapter: Any, workspace: Workspace, tracer: Tracer, first: Plan, second: Plan) -> None:
+    """The second plan is served by what was recorded for the first, and is of the same sizes."""
+    assert workspace.graphs is not None
+    both_ways(adapter, workspace, first, seed=3)
+    workspace.graphs.record_pending()
+    made, replayed = tracer.made, tracer.replayed
+    both_ways(adapter, workspace, second, seed=17)
+    assert workspace.graphs.record_pending() == 0
+    assert (tracer.made, tracer.replayed > replayed) == (made, True)
+
+
+def spread(depths: Sequence[int], tokens: int, seed: int, layers: int) -> Tensor:
+    """Tokens of these depths somewhere in a prompt, the last one among them; the others are not computed."""
+    generator = torch.Generator().manual_seed(seed)
+    depth = torch.zeros(tokens, dtype=torch.int64)
+    places = torch.randperm(tokens - 1, generator=generator)[: len(depths) - 1]
+    depth[torch.cat((places.sort().values, torch.tensor([tokens - 1])))] = torch.tensor(depths).clamp(max=layers)
+    return depth
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@hypothesis_settings(max_examples=8)
+@given(
+    depths=st.lists(st.sampled_from([1, 2, 5, 5]), min_size=1, max_size=30),
+    seeds=st.tuples(st.integers(0, 99), st.integers(100, 199)),
+    tokens=st.tuples(st.integers(44, 51), st.integers(44, 51)),
+)
+def test_a_replay_computes_other_tokens_of_another_prompt(
+    traced: Any, family: str, depths: list[int], seeds: tuple[int, int], tokens: tuple[int, int]
+) -> None:
+    lab, workspace, tracer = traced(family)
+    layers = lab.adapter.shape.layers
+    first, second = (Plan(spread(depths, *which, layers)) for which in zip(tokens, seeds, strict=True))
+    recorded_then_replayed(lab.adapter, workspace, tracer, first, second)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_replay_computes_another_number_of_tokens_of_the_same_bucket(traced: Any, family: str) -> None:
+    lab, workspace, tracer = traced(family)
+    layers = lab.adapter.shape.layers
+    first = Plan(spread([2] * 20 + [layers] * 24, 90, 0, layers))
+    second = Plan(spread([2] * 19 + [layers] * 22, 81, 1, layers))
+    recorded_then_replayed(lab.adapter, workspace, tracer, first, second)
+
+
+def looking(depth: Tensor, layer: int, seed: int) -> tuple[Plan, list[int]]:
+    """Half of the tokens drop out of a layer, whichever they are, the last one excepted; and where it was looked."""
+    seen: list[int] = []
+
+    def refine(fresh: FreshLayer) -> Tensor:
+        seen.append(fresh.layer)
+        fresh.v.mul_(1.5)
+        others = torch.randperm(len(fresh.tokens) - 1, generator=torch.Generator().manual_seed(seed))
+        kept = torch.ones(len(fresh.tokens), dtype=torch.bool)
+        kept[others[::2]] = False
+        return kept
+
+    return Plan(depth, refine, frozenset({layer})), seen
+
+
+@pytest.mark.parametrize("layer", [0, 2, 4])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_that_somebody_looks_at_lie_between_recordings(traced: Any, family: str, layer: int) -> None:
+    lab, workspace, tracer = traced(family)
+    layers = lab.adapter.shape.layers
+    (first, seen), (second, _) = (looking(spread([layers] * 15, 44, seed, layers), layer, seed) for seed in (5, 6))
+    recorded_then_replayed(lab.adapter, workspace, tracer, first, second)
+    assert seen == [layer, layer], "once on either memory"
+
+
+def test_a_plan_looks_where_it_says() -> None:
+    depth = torch.tensor([1])
+    fresh: Any = SimpleNamespace(layer=1)
+    assert [Plan(depth).looks(layer) for layer in (0, 1)] == [False, False]
+    assert Plan(depth).look(fresh) is None
+    kept = torch.tensor([True])
+    assert [Plan(depth, lambda fresh: kept).looks(layer) for layer in (0, 1)] == [True, True]
+    assert Plan(depth, lambda fresh: kept, frozenset({1})).look(fresh) is kept
+    assert Plan(depth, lambda fresh: kept, frozenset({0})).look(fresh) is None
+
+
+def test_only_few_tokens_that_nobody_captures_are_recorded(lab: Any) -> None:
+    adapter, layers = lab.adapter, lab.adapter.shape.layers
+    workspace, _ = traced_workspace(adapter)
+    few, everything = Plan(spread([layers] * 9, 30, 0, layers)), Plan(torch.full((30,), layers))
+    many = Plan(torch.cat((torch.zeros(1, dtype=torch.int64), torch.full((LARGEST + 1,), layers))))
+    assert workspace.graphs is not None
+    with torch.inference_mode():
+        for plan, options, recorded in (
+            (everything, {}, 0),
+            (many, {"to_head": False}, 0),
+            (few, {"capture": Capture(())}, 0),
+            (few, {"skips": False}, 0),
+            (few, {}, 1),
+        ):
+            tokens = len(plan.depth)
+            kv = workspace.kv(adapter, tokens)
+            fill(kv, tokens, 1)
+            prefill(adapter, random_prompt(adapter, tokens, 0, 0), kv, plan, **options)
+            assert workspace.graphs.record_pending() == recorded
+
+
+def test_layers_whose_keys_are_still_on_their_way_are_computed_as_they_come(lab: Any) -> None:
+    adapter, layers = lab.adapter, lab.adapter.shape.layers
+    workspace, _ = traced_workspace(adapter)
+    plan, prompt = Plan(spread([layers] * 9, 30, 0, layers)), random_prompt(adapter, 30, 0, 0)
+    plain = KVBuffer.allocate(adapter, 30)
+    fill(plain, 30, 1)
+    held_k, held_v = plain.k.clone(), plain.v.clone()
+    kv = workspace.kv(adapter, 30)
+    fill(kv, 0, 0)
+    arrived: list[int] = []
+
+    def arrive(layer: int) -> None:
+        assert layer == 0 or not bool(kv.unsettled[0][layer - 1, :, 29].isnan().any()), "the layer before is computed"
+        arrived.append(layer)
+        kv.unsettled[0][layer, :, :30], kv.unsettled[1][layer, :, :30] = held_k[layer], held_v[layer]
+
+    kv.expect(arrive)
+    with torch.inference_mode():
+        results = [prefill(adapter, prompt, memory, plan) for memory in (kv, plain)]
+    assert arrived == list(range(layers))
+    torch.testing.assert_close(results[0].hidden, results[1].hidden, **TOLERANCE)
+    assert workspace.graphs is not None
+    assert workspace.graphs.record_pending() == 0
+
+
+def requests(lab: Any) -> list[Any]:
+    a, b, c = (lab.picture(seed, rows=3 + seed) for seed in range(3))
+    return [
+        lab.ask("x ", a),
+        lab.ask(b, "y", a),
+        lab.ask("z ", c, b, a, max_new_tokens=6),
+        lab.ask("z ", c, b, "w", a, a),
+        lab.ask("z ", c, b, "w", a, "?"),
+    ]
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("family", FAMILIES[:2])
+def test_every_method_answers_as_without_recordings(
+    traced: Any, family: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, workspace, tracer = traced(family)
+    method = lab.method(name, recompute_ratio=0.3)
+    plain = lab.engine(method)
+    expected = [plain.answer(request) for request in requests(lab)]
+    monkeypatch.setattr(lab.adapter, "workspace", workspace)
+    engine, before = lab.engine(method), tracer.replayed
+    for _ in ("recorded", "replayed"):
+        engine.reset()
+        for request, answer in zip(requests(lab), expected, strict=True):
+            found = engine.answer(request)
+            lab.assert_equal(found, answer)
+            assert found.token_ids == answer.token_ids
+            assert found.cache == answer.cache
+    assert tracer.replayed > before
+    assert found.timing is not None
+    assert found.timing.capture_ms >= 0
+
+
+def test_nothing_is_recorded_before_the_answer_is_complete(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, tracer = traced_workspace(lab.adapter)
+    monkeypatch.setattr(lab.adapter, "workspace", workspace)
+    engine = lab.engine(lab.method("vlcache", recompute_ratio=0.3))
+    made_by: list[tuple[str, int]] = []
+
+    def watched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*args: Any, **options: Any) -> Any:
+            before = tracer.made
+            result = call(*args, **options)
+            made_by.append((name, tracer.made - before))
+            return result
+
+        return around
+
+    for owner, attribute in ((engine._prefiller, "answer"), (engine, "_keep"), (engine, "_record")):
+        monkeypatch.setattr(owner, attribute, watched(attribute, getattr(owner, attribute)))
+    monkeypatch.setattr("runners.engine.engine.decode", watched("decode", decode))
+    engine.answer(requests(lab)[0])
+    assert [name for name, _ in made_by] == ["answer", "_keep", "_record"] or "decode" in dict(made_by)
+    assert {name for name, made in made_by if made} == {"_record"}
+
+
+def test_where_longer_requests_come_nothing_is_replayed_on_memory_given_back(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, tracer = traced_workspace(lab.adapter)
+    short, long = lab.ask("short ", lab.picture(0)), lab.ask("long ", *(lab.picture(seed, rows=9) for seed in range(4)))
+    method = lab.method("full-reuse")
+    expected = lab.answer(method, short, long, short)
+    monkeypatch.setattr(lab.adapter, "workspace", workspace)
+    engine = lab.engine(method)
+    engine.answer(short)
+    made = tracer.made
+    assert made
+    engine.answer(long)
+    lab.assert_equal(engine.answer(short), expected)
+    assert tracer.made > made + 1, "what the first request recorded is recorded anew"
+
+
+class Counting:
+    """A recorder of work on numbers."""
+
+    def record(self, work: Work, tensors: tuple[Any, ...]) -> Replay:
+        return partial(work, *tensors)
+
+
+def add(amount: int, to: Tensor) -> None:
+    to.add_(amount)
+
+
+def test_few_recordings_are_held_those_used_last(lab: Any) -> None:
+    recorders: list[Counting] = []
+
+    def make() -> Counting:
+        recorders.append(Counting())
+        return recorders[-1]
+
+    graphs, total = Graphs(make, Arena(lab.adapter), most=2), torch.zeros(1)
+    for amount in (1, 2, 1):
+        graphs.run(amount, partial(add, amount), total)
+    assert (float(total), len(graphs)) == (4, 0)
+    assert (graphs.record_pending(), graphs.record_pending(), len(graphs)) == (2, 0, 2)
+    graphs.run(1, partial(add, 100), total)  # replayed: what its name stood for first
+    graphs.run(3, partial(add, 3), total)
+    assert (float(total), graphs.record_pending(), len(graphs)) == (8, 1, 2)
+    graphs.run(1, partial(add, 100), total)
+    graphs.run(2, partial(add, 100), total)  # dropped: the one that was not used for longest
+    assert (float(total), len(recorders)) == (109, 1)
+    graphs.clear()
+    assert (graphs.record_pending(), len(graphs)) == (0, 0)
+    graphs.run(1, partial(add, 1), total)
+    assert (graphs.record_pending(), len(recorders)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("device", "attention", "experts", "reason"),
+    [
+        ("cpu", Sdpa(), 0, "recording needs a CUDA device"),
+        ("cuda", Flash(lambda: None, lambda: None), 0, "attention by 'flash' cannot be recorded"),
+        ("cuda", Flex(lambda: None), 0, "attention by 'flex' cannot be recorded"),
+        ("cuda", TritonAttention(), 8, "layers with experts launch what their tokens choose"),
+        ("cuda", TritonAttention(), 0, None),
+        ("cuda", Sdpa(), 0, None),
+    ],
+)
+def test_what_keeps_a_model_from_being_recorded(device: str, attention: Any, experts: int, reason: str | None) -> None:
+    shape = SimpleNamespace(experts=experts)
+    adapter: Any = SimpleNamespace(device=torch.device(device), attention=attention, shape=shape)
+    assert obstacle(adapter) == reason
+
+
+def test_on_a_cpu_nothing_is_recorded(lab: Any) -> None:
+    assert graphs_of(lab.adapter) is None
+    assert lab.adapter.workspace.graphs is None
+    answer = lab.answer(lab.method("full-reuse"), *requests(lab))
+    assert answer.timing.capture_ms == 0
+
+
+def test_a_model_tells_whether_it_has_experts(lab_of: Callable[[str], Any]) -> None:
+    assert lab_of("qwen3_vl_moe").adapter.shape.experts > 0
+    assert lab_of("qwen3_vl").adapter.shape.experts == 0
+
+
+@hypothesis_settings(max_examples=40)
+@given(
+    tokens=st.integers(1, 200),
+    share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    seed=st.integers(0, 1000),
+    groups=st.integers(1, 4),
+)
+def test_a_fixed_view_sees_what_the_view_of_its_tokens_sees(attention_case: Any, **options: Any) -> None:
+    case = attention_case(**options)
+    fixed = LookBack.within(case.view.at, case.k.shape[1])
+    assert (fixed.fixed, fixed.reach, case.view.fixed) == (True, case.k.shape[1], False)
+    found = Sdpa().attend(case.q, case.k, case.v, fixed)
+    torch.testing.assert_close(found, Sdpa().attend(case.q, case.k, case.v, case.view), atol=1e-5, rtol=1e-5)

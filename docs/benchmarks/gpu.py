@@ -26,7 +26,7 @@ from torch import Tensor
 from runners.engine.attention import Attention, LookBack, Sdpa
 from runners.engine.backends import BACKENDS, backend_class, obstacles
 from runners.engine.capability import lacks_triton
-from runners.engine.placing import Stored, place_by_torch
+from runners.engine.placing import Stored, placing_by_torch
 
 TOLERANCE = 0.02  # of bfloat16 outputs of order 1
 SHAPES = {"qwen2.5-vl-7b": (28, 28, 4, 128), "qwen3-vl-8b": (36, 32, 8, 128)}
@@ -153,23 +153,23 @@ def placing(shape: str, tokens: int, device: torch.device) -> tuple[list[Stored]
 def compare_placing(shape: str, tokens: int, device: torch.device, repeats: int) -> bool:
     """Print a line for torch and, where Triton runs, for our kernel; whether both agree."""
     media, k, v = placing(shape, tokens, device)
-    works = {"torch": partial(place_by_torch, media, k, v)}
+    works: dict[str, Callable[[], None]] = {"torch": lambda: placing_by_torch(media, k, v)(0, len(k))}
     errors = {"torch": 0.0}
     if lacks_triton(device) is None:
-        from runners.engine.triton_placing import place_by_kernel
+        from runners.engine.triton_placing import placing_by_kernel
 
-        works["triton"] = partial(place_by_kernel, media, k, v)
+        works["triton"] = lambda: placing_by_kernel(media, k, v)(0, len(k))
         errors["triton"] = placing_error(media, k, v)
     return _print(f"placing {MEDIA} media, {tokens:,} tokens", errors, measure(works, repeats), len(k))
 
 
 def placing_error(media: Sequence[Stored], k: Tensor, v: Tensor) -> float:
     """Largest difference between our kernel and torch."""
-    from runners.engine.triton_placing import place_by_kernel
+    from runners.engine.triton_placing import placing_by_kernel
 
     expected = k.clone(), v.clone()
-    place_by_torch(media, *expected)
-    place_by_kernel(media, k, v)
+    placing_by_torch(media, *expected)(0, len(k))
+    placing_by_kernel(media, k, v)(0, len(k))
     return max(float((x.float() - y.float()).abs().max()) for x, y in zip((k, v), expected, strict=True))
 
 

@@ -17,8 +17,9 @@ import torch
 
 from runners.builtin import MODEL_DIR
 from runners.engine.adapters.base import Adapter
+from runners.engine.kv_buffer import KVBuffer
 from runners.engine.plan import Plan
-from runners.engine.prefill import KVBuffer, PromptTensors, prefill
+from runners.engine.prefill import PromptTensors, prefill
 from runners.methods.layer_profile import linear_profile, spread
 from runners.models import load_model
 

@@ -48,6 +48,8 @@ class LoadedModel:
 
     def describe(self) -> dict[str, Any]:
         """For the manifest, as plain types."""
+        from runners.engine.graphs.policy import obstacle
+
         return {
             "name": self.name,
             "revision": self.revision,
@@ -57,6 +59,7 @@ class LoadedModel:
             "data_dependent_stopping": not self.random_weights,
             "attention": self.adapter.attention.name,
             "fused": list(self.adapter.fused),
+            "graphs": obstacle(self.adapter) or "recorded behind the answer",
             "dtype": str(self.adapter.dtype).removeprefix("torch."),
             "device": str(self.adapter.device),
             **describe_device(self.adapter.device),

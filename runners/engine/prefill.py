@@ -176,12 +176,15 @@ class _Prefill:
         self.active, self._padded = continued, False
 
     def recordable_to(self, first: int) -> int | None:
-        """The last of the layers from ``first`` on that can be one launch; None where ``first`` cannot."""
+        """The last of the layers from ``first`` on that can be one launch; None where ``first`` cannot.
+
+        A layer of which something is still on its way begins a launch of its own: those before it need not wait.
+        """
         if self._graphs is None or self.active.everything or len(self.active.tokens) > LARGEST:
             return None
         last = None
         for index in range(first, self._adapter.shape.layers):
-            if self._plan.looks(index) or self._kv.is_due(index):
+            if self._plan.looks(index) or (index > first and self._kv.is_due(index)):
                 return last
             last = index
             if index + 1 in self._ends:
@@ -191,6 +194,7 @@ class _Prefill:
     def replay(self, first: int, last: int) -> None:
         """The layers from ``first`` to ``last`` as one launch."""
         assert self._graphs is not None
+        self._kv.layer(first)
         adapter, prompt, active, (k, v) = self._adapter, self._prompt, self.active, self._kv.unsettled
         going_on = self._going_on(last) if last + 1 in self._ends else None
         added = None

@@ -1,4 +1,4 @@
-"""Recorded work gives what eager work gives, whatever it is replayed for: on a CPU, with traces in place of CUDA graphs.
+"""Recorded work gives what eager work gives, whatever it is replayed for: on a CPU, with traces for CUDA graphs.
 
 A trace by ``make_fx`` on real tensors has baked in what a CUDA graph has: every size, and every number that the host
 looked at. It is replayed for other tokens, prompts and lengths than it was made with.
@@ -37,7 +37,7 @@ from runners.registry import METHODS
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "llava")  # biases and M-RoPE; norms of Q and K, and deepstack; neither
 HOST_LOOKS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "aten.item", "is_nonzero")
-TOLERANCE = {"atol": 3e-5, "rtol": 1e-5}
+assert_near = partial(torch.testing.assert_close, atol=3e-5, rtol=1e-5)
 
 
 class Tracer:
@@ -90,7 +90,8 @@ def random_prompt(adapter: Any, tokens: int, room: int, seed: int) -> PromptTens
     hidden = torch.randn(tokens, shape.hidden, generator=generator)
     positions = torch.arange(tokens + room).expand(shape.rope_axes, -1) + seed % 5
     deepstack = torch.randn(shape.deepstack, tokens, shape.hidden, generator=generator) if shape.deepstack else None
-    return PromptTensors(hidden, *adapter.rotary(positions), deepstack)
+    cos, sin = adapter.rotary(positions)
+    return PromptTensors(hidden, cos, sin, deepstack)
 
 
 def fill(kv: KVBuffer, tokens: int, seed: int) -> None:
@@ -111,13 +112,13 @@ def both_ways(adapter: Any, workspace: Workspace, plan: Plan, seed: int) -> None
         result = prefill(adapter, prompt, kv, plan)
         results.append((kv, result, decode(adapter, kv, prompt.cos, prompt.sin, tokens, 1, limit)))
     (kv, result, generated), (plain_kv, plain, expected) = results
-    torch.testing.assert_close(result.hidden, plain.hidden, **TOLERANCE)
+    assert_near(result.hidden, plain.hidden)
     assert torch.equal(result.depth, plain.depth)
     assert result.flops == plain.flops
     assert generated == expected
     written = tokens + len(generated) - 1
     for mine, other in ((kv.k, plain_kv.k), (kv.v, plain_kv.v)):
-        torch.testing.assert_close(mine[:, :, :written], other[:, :, :written], **TOLERANCE)
+        assert_near(mine[:, :, :written], other[:, :, :written])
         beyond = mine[:, :, written : tokens + limit]
         assert bool(beyond.isnan().all()), "padding writes nowhere in the room that was asked for"
 
@@ -166,6 +167,19 @@ def test_a_replay_computes_another_number_of_tokens_of_the_same_bucket(traced: A
     first = Plan(spread([2] * 20 + [layers] * 24, 90, 0, layers))
     second = Plan(spread([2] * 19 + [layers] * 22, 81, 1, layers))
     recorded_then_replayed(lab.adapter, workspace, tracer, first, second)
+
+
+def test_what_was_recorded_for_one_room_is_not_replayed_in_another(lab: Any) -> None:
+    workspace, tracer = traced_workspace(lab.adapter)
+    workspace.kv(lab.adapter, 200)
+    assert workspace.graphs is not None
+    layers, made = lab.adapter.shape.layers, []
+    with torch.inference_mode():
+        for tokens in (44, 90, 44, 90):
+            both_ways(lab.adapter, workspace, Plan(spread([layers] * 9, tokens, 0, layers)), seed=tokens)
+            workspace.graphs.record_pending()
+            made.append(tracer.made)
+    assert made == [2, 4, 4, 4], "the layers and a decoding step, once for each room"
 
 
 def looking(depth: Tensor, layer: int, seed: int) -> tuple[Plan, list[int]]:
@@ -225,29 +239,37 @@ def test_only_few_tokens_that_nobody_captures_are_recorded(lab: Any) -> None:
             assert workspace.graphs.record_pending() == recorded
 
 
-def test_layers_whose_keys_are_still_on_their_way_are_computed_as_they_come(lab: Any) -> None:
-    adapter, layers = lab.adapter, lab.adapter.shape.layers
-    workspace, _ = traced_workspace(adapter)
-    plan, prompt = Plan(spread([layers] * 9, 30, 0, layers)), random_prompt(adapter, 30, 0, 0)
-    plain = KVBuffer.allocate(adapter, 30)
-    fill(plain, 30, 1)
-    held_k, held_v = plain.k.clone(), plain.v.clone()
-    kv = workspace.kv(adapter, 30)
-    fill(kv, 0, 0)
+def have_coming(kv: KVBuffer, held_k: Tensor, held_v: Tensor, tokens: int) -> list[int]:
+    """Let what is held come layer by layer; which came when the layer before was computed."""
     arrived: list[int] = []
 
     def arrive(layer: int) -> None:
-        assert layer == 0 or not bool(kv.unsettled[0][layer - 1, :, 29].isnan().any()), "the layer before is computed"
-        arrived.append(layer)
-        kv.unsettled[0][layer, :, :30], kv.unsettled[1][layer, :, :30] = held_k[layer], held_v[layer]
+        k, v = kv.unsettled
+        if layer == 0 or not bool(k[layer - 1, :, tokens - 1].isnan().any()):
+            arrived.append(layer)
+        k[layer, :, : tokens - 1], v[layer, :, : tokens - 1] = held_k[layer, :, :-1], held_v[layer, :, :-1]
 
     kv.expect(arrive)
-    with torch.inference_mode():
-        results = [prefill(adapter, prompt, memory, plan) for memory in (kv, plain)]
-    assert arrived == list(range(layers))
-    torch.testing.assert_close(results[0].hidden, results[1].hidden, **TOLERANCE)
+    return arrived
+
+
+def test_layers_whose_keys_are_still_on_their_way_are_launched_one_by_one_as_they_come(lab: Any) -> None:
+    adapter, layers, tokens = lab.adapter, lab.adapter.shape.layers, 30
+    workspace, tracer = traced_workspace(adapter)
     assert workspace.graphs is not None
-    assert workspace.graphs.record_pending() == 0
+    for seed, recorded in ((0, layers), (7, 0)):
+        plan = Plan(spread([layers] * 9, tokens, seed, layers))
+        prompt = random_prompt(adapter, tokens, 0, seed)
+        plain, kv = KVBuffer.allocate(adapter, tokens), workspace.kv(adapter, tokens)
+        fill(plain, tokens, seed)
+        fill(kv, 0, 0)
+        arrived = have_coming(kv, plain.k.clone(), plain.v.clone(), tokens)
+        with torch.inference_mode():
+            results = [prefill(adapter, prompt, memory, plan) for memory in (kv, plain)]
+            assert workspace.graphs.record_pending() == recorded
+        assert arrived == list(range(layers))
+        assert_near(results[0].hidden, results[1].hidden)
+    assert tracer.replayed == layers
 
 
 def requests(lab: Any) -> list[Any]:
@@ -322,6 +344,20 @@ def test_where_longer_requests_come_nothing_is_replayed_on_memory_given_back(
     engine.answer(long)
     lab.assert_equal(engine.answer(short), expected)
     assert tracer.made > made + 1, "what the first request recorded is recorded anew"
+
+
+def test_sizes_seen_before_are_replayed(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, tracer = traced_workspace(lab.adapter)
+    monkeypatch.setattr(lab.adapter, "workspace", workspace)
+    engine, made = lab.engine(lab.method("full-reuse")), []
+    for _ in ("memory grows", "all is recorded", "nothing is new"):
+        engine.reset()
+        before = tracer.made
+        for request in requests(lab):
+            engine.answer(request)
+        made.append(tracer.made - before)
+    assert made[0] > 0
+    assert made[2] == 0
 
 
 class Counting:
@@ -401,3 +437,7 @@ def test_a_fixed_view_sees_what_the_view_of_its_tokens_sees(attention_case: Any,
     assert (fixed.fixed, fixed.reach, case.view.fixed) == (True, case.k.shape[1], False)
     found = Sdpa().attend(case.q, case.k, case.v, fixed)
     torch.testing.assert_close(found, Sdpa().attend(case.q, case.k, case.v, case.view), atol=1e-5, rtol=1e-5)
+
+
+def test_the_manifest_says_why_nothing_is_recorded_here(lab: Any) -> None:
+    assert lab.model.describe()["graphs"] == "recording needs a CUDA device"

@@ -55,9 +55,7 @@ def test_room_is_what_the_attention_backend_wants(lab: Any, monkeypatch: pytest.
     assert Workspace().kv(lab.adapter, 256).k.shape[2] == 512
 
 
-def test_memory_that_was_outgrown_is_given_back_before_more_is_taken(
-    lab: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_that_was_outgrown_is_given_back_before_more_is_taken(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = Workspace()
     old = weakref.ref(workspace.kv(lab.adapter, 20).k._base)
     assert old() is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from triton.runtime import interpreter
 
 from runners.engine import loading
-from runners.engine.attention import Sdpa
+from runners.engine.attention import LookBack, Sdpa
 from runners.engine.attention.triton_attention import TritonAttention
 from runners.engine.backends import choose_backend
+from runners.engine.graphs.arena import Arena
+from runners.engine.graphs.graphs import Graphs
 from runners.engine.placing import Stored, placing_by_torch
 from runners.engine.triton_placing import placing_by_kernel
+from runners.engine.workspace import Workspace
 from runners.methods.full_recompute import FullRecompute
 
 CPU = torch.device("cpu")
@@ -115,6 +119,44 @@ def test_the_engine_answers_alike_with_our_kernels(lab: Any, monkeypatch: pytest
             found = lab.answer(method, *requests)
         lab.assert_equal(found, expected)
         assert found.token_ids == expected.token_ids
+
+
+class Again:
+    """A ``Recorder`` that does the work again."""
+
+    def record(self, work: Any, tensors: tuple[Any, ...]) -> Any:
+        return partial(work, *tensors)
+
+
+def test_the_engine_answers_alike_with_our_kernels_on_fixed_views(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = lab.picture(0), lab.picture(1)
+    requests = [lab.ask("x ", a), lab.ask("y", a, b), lab.ask("z ", b, a, "!", max_new_tokens=3)]
+    method = lab.method("vlcache-paper", recompute_ratio=0.2)
+    expected = lab.answer(method, *requests)
+    graphs = Graphs(Again, Arena(lab.adapter))
+    monkeypatch.setattr(lab.adapter, "attention", choose_backend("triton", CPU, torch.float32, 16))
+    monkeypatch.setattr(lab.adapter, "workspace", Workspace(graphs))
+    found = lab.answer(method, *requests)
+    lab.assert_equal(found, expected)
+    assert found.token_ids == expected.token_ids
+    assert len(graphs) > 0
+
+
+@hypothesis_settings(max_examples=20)
+@given(
+    tokens=st.sampled_from([1, 2, 63, 64, 65, 200, 600]),
+    share=st.sampled_from([0.0, 0.03, 0.1]),
+    seed=st.integers(0, 1000),
+    groups=st.integers(1, 8),
+    head_dim=st.sampled_from([16, 128]),
+    processors=st.sampled_from([1, 8, 132]),
+)
+def test_attention_on_a_fixed_view_equals_the_reference(attention_case: Any, processors: int, **options: Any) -> None:
+    case = attention_case(**options)
+    beyond = torch.full_like(case.k[:, :1].expand(-1, 300, -1), torch.nan)
+    k, v = (torch.cat((x, beyond), dim=1) for x in (case.k, case.v))
+    found = TritonAttention(processors).attend(case.q, k, v, LookBack.within(case.view.at, k.shape[1]))
+    torch.testing.assert_close(found, Sdpa().attend(case.q, case.k, case.v, case.view), atol=1e-5, rtol=1e-5)
 
 
 def test_auto_interprets_nothing() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from runners.engine.graphs.arena import Arena
 from runners.engine.graphs.recorder import Recorder, Replay, Work
 
-MOST = 128  # recordings held at once
+MOST = 512  # recordings held at once: one for each layer, where keys come from the host, of many sizes
 
 
 @dataclass(frozen=True)

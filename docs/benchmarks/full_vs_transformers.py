@@ -1,52 +1,72 @@
 """Is ``full`` a fair reference? Its TTFT against the stock ``generate(max_new_tokens=1)`` of transformers, paired.
 
-    python docs/benchmarks/full_vs_transformers.py [--model DIR] [--workload NAME] [--requests N]
+    python docs/benchmarks/full_vs_transformers.py [--model builtin|DIR|shape:NAME] [--device auto|cpu|cuda]
+        [--dtype auto|float32|bfloat16|float16] [--stock-attn sdpa|flash_attention_2|eager]
+        [--workload NAME | --tokens N [--pages N]] [--requests N] [--warmup N] [--at-most RATIO]
 
-Both start from the same encoded files and the same messages, use the same image processor and the same weights, and end
-with the first token id on the host. The second comparison is the prefill alone: from input embeddings and positions to
-the logits of the last token, with the cache filled. Every request is answered by both, in random order, after a
-warm-up; the ratio ours / theirs is taken per request, and the interval of its median is a bootstrap over requests.
+Both start from the same encoded files and the same messages, use the same image processor and the same weights, in one
+place in memory, and end with the first token id on the host and an idle device. The stock model has its fastest
+attention, ours has what ``vlcache bench`` would choose; what ours does behind the first token is not counted. The
+second comparison is the prefill alone: from input embeddings and positions to the logits of the last token, with the
+cache filled. Every request is answered by both, in random order, after a warm-up; the ratio ours / theirs is taken per
+request, and the interval of its median is a bootstrap over requests. Models are those of the Qwen-VL families; with
+``--tokens`` a request shows pages of so many vision tokens each, and is asked again and again, about nothing that is
+kept. Exit code 1 when the upper end of the interval of TTFT is above ``--at-most``, 2 for what cannot be done here.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 import transformers
-from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from torch import Tensor
 
 from runners.base import Request
-from runners.builtin import MODEL_DIR
+from runners.engine.adapters import registry
+from runners.engine.adapters.base import Adapter
+from runners.engine.capability import installed
 from runners.engine.engine import Engine
 from runners.engine.media import decode_image
 from runners.engine.plan import Plan
-from runners.engine.prefill import KVBuffer, PromptTensors, prefill
+from runners.engine.prefill import PromptTensors, prefill
+from runners.engine.timing import synchronize
+from runners.environment import describe_device
 from runners.methods.full_recompute import FullRecompute
-from runners.models import load_model
+from runners.models import DEVICES, DTYPES, load_model, resolve_model
 from workloads.base import StreamOptions
+from workloads.errors import UsageError
 from workloads.records import media_in
-from workloads.registry import load_workload
+from workloads.registry import open_workload
 
-WARMUP = 5
+PAGES = Path(__file__).with_name("pages.py")
+PAD, HOLE = "<|image_pad|>", "<|hole|>"
+SEED = 77
+
+Timed = Callable[[Request], tuple[int, float]]
+"""Answers a request: the first token, and the milliseconds that it took."""
 
 
+@dataclass(frozen=True)
 class Stock:
     """The path of a user of transformers alone."""
 
-    def __init__(self, path: Path) -> None:
-        self.model: Any = transformers.AutoModelForImageTextToText.from_pretrained(
-            path, attn_implementation="sdpa"
-        ).eval()
-        self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path)
-        self.images: Any = AutoImageProcessor.from_pretrained(path)
+    model: Any
+    tokenizer: Any
+    images: Any
 
-    def inputs(self, request: Request) -> dict[str, torch.Tensor]:
+    def inputs(self, request: Request) -> dict[str, Tensor]:
         """Decode, preprocess, template, expand, tokenise."""
         media = media_in(request.messages)
         chat = [
@@ -62,9 +82,10 @@ class Stock:
         text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         batch = self.images(images=[decode_image(item) for item in media], return_tensors="pt")
         for grid in batch["image_grid_thw"]:
-            text = text.replace("<|image_pad|>", "<|hole|>" * int(grid.prod() // 4), 1)
-        ids = self.tokenizer(text.replace("<|hole|>", "<|image_pad|>"), return_tensors="pt").input_ids
-        return {"input_ids": ids, "mm_token_type_ids": (ids == self.model.config.image_token_id).int(), **batch}
+            text = text.replace(PAD, HOLE * int(grid.prod() // self.images.merge_size**2), 1)
+        ids = self.tokenizer(text.replace(HOLE, PAD), return_tensors="pt").input_ids
+        inputs = {"input_ids": ids, "mm_token_type_ids": (ids == self.model.config.image_token_id).int(), **batch}
+        return {name: value.to(self.model.device) for name, value in inputs.items()}
 
     def first_token(self, request: Request) -> int:
         """From encoded files to the first token."""
@@ -72,90 +93,212 @@ class Stock:
         return int(out[0, -1])
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=MODEL_DIR)
-    parser.add_argument("--workload", default="doc-qa", help="a workload of images")
-    parser.add_argument("--requests", type=int, default=60)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Prepared:
+    """What a prefill starts from.
+
+    Attributes:
+        embedded: ``(tokens, hidden)``.
+        positions: ``(3, tokens)``.
+        media: which tokens stand for media, ``(tokens,)``.
+        deepstack: what is added after each of the first layers, ``(layers, tokens, hidden)``; None for most families.
+    """
+
+    embedded: Tensor
+    positions: Tensor
+    media: Tensor
+    deepstack: Tensor | None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; the exit code."""
+    options = parse(arguments)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    try:
+        requests = ask(options)
+        adapter, stock = load(options.model, options.dtype, options.device, options.stock_attn)
+    except UsageError as error:
+        print(f"full_vs_transformers.py: {error}", file=sys.stderr)
+        return 2
+    with torch.inference_mode():
+        return measure(options, requests, adapter, stock)
 
-    stock = Stock(options.model)
-    loaded = load_model(str(options.model), options.model, "float32", "cpu")
-    engine = Engine(loaded.adapter, FullRecompute(), budget=0)
-    requests = [
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--dtype", choices=DTYPES, default="auto")
+    parser.add_argument("--stock-attn", choices=("sdpa", "flash_attention_2", "eager"), help="the fastest there is")
+    parser.add_argument("--workload", default="doc-qa", help="a workload of images")
+    parser.add_argument("--tokens", type=int, help="vision tokens of a page, in place of a workload")
+    parser.add_argument("--pages", type=int, default=1, help="pages of a request")
+    parser.add_argument("--requests", type=int, default=60)
+    parser.add_argument("--warmup", type=int, default=5)
+    parser.add_argument("--at-most", type=float, default=float("inf"), help="1.05 for at most 5 %% slower")
+    return parser.parse_args(arguments)
+
+
+def ask(options: argparse.Namespace) -> list[Request]:
+    """What both are asked; UsageError where there is no such thing."""
+    if options.tokens is None:
+        return asked_by(options.workload, options.requests)
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = [f"--model={options.model}", f"--tokens={options.tokens}", f"--pages={options.pages}"]
+        command = [sys.executable, str(PAGES), folder, *sizes, f"--requests={options.requests}"]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise UsageError(done.stderr.strip())
+        together = asked_by(f"{folder}/requests.jsonl", options.pages + options.requests)
+    return together[options.pages :]
+
+
+def asked_by(workload: str, count: int) -> list[Request]:
+    """The first requests of a workload; UsageError where there is none of that name."""
+    return [
         Request(turn.id, conversation.prompt(index), max_new_tokens=1)
-        for conversation in load_workload(options.workload).conversations(StreamOptions(options.requests, seed=77))
+        for conversation in open_workload(workload).conversations(StreamOptions(count, seed=SEED))
         for index, turn in enumerate(conversation.turns)
     ]
-    versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
-    print(f"{versions}, {torch.get_num_threads()} threads, float32, CPU")
-    with torch.inference_mode():
-        compare("TTFT from encoded files", requests, lambda r: engine.answer(r).token_ids[0], stock.first_token)
-        prepared = {request.id: prepare(stock, request) for request in requests}
-        compare(
-            "prefill alone",
-            requests,
-            lambda r: our_prefill(loaded.adapter, *prepared[r.id]),
-            lambda r: stock_prefill(stock, *prepared[r.id]),
-        )
 
 
-def prepare(stock: Stock, request: Request) -> tuple[torch.Tensor, torch.Tensor]:
-    """Input embeddings, ``(1, tokens, hidden)``, and positions, ``(3, 1, tokens)``, of a request."""
+def load(name: str, dtype: str, device: str, attention: str | None) -> tuple[Adapter, Stock]:
+    """A model as the engine has it, and the stock model with the same weights and an attention of its own.
+
+    The stock model's weights require gradients, as they do for its users: else torch 2.13 on a CPU copies those of the
+    head to multiply them with the last hidden state.
+
+    Args:
+        attention: what transformers calls it; None for the fastest there is.
+
+    Raises:
+        UsageError: there is no such model or device, it is no Qwen-VL, or that attention cannot run here.
+    """
+    with patch.object(registry, "build_adapter", wraps=registry.build_adapter) as built:
+        adapter = load_model(name, resolve_model(name), dtype, device).adapter
+    model, tokenizer, images, *_ = built.call_args.args
+    if not hasattr(images, "merge_size"):
+        raise UsageError(f"model '{name}' is no Qwen-VL: the stock path is written for those alone")
+    flash = adapter.device.type == "cuda" and adapter.dtype != torch.float32 and installed("flash_attn")
+    if attention == "flash_attention_2" and not flash:
+        raise UsageError("flash_attention_2 needs flash-attn, a CUDA device and 16-bit numbers: use --stock-attn sdpa")
+    held = {id(weight): torch.nn.Parameter(weight.data) for weight in model.parameters()}  # as from_pretrained has them
+    stock = copy.deepcopy(model, held | {id(buffer): buffer for buffer in model.buffers()})
+    stock.set_attn_implementation(attention or ("flash_attention_2" if flash else "sdpa"))
+    return adapter, Stock(stock, tokenizer, images)
+
+
+def measure(options: argparse.Namespace, requests: Sequence[Request], adapter: Adapter, stock: Stock) -> int:
+    """Compare and print; the exit code."""
+    engine, device = Engine(adapter, FullRecompute(), budget=0), adapter.device
+
+    def answer(request: Request) -> tuple[int, float]:
+        response = engine.answer(request)
+        if response.timing is None:
+            raise RuntimeError(f"{request.id}: {response.error}")
+        return response.token_ids[0], response.timing.ttft_ms
+
+    machine = describe_device(device)
+    tokens = int(stock.inputs(requests[-1])["mm_token_type_ids"].sum())
+    print(
+        f"{options.model}, {str(adapter.dtype).removeprefix('torch.')}, on {device} ({machine['device_name']}, "
+        f"{machine['threads']} threads), the last request of {tokens:,} vision tokens; "
+        f"transformers {transformers.__version__}, torch {torch.__version__}\n"
+        f"attention: ours {adapter.attention.name}, transformers {stock.model.config._attn_implementation}; "
+        f"ours in one product: {', '.join(adapter.fused) or 'nothing'}",
+        flush=True,
+    )
+    upper = compare("TTFT from encoded files", requests, options.warmup, answer, timed(device, stock.first_token))
+    prepared = {request.id: prepare(stock, request) for request in requests}
+    compare(
+        "prefill alone",
+        requests,
+        options.warmup,
+        timed(device, lambda request: int(our_prefill(adapter, prepared[request.id]).argmax())),
+        timed(device, lambda request: int(stock_prefill(stock, prepared[request.id]).argmax())),
+    )
+    if upper > options.at_most:
+        print(f"TTFT: the ratio's interval reaches {upper:.3f}, above {options.at_most:g}")
+    return int(upper > options.at_most)
+
+
+def prepare(stock: Stock, request: Request) -> Prepared:
+    """Encode and embed a request by the stock model."""
     inputs = stock.inputs(request)
-    model = stock.model.model
-    features = torch.cat(model.get_image_features(inputs["pixel_values"], inputs["image_grid_thw"]).pooler_output)
-    embedded = model.get_input_embeddings()(inputs["input_ids"])
-    embedded = embedded.masked_scatter(inputs["mm_token_type_ids"].bool()[..., None], features)
+    model, media = stock.model.model, inputs["mm_token_type_ids"][0].bool()
+    found = model.get_image_features(inputs["pixel_values"], inputs["image_grid_thw"])
+    embedded = model.get_input_embeddings()(inputs["input_ids"])[0]
+    embedded[media] = torch.cat(found.pooler_output)
+    levels = getattr(found, "deepstack_features", None) or ()
+    deepstack = embedded.new_zeros(len(levels), *embedded.shape)
+    for added, level in zip(deepstack, levels, strict=True):
+        added[media] = torch.cat(level)
     positions, _ = model.get_rope_index(
         inputs["input_ids"], mm_token_type_ids=inputs["mm_token_type_ids"], image_grid_thw=inputs["image_grid_thw"]
     )
-    return embedded, positions
+    return Prepared(embedded, positions[:, 0], media, deepstack if len(deepstack) else None)
 
 
-def our_prefill(adapter: Any, embedded: torch.Tensor, positions: torch.Tensor) -> int:
-    """The engine's prefill of everything."""
-    tokens = embedded.shape[1]
-    prompt = PromptTensors(embedded[0], *adapter.rotary(positions[:, 0]))
+def our_prefill(adapter: Adapter, prepared: Prepared) -> Tensor:
+    """The engine's prefill of everything, to the logits, ``(vocabulary,)``."""
+    tokens = len(prepared.embedded)
+    prompt = PromptTensors(prepared.embedded, *adapter.rotary(prepared.positions), prepared.deepstack)
     plan = Plan(torch.full((tokens,), adapter.shape.layers))
-    result = prefill(adapter, prompt, KVBuffer.allocate(adapter, tokens), plan)
-    return int(adapter.head(result.hidden)[0].argmax())
+    result = prefill(adapter, prompt, adapter.workspace.kv(adapter, tokens), plan)
+    return adapter.head(result.hidden)[0]
 
 
-def stock_prefill(stock: Stock, embedded: torch.Tensor, positions: torch.Tensor) -> int:
-    """The stock language model with its cache, and the head of the last token."""
-    out = stock.model.model.language_model(inputs_embeds=embedded, position_ids=positions, use_cache=True)
-    return int(stock.model.lm_head(out.last_hidden_state[:, -1:]).argmax())
+def stock_prefill(stock: Stock, prepared: Prepared) -> Tensor:
+    """The stock language model with its cache, and the head of the last token, ``(vocabulary,)``."""
+    added = {}
+    if prepared.deepstack is not None:
+        features = list(prepared.deepstack[:, prepared.media])
+        added = {"visual_pos_masks": prepared.media[None], "deepstack_visual_embeds": features}
+    out = stock.model.model.language_model(
+        inputs_embeds=prepared.embedded[None], position_ids=prepared.positions[:, None], use_cache=True, **added
+    )
+    logits: Tensor = stock.model.lm_head(out.last_hidden_state[0, -1])
+    return logits
 
 
-def compare(
-    title: str, requests: Sequence[Request], ours: Callable[[Request], int], theirs: Callable[[Request], int]
-) -> None:
-    """Time both on every request, in random order, and print the ratio."""
+def timed(device: torch.device, work: Callable[[Request], int]) -> Timed:
+    """The same with the time that it takes, the device idle before and after."""
+
+    def answer(request: Request) -> tuple[int, float]:
+        synchronize(device)
+        started = time.perf_counter()
+        token = work(request)
+        synchronize(device)
+        return token, (time.perf_counter() - started) * 1e3
+
+    return answer
+
+
+def compare(title: str, requests: Sequence[Request], warmup: int, ours: Timed, theirs: Timed) -> float:
+    """Time both on every request, in random order, and print the ratio; the upper end of its interval."""
     rng = np.random.default_rng(0)
-    for request in requests[:WARMUP]:
+    for request in requests[:warmup]:
         ours(request), theirs(request)
     times = np.empty((len(requests), 2))
     same = 0
     for row, request in enumerate(requests):
         tokens = {}
         for column in rng.permutation(2):
-            started = time.perf_counter()
-            tokens[column] = (ours, theirs)[column](request)
-            times[row, column] = time.perf_counter() - started
+            tokens[column], times[row, column] = (ours, theirs)[column](request)
         same += tokens[0] == tokens[1]
     ratios = times[:, 0] / times[:, 1]
     medians = np.median(rng.choice(ratios, (10_000, len(ratios))), axis=1)
     low, high = np.percentile(medians, [2.5, 97.5])
-    ours_ms, theirs_ms = np.median(times, axis=0) * 1e3
+    ours_ms, theirs_ms = np.median(times, axis=0)
     print(
         f"{title}: ours {ours_ms:.1f} ms, transformers {theirs_ms:.1f} ms, ratio {np.median(ratios):.3f} "
-        f"[{low:.3f}, {high:.3f}], same token {same}/{len(requests)}"
+        f"[{low:.3f}, {high:.3f}], same token {same}/{len(requests)}",
+        flush=True,
     )
+    return float(high)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

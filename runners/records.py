@@ -47,7 +47,8 @@ class Timing:
         decode_ms: the tokens after the first.
         store_ms: filling the stores behind the answer, drained before the next request.
         host_ttft_ms: TTFT with everything that is reused coming from the host tier: of this answer, or else of a second
-            one up to its first token; None when nothing is reused or the host tier lacks some of it.
+            one up to its first token; None when nothing is reused, the host tier lacks some of it, or the device has no
+            room for both.
         capture_ms: recording CUDA graphs behind the answer, for requests to come; see ``runners.engine.graphs``.
     """
 

@@ -101,9 +101,7 @@ class Engine:
         stored, _ = watch.stop()
         taken = peak.taken()
 
-        host_ttft = first.ttft_ms if work.found_on_host else None
-        if on_host is not None:
-            host_ttft = self._prefiller.answer(request, on_host, self._symbols).ttft_ms
+        host_ttft = first.ttft_ms if work.found_on_host else self._time_again(request, on_host)
         spent = {f"{part}_ms": first.parts.get(part, 0.0) for part in PARTS}
         timing = Timing(
             ttft_ms=first.ttft_ms,
@@ -133,6 +131,17 @@ class Engine:
             demand=demand(adapter, work, result, first.selection_flops),
             peak_bytes=None if taken is None else held + taken,
         )
+
+    def _time_again(self, request: Request, stores: Lookup | None) -> float | None:
+        """TTFT with what is reused coming from other ``stores``; None without them, or if memory does not suffice."""
+        if stores is None:
+            return None
+        try:
+            return self._prefiller.answer(request, stores, self._symbols).ttft_ms
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return None
 
     def _held(self) -> int:
         """Bytes of the model, its workspace and the stores in the device's memory; a CPU's is the host's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from runners.base import Response
-from runners.engine.fetch import Fetcher, to_host
+from runners.engine.fetch import KV, Fetched, Fetcher, to_host
 from runners.engine.kv_buffer import KVBuffer
 from runners.records import Status
 from runners.registry import METHODS
@@ -159,3 +160,22 @@ def test_both_tiers_are_counted(lab: Any) -> None:
     assert response.cache.host_bytes == response.cache.stored_bytes > 0
     engine.reset()
     assert engine._stores.tiers.nbytes("host") == 0
+
+
+def test_an_answer_is_not_lost_when_timing_it_again_takes_too_much_memory(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, picture = lab.engine(lab.method("full-reuse"), host_budget=PLENTY), lab.picture(0)
+    engine.answer(lab.ask("x ", picture))
+
+    fetch = Fetcher.fetch
+
+    def exhausted(self: Fetcher, sources: Sequence[KV]) -> Fetched:
+        if sources:
+            raise MemoryError
+        return fetch(self, sources)
+
+    monkeypatch.setattr(Fetcher, "fetch", exhausted)
+    response = engine.answer(lab.ask("y ", picture))
+    assert response.status is Status.OK
+    assert response.timing.host_ttft_ms is None

@@ -47,6 +47,8 @@ def test_tiers_keep_their_budgets_and_tell_once_of_everything_that_is_gone(
             assert tiers.put(key, made) == fits == (size <= max(device, host))
             if fits:
                 known.add(key)
+                held = [tiers.peek(key, tier) for tier in ("device", "host")]
+                assert {entry.nbytes for entry in held if entry is not None} == {made.nbytes}, "nothing older is left"
         elif action == "get":
             found = tiers.get(key)
             assert (found is not None) == (key in known)

@@ -32,11 +32,9 @@ class Tier:
     held: ByteBudgetLru[Entry]
     copy: Copy | None = None
 
-    def put(self, key: str, entry: Entry) -> bool:
-        """Hold an entry of the device; False when it alone exceeds the budget, and then nothing is copied."""
-        if not self.held.fits(entry):
-            return False
-        return self.held.put(key, entry if self.copy is None else entry.for_host(self.copy))
+    def put(self, key: str, entry: Entry) -> None:
+        """Hold an entry of the device that fits."""
+        self.held.put(key, entry if self.copy is None else entry.for_host(self.copy))
 
 
 class Tiers:
@@ -70,14 +68,23 @@ class Tiers:
         return any(tier.held.fits(entry) for tier in self._tiers)
 
     def put(self, key: str, entry: Entry) -> bool:
-        """Hold an entry of the device in every tier that it fits; False when it fits none."""
-        held = [tier.put(key, entry) for tier in self._tiers]
-        return any(held)
+        """Hold an entry of the device in every tier that it fits, and no older one of that key; False if it fits none.
+
+        A refused entry leaves all tiers as they were.
+        """
+        roomy = [tier for tier in self._tiers if tier.held.fits(entry)]
+        for tier in roomy:
+            tier.put(key, entry)
+        for tier in self._tiers:
+            if roomy and tier not in roomy:
+                tier.held.discard(key)
+        return bool(roomy)
 
     def promote(self, key: str, entry: Entry) -> None:
         """Hold an entry that was brought to the device there again, unless it is, or no tier holds it any longer."""
-        if key in self and key not in self._tiers[0].held:
-            self._tiers[0].put(key, entry)
+        fastest = self._tiers[0]
+        if key in self and key not in fastest.held and fastest.held.fits(entry):
+            fastest.put(key, entry)
 
     def discard(self, key: str) -> None:
         """Forget an entry in all tiers."""

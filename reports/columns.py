@@ -186,6 +186,8 @@ MEASURED_COLUMNS = (
         spec=".2f",
     ),
     Column("store_ms_p50", "ms", "median time spent filling the stores after the answer", better="lower", spec=".1f"),
+    Column("warmup_ms", "ms", "time spent before anything was timed, recording included", better="lower", spec=".0f"),
+    Column("capture_ms", "ms", "time spent recording CUDA graphs between answers", better="lower", spec=".0f"),
     Column("vision_tokens", "count", "mean vision tokens of a prompt", spec=".0f"),
     Column("content_share", "0..1", "mean share of the vision area that carries content", scale=100, spec=".0f"),
     Column(

@@ -147,6 +147,8 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Row:
         "cold_ttft_ratio": _median(paired.ratios(label, paired.reference, Warmth.COLD)),
         "break_even_reuses": _break_even(label, paired),
         "store_ms_p50": percentile(mine["store_ms"].dropna(), 50),
+        "warmup_ms": float(mine["warmup_ms"].sum()),
+        "capture_ms": float(mine["capture_ms"].sum()),
     }
 
 

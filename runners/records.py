@@ -50,6 +50,7 @@ class Timing:
             one up to its first token; None when nothing is reused, the host tier lacks some of it, or the device has no
             room for both.
         capture_ms: recording CUDA graphs behind the answer, for requests to come; see ``runners.engine.graphs``.
+        warmup_ms: what the runner spent before the stream began, recording included; told with its first answer.
     """
 
     ttft_ms: float
@@ -64,6 +65,7 @@ class Timing:
     store_ms: float
     host_ttft_ms: float | None = None
     capture_ms: float = 0.0
+    warmup_ms: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ reference's) and with stores of its own; all runners see every request, so machi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def serve(
     asked = list(_requests(conversations))
     if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
         return
-    _warm_up(asked[: options.warmup], runners, options)
+    spent = _warm_up(asked[: options.warmup], runners, options)
     replies: dict[str, str] = {}
     for item in asked:
         request = item.request(replies, options.max_new_tokens)
@@ -87,16 +88,23 @@ def serve(
         for place, index in enumerate(order):
             label = runners[index].label
             if record_key(workload, item.turn.id, label) not in finished:
-                yield _record(workload, item, label, place, responses[label], reference)
+                record = _record(workload, item, label, place, responses[label], reference)
+                if item is asked[0] and record.timing is not None:
+                    record = replace(record, timing=replace(record.timing, warmup_ms=spent[label]))
+                yield record
 
 
-def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: SessionOptions) -> None:
-    """Answer some requests twice, once cold and once warm, and forget them."""
+def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: SessionOptions) -> dict[str, float]:
+    """Answer some requests twice, once cold and once warm, and forget them; milliseconds that each runner took."""
+    spent: dict[str, float] = {}
     for runner in runners:
+        start = time.perf_counter()
         runner.reset()
         for item in [*asked, *asked]:
             runner.answer(item.request(NO_REPLIES, options.max_new_tokens))
         runner.reset()
+        spent[runner.label] = (time.perf_counter() - start) * 1e3
+    return spent
 
 
 def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:

@@ -29,7 +29,7 @@ MEANINGS = {
     "prefill": "language model",
     "head": "first token",
 }
-BESIDE = ("ttft_ms", "decode_ms", "store_ms", "host_ttft_ms", "capture_ms")
+BESIDE = ("ttft_ms", "decode_ms", "store_ms", "host_ttft_ms", "capture_ms", "warmup_ms")
 if {f"{part}_ms" for part in PARTS} != {entry.name for entry in fields(Timing)} - set(BESIDE):
     raise AssertionError("the parts of a time are not those of runners.records.Timing")
 

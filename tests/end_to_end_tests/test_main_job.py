@@ -41,6 +41,8 @@ def test_the_main_job_ends_with_a_table_of_every_workload(tmp_path: Path) -> Non
         assert row["requests"] == 3
         assert row["failed"] == 0
         assert row["ttft_ms_p50"] > 0
+        assert row["warmup_ms"] > row["ttft_ms_p50"]
+        assert row["capture_ms"] == 0, "nothing is recorded on a CPU"
         assert (row["verdict"] is None) == (runner == "full" or (row["compared_worth"] or 1) <= 1)
         if runner in ("full", "prefix-cache"):
             assert row["agreement"] == 1.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.gate.baseline import differences
-from reports.manifest import Manifest
+from reports.run.differences import differences
+from reports.run.manifest import Manifest
 from reports.runs import Run
 
 COMPARED = ("accuracy", "ttft_speedup", "kv_hit_rate")

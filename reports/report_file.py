@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reports.profile.saved import Profile
 from reports.runs import Run
-from reports.saved_profile import Profile
 from workloads.errors import UsageError
 
 
@@ -91,25 +91,25 @@ def save(file: Path, data: bytes) -> None:
 
 
 def _csv(runs: Sequence[Run], wanted: Wanted) -> bytes:
-    from reports import flat
+    from reports.forms import flat
 
     return flat.to_csv(flat.record_frame(runs) if wanted.records else flat.summary_frame(runs)).encode()
 
 
 def _parquet(runs: Sequence[Run], wanted: Wanted) -> bytes:
-    from reports import flat
+    from reports.forms import flat
 
     return flat.to_parquet(flat.record_frame(runs) if wanted.records else flat.summary_frame(runs))
 
 
 def _json(runs: Sequence[Run], wanted: Wanted) -> bytes:
-    from reports.report_json import to_json
+    from reports.forms.json import to_json
 
     return (to_json(runs) + "\n").encode()
 
 
 def _markdown(runs: Sequence[Run], wanted: Wanted) -> bytes:
-    from reports.markdown import to_markdown
+    from reports.forms.markdown import to_markdown
 
     return to_markdown(runs).encode()
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reports.asked import Asked, read_asked
-from reports.flips import Flip, find_flips
-from reports.manifest import Manifest
-from reports.notice import Notice
-from reports.notices import find_notices
-from reports.store import RunFolder
-from reports.summary import summarise
-from reports.sweep import TradeOff, analyse
-from reports.usable import require_usable
+from reports.run.asked import Asked, read_asked
+from reports.run.manifest import Manifest
+from reports.run.store import RunFolder
+from reports.run.usable import require_usable
+from reports.summary.flips import Flip, find_flips
+from reports.summary.notice import Notice
+from reports.summary.notices import find_notices
+from reports.summary.summarise import summarise
+from reports.sweep.trade_off import TradeOff, analyse
 from runners.records import Record
 from workloads.errors import UsageError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from runners.base import Request, Response
 from runners.engine.engine import Engine
-from runners.models import LoadedModel
+from runners.models.load import LoadedModel
 from runners.registry import RunnerSpec, load_method
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from runners.methods.base import Method
+    from runners.engine.method import Method
 
 METHODS = {
     "full": "runners.methods.full_recompute:FullRecompute",

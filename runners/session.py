@@ -15,9 +15,9 @@ import numpy as np
 from runners.base import Request, Response, Runner
 from runners.divergence import kl_divergence
 from runners.records import Record, Status, Warmth
+from workloads.judgement import Judgement
 from workloads.records import NO_REPLIES, Answer, Conversation, Media, Turn, media_in
 from workloads.scoring import judge
-from workloads.scoring.judgement import Judgement
 from workloads.seeding import stream
 
 

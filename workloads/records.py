@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from workloads.scoring.judgement import Judgement
+    from workloads.judgement import Judgement
 
 MediaKind = Literal["image", "video"]
 Popularity = Literal["zipf", "even"]
-Recur = Literal["none", "prefix", "questions", "shuffle"]  # how media of data sets come back, see workloads.recur
+Recur = Literal["none", "prefix", "questions", "shuffle"]  # how media of data sets come back, see datasets/recur.py
 
 NO_REPLIES: Mapping[str, str] = MappingProxyType({})
 

@@ -9,19 +9,19 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workloads.datasets.sources import ANYWHERE, Sources
 from workloads.errors import UsageError, unknown_name
-from workloads.sources import ANYWHERE, Sources
 
 if TYPE_CHECKING:
     from workloads.base import Workload
 
 WORKLOADS = {
-    "image-chat": "workloads.image_chat:ImageChat",
-    "doc-qa": "workloads.doc_qa:DocQA",
-    "video": "workloads.video:Video",
-    "binding": "workloads.binding:Binding",
-    "multi-hop": "workloads.multi_hop:MultiHop",
-    "two-lists": "workloads.multi_hop:TwoLists",
+    "image-chat": "workloads.synthetic.image_chat:ImageChat",
+    "doc-qa": "workloads.synthetic.doc_qa:DocQA",
+    "video": "workloads.synthetic.video:Video",
+    "binding": "workloads.synthetic.binding:Binding",
+    "multi-hop": "workloads.synthetic.multi_hop:MultiHop",
+    "two-lists": "workloads.synthetic.multi_hop:TwoLists",
 }
 HELD_OUT = ("two-lists",)  # no model was trained on them, and no method tuned
 DEFAULT_WORKLOADS = tuple(name for name in WORKLOADS if name not in HELD_OUT)
@@ -50,7 +50,7 @@ def dataset_names() -> list[str]:
 
 def dataset_meanings() -> dict[str, str]:
     """What each data set is, by its name."""
-    from workloads.dataset_file import read_dataset_file
+    from workloads.datasets.description import read_dataset_file
 
     described = {name: read_dataset_file(_described_in(name)).description for name in dataset_names()}
     return {MMMU: "MMMU (arXiv 2311.16502), college questions about pictures from 30 subjects.", **described}
@@ -65,19 +65,19 @@ def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
         UsageError: there is no such workload, or what it is made of is not what it should be.
     """
     if name.endswith(".jsonl"):
-        from workloads.jsonl import open_jsonl
+        from workloads.files.jsonl import open_jsonl
 
         return open_jsonl(Path(name))
     if name == MMMU:
-        from workloads.mmmu import open_mmmu
+        from workloads.lm_eval.mmmu import open_mmmu
 
         return open_mmmu(sources)
     if name.startswith(LM_EVAL):
-        from workloads.lm_eval_task import open_tasks
+        from workloads.lm_eval.task import open_tasks
 
         return open_tasks(name, sources)
     if _is_yaml(name) or name in dataset_names():
-        from workloads.dataset import open_dataset
+        from workloads.datasets.dataset import open_dataset
 
         if _is_yaml(name):
             return open_dataset(Path(name).name, Path(name), sources)

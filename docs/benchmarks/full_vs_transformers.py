@@ -36,15 +36,16 @@ from torch import Tensor
 from runners.base import Request
 from runners.engine.adapters import registry
 from runners.engine.adapters.base import Adapter
-from runners.engine.capability import installed
+from runners.engine.attention.capability import installed
 from runners.engine.engine import Engine
-from runners.engine.media import decode_image
+from runners.engine.measure.timing import synchronize
+from runners.engine.media.decode import decode_image
 from runners.engine.plan import Plan
-from runners.engine.prefill import PromptTensors, prefill
-from runners.engine.timing import synchronize
-from runners.environment import describe_device
+from runners.engine.prefill import prefill
+from runners.engine.prompt.tensors import PromptTensors
 from runners.methods.full_recompute import FullRecompute
-from runners.models import DEVICES, DTYPES, load_model, resolve_model
+from runners.models.environment import describe_device
+from runners.models.load import DEVICES, DTYPES, load_model, resolve_model
 from workloads.base import StreamOptions
 from workloads.errors import UsageError
 from workloads.records import media_in

@@ -7,8 +7,9 @@ gate's own policy is applied, so each run has four tests: accuracy within 2 poin
 of both runners. Scores of a cluster change all together or each by itself, half of the changes either way. Times have
 a cluster's and a request's part, both log-normal.
 
-A scenario has as many clusters as ``reports.power`` asks for: what an unchanged runner needs to pass, or a fall of 5
-points to fail with a probability of 0.95. Printed are the exit codes, each with its 95 % interval (Clopper-Pearson).
+A scenario has as many clusters as ``reports.statistics.power`` asks for: what an unchanged runner needs to pass, or a
+fall of 5 points to fail with a probability of 0.95. Printed are the exit codes, each with its 95 % interval
+(Clopper-Pearson).
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from scipy.stats import binomtest
 
 from reports.gate.judge import judge
 from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, Policy
-from reports.power import Decision, Truth, requests_to_decide
-from reports.summary import summarise
+from reports.statistics.power import Decision, Truth, requests_to_decide
+from reports.summary.summarise import summarise
 from runners.records import CacheStats, Record, Status, Timing, Warmth
 from vlcache_cli.commands.gate import exit_code
 

@@ -23,10 +23,13 @@ from importlib.metadata import version
 import torch
 from torch import Tensor
 
-from runners.engine.attention import Attention, LookBack, Sdpa
-from runners.engine.backends import BACKENDS, backend_class, obstacles
-from runners.engine.capability import lacks_triton
-from runners.engine.placing import Stored, placing_by_torch
+from runners.engine.attention.backends import BACKENDS, backend_class, obstacles
+from runners.engine.attention.base import Attention
+from runners.engine.attention.capability import lacks_triton
+from runners.engine.attention.sdpa import Sdpa
+from runners.engine.attention.view import LookBack
+from runners.engine.kv.placing import placing_by_torch
+from runners.engine.kv.stored import Stored
 
 TOLERANCE = 0.02  # of bfloat16 outputs of order 1
 SHAPES = {"qwen2.5-vl-7b": (28, 28, 4, 128), "qwen3-vl-8b": (36, 32, 8, 128)}
@@ -156,7 +159,7 @@ def compare_placing(shape: str, tokens: int, device: torch.device, repeats: int)
     works: dict[str, Callable[[], None]] = {"torch": lambda: placing_by_torch(media, k, v)(0, len(k))}
     errors = {"torch": 0.0}
     if lacks_triton(device) is None:
-        from runners.engine.triton_placing import placing_by_kernel
+        from runners.engine.kv.triton_placing import placing_by_kernel
 
         works["triton"] = lambda: placing_by_kernel(media, k, v)(0, len(k))
         errors["triton"] = placing_error(media, k, v)
@@ -165,7 +168,7 @@ def compare_placing(shape: str, tokens: int, device: torch.device, repeats: int)
 
 def placing_error(media: Sequence[Stored], k: Tensor, v: Tensor) -> float:
     """Largest difference between our kernel and torch."""
-    from runners.engine.triton_placing import placing_by_kernel
+    from runners.engine.kv.triton_placing import placing_by_kernel
 
     expected = k.clone(), v.clone()
     placing_by_torch(media, *expected)(0, len(k))

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from runners.models import resolve_model
-from runners.shapes.catalogue import Shape
+from runners.models.load import resolve_model
+from runners.models.shapes.catalogue import Shape
 from workloads.errors import UsageError
 
 BLOCK = 16  # pixels of one grey block

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.frame import to_frame
-from reports.pairing import paired_difference
-from reports.stats import Interval
-from reports.store import RunFolder
-from reports.summary import Row, summarise
+from reports.run.frame import to_frame
+from reports.run.store import RunFolder
+from reports.statistics.pairing import paired_difference
+from reports.statistics.stats import Interval
+from reports.summary.summarise import Row, summarise
 from runners.records import Record
 
 

@@ -30,10 +30,10 @@ from runners.builtin.tokenizer import build_tokenizer
 from runners.engine.adapters.base import Adapter
 from runners.engine.adapters.registry import build_adapter
 from runners.engine.engine import Engine
-from runners.methods.base import Method, PlanContext
+from runners.engine.method import Method, PlanContext
 from runners.registry import RunnerDefaults, load_method, parse_specs
-from workloads.drawing import CELL
 from workloads.records import Media, Message
+from workloads.synthetic.drawing import CELL
 
 RUNNERS = (
     "full,full-reuse,random-k,vlcache-paper,conduit,prophetkv,kvshare",

@@ -17,11 +17,12 @@ import torch
 
 from runners.builtin import MODEL_DIR
 from runners.engine.adapters.base import Adapter
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
 from runners.engine.plan import Plan
-from runners.engine.prefill import PromptTensors, prefill
-from runners.methods.layer_profile import linear_profile, spread
-from runners.models import load_model
+from runners.engine.prefill import prefill
+from runners.engine.prompt.tensors import PromptTensors
+from runners.methods.parts.layer_profile import linear_profile, spread
+from runners.models.load import load_model
 
 
 def main() -> None:

@@ -24,9 +24,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from reports.store import RunFolder
-from runners.engine.timing import PARTS
-from runners.models import DEVICES, DTYPES
+from reports.run.store import RunFolder
+from runners.engine.measure.timing import PARTS
+from runners.models.load import DEVICES, DTYPES
 from runners.records import Record, Timing, Warmth
 
 PAGES = Path(__file__).with_name("pages.py")

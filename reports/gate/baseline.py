@@ -10,18 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from reports.disk import read_bounded
-from reports.frame import to_frame
-from reports.gate.requirements import told
-from reports.store import RunFolder
-from reports.summary import Row, summarise
-from reports.usable import require_usable
+from reports.run.differences import Difference, differences
+from reports.run.disk import read_bounded
+from reports.run.frame import to_frame
+from reports.run.store import RunFolder
+from reports.run.usable import require_usable
+from reports.summary.summarise import Row, summarise
 from workloads.errors import UsageError
 
 LARGEST_FILE = 1 << 26
-MODEL = ("fingerprint", "processor", "profile", "dtype", "attention")
-DEVICE = ("device", "device_name", "threads", "cuda")
-RUNNER = ("method", "options", "budget_bytes")
 NUMBERS = (
     "alpha",
     "accuracy_delta",
@@ -33,12 +30,8 @@ NUMBERS = (
     "media_hit_rate_recurring",
     "recompute_ratio",
 )
-KINDS = ("model", "workloads", "device", "libraries", "runners")
 SHOWN = 3
-LONGEST_SHOWN = 24
 LARGEST = 1e12
-
-_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -62,19 +55,6 @@ class Baseline:
         return then is not None and then == now
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One thing in which two runs are not alike; ``kind`` is one of ``KINDS``."""
-
-    kind: str
-    name: str
-    then: object
-    now: object
-
-    def __str__(self) -> str:
-        return f"{self.name} was {_short(self.then)} and is {_short(self.now)}"
-
-
 def read_baseline(path: Path, margin: float, alpha: float) -> Baseline:
     """A run folder, or the JSON document that ``--json`` printed of a run: of ``bench``, ``sweep`` or ``gate``.
 
@@ -93,17 +73,6 @@ def read_baseline(path: Path, margin: float, alpha: float) -> Baseline:
         raise UsageError(f"{path} is no summary of a run: give what vlcache bench --json printed, or a run folder")
     require_usable(path, manifest)
     return Baseline(str(path), manifest, _by_runner(rows), None)
-
-
-def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[Difference]:
-    """Where the manifests of two runs say that something else was measured, or elsewhere."""
-    return [
-        *_compare("model", _pick(then["model"], MODEL), _pick(now["model"], MODEL)),
-        *_compare("workloads", then["workloads"], now["workloads"]),
-        *_compare("device", _pick(then["model"], DEVICE), _pick(now["model"], DEVICE)),
-        *_compare("libraries", _libraries(then), _libraries(now)),
-        *_compare("runners", _runners(then), _runners(now)),
-    ]
 
 
 def require_comparable(now: Mapping[str, Any], baseline: Baseline, allowed: Sequence[str]) -> list[Difference]:
@@ -128,43 +97,6 @@ def _sentence(kind: str, found: Sequence[Difference]) -> str:
     parts = [str(entry) for entry in found[:SHOWN]]
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return f"{kind} differ{'s' if kind in ('model', 'device') else ''} ({', '.join(parts)}{more})"
-
-
-def _short(value: object) -> str:
-    if value is _MISSING:
-        return "not there"
-    return value[:LONGEST_SHOWN] if isinstance(value, str) else told(value)
-
-
-def _compare(kind: str, then: Mapping[str, object], now: Mapping[str, object]) -> list[Difference]:
-    before, after = _flat(then), _flat(now)
-    pairs = ((name, before.get(name, _MISSING), after.get(name, _MISSING)) for name in {**before, **after})
-    return [Difference(kind, name, old, new) for name, old, new in pairs if old != new]
-
-
-def _flat(values: Mapping[str, object]) -> dict[str, object]:
-    """Values within values under the names of both, joined by a dot."""
-    found: dict[str, object] = {}
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            found |= {f"{name}.{inner}": entry for inner, entry in _flat(value).items()}
-        else:
-            found[str(name)] = value
-    return found
-
-
-def _pick(about: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
-    return {name: about[name] for name in names if name in about}
-
-
-def _libraries(manifest: Mapping[str, Any]) -> dict[str, object]:
-    return dict(manifest.get("environment", {}).get("libraries", {}))
-
-
-def _runners(manifest: Mapping[str, Any]) -> dict[str, object]:
-    """What each runner was told, by its label, and which is the reference."""
-    told_to: dict[str, object] = {runner["label"]: _pick(runner, RUNNER) for runner in manifest["runners"]}
-    return {**told_to, "the reference": manifest["config"]["reference"]}
 
 
 def _load(path: Path) -> dict[str, Any]:

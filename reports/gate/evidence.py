@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.bounds import change_bounds, quantile_bounds, quantile_ratio_bounds, requests_to_bound_quantile
-from reports.clusters import Sample
-from reports.pairing import Paired
-from reports.permutation import sign_flip_test
-from reports.power import Truth
-from reports.stats import Interval
-from reports.summary import Row
+from reports.statistics.bounds import change_bounds, quantile_bounds, quantile_ratio_bounds, requests_to_bound_quantile
+from reports.statistics.clusters import Sample
+from reports.statistics.pairing import Paired
+from reports.statistics.permutation import sign_flip_test
+from reports.statistics.power import Truth
+from reports.statistics.stats import Interval
+from reports.summary.summarise import Row
 from runners.records import Warmth
 
 MEDIAN, P99 = 0.5, 0.99

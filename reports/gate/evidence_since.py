@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from math import exp, inf, log
 
-from reports.bounds import change_bounds, difference_bounds, quantile_bounds
-from reports.clusters import Sample
 from reports.gate.evidence import MEDIAN, Evidence, Scene, of_changes, of_count, of_median
-from reports.stats import Interval, critical_value
-from reports.summary import Row
+from reports.statistics.bounds import change_bounds, difference_bounds, quantile_bounds
+from reports.statistics.clusters import Sample
+from reports.statistics.stats import Interval, critical_value
+from reports.summary.summarise import Row
 from runners.records import Warmth
 
 NO_RUNNER = Evidence(None, why="the baseline has no such runner on this workload")

@@ -19,7 +19,7 @@ from reports.gate.outlook import needed, outlooks
 from reports.gate.policy import Policy
 from reports.gate.question import Question
 from reports.gate.questions import ask
-from reports.summary import Row
+from reports.summary.summarise import Row
 from runners.records import Record
 
 

@@ -12,9 +12,9 @@ from reports.gate.claim import Verdict
 from reports.gate.judge import judge
 from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, LARGEST_ALPHA, Policy
 from reports.gate.policy_file import read_policy
-from reports.store import RunFolder
-from reports.summary import Row, summarise
-from reports.usable import require_usable
+from reports.run.store import RunFolder
+from reports.run.usable import require_usable
+from reports.summary.summarise import Row, summarise
 from workloads.errors import UsageError
 
 

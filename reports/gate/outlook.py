@@ -7,7 +7,7 @@ from math import ceil, isfinite
 
 from reports.gate.claim import Needed, Outlook
 from reports.gate.question import Question
-from reports.power import POWER, Decision, Truth, requests_to_decide
+from reports.statistics.power import POWER, Decision, Truth, requests_to_decide
 
 FALL = 0.05
 ROUNDING = 1e-6

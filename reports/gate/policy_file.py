@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from reports.disk import read_bounded
 from reports.gate.policy import ANY, LARGEST_ALPHA, SMALLEST_ALPHA, Policy, Rule
-from reports.gate.requirements import REQUIREMENTS, Limits, told
+from reports.gate.requirements import REQUIREMENTS, Limits
+from reports.run.disk import read_bounded, told
 from workloads.errors import UsageError, unknown_name
 
 LARGEST_FILE = 1 << 20

@@ -7,7 +7,7 @@ from math import inf
 
 from reports.gate.evidence import Evidence
 from reports.gate.requirements import Requirement
-from reports.stats import Interval
+from reports.statistics.stats import Interval
 
 
 @dataclass(frozen=True)

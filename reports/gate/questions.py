@@ -7,15 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from reports.frame import to_frame
 from reports.gate import evidence, evidence_since
 from reports.gate.baseline import Baseline
 from reports.gate.evidence import Evidence, Scene
 from reports.gate.policy import Policy, baseline_limits, default_limits
 from reports.gate.question import Question
 from reports.gate.requirements import REQUIREMENTS, Limits
-from reports.pairing import Paired
-from reports.summary import Row, noise_arms
+from reports.run.frame import to_frame
+from reports.statistics.pairing import Paired
+from reports.summary.summarise import Row, noise_arms
 from runners.records import Record
 from workloads.errors import UsageError
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from reports.run.disk import told
+
 Limits = dict[str, float | None]
 """By the key of a requirement; None takes a requirement back."""
 
@@ -64,11 +66,6 @@ class Requirement:
         """Both ends of what was measured, without the unit; ``..`` where nothing is known."""
         scale, spec = {POINTS: (100, "+.1f"), PERCENT: (100, ".1f")}.get(self.unit, (1, ".2f"))
         return ", ".join(".." if end is None else format(scale * end, spec) for end in (low, high))
-
-
-def told(value: object) -> str:
-    """What a file says, fit for one line, however long or deep it is."""
-    return repr(value)[:40] if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
 
 
 REQUIREMENTS = {

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-UNDEFINED = "-"
-
 
 @dataclass(frozen=True)
 class Chart:
@@ -39,13 +37,3 @@ class Part:
     title: str
     charts: Sequence[Chart]
     numbers: Numbers
-
-
-def number(value: float | None, spec: str, scale: float = 1) -> str:
-    """A number as it is shown, a dash where it is undefined."""
-    return UNDEFINED if value is None or value != value else format(value * scale, spec)
-
-
-def interval(low: float | None, high: float | None, spec: str, scale: float = 1) -> str:
-    """Both ends, or nothing where they are undefined."""
-    return "" if low is None or high is None else f"[{low * scale:{spec}}, {high * scale:{spec}}]"

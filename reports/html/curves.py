@@ -8,11 +8,12 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from reports.html.chart import Chart, Numbers, Part, interval, number
+from reports.html.chart import Chart, Numbers, Part
 from reports.html.svg import Drawing, percent_axis, short
 from reports.html.theme import hexadecimal
-from reports.pareto import Point, grouped
 from reports.runs import Run
+from reports.statistics.shown import interval, number
+from reports.sweep.pareto import Point, grouped
 
 WIDTH, HEIGHT = 272, 210
 TICKS_PERCENT = (0, 1, 2, 5, 10, 20, 50, 100)

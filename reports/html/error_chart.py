@@ -7,12 +7,13 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
-from reports import error_map
-from reports.html.chart import Chart, Numbers, Part, number
+from reports.html.chart import Chart, Numbers, Part
 from reports.html.svg import Drawing
 from reports.html.theme import hexadecimal
-from reports.saved_profile import Profile
-from reports.sensitivity import LayerCost
+from reports.profile import error_map
+from reports.profile.saved import Profile
+from reports.profile.sensitivity import LayerCost
+from reports.statistics.shown import number
 
 WIDTH, HEIGHT = 360, 220
 BRIGHTEST = 99.0  # percentile of the mean errors: a few outliers must not darken the rest

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reports.asked import Asked, AskedMedium
-from reports.flips import Flip, FlipKind, count_flips, ledger
-from reports.html.chart import UNDEFINED, Numbers, number
+from reports.html.chart import Numbers
 from reports.html.overlay import Overlay, overlay
 from reports.html.thumbnails import Album, Thumbnail
+from reports.run.asked import Asked, AskedMedium
 from reports.runs import Run
+from reports.statistics.shown import UNDEFINED, number
+from reports.summary.flips import Flip, FlipKind, count_flips, ledger
 from runners.records import ComputedMedium, Record, Status
 
 FAILED = "no answer"

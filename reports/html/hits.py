@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from reports.html.chart import Chart, Numbers, Part, number
-from reports.html.shown import stand_ins
+from reports.html.chart import Chart, Numbers, Part
+from reports.html.stand_ins import stand_ins
 from reports.html.svg import Drawing, short
 from reports.html.theme import hexadecimal
 from reports.runs import Run
+from reports.statistics.shown import number
 
 WIDTH, HEIGHT = 272, 180
 MOST_WINDOWS = 24

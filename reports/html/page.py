@@ -13,18 +13,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports.columns import COLUMNS, TABLE_COLUMNS
+from reports.answer import Word
 from reports.compare import COMPARED, compare
+from reports.forms.markdown import shown
+from reports.forms.table import cell
 from reports.html import pareto_chart, times
-from reports.html.answers import Word
 from reports.html.error_chart import error_parts
 from reports.html.section import section
 from reports.html.svg import legible
 from reports.html.theme import style_sheet
-from reports.markdown import shown
+from reports.profile.saved import Profile
 from reports.runs import Run
-from reports.saved_profile import Profile
-from reports.tables import cell
+from reports.summary.columns import COLUMNS, TABLE_COLUMNS
 
 LONGEST_MANIFEST = 200_000
 MARKS = {"non-inferior": ("good", "✓", "ok"), "inferior": ("bad", "✕", "worse"), "undecided": ("open", "?", "open")}

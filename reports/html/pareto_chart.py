@@ -9,11 +9,12 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.html.chart import Chart, Numbers, Part, number
+from reports.html.chart import Chart, Numbers, Part
 from reports.html.svg import Drawing, percent_axis
 from reports.html.theme import hexadecimal
-from reports.pareto import Point
 from reports.runs import Run
+from reports.statistics.shown import number
+from reports.sweep.pareto import Point
 
 WIDTH, HEIGHT = 360, 300
 LEAST_SPAN = 10.0

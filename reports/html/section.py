@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from reports.frame import to_frame
-from reports.html.answers import Answer, answer, overall
+from reports.answer import Answer, answer, overall
 from reports.html.chart import Part
 from reports.html.curves import curves
 from reports.html.flip_cards import Explorer, explore
 from reports.html.hits import hits
 from reports.html.pareto_chart import pareto
-from reports.html.shown import stand_ins
+from reports.html.stand_ins import stand_ins
 from reports.html.times import parts, spreads
 from reports.html.verdicts import verdicts
+from reports.run.frame import to_frame
 from reports.runs import Run
 from runners.records import Timing
 

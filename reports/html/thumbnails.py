@@ -12,9 +12,9 @@ from typing import Any
 
 from PIL import Image
 
-from reports.asked import AskedMedium, read_medium
-from workloads.pictures import FORMATS, MOST_PIXELS
-from workloads.videos import Film, container_of
+from reports.run.asked import AskedMedium, read_medium
+from workloads.media.pictures import FORMATS, MOST_PIXELS
+from workloads.media.videos import Film, container_of
 
 LONGEST_SIDE = 320
 QUALITY = 72

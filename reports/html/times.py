@@ -10,11 +10,12 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.html.chart import Chart, Numbers, Part, number
-from reports.html.shown import stand_ins
+from reports.html.chart import Chart, Numbers, Part
+from reports.html.stand_ins import stand_ins
 from reports.html.svg import Drawing, row_labels
 from reports.html.theme import hexadecimal
 from reports.runs import Run
+from reports.statistics.shown import number
 from runners.records import Timing, Warmth
 
 WIDTH, ROW, FRAME = 360, 24, 56

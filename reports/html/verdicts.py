@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from reports.html.chart import Chart, Numbers, Part, interval, number
-from reports.html.shown import stand_ins
+from reports.html.chart import Chart, Numbers, Part
+from reports.html.stand_ins import stand_ins
 from reports.html.svg import Drawing, row_labels
 from reports.html.theme import hexadecimal
-from reports.pareto import Point
 from reports.runs import Run
+from reports.statistics.shown import interval, number
+from reports.sweep.pareto import Point
 
 WIDTH, ROW, FRAME = 360, 24, 56
 MARKS = {

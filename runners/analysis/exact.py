@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.method import PlanContext
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.prefill import prefill
-from runners.methods.base import PlanContext
 
 
 def recompute(context: PlanContext, look: Callable[[FreshLayer], None]) -> NDArray[np.float32]:

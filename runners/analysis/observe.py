@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.method import DonorPolicy, Method, PlanContext, Reusable
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.store.lru import ByteBudgetLru
-from runners.methods.base import DonorPolicy, Method, PlanContext, Reusable
 from runners.profile import ModelProfile
 
 Watch = Callable[[Method, PlanContext], Plan]

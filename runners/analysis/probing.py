@@ -20,8 +20,8 @@ from runners.analysis.observe import Seen, probed_at
 from runners.analysis.records import ROUNDING, Observation, ProbeChoice, Staleness
 from runners.analysis.repair import highest_first, kl_after
 from runners.analysis.stream import ObservedRunner, warm_answers
-from runners.engine.kv_buffer import KVBuffer
-from runners.methods.drift import drift_scores
+from runners.engine.kv.buffer import KVBuffer
+from runners.methods.parts.drift import drift_scores
 from workloads.records import Conversation
 
 LARGEST_GROUP = 3

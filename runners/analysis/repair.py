@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from runners.analysis.observe import Seen
 from runners.divergence import kl_divergence
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 

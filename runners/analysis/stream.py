@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from runners.analysis.observe import Observer, Seen
 from runners.base import Request, Response
 from runners.engine.engine import Engine
-from runners.models import LoadedModel
+from runners.models.load import LoadedModel
 from runners.records import Record, Status, Warmth
 from runners.registry import RunnerSpec, load_method
 from runners.session import SessionOptions, serve

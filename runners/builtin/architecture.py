@@ -10,7 +10,7 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from workloads.drawing import CELL
+from workloads.synthetic.drawing import CELL
 
 PATCH = CELL // 2
 MERGE = 2

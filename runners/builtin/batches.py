@@ -17,8 +17,8 @@ from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from runners.builtin.architecture import MERGE, PATCH
 from runners.builtin.lessons import UNLABELLED, Lesson, Picture
-from workloads.drawing import FRAMES_PER_MOMENT, Page
-from workloads.prose import SYSTEM, opening
+from workloads.synthetic.drawing import FRAMES_PER_MOMENT, Page
+from workloads.synthetic.prose import SYSTEM, opening
 
 VISION_TARGETS = ("glyph", "left", "clock", "rank", "before", "changed")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from runners.base import Request
 from runners.engine.engine import Engine
 from runners.methods.full_recompute import FullRecompute
-from runners.models import load_model
+from runners.models.load import load_model
 from workloads.base import StreamOptions
 from workloads.registry import DEFAULT_WORKLOADS, load_workload
 from workloads.scoring import judge

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads import binding, multi_hop, video
-from workloads.album import deal_pages
-from workloads.cards import DIGITS, KEYS, MARKS, ask_count, ask_larger, ask_value
-from workloads.drawing import Grid, Page
-from workloads.prose import Question
+from workloads.synthetic import binding, multi_hop, video
+from workloads.synthetic.album import deal_pages
+from workloads.synthetic.cards import DIGITS, KEYS, MARKS, ask_count, ask_larger, ask_value
+from workloads.synthetic.drawing import Grid, Page
+from workloads.synthetic.prose import Question
 
 CLOCKS = tuple(f"!{moment + 1}" for moment in range(video.MOMENTS))
 GLYPHS = {glyph: 1 + index for index, glyph in enumerate((*KEYS, *DIGITS, *MARKS, *CLOCKS))}  # 0 is blank

@@ -9,8 +9,8 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from runners.builtin.batches import Batch
 from runners.builtin.lessons import GLYPHS, UNLABELLED
-from workloads.cards import DIGITS, MOST_MARKS
-from workloads.video import MOMENTS
+from workloads.synthetic.cards import DIGITS, MOST_MARKS
+from workloads.synthetic.video import MOMENTS
 
 GLYPH_CLASSES = len(GLYPHS) + 1
 BLANK_WEIGHT = 0.1  # most cells are blank and easy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from workloads.prose import NOTHING, OPENINGS, QUESTION_FORMS, SYSTEM
+from workloads.synthetic.prose import NOTHING, OPENINGS, QUESTION_FORMS, SYSTEM
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",

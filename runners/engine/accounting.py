@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from runners.engine.adapters.base import Adapter
-from runners.engine.flops import block_flops, full_prefill_flops, head_flops, kv_flops
+from runners.engine.measure.flops import block_flops, full_prefill_flops, head_flops, kv_flops
 from runners.engine.plan import Plan
 from runners.engine.prefill import PrefillResult
-from runners.engine.prompt import Layout
+from runners.engine.prompt.layout import Layout
 from runners.engine.work import Work
 from runners.records import CacheStats, ComputedMedium, Demand
 

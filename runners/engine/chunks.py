@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from runners.engine.adapters.base import Adapter
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
 from runners.engine.plan import Plan
-from runners.engine.prefill import PrefillResult, PromptTensors, prefill
+from runners.engine.prefill import PrefillResult, prefill
+from runners.engine.prompt.tensors import PromptTensors
 
 
 def prefill_in_chunks(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, plan: Plan, chunk: int) -> PrefillResult:

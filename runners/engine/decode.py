@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
-from runners.engine.attention import LookBack
+from runners.engine.attention.view import LookBack
 from runners.engine.graphs.graphs import Graphs
 from runners.engine.graphs.step import run_step
-from runners.engine.kv_buffer import KVBuffer
-from runners.engine.rotary import rotate
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.kv.rotary import rotate
 
 
 def decode(adapter: Adapter, kv: KVBuffer, cos: Tensor, sin: Tensor, length: int, first: int, limit: int) -> list[int]:

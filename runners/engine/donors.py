@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
-from runners.engine.features import place_features
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.kv.quantise import Quantised
+from runners.engine.kv.sketch import OutputSketch
 from runners.engine.plan import Plan
-from runners.engine.prefill import Capture, PromptTensors, prefill
-from runners.engine.prompt import MediaSegment
-from runners.engine.quantise import Quantised
-from runners.engine.sketch import OutputSketch
+from runners.engine.prefill import Capture, prefill
+from runners.engine.prompt.features import place_features
+from runners.engine.prompt.layout import MediaSegment
+from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.entries import DonorKV, Probe
 
 

@@ -13,15 +13,15 @@ from runners.engine.decode import decode
 from runners.engine.donors import compile_donor, donor_from_capture
 from runners.engine.errors import MediaError, PromptError, PromptTooLong
 from runners.engine.first_token import Prefiller
-from runners.engine.peak import PeakMeter
+from runners.engine.kv.sketch import OutputSketch
+from runners.engine.measure.peak import PeakMeter
+from runners.engine.measure.timing import PARTS, TtftClock
+from runners.engine.method import Method
 from runners.engine.prefill import Capture, PrefillResult
-from runners.engine.prompt import SymbolTable
-from runners.engine.sketch import OutputSketch
+from runners.engine.prompt.layout import SymbolTable
 from runners.engine.store.entries import MediaEntry
 from runners.engine.store.stores import DEVICE, HOST, Allowed, Lookup, Stores
-from runners.engine.timing import PARTS, TtftClock
 from runners.engine.work import Work
-from runners.methods.base import Method
 from runners.profile import ModelProfile
 from runners.records import Status, Timing
 from workloads.records import Media, MediaKind, Message

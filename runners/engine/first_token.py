@@ -11,18 +11,19 @@ from torch import Tensor
 from runners.base import Request
 from runners.engine.adapters.base import Adapter, RenderedPrompt
 from runners.engine.chunks import prefill_in_chunks
-from runners.engine.features import place_features
-from runners.engine.fetch import Fetcher
+from runners.engine.kv.fetch import Fetcher
+from runners.engine.kv.sketch import OutputSketch
 from runners.engine.loading import Loader
+from runners.engine.measure.timing import Part, TtftClock
+from runners.engine.method import Method, PlanContext
 from runners.engine.plan import Plan
-from runners.engine.prefill import Capture, PrefillResult, PromptTensors, prefill
-from runners.engine.prompt import Layout, SymbolTable, lay_out
-from runners.engine.resolve import ResolvedMedia, resolve_media
-from runners.engine.sketch import OutputSketch
+from runners.engine.prefill import Capture, PrefillResult, prefill
+from runners.engine.prompt.features import place_features
+from runners.engine.prompt.layout import Layout, SymbolTable, lay_out
+from runners.engine.prompt.resolve import ResolvedMedia, resolve_media
+from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.stores import Lookup
-from runners.engine.timing import Part, TtftClock
 from runners.engine.work import Work
-from runners.methods.base import Method, PlanContext
 from runners.profile import ModelProfile
 
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 import torch
 
 from runners.engine.adapters.base import Adapter
-from runners.engine.fetch import Fetched, Fetcher
-from runners.engine.placing import Stored, placing
-from runners.engine.prefill import PromptTensors
-from runners.engine.prompt import Layout
-from runners.engine.resolve import ResolvedMedia
+from runners.engine.kv.fetch import Fetched, Fetcher
+from runners.engine.kv.placing import placing
+from runners.engine.kv.stored import Stored
+from runners.engine.method import Method, Reusable
+from runners.engine.prompt.layout import Layout
+from runners.engine.prompt.resolve import ResolvedMedia
+from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.entries import DonorKV, PrefixEntry
 from runners.engine.store.prefix_store import Match
 from runners.engine.work import Work
-from runners.methods.base import Method, Reusable
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from functools import partial
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
-from runners.engine.flops import attention_flops, block_flops, kv_flops
 from runners.engine.graphs.arena import LARGEST
 from runners.engine.graphs.layers import run_layers
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.kv.rotary import rotate
+from runners.engine.measure.flops import attention_flops, block_flops, kv_flops
 from runners.engine.plan import FreshLayer, Plan
-from runners.engine.rotary import rotate
+from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.token_set import TokenSet
 
 
@@ -43,23 +44,6 @@ class Capture:
 
     probe_layers: tuple[int, ...]
     layers: list[CapturedLayer] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class PromptTensors:
-    """A laid-out prompt on the device.
-
-    Attributes:
-        hidden: input embeddings with the media's features in place, ``(tokens, hidden)``.
-        cos, sin: rotary angles, each ``(capacity, head_dim)``.
-        deepstack: what is added to the hidden states after each of the first layers, ``(deepstack, tokens, hidden)``,
-            0 for text; None for families that add nothing.
-    """
-
-    hidden: Tensor
-    cos: Tensor
-    sin: Tensor
-    deepstack: Tensor | None = None
 
 
 @dataclass(frozen=True)

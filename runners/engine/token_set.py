@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from runners.engine.attention import LookBack
+from runners.engine.attention.view import LookBack
 
 if TYPE_CHECKING:
-    from runners.engine.prefill import PromptTensors
+    from runners.engine.prompt.tensors import PromptTensors
 
 
 class TokenSet:

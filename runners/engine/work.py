@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from runners.engine.kv_buffer import KVBuffer
-from runners.engine.prefill import PromptTensors
-from runners.engine.prompt import Layout
-from runners.engine.resolve import ResolvedMedia
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.method import Reusable
+from runners.engine.prompt.layout import Layout
+from runners.engine.prompt.resolve import ResolvedMedia
+from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.entries import DonorKV, PrefixEntry
 from runners.engine.store.prefix_store import Match
-from runners.methods.base import Reusable
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from runners.engine.method import PlanContext
 from runners.engine.plan import FreshLayer, Plan
-from runners.methods.base import PlanContext
-from runners.methods.layer_profile import ProfileName, layer_weights, spread
-from runners.methods.ratio import RatioMethod
-from runners.methods.shrink import drops, shrink
+from runners.methods.parts.layer_profile import ProfileName, layer_weights, spread
+from runners.methods.parts.ratio import RatioMethod
+from runners.methods.parts.shrink import drops, shrink
 
 CHECK_LAYER = 1
 

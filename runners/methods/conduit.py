@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from runners.methods.attention_mass import question_attention
-from runners.methods.base import PlanContext
-from runners.methods.ranking import RankingMethod
+from runners.engine.method import PlanContext
+from runners.methods.parts.attention_mass import question_attention
+from runners.methods.parts.ranking import RankingMethod
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from runners.engine.method import Method, PlanContext
 from runners.engine.plan import Plan
-from runners.methods.base import Method, PlanContext
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
-from runners.methods.base import PlanContext, ReuseMethod
+from runners.methods.parts.reuse import ReuseMethod
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import Literal
 
 from torch import Tensor
 
+from runners.engine.kv.rotary import rotate
+from runners.engine.method import PlanContext
 from runners.engine.plan import FreshLayer, Plan
-from runners.engine.rotary import rotate
-from runners.methods.attention_mass import attention_mass, attention_mass_flops
-from runners.methods.base import PlanContext
-from runners.methods.layer_profile import linear_profile, spread
-from runners.methods.ratio import RatioMethod
-from runners.methods.shrink import drops, shrink
+from runners.methods.parts.attention_mass import attention_mass, attention_mass_flops
+from runners.methods.parts.layer_profile import linear_profile, spread
+from runners.methods.parts.ratio import RatioMethod
+from runners.methods.parts.shrink import drops, shrink
 
 FULL_LAYERS = 2  # V of the first layer depends on no context: only that of the second tells tokens apart
 

@@ -13,11 +13,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
-from runners.methods.base import PlanContext
-from runners.methods.ranking import RankingMethod
+from runners.methods.parts.ranking import RankingMethod
 from runners.profile import ModelProfile
 from workloads.errors import UsageError
 

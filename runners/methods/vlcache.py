@@ -17,13 +17,14 @@ from math import inf
 import torch
 from torch import Tensor
 
+from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
-from runners.methods.attention_mass import question_attention
-from runners.methods.base import PlanContext, leading
-from runners.methods.drift import drift_scores
-from runners.methods.layer_profile import ProfileName, layer_weights, spread
-from runners.methods.ranking import RankingMethod
-from runners.methods.settle import settle
+from runners.methods.parts.attention_mass import question_attention
+from runners.methods.parts.drift import drift_scores
+from runners.methods.parts.layer_profile import ProfileName, layer_weights, spread
+from runners.methods.parts.leading import leading
+from runners.methods.parts.ranking import RankingMethod
+from runners.methods.parts.settle import settle
 from runners.profile import ModelProfile, default_probe_layers, reading_layers
 from workloads.errors import UsageError
 

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor
 
+from runners.engine.method import PlanContext, Reusable
 from runners.engine.plan import Plan
-from runners.methods.base import PlanContext, Reusable, leading
-from runners.methods.layer_profile import ProfileName, layer_weights, spread
-from runners.methods.ratio import RatioMethod
+from runners.methods.parts.layer_profile import ProfileName, layer_weights, spread
+from runners.methods.parts.leading import leading
+from runners.methods.parts.ratio import RatioMethod
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ import pytest
 from rich.console import Console
 from scipy.stats import ttest_1samp
 
-from reports import error_map, heat_map, profile_summary, sensitivity
-from reports.profile_folder import ProfileFolder
-from reports.profile_tables import render
-from reports.sensitivity import LayerCost
-from reports.tables import WIDTH
+from reports.forms.profile_table import render
+from reports.forms.table import WIDTH
+from reports.profile import error_map, heat_map, sensitivity
+from reports.profile import summary as profile_summary
+from reports.profile.folder import ProfileFolder
+from reports.profile.sensitivity import LayerCost
 from runners.analysis.records import Observation, ProbeChoice
 from workloads.errors import UsageError
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from PIL import Image
 
-from runners.shapes.catalogue import find_shape
+from runners.models.shapes.catalogue import find_shape
 from workloads.base import StreamOptions
 from workloads.records import media_in
 from workloads.registry import open_workload

@@ -17,9 +17,9 @@ from runners.builtin.curriculum import CURRICULA, Stage
 from runners.builtin.lessons import GLYPHS, UNLABELLED, Lesson, Syllabus, draw_lesson
 from runners.builtin.objective import Objective
 from runners.builtin.tokenizer import build_tokenizer
-from workloads.drawing import Page
-from workloads.prose import SYSTEM, opening
 from workloads.seeding import stream
+from workloads.synthetic.drawing import Page
+from workloads.synthetic.prose import SYSTEM, opening
 
 KINDS = ("album", "chat", "binding", "video", "hop")
 TOKENIZER = build_tokenizer()

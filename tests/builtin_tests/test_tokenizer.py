@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from runners.builtin.tokenizer import SPECIAL_TOKENS, build_tokenizer
-from workloads.prose import NOTHING, OPENINGS, QUESTION_FORMS, SYSTEM
+from workloads.synthetic.prose import NOTHING, OPENINGS, QUESTION_FORMS, SYSTEM
 
 TOKENIZER = build_tokenizer()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runners.engine.sampling import DEFAULT_SAMPLING, FrameSampling
+from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
 from runners.records import CacheStats, Record, Status, Timing, Warmth
 from vlcache_cli.app import main
 from workloads.records import Conversation
@@ -114,7 +114,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
                 yield record
 
     fakes: dict[str, dict[str, Any]] = {
-        "runners.models": {
+        "runners.models.load": {
             "resolve_model": resolve_model,
             "load_model": load_model,
             "describe_models": lambda: {"builtin": "the embedded model"},

@@ -14,9 +14,9 @@ import pytest
 from vlcache_cli import console
 from vlcache_cli.app import main
 from vlcache_cli.commands import doctor
-from vlcache_cli.config import DEFAULTS, SETTINGS
+from vlcache_cli.config.commands import DEFAULTS, SETTINGS
+from vlcache_cli.config.layers import flag
 from vlcache_cli.failures import RunStopped, stopping_in
-from vlcache_cli.layers import flag
 from workloads.errors import UsageError
 
 HEAVY = ("torch", "transformers", "pandas", "numpy", "scipy", "matplotlib", "lm_eval", "yaml", "PIL")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from reports.asked import read_asked, read_medium
+from reports.run.asked import read_asked, read_medium
 from runners.records import Status
 from vlcache_cli.app import main
-from workloads.drawing import Grid, Page, encode_png
+from workloads.synthetic.drawing import Grid, Page, encode_png
 
 Bench = Callable[..., int]
 
@@ -181,7 +181,7 @@ def test_interrupted_while_the_model_is_loaded(
     def load_model(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["runners.models"], "load_model", load_model)
+    monkeypatch.setattr(sys.modules["runners.models.load"], "load_model", load_model)
     assert bench("--output", "run") == 130
     assert capsys.readouterr().err == "vlcache: interrupted before anything was measured\n"
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from runners.registry import DEFAULT_RUNNERS, RunnerDefaults, parse_specs
-from vlcache_cli import settings
-from vlcache_cli.config import DEFAULTS, SETTINGS, BenchConfig
-from vlcache_cli.described import Group
-from vlcache_cli.layers import preset_names, resolve
+from vlcache_cli.config import readers as settings
+from vlcache_cli.config.commands import DEFAULTS, SETTINGS, BenchConfig
+from vlcache_cli.config.layers import preset_names, resolve
+from vlcache_cli.config.setting import Group
 from workloads.errors import UsageError
 from workloads.registry import DEFAULT_WORKLOADS, WORKLOADS
 

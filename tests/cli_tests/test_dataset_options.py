@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from vlcache_cli.app import main
-from vlcache_cli.config import BenchConfig
-from vlcache_cli.layers import resolve
-from workloads.drawing import Grid, Page, encode_png
+from vlcache_cli.config.commands import BenchConfig
+from vlcache_cli.config.layers import resolve
 from workloads.errors import UsageError
 from workloads.registry import WORKLOADS, dataset_names
+from workloads.synthetic.drawing import Grid, Page, encode_png
 
 Bench = Callable[..., int]
 

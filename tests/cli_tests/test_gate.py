@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reports.gate.baseline import KINDS
-from reports.store import RunFolder
+from reports.run.differences import KINDS
+from reports.run.store import RunFolder
 from runners.records import CacheStats, Record, Status, Timing, Warmth
 from vlcache_cli.app import main
 

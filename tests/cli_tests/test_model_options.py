@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runners.engine.backends import BACKENDS
+from runners.engine.attention.backends import BACKENDS
 from runners.records import Status
 from vlcache_cli.app import main
 

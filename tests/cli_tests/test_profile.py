@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from reports import error_map
+from reports.profile import error_map
 from runners.profile import read_profile
 from vlcache_cli.app import main
-from vlcache_cli.config import ProfileConfig
-from vlcache_cli.described import settings_of
-from vlcache_cli.layers import flag, resolve
+from vlcache_cli.config.commands import ProfileConfig
+from vlcache_cli.config.layers import flag, resolve
+from vlcache_cli.config.setting import settings_of
 
 LAYERS = 8
 

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from runners.records import Status
 from runners.registry import METHODS, RunnerDefaults, load_method, parse_specs
-from vlcache_cli import console, settings
+from vlcache_cli import console
 from vlcache_cli.app import main
-from vlcache_cli.config import SweepConfig
-from vlcache_cli.described import OUTPUT, settings_of
-from vlcache_cli.expansion import BASELINES, describe, expand, name_runners
-from vlcache_cli.layers import flag, resolve
+from vlcache_cli.config import readers as settings
+from vlcache_cli.config.commands import SweepConfig
+from vlcache_cli.config.layers import flag, resolve
+from vlcache_cli.config.setting import OUTPUT, settings_of
+from vlcache_cli.jobs.ratios import BASELINES, describe, expand, name_runners
 from workloads.errors import UsageError
 
 Sweep = Callable[..., int]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runners.engine.sampling import DEFAULT_SAMPLING, FrameSampling
-from vlcache_cli.config import BenchConfig
+from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
+from vlcache_cli.config.commands import BenchConfig
 
 Bench = Callable[..., int]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workloads.dataset_file import FIELDS, READERS, DatasetFile, Fields, read_dataset_file
+from workloads.datasets.description import FIELDS, READERS, DatasetFile, Fields, read_dataset_file
 from workloads.errors import UsageError
 from workloads.registry import DATASETS, dataset_names
 from workloads.scoring import METRICS

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from workloads.base import StreamOptions
-from workloads.dataset import Dataset
+from workloads.datasets.dataset import Dataset
+from workloads.datasets.sources import Sources
 from workloads.errors import UsageError
 from workloads.records import Conversation, Media, Recur, Turn
 from workloads.registry import open_workload
 from workloads.scoring import judge
-from workloads.sources import Sources
 
 Write = Callable[..., Path]
 
@@ -230,11 +230,11 @@ def test_videos_take_pyav(write_lines: Write, tmp_path: Path, monkeypatch: pytes
     write_lines("here/test.jsonl", [{"clip": "a.mp4", "question": "?"}])
     (tmp_path / "here/a.mp4").write_bytes(b"\0\0\0\x20ftypisom")
     mine = describe(tmp_path, fields={"videos": "clip", "question": "question"})
-    monkeypatch.setattr("workloads.dataset_media.find_spec", lambda name: None)
+    monkeypatch.setattr("workloads.datasets.media.find_spec", lambda name: None)
     with pytest.raises(UsageError) as caught:
         ask(mine, tmp_path / "here")
     assert str(caught.value) == "mine.yaml, row 0: videos take PyAV to read: pip install 'vlcache[video]'"
-    monkeypatch.setattr("workloads.dataset_media.find_spec", lambda name: name)
+    monkeypatch.setattr("workloads.datasets.media.find_spec", lambda name: name)
     assert len(ask(mine, tmp_path / "here")) == 1
 
 
@@ -496,8 +496,8 @@ def test_a_file_without_rows_is_told_once(tmp_path: Path, capsys: pytest.Capture
 def test_media_on_the_hub_are_those_of_the_data_set(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     from fsspec.implementations.memory import MemoryFileSystem
 
-    from workloads.dataset_media import MediaFiles
-    from workloads.dataset_rows import Table
+    from workloads.datasets.media import MediaFiles
+    from workloads.datasets.rows import Table
 
     files = MemoryFileSystem()
     files.pipe("/datasets/you/yours@main/0.png", b"picture")
@@ -526,8 +526,8 @@ def test_links_into_a_folder_that_is_named_like_the_hubs_are_not_followed(write_
 def test_a_file_of_the_hub_is_read_where_the_rows_say(monkeypatch: pytest.MonkeyPatch) -> None:
     from fsspec.implementations.memory import MemoryFileSystem
 
-    from workloads.dataset_media import MediaFiles
-    from workloads.dataset_rows import Table
+    from workloads.datasets.media import MediaFiles
+    from workloads.datasets.rows import Table
 
     files = MemoryFileSystem()
     files.pipe("/datasets/me/mine@v1/pictures/0.png", b"picture")

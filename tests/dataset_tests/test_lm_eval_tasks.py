@@ -13,15 +13,15 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 from PIL import Image
 
-from workloads import lm_eval_task
 from workloads.base import StreamOptions
+from workloads.datasets.sources import Sources
 from workloads.errors import UsageError
-from workloads.lm_eval_document import placed
-from workloads.lm_eval_files import TaskFile, require_askable
-from workloads.lm_eval_task import open_tasks
+from workloads.lm_eval import task as lm_eval_task
+from workloads.lm_eval.document import placed
+from workloads.lm_eval.files import TaskFile, require_askable
+from workloads.lm_eval.task import open_tasks
 from workloads.records import Media, Turn
 from workloads.scoring import judge
-from workloads.sources import Sources
 
 Write = Callable[..., Path]
 

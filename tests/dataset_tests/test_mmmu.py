@@ -16,11 +16,11 @@ from PIL import Image
 
 from vlcache_cli.app import main
 from workloads.base import StreamOptions
+from workloads.datasets.sources import Sources
 from workloads.errors import UsageError
-from workloads.mmmu import Mmmu, open_mmmu
+from workloads.lm_eval.mmmu import Mmmu, open_mmmu
 from workloads.records import Answer, Recur, Turn
 from workloads.scoring import judge
-from workloads.sources import Sources
 
 SUBJECTS = ("Art", "Math", "Physics")
 OPTIONS = "\n\n(A) yes\n(B) no\n(C) "

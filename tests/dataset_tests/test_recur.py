@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workloads.base import StreamOptions
+from workloads.datasets.recur import BLOCK, MEANING, Case, recurring
 from workloads.records import Answer, Conversation, Media, Popularity, Recur, Turn
-from workloads.recur import BLOCK, MEANING, Case, recurring
 
 KINDS = st.sampled_from(get_args(Recur))
 AGAIN = st.sampled_from(["prefix", "questions", "shuffle"])

@@ -11,7 +11,7 @@ import pytest
 
 from runners.builtin import MODEL_DIR
 from runners.local import build_runner
-from runners.models import LoadedModel, load_model, resolve_model
+from runners.models.load import LoadedModel, load_model, resolve_model
 from runners.records import Record, Warmth
 from runners.registry import RunnerDefaults, parse_specs
 from runners.session import SessionOptions, serve

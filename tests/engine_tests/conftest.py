@@ -16,17 +16,17 @@ from PIL import Image
 from torch import Tensor
 
 from runners.base import Request, Response
-from runners.engine.attention import LookBack
+from runners.engine.attention.view import LookBack
 from runners.engine.engine import Engine
-from runners.engine.media import content_key
+from runners.engine.media.decode import content_key
+from runners.engine.method import Method, PlanContext
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.store.entries import MediaEntry
-from runners.methods.base import Method, PlanContext
-from runners.models import LoadedModel, load_model
+from runners.models.load import LoadedModel, load_model
 from runners.records import Status
 from runners.registry import RunnerDefaults, load_method, parse_specs
-from workloads.drawing import Grid, Page, encode_clip
 from workloads.records import Media, Message, media_in
+from workloads.synthetic.drawing import Grid, Page, encode_clip
 
 BUDGET = 1 << 28
 TOLERANCE = 2e-4  # of float32 logits of order 1

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from runners.engine import sketch
-from runners.engine.flops import full_prefill_flops
-from runners.engine.timing import PARTS, TtftClock
+from runners.engine.kv import sketch
+from runners.engine.measure.flops import full_prefill_flops
+from runners.engine.measure.timing import PARTS, TtftClock
 from runners.profile import ModelProfile
 from runners.registry import METHODS
 

@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
-from runners.engine import capability
-from runners.engine.attention import Attention, LookBack, Sdpa
+from runners.engine.attention import capability
+from runners.engine.attention.backends import BACKENDS, choose_backend, obstacles
+from runners.engine.attention.base import Attention
 from runners.engine.attention.flash import Flash, Runs
 from runners.engine.attention.flex import BLOCK, Flex, block_mask
+from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.triton_attention import Tiles, TritonAttention
-from runners.engine.backends import BACKENDS, choose_backend, obstacles
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.attention.view import LookBack
+from runners.engine.kv.buffer import KVBuffer
 from runners.methods.full_recompute import FullRecompute
 from workloads.errors import UsageError
 

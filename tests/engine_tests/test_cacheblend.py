@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from runners.base import Request
+from runners.engine.method import PlanContext
 from runners.engine.plan import FreshLayer, Plan
-from runners.methods.base import PlanContext
 from runners.methods.cacheblend import CacheBlend
 from runners.profile import ModelProfile
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from runners.base import Request
+from runners.engine.kv.rotary import rotate
+from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
-from runners.engine.rotary import rotate
-from runners.methods import attention_mass as attention_mass_module
-from runners.methods.attention_mass import attention_mass, question_attention
-from runners.methods.base import PlanContext
 from runners.methods.conduit import Conduit, _image_coefficients
 from runners.methods.full_reuse import FullReuse
+from runners.methods.parts import attention_mass as attention_mass_module
+from runners.methods.parts.attention_mass import attention_mass, question_attention
 from runners.methods.prophetkv import ProphetKV
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from runners.base import Request
 from runners.engine import engine
+from runners.engine.kv.sketch import OutputSketch
+from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
-from runners.engine.sketch import OutputSketch
-from runners.methods import attention_mass, drift
-from runners.methods.base import PlanContext
+from runners.methods.parts import attention_mass, drift
 from runners.methods.vlcache import VLCache
 
 

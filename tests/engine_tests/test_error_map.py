@@ -12,8 +12,8 @@ import torch
 from runners.analysis import stream
 from runners.analysis.measure import observe_stream
 from runners.analysis.records import Observation
+from runners.engine.method import Method, PlanContext
 from runners.engine.plan import Plan
-from runners.methods.base import Method, PlanContext
 from runners.methods.full_recompute import FullRecompute
 from runners.methods.full_reuse import FullReuse
 from runners.registry import RunnerSpec

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.engine.features import place_features
+from runners.engine.prompt.features import place_features
 
 HIDDEN = 3
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForImageTextToText
 
-from runners.checkpoint import load_files
 from runners.engine.adapters.decoder import DecoderLayer
 from runners.engine.adapters.registry import ADAPTERS, build_adapter
 from runners.methods.full_recompute import FullRecompute
+from runners.models.checkpoint import load_files
 
 BOTH = ("qkv", "gate_up")
 TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 0.02}  # as a share of the largest number

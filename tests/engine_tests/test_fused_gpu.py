@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from runners.checkpoint import load_files
 from runners.engine.adapters.registry import ADAPTERS, build_adapter
 from runners.engine.engine import Engine
 from runners.methods.full_recompute import FullRecompute
-from runners.models import load_model
-from runners.shapes.assembly import assemble
-from runners.shapes.catalogue import find_shape
+from runners.models.checkpoint import load_files
+from runners.models.load import load_model
+from runners.models.shapes.assembly import assemble
+from runners.models.shapes.catalogue import find_shape
 
 DEVICE = "cuda"
 LAYER, LOGITS = 0.02, 0.05  # tolerances, as a share of the largest number

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from runners.engine.attention import LookBack, Sdpa
-from runners.engine.backends import BACKENDS, backend_class
-from runners.engine.capability import lacks_triton
+from runners.engine.attention.backends import BACKENDS, backend_class
+from runners.engine.attention.capability import lacks_triton
+from runners.engine.attention.sdpa import Sdpa
+from runners.engine.attention.view import LookBack
 from runners.engine.engine import Engine
-from runners.engine.placing import Stored, placing_by_torch
-from runners.models import load_model, resolve_model
+from runners.engine.kv.placing import placing_by_torch
+from runners.engine.kv.stored import Stored
+from runners.models.load import load_model, resolve_model
 
 DEVICE = torch.device("cuda", 0)
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 2e-3, torch.bfloat16: 0.02}  # of outputs of order 1
@@ -88,7 +90,7 @@ def test_placing_rounds_as_torch_does(dtype: torch.dtype, head_dim: int) -> None
     obstacle = lacks_triton(DEVICE)
     if obstacle is not None:
         pytest.skip(obstacle)
-    from runners.engine.triton_placing import placing_by_kernel
+    from runners.engine.kv.triton_placing import placing_by_kernel
 
     def some(*shape: int) -> torch.Tensor:
         return torch.randn(shape, device=DEVICE).to(dtype)

@@ -20,19 +20,21 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves
 
-from runners.engine.attention import LookBack, Sdpa
 from runners.engine.attention.flash import Flash
 from runners.engine.attention.flex import Flex
+from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.triton_attention import TritonAttention
+from runners.engine.attention.view import LookBack
 from runners.engine.decode import decode
 from runners.engine.graphs.arena import LARGEST, Arena
 from runners.engine.graphs.graphs import Graphs
 from runners.engine.graphs.policy import graphs_of, obstacle
 from runners.engine.graphs.recorder import Replay, Work
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.kv.workspace import Workspace
 from runners.engine.plan import FreshLayer, Plan
-from runners.engine.prefill import Capture, PrefillResult, PromptTensors, prefill
-from runners.engine.workspace import Workspace
+from runners.engine.prefill import Capture, PrefillResult, prefill
+from runners.engine.prompt.tensors import PromptTensors
 from runners.registry import METHODS
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "llava")  # biases and M-RoPE; norms of Q and K, and deepstack; neither

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from runners.base import Response
-from runners.engine.capability import lacks_triton
+from runners.engine.attention.capability import lacks_triton
 from runners.engine.engine import Engine
 from runners.engine.graphs.policy import obstacle
 from runners.engine.graphs.recorder import CudaRecorder
-from runners.engine.workspace import Workspace
-from runners.models import load_model, resolve_model
+from runners.engine.kv.workspace import Workspace
+from runners.models.load import load_model, resolve_model
 
 DEVICE = "cuda"
 SHARES = {"float32": 1e-3, "bfloat16": 0.05}  # tolerances, as a share of the largest logit

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from runners.base import Response
-from runners.engine.fetch import KV, Fetched, Fetcher, to_host
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.kv.fetch import KV, Fetched, Fetcher, to_host
 from runners.records import Status
 from runners.registry import METHODS
 

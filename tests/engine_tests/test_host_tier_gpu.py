@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from runners.engine.engine import Engine
-from runners.engine.fetch import Fetcher, to_host
-from runners.models import load_model, resolve_model
+from runners.engine.kv.fetch import Fetcher, to_host
+from runners.models.load import load_model, resolve_model
 
 DEVICE = torch.device("cuda", 0)
 PLENTY = 1 << 28

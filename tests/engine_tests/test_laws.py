@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any, ClassVar
 
 import pytest
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 
 from runners.divergence import kl_divergence
 from runners.engine.adapters.registry import ADAPTERS
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.kv.rotary import rotate
+from runners.engine.method import Method, PlanContext
 from runners.engine.plan import Plan
-from runners.engine.rotary import rotate
-from runners.methods.base import Method, PlanContext
 from runners.methods.cacheblend import CacheBlend
 from runners.methods.encoder_cache import EncoderCache
 from runners.methods.full_recompute import FullRecompute
@@ -193,6 +194,11 @@ def test_layer_zero_of_reused_media_is_exact(lab: Any) -> None:
     assert everything.answer(lab.ask(a)).status is Status.OK
 
 
+def cache_argument(text: Any) -> str:
+    """What the stock language model calls its KV cache: ``past_key_values``, or ``cache`` in later transformers."""
+    return "cache" if "cache" in signature(text.forward).parameters else "past_key_values"
+
+
 def test_the_greedy_continuation_is_a_token_by_token_forward_on_the_same_stale_cache(lab: Any) -> None:
     from transformers import DynamicCache
 
@@ -216,7 +222,7 @@ def test_the_greedy_continuation_is_a_token_by_token_forward_on_the_same_stale_c
             out = lab.stock.model.language_model(
                 inputs_embeds=lab.stock.get_input_embeddings()(torch.tensor([tokens[-1:]])),
                 position_ids=position,
-                past_key_values=cache,
+                **{cache_argument(lab.stock.model.language_model): cache},
                 use_cache=True,
             )
             tokens.append(int(lab.stock.lm_head(out.last_hidden_state)[0, -1].argmax()))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.methods.layer_profile import flat_profile, linear_profile, spread
-from runners.models import load_model
+from runners.methods.parts.layer_profile import flat_profile, linear_profile, spread
+from runners.models.load import load_model
 from runners.profile import ModelProfile, write_profile
 from workloads.errors import UsageError
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from runners.base import Request
-from runners.methods.base import PlanContext
+from runners.engine.method import PlanContext
 
 
 def requests(lab: Any) -> list[Request]:

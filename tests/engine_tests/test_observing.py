@@ -14,7 +14,7 @@ from runners.analysis.observe import Observer
 from runners.analysis.probing import group_losses
 from runners.analysis.stream import ObservedRunner
 from runners.base import Request
-from runners.methods.base import Method
+from runners.engine.method import Method
 from runners.profile import ModelProfile
 from runners.records import Status, Warmth
 from runners.registry import METHODS, RunnerDefaults, parse_specs

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from runners.base import Request
-from runners.methods.base import PlanContext
+from runners.engine.method import PlanContext
 from runners.methods.oracle import Oracle
 from workloads.errors import UsageError
 

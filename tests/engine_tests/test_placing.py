@@ -12,8 +12,9 @@ from torch import Tensor
 
 from runners.engine import loading
 from runners.engine.adapters.registry import ADAPTERS
-from runners.engine.placing import Place, Stored, placing
-from runners.engine.rotary import rotate
+from runners.engine.kv.placing import placing
+from runners.engine.kv.rotary import rotate
+from runners.engine.kv.stored import Place, Stored
 
 
 def some(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.engine.quantise import LEVELS, Quantised
+from runners.engine.kv.quantise import LEVELS, Quantised
 
 
 @given(seed=st.integers(0, 1000), scale=st.sampled_from([1e-6, 1.0, 1e4]))

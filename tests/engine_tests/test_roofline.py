@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from reports.floor import floor_ms
-from reports.frame import FRAME_COLUMNS
-from runners.engine import peak
-from runners.engine.peak import PeakMeter
-from runners.engine.roofline import measure_ceilings
+from reports.run.frame import FRAME_COLUMNS
+from reports.summary.floor import floor_ms
+from runners.engine.measure import peak
+from runners.engine.measure.peak import PeakMeter
+from runners.engine.measure.roofline import measure_ceilings
 from runners.registry import METHODS
 
 CPU = torch.device("cpu")

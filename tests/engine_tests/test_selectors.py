@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from runners.base import Request
-from runners.methods.base import PlanContext
+from runners.engine.method import PlanContext
 from runners.methods.full_reuse import FullReuse
-from runners.methods.ranking import RankingMethod
+from runners.methods.parts.ranking import RankingMethod
 from runners.registry import METHODS, RunnerDefaults, load_method, parse_specs
 
 SELECTORS = [

@@ -18,10 +18,10 @@ from runners.analysis.sensitivity import sensitivity, stale_in
 from runners.analysis.stream import ObservedRunner
 from runners.base import Request
 from runners.divergence import kl_divergence
+from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
-from runners.methods.base import PlanContext
-from runners.methods.drift import drift_scores
 from runners.methods.full_reuse import FullReuse
+from runners.methods.parts.drift import drift_scores
 from runners.registry import RunnerDefaults, parse_specs
 
 

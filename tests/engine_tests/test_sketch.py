@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from runners.engine.sketch import WIDTH, OutputSketch
+from runners.engine.kv.sketch import WIDTH, OutputSketch
 
 
 def _outputs(lab: Any, seed: int) -> torch.Tensor:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from runners.engine.kv_buffer import KVBuffer
+from runners.engine.kv.buffer import KVBuffer
 from runners.engine.plan import Plan
-from runners.engine.prefill import PrefillResult, PromptTensors, prefill
+from runners.engine.prefill import PrefillResult, prefill
+from runners.engine.prompt.tensors import PromptTensors
 
 TOKENS = 24
 

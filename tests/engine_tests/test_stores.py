@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from runners.engine.adapters.base import MediaGrid
+from runners.engine.shapes import MediaGrid
 from runners.engine.store.entries import DonorKV, Entry, MediaEntry, PrefixEntry
 from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.media_store import MediaStore

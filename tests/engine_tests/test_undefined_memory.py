@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from runners.engine.kv_buffer import KVBuffer
-from runners.engine.workspace import Workspace
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.kv.workspace import Workspace
 from runners.registry import METHODS
 
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.engine.errors import MediaError
-from runners.engine.media import decode_clip
-from runners.engine.sampling import DEFAULT_SAMPLING, FrameSampling
-from workloads import videos
+from runners.engine.media.decode import decode_clip
+from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
+from workloads.media import videos
+from workloads.media.videos import Film, container_of, require_playable
 from workloads.records import Media
-from workloads.videos import Film, container_of, require_playable
 
 MakeFilm = Callable[..., bytes]
 STEP = 8

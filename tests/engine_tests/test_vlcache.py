@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from runners.methods.layer_profile import flat_profile, linear_profile, spread
+from runners.methods.parts.layer_profile import flat_profile, linear_profile, spread
 from runners.methods.vlcache import VLCache
 from runners.profile import default_probe_layers, reading_layers
 from runners.records import CacheStats

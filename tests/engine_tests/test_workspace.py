@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.engine.graphs.buckets import EXACT, bucket
-from runners.engine.kv_buffer import KVBuffer
-from runners.engine.workspace import Workspace
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.kv.workspace import Workspace
 from runners.registry import METHODS
 
 

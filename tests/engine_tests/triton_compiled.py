@@ -11,7 +11,7 @@ from triton.compiler import ASTSource
 
 from runners.engine.attention.triton_attention import ADDED_ROWS, Tiles
 from runners.engine.attention.triton_kernel import add_up_kernel, attend_kernel
-from runners.engine.triton_placing import COLUMNS, TOKENS, WIDE, place_kernel
+from runners.engine.kv.triton_placing import COLUMNS, TOKENS, WIDE, place_kernel
 
 SHARED_MEMORY = 99 * 1024  # bytes of a program: the least that a GPU of compute capability 8 has
 STRIDES = ("q_head", "q_query", "k_head", "k_token", "v_head", "v_token", "k_layer", "v_layer")

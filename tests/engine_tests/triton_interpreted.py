@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from triton.runtime import interpreter
 
 from runners.engine import loading
-from runners.engine.attention import LookBack, Sdpa
+from runners.engine.attention.backends import choose_backend
+from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.triton_attention import TritonAttention
-from runners.engine.backends import choose_backend
+from runners.engine.attention.view import LookBack
 from runners.engine.graphs.arena import Arena
 from runners.engine.graphs.graphs import Graphs
-from runners.engine.placing import Stored, placing_by_torch
-from runners.engine.triton_placing import placing_by_kernel
-from runners.engine.workspace import Workspace
+from runners.engine.kv.placing import placing_by_torch
+from runners.engine.kv.stored import Stored
+from runners.engine.kv.triton_placing import placing_by_kernel
+from runners.engine.kv.workspace import Workspace
 from runners.methods.full_recompute import FullRecompute
 
 CPU = torch.device("cpu")

@@ -17,7 +17,7 @@ from lm_eval.api.instance import Instance
 from PIL import Image
 
 from runners.base import Request, Response
-from runners.lm_eval_prompt import PLACEHOLDER
+from runners.lm_eval.prompt import PLACEHOLDER
 from runners.records import CacheStats, Status, Timing
 from workloads.base import StreamOptions
 from workloads.records import Conversation, Message, Turn, media_in

@@ -14,7 +14,7 @@ import lm_eval.tasks
 import lm_eval.utils
 import pytest
 
-from runners.lm_eval import VLCacheLM
+from runners.lm_eval.model import VLCacheLM
 from vlcache_cli.app import main
 
 Capture = pytest.CaptureFixture[str]

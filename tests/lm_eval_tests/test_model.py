@@ -10,8 +10,8 @@ import pytest
 from lm_eval.api.registry import get_model
 from PIL import Image
 
-from runners.lm_eval import VLCacheLM
-from runners.lm_eval_runner import RunnerLM, collecting
+from runners.lm_eval.model import VLCacheLM
+from runners.lm_eval.runner import RunnerLM, collecting
 from runners.records import Status
 from workloads.errors import UsageError
 

@@ -15,7 +15,7 @@ from lm_eval.api.registry import get_model
 from lm_eval.tasks import TaskManager
 from PIL import Image
 
-from runners.lm_eval import VLCacheLM
+from runners.lm_eval.model import VLCacheLM
 
 pytestmark = pytest.mark.skipif(find_spec("accelerate") is None, reason="lm-eval's hf-multimodal needs accelerate")
 

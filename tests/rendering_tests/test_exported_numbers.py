@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports.columns import COLUMNS, TABLE_COLUMNS
-from reports.flat import RUN, record_frame, summary_frame, summary_lines, to_csv
-from reports.frame import FRAME_COLUMNS, to_frame
-from reports.markdown import plain
+from reports.forms.flat import RUN, record_frame, summary_frame, summary_lines, to_csv
+from reports.forms.markdown import plain
+from reports.forms.table import cell
 from reports.report_file import Wanted, write
+from reports.run.frame import FRAME_COLUMNS, to_frame
 from reports.runs import Run, read_runs
-from reports.tables import cell
+from reports.summary.columns import COLUMNS, TABLE_COLUMNS
 
 NAMES = [column.name for column in COLUMNS]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from reports.html.answers import answer
+from reports.answer import answer
+from reports.forms.report_table import as_text
 from reports.report_file import FORMS, Wanted, write
-from reports.report_tables import as_text
 from reports.runs import read_runs
 from runners.records import Record, Status, Timing, Warmth
 from workloads.errors import UsageError

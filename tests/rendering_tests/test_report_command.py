@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import error_map
-from reports.error_map import ERRORS
+from reports.profile import error_map
+from reports.profile.error_map import ERRORS
+from reports.profile.saved import find_profile, read_profile
 from reports.report_file import FORMS
-from reports.saved_profile import find_profile, read_profile
 from vlcache_cli.app import main
 from vlcache_cli.commands.report import FORMATS
 from workloads.errors import UsageError

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from reports.forms.report_table import as_text
 from reports.report_file import Wanted, write
-from reports.report_tables import as_text
 from reports.runs import Run, read_runs
 from runners.records import Record
 

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from reports.asked import AskedMedium
-from reports.html.answers import Word, answer, overall
-from reports.html.chart import UNDEFINED, number
+from reports.answer import Word, answer, overall
 from reports.html.overlay import LEVELS, overlay
-from reports.html.shown import stand_ins
+from reports.html.stand_ins import stand_ins
 from reports.html.svg import Drawing, short
 from reports.html.theme import COLOURS, style_sheet, variable_of
 from reports.html.thumbnails import LONGEST_SIDE, Album, moments
-from reports.pareto import Point
-from reports.recommend import Recommendation
+from reports.run.asked import AskedMedium
 from reports.runs import Run, read_runs
+from reports.statistics.shown import UNDEFINED, number
+from reports.sweep.pareto import Point
+from reports.sweep.recommend import Recommendation
 from runners.records import ComputedMedium
 
 sizes = st.integers(1, 6)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reports import asked as asked_module
-from reports.asked import AskedLog, AskedMedium, read_asked, read_medium
+from reports.run import asked as asked_module
+from reports.run.asked import AskedLog, AskedMedium, read_asked, read_medium
 from workloads.errors import UsageError
 from workloads.records import Answer, Conversation, Media, Turn
 

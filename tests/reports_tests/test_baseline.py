@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from reports.export import to_json
-from reports.gate.baseline import KINDS, Baseline, read_baseline, require_comparable
+from reports.forms.json_document import to_json
+from reports.gate.baseline import Baseline, read_baseline, require_comparable
 from reports.gate.claim import Claim, Verdict
 from reports.gate.judge import judge
 from reports.gate.policy import Policy, Rule
-from reports.store import RunFolder
-from reports.summary import summarise
+from reports.run.differences import KINDS
+from reports.run.store import RunFolder
+from reports.summary.summarise import summarise
 from runners.records import Record
 from workloads.errors import UsageError
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from reports.bounds import (
+from reports.statistics.bounds import (
     UNKNOWN,
     change_bounds,
     difference_bounds,
@@ -16,7 +16,7 @@ from reports.bounds import (
     quantile_ratio_bounds,
     requests_to_bound_quantile,
 )
-from reports.stats import Interval, difference_interval
+from reports.statistics.stats import Interval, difference_interval
 
 ALPHA = 0.05
 

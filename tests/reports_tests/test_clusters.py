@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.clusters import PRIOR_CLUSTERS, Sample
+from reports.statistics.clusters import PRIOR_CLUSTERS, Sample
 
 differences = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.sampled_from("abcdef")), min_size=1, max_size=30)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from reports.export import to_json
+from reports.forms.json_document import to_json
 
 
 def test_document_holds_manifest_and_summary_at_full_precision() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.flips import FlipKind, count_flips, find_flips
+from reports.summary.flips import FlipKind, count_flips, find_flips
 from runners.records import Record, Status
 
 MakeRecord = Callable[..., Record]

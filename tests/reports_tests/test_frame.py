@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reports.frame import FRAME_COLUMNS, to_frame
+from reports.run.frame import FRAME_COLUMNS, to_frame
 from runners.records import Record, Status
 
 MakeRecord = Callable[..., Record]

@@ -10,8 +10,8 @@ from reports.gate.claim import Claim, Outcome, Verdict
 from reports.gate.judge import judge
 from reports.gate.policy import Policy, Rule
 from reports.gate.requirements import Limits
-from reports.power import Decision, Truth, requests_to_decide
-from reports.summary import summarise
+from reports.statistics.power import Decision, Truth, requests_to_decide
+from reports.summary.summarise import summarise
 from runners.records import Record, Status, Warmth
 from workloads.errors import UsageError
 

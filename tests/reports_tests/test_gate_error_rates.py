@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from reports.bounds import change_ends, quantile_bounds, quantile_ratio_bounds
-from reports.clusters import Floats, Sample
-from reports.power import POWER, Decision, Truth, requests_to_decide
+from reports.statistics.bounds import change_ends, quantile_bounds, quantile_ratio_bounds
+from reports.statistics.clusters import Floats, Sample
+from reports.statistics.power import POWER, Decision, Truth, requests_to_decide
 
 SETS, ALPHA, MARGIN = 2000, 0.05, 0.02
 SCRIPT = Path(__file__).parents[2] / "docs" / "benchmarks" / "gate_error_rates.py"

@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from reports.export import to_json
-from reports.gate.annotations import MOST, to_annotations
+from reports.forms.json_document import to_json
+from reports.forms.table import WIDTH
 from reports.gate.claim import Claim, Needed, Outcome, Outlook, Verdict
-from reports.gate.junit import to_junit
-from reports.gate.markdown import MARKER, MOST_ROWS, to_markdown
-from reports.gate.table import render
-from reports.tables import WIDTH
+from reports.gate.forms.annotations import MOST, to_annotations
+from reports.gate.forms.junit import to_junit
+from reports.gate.forms.markdown import MARKER, MOST_ROWS, to_markdown
+from reports.gate.forms.table import render
 
 HERE = Path(__file__).parent
 NEEDED = Needed(1490, 149, "if no score changes")

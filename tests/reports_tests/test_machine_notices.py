@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from reports.machine_notices import FEWEST, machine_notices
-from reports.notice import NoticeKind
+from reports.summary.machine_notices import FEWEST, machine_notices
+from reports.summary.notice import NoticeKind
 from runners.records import Record
 
 MakeRecord = Callable[..., Record]

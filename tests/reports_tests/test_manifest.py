@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reports.manifest import build_manifest, git_commit, require_same, require_same_model
+from reports.run.manifest import build_manifest, git_commit, require_same, require_same_model
 from workloads.errors import UsageError
 
 RUN = Path("results/one")

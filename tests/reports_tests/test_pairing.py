@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from reports.frame import to_frame
-from reports.pairing import Difference, paired_difference
-from reports.stats import difference_interval
+from reports.run.frame import to_frame
+from reports.statistics.pairing import Difference, paired_difference
+from reports.statistics.stats import difference_interval
 from runners.records import Record, Status
 
 MakeRecord = Callable[..., Record]

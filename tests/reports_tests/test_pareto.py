@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.columns import COLUMNS
-from reports.pareto import Point, find_knee, find_knees, find_points
-from reports.recommend import recommend, requests_to_prove
-from reports.stats import critical_value
-from reports.verdict import requests_needed
+from reports.statistics.stats import critical_value
+from reports.statistics.verdict import requests_needed
+from reports.summary.columns import COLUMNS
+from reports.sweep.pareto import Point, find_knee, find_knees, find_points
+from reports.sweep.recommend import recommend, requests_to_prove
 
 MARGIN, ALPHA = 0.02, 0.05
 VERDICTS = ("non-inferior", "inferior", "undecided")

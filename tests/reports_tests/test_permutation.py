@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, permutation_test
 
-from reports.permutation import MOST_ENUMERATED, sign_flip_test
+from reports.statistics.permutation import MOST_ENUMERATED, sign_flip_test
 
 paired = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.sampled_from("abcdef")), min_size=1, max_size=30)
 

@@ -16,11 +16,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from reports.columns import COLUMNS
-from reports.pareto import find_points
-from reports.plots import COLOURS, MARKERS, draw, file_names, picture
-from reports.recommend import Recommendation
-from reports.sweep import TradeOff
+from reports.forms.plots import COLOURS, MARKERS, draw, file_names, picture
+from reports.summary.columns import COLUMNS
+from reports.sweep.pareto import find_points
+from reports.sweep.recommend import Recommendation
+from reports.sweep.trade_off import TradeOff
 from workloads.errors import UsageError
 
 Line = tuple[str, float | None, float | None]  # a runner's executed ratio and accuracy
@@ -157,6 +157,6 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 
 def test_drawing_leaves_no_state_behind() -> None:
     """The object-oriented interface alone: pyplot would pick a backend and keep figures."""
-    code = "import sys, reports.plots; print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, reports.forms.plots; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -5,9 +5,9 @@ from math import ceil, log
 import numpy as np
 import pytest
 
-from reports.bounds import change_ends
-from reports.clusters import Sample
-from reports.power import POWER, Decision, Truth, _beyond, _within, power, requests_to_decide
+from reports.statistics.bounds import change_ends
+from reports.statistics.clusters import Sample
+from reports.statistics.power import POWER, Decision, Truth, _beyond, _within, power, requests_to_decide
 
 ALPHA, MARGIN = 0.05, 0.02
 WITHIN, BEYOND = Decision.WITHIN, Decision.BEYOND

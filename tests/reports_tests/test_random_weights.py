@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reports.columns import COLUMNS
-from reports.pareto import find_points
-from reports.recommend import recommend
-from reports.row_notices import row_notices
-from reports.summary import summarise
-from reports.tables import WIDTH, render
+from reports.forms.table import WIDTH, render
+from reports.summary.columns import COLUMNS
+from reports.summary.row_notices import row_notices
+from reports.summary.summarise import summarise
+from reports.sweep.pareto import find_points
+from reports.sweep.recommend import recommend
 from runners.records import Record, Status
 
 JUDGING = [

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from reports.columns import COLUMNS
-from reports.notice import Notice, NoticeKind
-from reports.row_notices import row_notices
+from reports.summary.columns import COLUMNS
+from reports.summary.notice import Notice, NoticeKind
+from reports.summary.row_notices import row_notices
 
 
 def notices(**values: Any) -> list[Notice]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import binomtest, norm
 
-from reports.stats import (
+from reports.statistics.stats import (
     Fall,
     Interval,
     critical_value,

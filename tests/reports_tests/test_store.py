@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reports.store import RunFolder
+from reports.run.store import RunFolder
 from runners.records import Record, Status
 from workloads.errors import UsageError
 

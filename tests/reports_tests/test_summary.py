@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from reports.columns import COLUMNS
-from reports.summary import summarise
+from reports.summary.columns import COLUMNS
+from reports.summary.summarise import summarise
 from runners.records import Record, Status, Warmth
 
 MakeRecord = Callable[..., Record]

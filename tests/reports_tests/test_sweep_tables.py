@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reports.notice import NoticeKind
-from reports.row_notices import row_notices
-from reports.summary import summarise
-from reports.sweep import TradeOff, analyse
-from reports.sweep_tables import render
-from reports.tables import WIDTH
+from reports.forms.sweep_table import render
+from reports.forms.table import WIDTH
+from reports.summary.notice import NoticeKind
+from reports.summary.row_notices import row_notices
+from reports.summary.summarise import summarise
+from reports.sweep.trade_off import TradeOff, analyse
 from runners.records import Record
 
 MakeRecord = Callable[..., Record]

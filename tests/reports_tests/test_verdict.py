@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.stats import Interval, difference_interval
-from reports.verdict import judge, requests_needed
+from reports.statistics.stats import Interval, difference_interval
+from reports.statistics.verdict import judge, requests_needed
 
 
 @pytest.mark.parametrize(

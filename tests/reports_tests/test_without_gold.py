@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reports import sweep, sweep_tables
-from reports.notices import find_notices
-from reports.plots import picture
-from reports.summary import summarise
-from reports.tables import WIDTH, render
+from reports.forms import sweep_table as sweep_tables
+from reports.forms.plots import picture
+from reports.forms.table import WIDTH, render
+from reports.summary.notices import find_notices
+from reports.summary.summarise import summarise
+from reports.sweep import trade_off as sweep
 from runners.records import Record, Status
 
 MakeRecord = Callable[..., Record]

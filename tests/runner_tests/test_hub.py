@@ -13,9 +13,9 @@ import pytest
 from huggingface_hub import constants, errors
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
-from runners import hub
 from runners.builtin import MODEL_DIR
-from runners.models import load_model, resolve_model
+from runners.models import hub
+from runners.models.load import load_model, resolve_model
 from workloads.errors import UsageError
 
 COMMIT, OLDER = "a" * 40, "b" * 40

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners import memory
 from runners.builtin.architecture import build_config, build_model
 from runners.builtin.tokenizer import build_tokenizer
+from runners.models import memory
 from workloads.errors import UsageError
 
 CPU = torch.device("cpu")

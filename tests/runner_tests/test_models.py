@@ -13,11 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from runners import checkpoint, models
 from runners.builtin.architecture import build_config, build_image_processor, build_model
 from runners.builtin.tokenizer import build_tokenizer
 from runners.engine.adapters.registry import ADAPTERS
-from runners.models import load_model, resolve_model
+from runners.models import checkpoint
+from runners.models import load as models
+from runners.models.load import load_model, resolve_model
 from workloads.errors import UsageError
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from runners import checkpoint
 from runners.builtin.architecture import build_config, build_model
 from runners.builtin.tokenizer import build_tokenizer
-from runners.engine.attention import Sdpa
-from runners.models import load_model, resolve_model
-from runners.placement import place
+from runners.engine.attention.sdpa import Sdpa
+from runners.models import checkpoint
+from runners.models.load import load_model, resolve_model
+from runners.models.placement import place
 from workloads.errors import UsageError
 
 

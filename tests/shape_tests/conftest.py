@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from runners.shapes import catalogue
-from runners.shapes.catalogue import PUBLISHED, Shape, published
+from runners.models.shapes import catalogue
+from runners.models.shapes.catalogue import PUBLISHED, Shape, published
 
 FIRST_ID = 600  # of the special tokens, behind the tokenizer's own
 VOCABULARY = 640

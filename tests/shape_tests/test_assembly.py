@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from runners import memory
 from runners.base import Request
 from runners.engine.adapters.registry import ADAPTERS
 from runners.local import build_runner
-from runners.models import LoadedModel, describe_models, load_model, resolve_model
+from runners.models import memory
+from runners.models.load import LoadedModel, describe_models, load_model, resolve_model
+from runners.models.shapes import assembly
+from runners.models.shapes.catalogue import Shape
 from runners.records import Status
 from runners.registry import RunnerDefaults, parse_specs
-from runners.shapes import assembly
-from runners.shapes.catalogue import Shape
-from workloads.drawing import Grid, Page, encode_png
 from workloads.errors import UsageError
 from workloads.records import Media, Message
+from workloads.synthetic.drawing import Grid, Page, encode_png
 
 LONG = 6
 

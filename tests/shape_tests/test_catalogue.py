@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import GotOcr2ImageProcessorPil, LlavaOnevisionImageProcessorPil, Qwen2VLImageProcessorPil
 
-from runners.shapes.assembly import outline
-from runners.shapes.catalogue import Shape, find_shape, published
+from runners.models.shapes.assembly import outline
+from runners.models.shapes.catalogue import Shape, find_shape, published
 from workloads.errors import UsageError
 
 SHAPES = published()

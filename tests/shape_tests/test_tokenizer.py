@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.shapes.catalogue import published
-from runners.shapes.tokenizer import build_shape_tokenizer
-from workloads.prose import SYSTEM
+from runners.models.shapes.catalogue import published
+from runners.models.shapes.tokenizer import build_shape_tokenizer
+from workloads.synthetic.prose import SYSTEM
 
 FAMILIES = {shape.family.name: shape.family for shape in published().values()}
 TOKENIZERS = {name: build_shape_tokenizer(family) for name, family in FAMILIES.items()}

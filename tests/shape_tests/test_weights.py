@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from transformers import AutoModelForImageTextToText
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from runners.shapes.assembly import outline
-from runners.shapes.catalogue import Shape
-from runners.shapes.weights import _repeat, fill
+from runners.models.shapes.assembly import outline
+from runners.models.shapes.catalogue import Shape
+from runners.models.shapes.weights import _repeat, fill
 
 CPU = torch.device("cpu")
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFont, ImageSequence
 
 from workloads.base import StreamOptions
-from workloads.cards import cards_on
-from workloads.drawing import Grid
 from workloads.records import Conversation, Media
 from workloads.registry import WORKLOADS, load_workload
+from workloads.synthetic.cards import cards_on
+from workloads.synthetic.drawing import Grid
 
 CELL = 16
 SAMPLES = 150

@@ -15,8 +15,8 @@ from PIL import Image
 
 from workloads.base import StreamOptions
 from workloads.errors import UsageError
-from workloads.forms import FORMS
-from workloads.jsonl import open_jsonl
+from workloads.files.forms import FORMS
+from workloads.files.jsonl import open_jsonl
 from workloads.records import Conversation, Media, Turn
 from workloads.scoring import judge
 

@@ -17,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from workloads import attachments, jsonl, pictures
 from workloads.base import StreamOptions
 from workloads.errors import UsageError
+from workloads.files import attachments, jsonl
+from workloads.files.jsonl import JsonlWorkload, open_jsonl
 from workloads.fingerprint import fingerprint
-from workloads.jsonl import JsonlWorkload, open_jsonl
+from workloads.media import pictures
 from workloads.records import Conversation, Media, Turn
 from workloads.registry import open_workload, open_workloads
 from workloads.scoring import judge

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from workloads.judgement import Judgement
 from workloads.records import Answer
 from workloads.scoring import METRICS, judge, load_metric
 from workloads.scoring.anls import edit_distance
-from workloads.scoring.judgement import Judgement
 from workloads.scoring.option_letter import read_letter
 from workloads.scoring.vqa_accuracy import normalised
 

@@ -15,15 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
-from workloads.album import deal_pages
 from workloads.base import StreamOptions
-from workloads.drawing import Grid
 from workloads.errors import unknown_name
 from workloads.records import Conversation, Media, Turn
-from workloads.recurrence import RecurringPool
 from workloads.registry import WORKLOADS, load_workload
 from workloads.scoring import METRICS, judge
 from workloads.seeding import Split, stream
+from workloads.synthetic.album import deal_pages
+from workloads.synthetic.drawing import Grid
+from workloads.synthetic.recurrence import RecurringPool
 
 SEEDS = st.integers(0, 2**63)
 every_workload = pytest.mark.parametrize("workload", list(WORKLOADS))

@@ -7,19 +7,19 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from vlcache_cli import console
-from vlcache_cli.config import BenchConfig
+from vlcache_cli.config.commands import BenchConfig
+from vlcache_cli.config.flags import configured_by
 from vlcache_cli.failures import ExitCode, stopping_in
-from vlcache_cli.options import configured_by
 
 if TYPE_CHECKING:
-    from reports.manifest import Manifest
+    from reports.run.manifest import Manifest
     from runners.records import Record
 
 
 @configured_by(BenchConfig)
 def bench(config: BenchConfig) -> ExitCode:
     """Answer workloads with several runners and compare their speed and their answers."""
-    from vlcache_cli.job import measure, parse_runners, prepare
+    from vlcache_cli.jobs.bench import measure, parse_runners, prepare
 
     job = prepare(config, parse_runners(config, config.recompute_ratio))
     with stopping_in(config.output):
@@ -30,17 +30,17 @@ def bench(config: BenchConfig) -> ExitCode:
 
 def show(config: BenchConfig, manifest: Manifest, records: Sequence[Record]) -> None:
     """The summary on stdout, where it is kept on stderr."""
-    from reports.notices import find_notices
-    from reports.summary import summarise
+    from reports.summary.notices import find_notices
+    from reports.summary.summarise import summarise
 
     rows = summarise(records, manifest, config.margin, config.alpha)
     notices = find_notices(records, rows, manifest)
     if config.json:
-        from reports.export import to_json
+        from reports.forms.json_document import to_json
 
         console.show_text(to_json(manifest, rows, notices=[asdict(notice) for notice in notices]))
     else:
-        from reports.tables import WIDTH, render
+        from reports.forms.table import WIDTH, render
 
         console.show(render(rows, config.reference, notices), WIDTH)
     console.note(f"run kept in {config.output}")

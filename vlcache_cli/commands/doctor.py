@@ -85,7 +85,7 @@ def _packages() -> Iterator[Finding]:
 
 def _torch() -> Iterator[Finding]:
     """Devices and threads, as torch sees them, and what can compute attention on them."""
-    from runners.environment import attention_backends, visible_devices
+    from runners.models.environment import attention_backends, visible_devices
 
     try:
         seen = visible_devices()
@@ -102,7 +102,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _embedded_model() -> Finding:
-    from runners.models import resolve_model
+    from runners.models.load import resolve_model
 
     try:
         return Finding("embedded model", f"in {resolve_model('builtin')}")

@@ -63,12 +63,12 @@ def gate(
     verdict = judged.verdict
     _write(verdict, junit, markdown)
     if json:
-        from reports.export import to_json
+        from reports.forms.json_document import to_json
 
         console.show_text(to_json(judged.manifest, judged.rows, gate=verdict.to_json()))
     else:
-        from reports.gate.table import render
-        from reports.tables import WIDTH
+        from reports.forms.table import WIDTH
+        from reports.gate.forms.table import render
 
         console.show(render(verdict), WIDTH)
     raise typer.Exit(exit_code(verdict))
@@ -86,7 +86,7 @@ def exit_code(verdict: Verdict) -> ExitCode:
 
 
 def _kinds(texts: list[str]) -> list[str]:
-    from reports.gate.baseline import KINDS
+    from reports.run.differences import KINDS
 
     kinds = [part.strip() for text in texts for part in text.split(",")]
     for kind in kinds:
@@ -97,9 +97,9 @@ def _kinds(texts: list[str]) -> list[str]:
 
 def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
     """The files that were asked for, and what GitHub Actions reads."""
-    from reports.gate.annotations import to_annotations
-    from reports.gate.junit import to_junit
-    from reports.gate.markdown import to_markdown
+    from reports.gate.forms.annotations import to_annotations
+    from reports.gate.forms.junit import to_junit
+    from reports.gate.forms.markdown import to_markdown
 
     if junit is not None:
         _save(junit, to_junit(verdict), "w")

@@ -37,14 +37,14 @@ def _runners() -> Iterable[tuple[str, str]]:
 
 
 def _models() -> Iterable[tuple[str, str]]:
-    from runners.models import describe_models
+    from runners.models.load import describe_models
 
     return list(describe_models().items())
 
 
 def _metrics() -> Iterable[tuple[str, str]]:
     """Metrics that score an answer, then the columns of the summary."""
-    from reports.columns import COLUMNS
+    from reports.summary.columns import COLUMNS
     from workloads.scoring import METRICS, load_metric
 
     answers = [(name, _summary(load_metric(name))) for name in METRICS]

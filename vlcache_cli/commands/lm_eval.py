@@ -15,7 +15,7 @@ from vlcache_cli import console
 from vlcache_cli.failures import ExitCode
 
 if TYPE_CHECKING:
-    from runners.lm_eval_timing import SampleTiming
+    from runners.lm_eval.timing import SampleTiming
 
 OURS = (
     "lm-eval's own command line; with --model vlcache --model_args runner=SPEC,pretrained=builtin|DIR|ID one of our "
@@ -30,7 +30,7 @@ def lm_eval(context: typer.Context) -> ExitCode:
     arguments = context.args
     if not arguments or any(argument in HELP for argument in arguments):
         console.show_text(f"{OURS}\n")
-    from runners.lm_eval_command import run
+    from runners.lm_eval.command import run
 
     done = run(arguments)
     if done.refused:
@@ -45,7 +45,7 @@ def lm_eval(context: typer.Context) -> ExitCode:
 
 def keep(timings: Sequence[SampleTiming], folder: Path) -> Path:
     """Write one line for each sample into a new file, named as lm-eval names its own."""
-    from reports.disk import writing_to
+    from reports.run.disk import writing_to
 
     file = folder / f"vlcache_timing_{datetime.now().isoformat().replace(':', '-')}.jsonl"
     with writing_to(folder):

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from vlcache_cli import console
 from vlcache_cli.commands.bench import tell_failures
-from vlcache_cli.config import ProfileConfig
+from vlcache_cli.config.commands import ProfileConfig
+from vlcache_cli.config.flags import configured_by
 from vlcache_cli.failures import ExitCode, stopping_in
-from vlcache_cli.options import configured_by
 
 if TYPE_CHECKING:
-    from reports.profile_folder import ProfileFolder
-    from vlcache_cli.profile_job import Profiled
+    from reports.profile.folder import ProfileFolder
+    from vlcache_cli.jobs.profile import Profiled
 
 
 @configured_by(ProfileConfig)
 def profile(config: ProfileConfig) -> ExitCode:
     """Measure a model: in which layers reused media go wrong, what that costs, and which settings follow."""
-    from vlcache_cli.profile_job import measure, prepare
+    from vlcache_cli.jobs.profile import measure, prepare
 
     job = prepare(config)
     with stopping_in(config.output):
@@ -30,7 +30,7 @@ def profile(config: ProfileConfig) -> ExitCode:
 
 def show(config: ProfileConfig, profiled: Profiled, folder: ProfileFolder) -> None:
     """What was found on stdout, where it is kept on stderr."""
-    from reports import profile_summary
+    from reports.profile import summary as profile_summary
 
     errors, found = profiled.errors, profiled.found
     rows = {
@@ -42,8 +42,8 @@ def show(config: ProfileConfig, profiled: Profiled, folder: ProfileFolder) -> No
     if config.json:
         console.show_text(profile_summary.to_json(config.measured(), asdict(found.profile), **rows))
     else:
-        from reports.profile_tables import render
-        from reports.tables import WIDTH
+        from reports.forms.profile_table import render
+        from reports.forms.table import WIDTH
 
         console.show(render(**rows, budget=config.budget), WIDTH)
     console.note(f"error map kept in {folder.errors}, drawn in {folder.picture}")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlcache_cli import console, settings
-from vlcache_cli.config import DEFAULTS
+from vlcache_cli import console
+from vlcache_cli.config import readers as settings
+from vlcache_cli.config.commands import DEFAULTS
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from reports.profile.saved import Profile
     from reports.runs import Run
-    from reports.saved_profile import Profile
 
 WHAT, OUTPUT = "What is told", "Output"
 FORMATS = ("table", "csv", "parquet", "json", "md", "html")
@@ -103,9 +104,9 @@ def _share(flag: str, value: float) -> float:
 
 def _sorted(paths: Sequence[Path]) -> tuple[list[Path], Profile | None]:
     """Folders of runs, and what the folder of a profile among them holds."""
-    from reports.profile_folder import ProfileFolder
-    from reports.saved_profile import read_profile
-    from reports.store import RunFolder
+    from reports.profile.folder import ProfileFolder
+    from reports.profile.saved import read_profile
+    from reports.run.store import RunFolder
 
     profiles = [
         path for path in paths if ProfileFolder(path).errors.is_file() and not RunFolder(path).manifest_path.exists()
@@ -120,16 +121,16 @@ def _sorted(paths: Sequence[Path]) -> tuple[list[Path], Profile | None]:
 
 def _beside(folders: Sequence[Path], form: str) -> Profile | None:
     """The profile that lies in or beside the first run's folder, where the report has a place for it."""
-    from reports.saved_profile import find_profile, read_profile
+    from reports.profile.saved import find_profile, read_profile
 
     found = find_profile(folders[0]) if form == "html" else None
     return read_profile(found) if found is not None else None
 
 
 def _tables(runs: Sequence[Run], output: Path | None) -> None:
+    from reports.forms.report_table import as_text, render
+    from reports.forms.table import WIDTH
     from reports.report_file import save
-    from reports.report_tables import as_text, render
-    from reports.tables import WIDTH
 
     if output is None:
         console.show(render(runs), WIDTH)

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from vlcache_cli import console
 from vlcache_cli.commands.bench import tell_failures
-from vlcache_cli.config import SweepConfig
+from vlcache_cli.config.commands import SweepConfig
+from vlcache_cli.config.flags import configured_by
 from vlcache_cli.failures import ExitCode, stopping_in
-from vlcache_cli.options import configured_by
 
 if TYPE_CHECKING:
-    from reports.manifest import Manifest
+    from reports.run.manifest import Manifest
     from runners.records import Record
 
 
 @configured_by(SweepConfig)
 def sweep(config: SweepConfig) -> ExitCode:
     """Answer workloads at several recompute ratios: which setting is the fastest that keeps the answers?"""
-    from vlcache_cli.expansion import describe, expand, name_runners
-    from vlcache_cli.job import measure, prepare
+    from vlcache_cli.jobs.bench import measure, prepare
+    from vlcache_cli.jobs.ratios import describe, expand, name_runners
 
     config = name_runners(config)
     runners = expand(config)
@@ -34,23 +34,23 @@ def sweep(config: SweepConfig) -> ExitCode:
 
 def show(config: SweepConfig, manifest: Manifest, records: Sequence[Record]) -> None:
     """The trade-off on stdout, where it is kept and drawn on stderr."""
-    from reports.notices import find_notices
-    from reports.plots import draw
-    from reports.summary import summarise
-    from reports.sweep import analyse
+    from reports.forms.plots import draw
+    from reports.summary.notices import find_notices
+    from reports.summary.summarise import summarise
+    from reports.sweep.trade_off import analyse
 
     rows = summarise(records, manifest, config.margin, config.alpha)
     notices = find_notices(records, rows, manifest)
     trade_off = analyse(rows, records, manifest, config.margin, config.alpha)
     if config.json:
-        from reports.export import to_json
+        from reports.forms.json_document import to_json
 
         console.show_text(
             to_json(manifest, rows, notices=[asdict(notice) for notice in notices], sweep=trade_off.to_json())
         )
     else:
-        from reports.sweep_tables import render
-        from reports.tables import WIDTH
+        from reports.forms.sweep_table import render
+        from reports.forms.table import WIDTH
 
         console.show(render(trade_off, notices), WIDTH)
     for picture in draw(trade_off, config.output / "plots"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
+from workloads.judgement import Judgement
 from workloads.records import Answer
-from workloads.scoring.judgement import Judgement
 
 Metric = Callable[[str, Answer], Judgement]
 

@@ -6,8 +6,8 @@ and a similarity of exactly the threshold still counts; by the first paper's for
 
 from __future__ import annotations
 
+from workloads.judgement import Judgement
 from workloads.records import Answer
-from workloads.scoring.judgement import Judgement
 
 THRESHOLD = 0.5
 

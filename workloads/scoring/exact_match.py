@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from workloads.judgement import Judgement
 from workloads.records import Answer
-from workloads.scoring.judgement import Judgement
 
 
 def exact_match(prediction: str, answer: Answer) -> Judgement:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from workloads.judgement import Judgement
 from workloads.records import Answer
-from workloads.scoring.judgement import Judgement
 from workloads.scoring.official import officially, random_state_kept
 from workloads.scoring.option_letter import read_letter
 

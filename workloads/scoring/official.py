@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from workloads.scoring.judgement import Judgement
+from workloads.judgement import Judgement
 
 
 def officially(scorer: Callable[[], float], seed: str) -> Judgement:

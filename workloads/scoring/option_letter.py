@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
+from workloads.judgement import Judgement
 from workloads.records import Answer
-from workloads.scoring.judgement import Judgement
 
 LETTERED = ("option-letter", "mmmu")  # metrics by which a letter is the answer to a question with choices
 MOST_CHOICES = len(ascii_uppercase)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 import string
 
+from workloads.judgement import Judgement
 from workloads.records import Answer
-from workloads.scoring.judgement import Judgement
 
 TOLERANCE = 0.05
 SMALLEST = 1e-10  # what a change is relative to where the gold number is 0

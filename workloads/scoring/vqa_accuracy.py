@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
+from workloads.judgement import Judgement
 from workloads.records import Answer
-from workloads.scoring.judgement import Judgement
 
 ENOUGH = 3  # people who say the same
 PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'

@@ -14,13 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runners.engine.adapters.base import MediaGrid, RenderedPrompt, TextShape
+from runners.engine.adapters.base import RenderedPrompt
 from runners.engine.adapters.chat import encoded, render
 from runners.engine.adapters.fused import Fused, Separate, fuse_linears, fuse_mlp
-from runners.engine.attention import Attention, Sdpa
+from runners.engine.attention.base import Attention
+from runners.engine.attention.sdpa import Sdpa
 from runners.engine.errors import UnsupportedModel
-from runners.engine.sampling import DEFAULT_SAMPLING
-from runners.engine.workspace import Workspace
+from runners.engine.kv.workspace import Workspace
+from runners.engine.media.sampling import DEFAULT_SAMPLING
+from runners.engine.shapes import MediaGrid, TextShape
 from workloads.records import Media, MediaKind, Message
 
 

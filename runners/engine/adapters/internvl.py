@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runners.engine.adapters.base import MediaGrid, Pixels, RenderedPrompt
+from runners.engine.adapters.base import Pixels, RenderedPrompt
 from runners.engine.adapters.chat import render
 from runners.engine.adapters.tower_vl import TowerVL
-from runners.engine.media import decode_clip, decode_image
+from runners.engine.media.decode import decode_clip, decode_image
+from runners.engine.shapes import MediaGrid
 from workloads.records import Media, MediaKind, Message
 
 START, PAD, END, VIDEO = "<img>", "<IMG_CONTEXT>", "</img>", "<video>"

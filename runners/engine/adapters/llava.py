@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from runners.engine.adapters.base import MediaGrid, Pixels
+from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.tower_vl import TowerVL
 from runners.engine.errors import MediaError
-from runners.engine.media import decode_image
-from workloads.pictures import MOST_PIXELS
+from runners.engine.media.decode import decode_image
+from runners.engine.shapes import MediaGrid
+from workloads.media.pictures import MOST_PIXELS
 from workloads.records import Media, MediaKind
 
 MOST_ASPECT_RATIO = 200

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runners.engine.adapters.base import MediaGrid
 from runners.engine.adapters.qwen_vl import QwenVL
+from runners.engine.shapes import MediaGrid
 
 
 class Qwen25VL(QwenVL):

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runners.engine.adapters.base import MediaGrid, Pixels, RenderedPrompt
+from runners.engine.adapters.base import Pixels, RenderedPrompt
 from runners.engine.adapters.qwen_vl import QwenVL
+from runners.engine.shapes import MediaGrid
 from workloads.records import Message
 
 START, END = "<|vision_start|>", "<|vision_end|>"

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runners.engine.adapters.base import MediaGrid, Pixels
+from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.chat import require_chat
 from runners.engine.adapters.decoder import DecoderAdapter, text_shape
 from runners.engine.errors import MediaError
-from runners.engine.media import decode_clip, decode_image
+from runners.engine.media.decode import decode_clip, decode_image
+from runners.engine.shapes import MediaGrid
 from workloads.records import Media
 
 TEMPORAL_PATCH = 2

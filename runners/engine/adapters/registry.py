@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.errors import UnsupportedModel
-from runners.engine.sampling import DEFAULT_SAMPLING, FrameSampling
+from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
 
 ADAPTERS = {
     "internvl": "runners.engine.adapters.internvl:InternVL",

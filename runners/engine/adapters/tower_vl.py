@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runners.engine.adapters.base import MediaGrid
 from runners.engine.adapters.chat import require_chat
 from runners.engine.adapters.decoder import DecoderAdapter, text_shape
 from runners.engine.errors import MediaError, UnsupportedModel
+from runners.engine.shapes import MediaGrid
 from workloads.records import Media, MediaKind
 
 TEXT_MODELS = ("llama", "qwen2", "qwen3")

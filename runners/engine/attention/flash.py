@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from runners.engine.attention.base import HALVES, Attention
+from runners.engine.attention.capability import NO_CUDA, installed, too_old
 from runners.engine.attention.view import LookBack
-from runners.engine.capability import NO_CUDA, installed, too_old
 
 WIDEST = 256  # head_dim
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from runners.engine.attention.base import Attention, beside_each_other
+from runners.engine.attention.capability import NO_CUDA, lacks_triton
 from runners.engine.attention.sdpa import attend_all
 from runners.engine.attention.view import LookBack
-from runners.engine.capability import NO_CUDA, lacks_triton
 
 BLOCK = 128  # queries and keys; what flex_attention's kernels are made for
 NARROWEST = 16  # head_dim

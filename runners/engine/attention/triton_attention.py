@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from runners.engine.attention.base import HALVES, Attention
+from runners.engine.attention.capability import lacks_triton
 from runners.engine.attention.sdpa import attend_all
 from runners.engine.attention.view import LookBack
-from runners.engine.capability import lacks_triton
 
 WIDEST, STEP = 256, 16  # head_dim
 FEWEST_KEYS = 256  # that a split is worth

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from runners.engine.attention.view import LookBack
 from runners.engine.graphs.arena import Rows
-from runners.engine.rotary import rotate
+from runners.engine.kv.rotary import rotate
 
 if TYPE_CHECKING:
     from runners.engine.adapters.base import Adapter

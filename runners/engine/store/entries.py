@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from runners.engine.adapters.base import MediaGrid
-from runners.engine.quantise import Quantised
+from runners.engine.kv.quantise import Quantised
+from runners.engine.shapes import MediaGrid
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.engine.fetch import to_host
+from runners.engine.kv.fetch import to_host
 from runners.engine.store.entries import MediaEntry
 from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.media_store import MediaStore

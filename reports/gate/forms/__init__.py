@@ -1,0 +1,1 @@
+"""The forms of a gate's verdict: one file each."""

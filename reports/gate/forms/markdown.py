@@ -1,0 +1,43 @@
+"""A verdict as Markdown: the comment on a pull request, and the summary of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reports.forms.markdown import plain
+from reports.gate.claim import Claim, Outcome, Verdict
+
+MARKER = "<!-- vlcache gate -->"
+SIGNS = {Outcome.PASS: "✅ met", Outcome.FAIL: "❌ violated", Outcome.UNDECIDED: "❔ open"}
+MOST_ROWS = 60  # GitHub takes 65,536 characters in a comment
+
+
+def to_markdown(verdict: Verdict) -> str:
+    """What is not met first, then all of it folded away; begins with ``MARKER``, by which a bot finds its comment."""
+    lines = [MARKER, f"### vlcache: {plain(verdict.line)}", ""]
+    unmet = [*verdict.of(Outcome.FAIL), *verdict.of(Outcome.UNDECIDED)]
+    if unmet:
+        lines += [*_table(unmet, ("required", "found", "why")), ""]
+    lines += ["<details><summary>All requirements</summary>", ""]
+    lines += [*_table(verdict.claims, ("required", "found")), ""]
+    if verdict.outlooks:
+        share = f"{100 * verdict.outlooks[0].power:g} %"
+        lines += [f"Requests of each workload with which the gate tells, in {share} of runs:", ""]
+        lines += [*(f"- {plain(str(outlook))}" for outlook in verdict.outlooks), ""]
+    lines += ["</details>", "", plain(verdict.errors)]
+    if verdict.baseline:
+        lines += ["", f"Compared with {plain(verdict.baseline)}."]
+    if verdict.allowed:
+        lines += ["", f"Differing, as allowed: {plain('; '.join(verdict.allowed))}."]
+    return "\n".join(lines) + "\n"
+
+
+def _table(claims: Sequence[Claim], columns: Sequence[str]) -> Iterator[str]:
+    yield f"| | workload | runner | requirement | {' | '.join(columns)} |"
+    yield f"|{'---|' * (4 + len(columns))}"
+    for claim in claims[:MOST_ROWS]:
+        told = {"required": claim.required, "found": claim.found, "why": claim.explanation}
+        cells = (claim.workload, claim.runner, claim.about.title, *(told[column] for column in columns))
+        yield f"| {SIGNS[claim.outcome]} | {' | '.join(map(plain, cells))} |"
+    if len(claims) > MOST_ROWS:
+        yield f"| | and {len(claims) - MOST_ROWS} more |{' |' * (2 + len(columns))}"

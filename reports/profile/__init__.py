@@ -1,0 +1,1 @@
+"""What `vlcache profile` measured of a model: kept, read and summarised."""

@@ -1,0 +1,1 @@
+"""Numbers with uncertainty: intervals, tests, bounds, and how many requests would decide."""

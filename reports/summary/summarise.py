@@ -1,0 +1,205 @@
+"""Records to the summary: one row per workload and runner, every field of ``columns.COLUMNS``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import pandas as pd
+
+from reports.run.frame import to_frame
+from reports.statistics.clusters import Sample
+from reports.statistics.pairing import Paired
+from reports.statistics.stats import difference_interval, mean_interval, median_interval, percentile
+from reports.statistics.verdict import judge
+from reports.summary.columns import COLUMNS
+from reports.summary.floor import floor_ms
+from runners.records import Record, Timing, Warmth
+
+TIMES = [entry.name for entry in fields(Timing)]
+RANDOM = "random"
+# what answers are worth; their intervals and changes need scores, and of random weights there are none
+WORTH = ("accuracy", "agreement", "flip_rate", "kl_mean", "verdict")
+
+Row = dict[str, Any]
+
+
+def summarise(records: Sequence[Record], manifest: Mapping[str, Any], margin: float, alpha: float) -> list[Row]:
+    """Rows by workload, within it the reference first and then the runners as they were given.
+
+    ``manifest`` says what the records cannot: ``config.reference``, the ``workloads``, the ``model`` and of each of the
+    ``runners`` its label, whether it is lossless and whether it is for analysis only: that one has no times and no
+    verdict. ``margin``: see ``verdict.judge``. ``alpha``: every interval has the confidence 1 - ``alpha``. An undefined
+    value is None. Workloads without any record yet have no rows.
+    """
+    frame = to_frame(records)
+    reference: str = manifest["config"]["reference"]
+    labels = [runner["label"] for runner in manifest["runners"]]
+    lossless = [runner["label"] for runner in manifest["runners"] if runner["lossless"]]
+    for_analysis = [runner["label"] for runner in manifest["runners"] if runner.get("analysis_only", False)]
+    arms = noise_arms(manifest)
+    frame.loc[frame["runner"].isin(for_analysis), TIMES] = float("nan")
+    rows = []
+    for workload in manifest["workloads"]:
+        asked = frame[frame["workload"] == workload]
+        if asked.empty:
+            continue
+        paired = Paired.of(asked, reference, lossless)
+        noise = _flip_rate(asked[asked["runner"].isin(arms)])
+        for label in sorted(labels, key=lambda label: label != reference):
+            mine = asked[asked["runner"] == label]
+            if len(mine):
+                row = _row(mine, paired, manifest, margin, alpha, noise)
+                rows.append(row | {"verdict": None} if label in for_analysis else row)
+    return rows
+
+
+def _row(
+    mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin: float, alpha: float, noise: float | None
+) -> Row:
+    label: str = mine["runner"].iloc[0]
+    values: Row = {
+        "runner": label,
+        "workload": mine["workload"].iloc[0],
+        "model": manifest["model"]["name"],
+        "device": manifest["model"]["device"],
+        "dtype": manifest["model"]["dtype"],
+        "weights": RANDOM if manifest["model"].get("random_weights", False) else "loaded",
+        "requests": len(mine),
+        "failed": int((~mine["ok"]).sum()),
+        "margin": margin,
+        "alpha": alpha,
+        "noise_flip_rate": noise,
+    }
+    values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
+    values |= {"floor_ratio": _floor_ratio(mine, manifest["model"].get("ceilings"))}
+    if values["weights"] == RANDOM:
+        values |= dict.fromkeys(WORTH)
+    return {column.name: values[column.name] for column in COLUMNS}
+
+
+def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alpha: float) -> Row:
+    """What the answers are worth. The reference is not estimated against itself: no interval and no verdict there."""
+    delta = paired.score_delta(label)
+    scored = mine[mine["score"].notna()]
+    ends = mean_interval(scored["score"], scored["cluster_id"].tolist(), alpha)
+    change = difference_interval(delta, paired.clusters(delta), alpha) if label != paired.reference else None
+    compared = Sample.of(delta, paired.clusters(delta))
+    return {
+        "compared": compared.requests,
+        "compared_worth": compared.fewest if compared.requests else None,
+        "scored": len(scored),
+        "parse_failed": int(scored["parse_failed"].sum()) if len(scored) else None,
+        "official_accuracy": _official(scored),
+        "accuracy": _mean(mine["score"]),
+        "accuracy_ci_low": ends.low if ends else None,
+        "accuracy_ci_high": ends.high if ends else None,
+        "accuracy_delta": _mean(delta),
+        "accuracy_delta_ci_low": change.low if change else None,
+        "accuracy_delta_ci_high": change.high if change else None,
+        "agreement": _mean(paired.agreement(mine)),
+        "flip_rate": _flip_rate(mine),
+        "verdict": judge(change, margin),
+        "kl_mean": _mean(mine["kl"]),
+        "content_share": _mean(mine["content_share"]),
+    }
+
+
+def noise_arms(manifest: Mapping[str, Any]) -> list[str]:
+    """Labels of the runners that do just what the reference does, in another order: their flips are rounding."""
+    methods = {runner["label"]: runner["method"] for runner in manifest["runners"]}
+    reference = manifest["config"]["reference"]
+    return [
+        label for label, method in methods.items() if method == methods.get(reference) == "full" and label != reference
+    ]
+
+
+def _flip_rate(mine: pd.DataFrame) -> float | None:
+    agreement = _mean(mine["agrees"])
+    return None if agreement is None else 1 - agreement
+
+
+def _official(scored: pd.DataFrame) -> float | None:
+    """Accuracy by the official scorer; None where none differs from the metric."""
+    known = scored["official_score"].notna()
+    return _mean(scored["official_score"].where(scored["ok"], 0.0)) if known.any() else None
+
+
+def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Row:
+    """Time to first token, of answered requests alone and against the reference request by request."""
+    warm = paired.ratios(paired.reference, label, Warmth.WARM)
+    ends = median_interval(warm, paired.clusters(warm), alpha) if label != paired.reference else None
+    best = paired.best_lossless
+    ttft = mine["ttft_ms"].dropna()
+    return {
+        "ttft_ms_p50": percentile(ttft, 50),
+        "ttft_ms_p90": percentile(ttft, 90),
+        "ttft_ms_p99": percentile(ttft, 99),
+        "ttft_speedup": _median(warm),
+        "ttft_speedup_ci_low": ends.low if ends else None,
+        "ttft_speedup_ci_high": ends.high if ends else None,
+        "ttft_host_speedup": _median(_host_speedups(mine, paired)),
+        "ttft_host_ms_p50": percentile(mine["host_ttft_ms"].dropna(), 50),
+        "ttft_speedup_all": _median(paired.ratios(paired.reference, label)),
+        "ttft_speedup_vs_lossless": _median(paired.ratios(best, label, Warmth.WARM)) if best else None,
+        "best_lossless": best,
+        "cold_ttft_ratio": _median(paired.ratios(label, paired.reference, Warmth.COLD)),
+        "break_even_reuses": _break_even(label, paired),
+        "store_ms_p50": percentile(mine["store_ms"].dropna(), 50),
+        "warmup_ms": float(mine["warmup_ms"].sum()),
+        "capture_ms": float(mine["capture_ms"].sum()),
+    }
+
+
+def _host_speedups(mine: pd.DataFrame, paired: Paired) -> pd.Series[float]:
+    """TTFT of the reference / TTFT with all that is reused coming from the host, for each warm request."""
+    warm = mine[mine["warmth"] == Warmth.WARM.value].set_index("request")
+    return (paired.times(paired.reference) / warm["host_ttft_ms"]).dropna()
+
+
+def _break_even(label: str, paired: Paired) -> float | None:
+    """Reuses after which storing has paid; None when it costs nothing or never pays."""
+    cost = _median(paired.differences(label, paired.reference, Warmth.COLD))
+    saving = _median(paired.differences(paired.reference, label, Warmth.WARM))
+    if cost is None or saving is None or cost <= 0 or saving <= 0:
+        return None
+    return cost / saving
+
+
+def _reuse(mine: pd.DataFrame) -> Row:
+    """What was computed and what came from the stores; ratios are ratios of sums over requests."""
+    measured = mine[mine["media"].notna()]
+    warm = measured[measured["warmth"] == Warmth.WARM.value]
+    row: Row = {
+        "vision_tokens": _mean(measured["vision_tokens"]),
+        "recompute_ratio": _share(warm["computed_token_layers"], warm["vision_tokens"] * warm["layers"]),
+        "executed_flops_ratio": _share(warm["flops"], warm["full_flops"]),
+        "fallbacks": int(measured["fallbacks"].sum()),
+        "kv_bytes_per_token": _mean(measured["kv_bytes_per_token"]),
+        "peak_memory_mb": None if measured["peak_bytes"].isna().all() else float(measured["peak_bytes"].max() / 1e6),
+    }
+    for kind in ("media", "kv", "encoder"):
+        hits, recurring = measured[f"{kind}_hits"], measured["recurring_media"]
+        row[f"{kind}_hit_rate"] = _share(hits, measured["media"])
+        row[f"{kind}_hit_rate_recurring"] = _share(hits.clip(upper=recurring), recurring)
+    return row
+
+
+def _floor_ratio(mine: pd.DataFrame, ceilings: Mapping[str, float] | None) -> float | None:
+    """Median of TTFT / floor over warm requests; None where the device's ceilings, or the work, are not known."""
+    warm = mine[mine["warmth"] == Warmth.WARM.value]
+    return _median((warm["ttft_ms"] / floor_ms(warm, ceilings)).dropna()) if ceilings else None
+
+
+def _mean(values: pd.Series[float]) -> float | None:
+    known = values.dropna()
+    return float(known.mean()) if len(known) else None
+
+
+def _median(values: pd.Series[float]) -> float | None:
+    return percentile(values, 50)
+
+
+def _share(part: pd.Series[float], whole: pd.Series[float]) -> float | None:
+    return float(part.sum() / whole.sum()) if whole.sum() > 0 else None

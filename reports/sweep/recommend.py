@@ -1,0 +1,99 @@
+"""Which runner of a sweep to choose: the fastest that is known to keep the answers, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, inf, prod
+
+from reports.sweep.pareto import Point, grouped
+
+NON_INFERIOR, UNDECIDED = "non-inferior", "undecided"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The runner to choose, or why there is none.
+
+    Attributes:
+        ttft_speedup: of the runner; over several workloads the lowest of them.
+    """
+
+    runner: str | None
+    ttft_speedup: float | None
+    reason: str
+
+
+def recommend(points: Sequence[Point], margin: float) -> Recommendation:
+    """The fastest runner that is proven non-inferior and faster than the reference, on every workload of ``points``.
+
+    Over several workloads the fastest is the one whose lowest speed-up is highest: what it promises holds whatever the
+    mix of requests will be. The geometric mean decides between equals, then accuracy.
+    """
+    workloads = {point.workload for point in points}
+    runners = [runner for runner in grouped(points, "runner") if _can_be_chosen(runner, len(workloads))]
+    proven = [runner for runner in runners if all(point.verdict == NON_INFERIOR for point in runner)]
+    faster = [
+        (rank, runner[0].runner) for rank, runner in zip(map(_rank, proven), proven, strict=True) if _faster(runner)
+    ]
+    if faster:
+        rank, label = max(faster, key=lambda entry: entry[0])
+        return Recommendation(label, rank[0], f"fastest of {len(proven)} non-inferior on {_named(workloads)}")
+    return Recommendation(None, None, _why_none(runners, proven, workloads, margin))
+
+
+def requests_to_prove(point: Point, margin: float) -> float:
+    """About how many requests would prove the point non-inferior, should its change of accuracy stay what it is.
+
+    Infinite where the change is not within the margin. The interval shrinks with the root of the number; where every
+    answer was the reference's it ends at ``-z^2 / (number + z^2)``, see ``stats``.
+    """
+    change, low = point.accuracy_delta, point.accuracy_delta_ci_low
+    if change is None or low is None or change <= -margin:
+        return inf
+    same = change == 0 and point.agreement == 1
+    times = (1 / margin - 1) / (-1 / low - 1) if same else ((change - low) / (change + margin)) ** 2
+    return ceil(point.requests * times)
+
+
+def _can_be_chosen(runner: Sequence[Point], workloads: int) -> bool:
+    """Whether it may be used at all, and was timed on every workload."""
+    timed = all(point.ttft_speedup is not None for point in runner)
+    return timed and len(runner) == workloads and not (runner[0].is_reference or runner[0].analysis_only)
+
+
+def _faster(runner: Sequence[Point]) -> bool:
+    """Whether its speed-up is above 1 beyond doubt on every workload."""
+    return all(point.ttft_speedup_ci_low is not None and point.ttft_speedup_ci_low > 1 for point in runner)
+
+
+def _rank(runner: Sequence[Point]) -> tuple[float, float, float]:
+    speedups = [point.ttft_speedup or 0.0 for point in runner]
+    return min(speedups), prod(speedups), sum(point.accuracy or 0.0 for point in runner)
+
+
+def _why_none(runners: Sequence[Sequence[Point]], proven: Sequence[object], workloads: set[str], margin: float) -> str:
+    where = f"on {_named(workloads)}"
+    if proven:
+        return f"what is non-inferior {where} is not faster than the reference"
+    judged = [runner for runner in runners if all(point.verdict is not None for point in runner)]
+    if runners and all(point.accuracy is None for runner in runners for point in runner):
+        return f"no answer {where} was judged"
+    if not judged:
+        return f"nothing was timed and judged {where}: too few requests"
+    undecided = [runner for runner in judged if all(point.verdict in (NON_INFERIOR, UNDECIDED) for point in runner)]
+    if not undecided:
+        return f"every runner is inferior {where if len(workloads) == 1 else 'on some workload'}"
+    closest = min(undecided, key=lambda runner: (_still_needed(runner, margin), [-place for place in _rank(runner)]))
+    needed = _still_needed(closest, margin)
+    if needed == inf:
+        return f"undecided {where}, and every change seen is beyond the margin"
+    return f"undecided: about {needed} requests of a workload would decide on {closest[0].runner}"
+
+
+def _still_needed(runner: Sequence[Point], margin: float) -> float:
+    return max(requests_to_prove(point, margin) for point in runner if point.verdict == UNDECIDED)
+
+
+def _named(workloads: set[str]) -> str:
+    return next(iter(workloads)) if len(workloads) == 1 else f"all {len(workloads)} workloads"

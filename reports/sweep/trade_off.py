@@ -1,0 +1,121 @@
+"""The result of a sweep: its points, knees and recommendations, and what should not be overlooked in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from reports.run.frame import to_frame
+from reports.statistics.stats import falls
+from reports.summary.notice import Notice, NoticeKind
+from reports.sweep.pareto import Knee, Point, Row, find_knees, find_points, grouped
+from reports.sweep.recommend import Recommendation, recommend
+from runners.records import Record
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """What a sweep found.
+
+    Attributes:
+        margin: a loss of accuracy as large as this is too much.
+        alpha: intervals have the confidence 1 - alpha.
+        knees: by workload and family; None where a curve has none.
+        recommended: by workload.
+        recommended_overall: for all workloads at once.
+    """
+
+    reference: str
+    margin: float
+    alpha: float
+    rows: Sequence[Row]
+    points: Sequence[Point]
+    knees: Mapping[str, Mapping[str, Knee | None]]
+    recommended: Mapping[str, Recommendation]
+    recommended_overall: Recommendation
+    cautions: Sequence[Notice]
+
+    def of(self, workload: str) -> list[Point]:
+        """The points of a workload, in order."""
+        return [point for point in self.points if point.workload == workload]
+
+    def to_json(self) -> dict[str, Any]:
+        """The part of the document that ``--json`` prints beside manifest and summary."""
+        return {
+            "points": [asdict(point) for point in self.points],
+            "knees": {
+                workload: {family: knee and asdict(knee) for family, knee in knees.items()}
+                for workload, knees in self.knees.items()
+            },
+            "recommended": {
+                "workloads": {workload: asdict(choice) for workload, choice in self.recommended.items()},
+                "all": asdict(self.recommended_overall),
+            },
+            "cautions": [asdict(caution) for caution in self.cautions],
+        }
+
+
+def analyse(
+    rows: Sequence[Row], records: Sequence[Record], manifest: Mapping[str, Any], margin: float, alpha: float
+) -> TradeOff:
+    """Everything that a sweep shows, from its summary, its records and its manifest."""
+    points = find_points(rows, manifest)
+    by_workload = {workload[0].workload: workload for workload in grouped(points, "workload")}
+    return TradeOff(
+        reference=manifest["config"]["reference"],
+        margin=margin,
+        alpha=alpha,
+        rows=rows,
+        points=points,
+        knees=find_knees(points),
+        recommended={name: recommend(workload, margin) for name, workload in by_workload.items()},
+        recommended_overall=recommend(points, margin),
+        cautions=[
+            *_inexact(points, manifest),
+            *_falling(points, to_frame(records), alpha),
+        ],
+    )
+
+
+def _inexact(points: Sequence[Point], manifest: Mapping[str, Any]) -> Iterator[Notice]:
+    """Runners that may compute everything, in float32, and still answer differently."""
+    capped = {told["label"] for told in manifest["runners"] if told.get("options", {}).get("max_ratio", 1) < 1}
+    for point in points:
+        everything = point.ratio == 1 and point.runner not in capped and manifest["model"]["dtype"] == "float32"
+        if everything and point.agreement is not None and point.agreement < 1:
+            yield Notice(
+                NoticeKind.INEXACT,
+                point.workload,
+                point.runner,
+                f"{point.runner} answers like the reference in {point.agreement:.1%} of the requests "
+                "although its ratio is 1",
+                "computing everything should change no answer: are positions misaligned?",
+            )
+
+
+def _falling(points: Sequence[Point], frame: pd.DataFrame, alpha: float) -> Iterator[Notice]:
+    """The deepest fall of each family whose accuracy falls although more is computed; all curves share ``alpha``."""
+    curves = [
+        curve for workload in grouped(points, "workload") for curve in grouped(workload, "family") if len(curve) > 1
+    ]
+    for curve in curves:
+        workload, family = curve[0].workload, curve[0].family
+        asked = frame[frame["workload"] == workload]
+        labels = {point.runner: point.ratio for point in curve}
+        scores = asked[asked["runner"].isin(labels)].pivot(index="request", columns="runner", values="score")
+        scores = scores[list(labels)].rename(columns=labels).dropna()
+        clusters = asked.drop_duplicates("request").set_index("request")["cluster_id"].loc[scores.index].tolist()
+        found = falls(scores, clusters, alpha / len(curves))
+        for fall in sorted(found, key=lambda fall: -fall.drop)[:1]:
+            chance = min(1.0, fall.p_adjusted * len(curves))
+            yield Notice(
+                NoticeKind.FALLING,
+                workload,
+                family,
+                f"accuracy of {family} falls by {fall.drop * 100:.1f} points from ratio {fall.low_ratio:g} to "
+                f"{fall.high_ratio:g} (p = {chance:.2g})",
+                "computing more should not hurt: are positions misaligned?",
+            )

@@ -1,0 +1,1 @@
+"""Keys and values of a request: the buffer, what is placed into it from a store, and rotation."""

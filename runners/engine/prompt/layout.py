@@ -1,0 +1,119 @@
+"""A request laid out as tokens: text and media segments with their positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runners.engine.adapters.base import Adapter, RenderedPrompt
+from runners.engine.errors import PromptTooLong
+from runners.engine.shapes import MediaGrid
+
+
+@dataclass(frozen=True)
+class MediaSegment:
+    """The vision tokens of one medium in a prompt.
+
+    Attributes:
+        key: content key of the medium.
+        start, end: token indices, half open.
+        position: position of its start; its tokens' positions are relative to that.
+    """
+
+    key: str
+    grid: MediaGrid
+    start: int
+    end: int
+    position: int
+
+    @property
+    def tokens(self) -> int:
+        """How many vision tokens there are."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All tokens of a prompt.
+
+    Attributes:
+        ids: token ids, placeholders for vision tokens, ``(tokens,)`` int64 on the CPU.
+        positions: ``(axes, tokens)`` on the CPU.
+        segments: the media, in order.
+        symbols: equal for equal content: text ids, and for vision tokens their content key's own
+            negative numbers, ``(tokens,)``; prefixes are compared by them.
+        next_position: position of the first generated token.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    segments: tuple[MediaSegment, ...]
+    symbols: NDArray[np.int64]
+    next_position: int
+
+    @property
+    def tokens(self) -> int:
+        """Length of the prompt."""
+        return len(self.ids)
+
+    @property
+    def vision_tokens(self) -> int:
+        """How many tokens stand for media."""
+        return sum(segment.tokens for segment in self.segments)
+
+
+class SymbolTable:
+    """Gives every token of every medium a negative number of its own."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, int] = {}
+        self._next = -1
+
+    def symbols(self, key: str, tokens: int) -> NDArray[np.int64]:
+        """The numbers of a medium's tokens, ``(tokens,)``."""
+        if key not in self._first:
+            self._first[key] = self._next
+            self._next -= tokens
+        return self._first[key] - np.arange(tokens)
+
+
+def lay_out(
+    adapter: Adapter,
+    prompt: RenderedPrompt,
+    keys: Sequence[str],
+    grids: Sequence[MediaGrid],
+    table: SymbolTable,
+    room: int,
+) -> Layout:
+    """Place text and media one after the other; PromptTooLong when ``room`` more tokens do not fit the context."""
+    ids: list[Tensor] = []
+    positions: list[Tensor] = []
+    symbols: list[NDArray[np.int64]] = []
+    segments: list[MediaSegment] = []
+    length = position = 0
+    for index, text in enumerate(prompt.texts):
+        token_ids = torch.tensor(text, dtype=torch.int64)
+        ids.append(token_ids)
+        symbols.append(token_ids.numpy())
+        positions.append((torch.arange(len(text)) + position).expand(adapter.shape.rope_axes, -1))
+        length, position = length + len(text), position + len(text)
+        if index < len(grids):
+            grid, key = grids[index], keys[index]
+            media_ids = adapter.media_ids(grid)
+            tokens = len(media_ids)
+            ids.append(media_ids)
+            symbols.append(table.symbols(key, tokens))
+            positions.append(adapter.media_positions(grid) + position)
+            segments.append(MediaSegment(key, grid, length, length + tokens, position))
+            length, position = length + tokens, position + adapter.media_advance(grid)
+    if length + room > adapter.shape.context:
+        raise PromptTooLong(
+            f"the prompt's {length} tokens and {room} new ones do not fit "
+            f"the model's context of {adapter.shape.context}"
+        )
+    return Layout(torch.cat(ids), torch.cat(positions, dim=1), tuple(segments), np.concatenate(symbols), int(position))

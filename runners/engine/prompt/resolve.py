@@ -1,0 +1,65 @@
+"""From a request's media to encoder output: by content key from the store, computed where it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from runners.engine.adapters.base import Adapter
+from runners.engine.measure.timing import TtftClock
+from runners.engine.media.decode import content_key
+from runners.engine.shapes import MediaGrid
+from runners.engine.store.entries import MediaEntry
+from runners.engine.store.stores import Lookup
+from workloads.records import Media
+
+
+@dataclass(frozen=True)
+class ResolvedMedia:
+    """The media of one prompt, in order, repeats included.
+
+    Attributes:
+        keys: content keys.
+        grids, features: per content key.
+        entries: what the store held, per content key found.
+    """
+
+    keys: tuple[str, ...]
+    grids: dict[str, MediaGrid]
+    features: dict[str, Tensor]
+    entries: dict[str, MediaEntry]
+
+    def lacking(self, with_kv: bool) -> list[str]:
+        """Media of which the stores did not have all that a method keeps (keys and values as well?), each once.
+
+        A medium that was evicted and computed again inside a stored prefix is held without keys and values.
+        """
+        held = self.entries
+        return [key for key in dict.fromkeys(self.keys) if key not in held or (with_kv and held[key].donor is None)]
+
+    @property
+    def computed(self) -> list[str]:
+        """Keys of the media that had to be encoded, each once."""
+        return [key for key in dict.fromkeys(self.keys) if key not in self.entries]
+
+
+def resolve_media(
+    adapter: Adapter, media: Sequence[Media], fingerprint: str, stores: Lookup, clock: TtftClock
+) -> ResolvedMedia:
+    """Look media up; decode, preprocess and encode (in one batch) those that are not in ``stores``."""
+    variant = adapter.variant(media)
+    keys = tuple(content_key(item, fingerprint + variant) for item in media)
+    held = {key: stores.medium(key) for key in dict.fromkeys(keys)}
+    entries = {key: entry for key, entry in held.items() if entry is not None}
+    clock.cut("prepare")
+    missing = {key: item for key, item in zip(keys, media, strict=True) if key not in entries}
+    pixels = {key: adapter.preprocess(item, variant) for key, item in missing.items()}
+    clock.cut("preprocess")
+    features = {key: entry.features.to(adapter.device, non_blocking=True) for key, entry in entries.items()}
+    if pixels:
+        features |= dict(zip(pixels, adapter.encode(list(pixels.values())), strict=True))
+    clock.cut("encode")
+    grids = {key: entry.grid for key, entry in entries.items()} | {key: item.grid for key, item in pixels.items()}
+    return ResolvedMedia(keys, grids, features, entries)

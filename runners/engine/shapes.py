@@ -1,0 +1,54 @@
+"""Sizes of a language model and of a medium: all that buffers, positions and operation counts depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workloads.records import MediaKind
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class TextShape:
+    """Sizes of the language model.
+
+    Attributes:
+        intermediate: width of the MLP a token goes through; of all its experts together where there are several.
+        rope_axes: 3 for M-RoPE and 1 for plain positions.
+        deepstack: after how many of the first layers features are added to the hidden states of vision tokens
+            (DeepStack, arXiv 2406.04334).
+        experts: of how many a token goes through in a layer with experts; 0 where there are none.
+    """
+
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    intermediate: int
+    vocabulary: int
+    context: int
+    rope_axes: int
+    deepstack: int = 0
+    experts: int = 0
+
+
+@dataclass(frozen=True)
+class MediaGrid:
+    """The resolved size of a medium: all that its tokens and positions depend on.
+
+    Attributes:
+        time, height, width: in patches, or in whatever unit its adapter says.
+        seconds_per_step: between time steps.
+        timestamps: seconds of every time step, for families whose prompts name them.
+    """
+
+    kind: MediaKind
+    time: int
+    height: int
+    width: int
+    seconds_per_step: float = 1.0
+    timestamps: tuple[float, ...] = ()

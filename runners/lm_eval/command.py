@@ -1,0 +1,75 @@
+"""lm-eval's own command line, with ``--model vlcache`` known to it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lm_eval._cli import HarnessCLI
+from lm_eval.config.evaluate_config import EvaluatorConfig
+from lm_eval.utils import setup_logging
+
+import runners.lm_eval.model  # noqa: F401  # registers our model
+from runners.lm_eval.runner import RunnerLM, collecting
+from workloads.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What lm-eval's command line did.
+
+    Attributes:
+        models: those of ours that it made, with their timings.
+        output: the folder of ``--output_path``; None without one.
+        refused: whether it stopped at its arguments, and has told why.
+    """
+
+    models: tuple[RunnerLM, ...] = ()
+    output: Path | None = None
+    refused: bool = False
+
+
+def run(arguments: Sequence[str]) -> Evaluated:
+    """Run lm-eval with ``arguments``; it prints its results itself.
+
+    Raises:
+        UsageError: lm-eval refuses what was asked before anything is answered.
+    """
+    setup_logging()
+    output: Path | None = None
+    with _called_with(arguments), collecting() as models:
+        try:
+            parser = HarnessCLI()
+            told = parser.parse_args()
+            output = _output(getattr(told, "output_path", None), getattr(told, "config", None))
+            parser.execute(told)
+        except SystemExit as stop:
+            return Evaluated(refused=bool(stop.code))
+        except (ValueError, OSError) as error:
+            if isinstance(error, UsageError) or any(model.timings for model in models):
+                raise
+            raise UsageError(f"lm-eval: {' '.join(str(error).split())}") from error
+    return Evaluated(tuple(models), output)
+
+
+def _output(path: str | None, config: str | None) -> Path | None:
+    """The folder that ``--output_path`` or lm-eval's YAML file ``config`` names."""
+    if path is None and config is not None:
+        path = EvaluatorConfig.load_yaml_config(config).get("output_path")
+    if not path:
+        return None
+    return Path(path).parent if path.endswith(".json") else Path(path)
+
+
+@contextmanager
+def _called_with(arguments: Sequence[str]) -> Iterator[None]:
+    """lm-eval reads, and changes, the arguments of the process."""
+    given = sys.argv
+    sys.argv = ["lm-eval", *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = given

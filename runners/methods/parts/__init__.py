@@ -1,0 +1,1 @@
+"""What methods share: base classes, scores, and schedules over layers."""

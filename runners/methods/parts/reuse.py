@@ -1,0 +1,24 @@
+"""The base of methods that reuse keys and values of media, and their donor policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runners.engine.method import DonorPolicy, Method
+
+
+@dataclass(frozen=True)
+class ReuseMethod(Method):
+    """A method that reuses keys and values of media.
+
+    Options:
+        donor: ``previous``: from the request that first brought the medium; ``template``: computed under the chat
+            template alone; ``isolated``: computed with nothing before it.
+    """
+
+    donor: DonorPolicy = "previous"
+
+    @property
+    def donor_policy(self) -> DonorPolicy:
+        """See ``Method``."""
+        return self.donor

@@ -1,0 +1,169 @@
+"""Finding and loading a model: the embedded one, a Hugging Face directory, one of the hub, or a published shape."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runners.builtin import MODEL_DIR
+from runners.engine.attention.backends import choose_backend
+from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
+from runners.models import hub
+from runners.models.environment import describe_device
+from runners.models.shapes.catalogue import Shape, find_shape, published
+from runners.profile import ModelProfile, load_profile, read_profile
+from workloads.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from runners.engine.adapters.base import Adapter
+
+MODELS = {
+    "builtin": "the embedded Qwen2.5-VL of 1.6 million parameters, trained on the project's own workloads",
+}
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+DEVICES = ("auto", "cpu", "cuda")
+SHAPE = "shape:"  # before the name of one
+AUTO = "auto"
+
+Source = Path | Shape
+"""What a model is made from: a directory with its files, or its published shape."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to answer, and what identifies it.
+
+    Attributes:
+        random_weights: whether it has the published shape of a model and no more: its answers mean nothing.
+        revision: the commit on the hub; None for a model from elsewhere.
+    """
+
+    name: str
+    adapter: Adapter
+    fingerprint: str
+    profile: ModelProfile
+    random_weights: bool = False
+    revision: str | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """For the manifest, as plain types."""
+        from runners.engine.graphs.policy import obstacle
+
+        return {
+            "name": self.name,
+            "revision": self.revision,
+            "fingerprint": self.fingerprint,
+            "processor": self.adapter.processor_fingerprint(),
+            "random_weights": self.random_weights,
+            "data_dependent_stopping": not self.random_weights,
+            "attention": self.adapter.attention.name,
+            "fused": list(self.adapter.fused),
+            "graphs": obstacle(self.adapter) or "recorded behind the answer",
+            "dtype": str(self.adapter.dtype).removeprefix("torch."),
+            "device": str(self.adapter.device),
+            **describe_device(self.adapter.device),
+            "profile": {name: list(value) for name, value in asdict(self.profile).items()},
+            "layers": self.adapter.shape.layers,
+        }
+
+    def ceilings(self) -> dict[str, float]:
+        """What the device reaches with the model's numbers, see ``roofline.Ceilings``; measured in under a second."""
+        from runners.engine.measure.roofline import measure_ceilings
+
+        adapter = self.adapter
+        return asdict(measure_ceilings(adapter.device, adapter.dtype, adapter.weight_bytes))
+
+
+def describe_models() -> dict[str, str]:
+    """One line on every model that has a name of its own."""
+    shapes = {
+        f"{SHAPE}{name}": f"random weights in the shape of {shape.source}, {shape.billions:g} billion parameters"
+        for name, shape in published().items()
+    }
+    return {**MODELS, **shapes}
+
+
+def resolve_model(name: str, revision: str | None = None) -> Source:
+    """What a model is made from, by its name, path or hub id; a model of the hub is downloaded.
+
+    Raises:
+        UsageError: there is none, or it cannot be had.
+    """
+    path = MODEL_DIR if name == "builtin" else Path(name)
+    on_hub = name not in MODELS and not path.is_dir() and hub.is_id(name)
+    if revision is not None and not on_hub:
+        raise UsageError(f"--revision is for models on the hub, and '{name}' is not the id of one: drop it")
+    if name.startswith(SHAPE):
+        return find_shape(name.removeprefix(SHAPE))
+    if on_hub:
+        path = hub.download(name, revision)
+    if not path.is_dir():
+        if name in MODELS:
+            raise UsageError(f"the model '{name}' is not installed: {path.name}/ is missing from the package")
+        raise UsageError(
+            f"{unknown_name('model', name, describe_models())}; or give a directory with a Hugging Face model, "
+            "or a model on the hub, as owner/name"
+        )
+    if not (path / "config.json").is_file():
+        raise UsageError(f"'{name}' is not a Hugging Face model directory: it has no config.json")
+    if not list(path.glob("*.safetensors")):
+        raise UsageError(f"'{name}' has no *.safetensors weights (pickled weights are never loaded)")
+    return path
+
+
+def load_model(
+    name: str,
+    source: Source,
+    dtype: str = AUTO,
+    device: str = AUTO,
+    profile: Path | None = None,
+    device_map: str = "single",
+    attention: str = AUTO,
+    sampling: FrameSampling = DEFAULT_SAMPLING,
+) -> LoadedModel:
+    """Load or draw the weights, with tokenizer and image processor, offline; UsageError for what cannot run here.
+
+    Args:
+        dtype: of the weights; ``auto`` is float32 for files, and bfloat16 for a shape, as published.
+        device, device_map: see ``placement.place``.
+        profile: file with what was measured for the model; that beside its weights, if any, when None.
+        attention: a name of ``engine.backends``, or ``auto``.
+        sampling: which frames of videos are looked at.
+    """
+    import torch
+    from transformers.utils import logging
+
+    from runners.engine.adapters.registry import build_adapter
+    from runners.engine.errors import UnsupportedModel
+    from runners.engine.graphs.policy import graphs_of
+    from runners.engine.kv.workspace import Workspace
+    from runners.models import checkpoint
+    from runners.models.shapes import assembly
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    default = torch.bfloat16 if isinstance(source, Shape) else torch.float32
+    numbers = default if dtype == AUTO else getattr(torch, dtype)
+    likely = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    choose_backend(attention, likely, numbers)  # what cannot run is said before any weights are read
+    try:
+        if isinstance(source, Shape):
+            parts = assembly.assemble(name, source, numbers, device, device_map)
+        else:
+            parts = checkpoint.load_files(name, source, numbers, device, device_map)
+        adapter = build_adapter(*parts, sampling)
+    except UnsupportedModel as error:
+        raise UsageError(f"model '{name}': {error}") from error
+    if adapter.device.type == "cuda":  # on a CPU one product is no faster than those that it stands for
+        adapter.fuse()
+    adapter.attention = choose_backend(attention, adapter.device, adapter.dtype, adapter.shape.head_dim)
+    adapter.workspace = Workspace(graphs_of(adapter))
+    layers = adapter.shape.layers
+    measured = ModelProfile() if profile is None else read_profile(profile, layers)
+    if isinstance(source, Shape):
+        return LoadedModel(name, adapter, assembly.fingerprint(source), measured, random_weights=True)
+    if profile is None:
+        measured = load_profile(source, layers)
+    revision = hub.revision_of(source)
+    return LoadedModel(name, adapter, checkpoint.fingerprint(source), measured, revision=revision)

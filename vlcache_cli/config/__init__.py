@@ -1,0 +1,1 @@
+"""Settings of the commands: declared once, read from presets, files and flags."""

@@ -1,0 +1,95 @@
+"""Defaults <- preset <- configuration file <- flags: the layers that resolve into one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vlcache_cli.config.setting import Setting, settings_of
+from vlcache_cli.config.stream import StreamConfig
+from workloads.errors import UsageError, unknown_name
+
+FLAGS_ONLY = ("preset", "config")
+
+Layer = dict[str, Any]
+Config = TypeVar("Config", bound=StreamConfig)
+
+
+def resolve(kind: type[Config], flags: Mapping[str, object]) -> Config:
+    """The configuration of that kind that ``flags`` ask for; a flag that is None or empty was not given.
+
+    Raises:
+        UsageError: naming where the mistake is, flag or file and key.
+    """
+    known = settings_of(kind)
+    given = {name: value for name, value in flags.items() if value not in (None, [], ())}
+    layer = {name: _read(known[name], value, flag(name)) for name, value in given.items()}
+    values: Layer = {}
+    if "preset" in layer:
+        values |= _read_file(_find_preset(layer["preset"]), known, f"preset {layer['preset']}")
+    if "config" in layer:
+        values |= _read_file(layer["config"], known, str(layer["config"]))
+    config = kind(**(values | layer))
+    if "output" in values | layer:
+        return config
+    if (values | layer).get("resume"):
+        raise UsageError("--resume needs --output: name the folder of the run to continue")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return replace(config, output=config.output / f"{stamp}-{config.folder_name()}")
+
+
+def flag(name: str) -> str:
+    """How the setting is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    return sorted(Path(entry.name).stem for entry in _presets().iterdir() if entry.name.endswith(".yaml"))
+
+
+def _presets() -> Traversable:
+    return files("vlcache_cli") / "presets"
+
+
+def _find_preset(name: str) -> Traversable:
+    if name not in preset_names():
+        raise unknown_name("preset", name, preset_names())
+    return _presets() / f"{name}.yaml"
+
+
+def _read_file(file: Traversable, known: Mapping[str, Setting], origin: str) -> Layer:
+    """The settings in a YAML file, of those that are ``known``; dashes and underscores in keys are the same."""
+    import yaml
+
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {origin}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict | None):
+        raise UsageError(f"{origin} must map settings to values, such as 'samples: 16'")
+    layer: Layer = {}
+    for key, value in (data or {}).items():
+        name = str(key).replace("-", "_")
+        if name in FLAGS_ONLY:
+            raise UsageError(f"{origin}: '{key}' can only be given as the flag {flag(name)}")
+        if name not in known:
+            raise UsageError(f"{origin}: {unknown_name('setting', name, set(known) - set(FLAGS_ONLY))}")
+        if name in layer:
+            raise UsageError(f"{origin}: '{name}' is given twice")
+        layer[name] = _read(known[name], value, f"{origin}: {key}")
+    return layer
+
+
+def _read(setting: Setting, value: object, origin: str) -> Any:
+    try:
+        return setting.read(value)
+    except ValueError as error:
+        raise UsageError(f"{origin} {error}") from error

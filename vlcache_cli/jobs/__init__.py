@@ -1,0 +1,1 @@
+"""What a command measures: checked while it is cheap, then run."""

@@ -1,0 +1,175 @@
+"""What ``vlcache profile`` is to measure: checked while it is cheap, then measured and kept in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from vlcache_cli import console
+from vlcache_cli.config.commands import ProfileConfig
+from vlcache_cli.jobs.streams import Stream, open_streams
+from workloads.errors import UsageError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from reports.profile.folder import ProfileFolder
+    from reports.profile.sensitivity import LayerCost
+    from runners.analysis.conclude import Conclusion
+    from runners.analysis.probing import Losses
+    from runners.analysis.records import Observation
+    from runners.analysis.stream import ObservedRunner
+    from runners.models.load import LoadedModel, Source
+    from runners.records import Record
+    from runners.registry import RunnerSpec
+
+
+@dataclass(frozen=True)
+class ProfileJob:
+    """What is to be done, known to be possible as far as that can be told without the weights."""
+
+    config: ProfileConfig
+    spec: RunnerSpec
+    model: Source
+    streams: dict[str, Stream]
+    folder: ProfileFolder
+
+    @property
+    def turns(self) -> int:
+        """Requests of all streams."""
+        return sum(stream.turns for stream in self.streams.values())
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """What was found.
+
+    Attributes:
+        records: of every request.
+        errors: the error map, see ``reports.profile.error_map.COLUMNS``.
+        costs: what staleness in each layer costs.
+        found: the profile that follows.
+    """
+
+    records: Sequence[Record]
+    errors: DataFrame
+    costs: Sequence[LayerCost]
+    found: Conclusion
+
+
+def prepare(config: ProfileConfig) -> ProfileJob:
+    """Check everything that needs no weights, and claim the folder.
+
+    Raises:
+        UsageError: the first thing that will not work.
+    """
+    from reports.profile.folder import ProfileFolder
+    from runners.models.load import resolve_model
+    from runners.models.shapes.catalogue import Shape
+
+    spec, model = _require_one_runner(config), resolve_model(config.model, config.revision)
+    if isinstance(model, Shape):
+        raise UsageError(f"model '{config.model}' has random weights: a profile of them would tell nothing")
+    streams = open_streams(config)
+    folder = ProfileFolder(config.output)
+    folder.claim()
+    return ProfileJob(config, spec, model, streams, folder)
+
+
+def measure(job: ProfileJob) -> Profiled:
+    """Observe every request, conclude, and keep all of it; UsageError when no request could tell anything."""
+    from reports.profile import error_map, sensitivity
+    from reports.run.disk import writing_to
+    from runners.analysis.stream import ObservedRunner
+    from runners.models.load import load_model
+    from runners.profile import write_profile
+
+    config, folder = job.config, job.folder
+    model = load_model(
+        config.model,
+        job.model,
+        config.dtype,
+        config.device,
+        None,
+        config.device_map,
+        config.attn,
+        sampling=config.sampling,
+    )
+    runner = ObservedRunner(job.spec, model)
+    records, observations = _observe(job, runner)
+    errors, stale = error_map.to_frame(observations), sensitivity.to_frame(observations)
+    costs = sensitivity.layer_costs(stale)
+    found = _conclude(job, runner, observations, costs)
+    folder.keep(errors, stale, costs)
+    with writing_to(folder.path):
+        write_profile(folder.profile, found.profile, _comment(config, model))
+    return Profiled(records, errors, costs, found)
+
+
+def _observe(job: ProfileJob, runner: ObservedRunner) -> tuple[list[Record], list[Observation]]:
+    """Every request's record, and what was seen of the warm ones."""
+    from runners.analysis.measure import observe_stream
+
+    served = chain.from_iterable(
+        observe_stream(workload, stream.conversations, runner, job.config.budget)
+        for workload, stream in job.streams.items()
+    )
+    seen = list(console.track(served, "requests", job.turns))
+    observations = [observation for _, observation in seen if observation is not None]
+    stale = sum(observation.staleness is not None for observation in observations)
+    if not stale:
+        raise UsageError("no warm request reused a medium: raise --samples, --reuse-rate or --device-budget")
+    if stale < len(observations):
+        console.note(
+            f"{len(observations) - stale} of {len(observations)} warm requests had nothing stale: their media stood "
+            "in an exact prefix, or were evicted (see --device-budget)"
+        )
+    return [record for record, _ in seen], observations
+
+
+def _conclude(
+    job: ProfileJob, runner: ObservedRunner, observations: Sequence[Observation], costs: Sequence[LayerCost]
+) -> Conclusion:
+    """The profile; all requests are served again where groups of probe layers are to be tried."""
+    from reports.profile.sensitivity import upper_ends
+    from runners.analysis.conclude import conclude
+    from runners.analysis.probing import group_losses
+
+    def try_groups(groups: Sequence[Sequence[int]]) -> Iterator[Losses]:
+        served = chain.from_iterable(
+            group_losses(workload, stream.conversations, runner, groups, job.config.budget)
+            for workload, stream in job.streams.items()
+        )
+        tried = console.track(served, f"groups of {len(groups[0])} probe layers", job.turns)
+        return (losses for losses in tried if losses is not None)
+
+    means = [cost.mean for cost in costs]
+    return conclude(observations, means, upper_ends(costs), job.config.budget, try_groups)
+
+
+def _require_one_runner(config: ProfileConfig) -> RunnerSpec:
+    """The runner to be observed; UsageError when there are several, or it never reuses keys and values of media."""
+    from runners.registry import RunnerDefaults, load_method, parse_specs
+
+    defaults = RunnerDefaults(config.budget, config.donor, config.device_budget)
+    first, *others = parse_specs(config.runner, defaults)
+    if others:
+        raise UsageError(f"--runner names {1 + len(others)} runners: profile observes one at a time")
+    if not load_method(first).uses_kv:
+        raise UsageError(f"runner '{first.label}' reuses no keys and values of media: choose one such as full-reuse")
+    return first
+
+
+def _comment(config: ProfileConfig, model: LoadedModel) -> str:
+    """Where the profile comes from."""
+    told = model.describe()
+    return (
+        f"Measured by vlcache profile on {datetime.now(UTC):%Y-%m-%d}.\n"
+        f"model: {config.model} in {told['dtype']}, {told['fingerprint']}\n"
+        f"workloads: {', '.join(config.workload)}; samples: {config.samples} of each, seed: {config.seed}, "
+        f"reuse rate: {'usual' if config.reuse_rate is None else f'{config.reuse_rate:g}'}\n"
+        f"runner: {', '.join(config.runner)}, donor: {config.donor}; for a budget of {config.budget:g}"
+    )

@@ -1,0 +1,78 @@
+"""What is asked of each workload: its conversations, and how they came about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from vlcache_cli import console
+from vlcache_cli.config.stream import StreamConfig
+from workloads.errors import UsageError
+
+if TYPE_CHECKING:
+    from workloads.base import Usual, Workload
+    from workloads.records import Conversation
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The requests of one workload.
+
+    Attributes:
+        asked: what the user said of how it is asked, and else what is usual for the workload.
+    """
+
+    conversations: list[Conversation]
+    asked: Usual
+
+    @property
+    def turns(self) -> int:
+        """Requests in all."""
+        return sum(len(conversation.turns) for conversation in self.conversations)
+
+    def places(self) -> Iterator[tuple[str, tuple[Conversation, int]]]:
+        """The id of every turn, with its conversation and its place in it."""
+        for conversation in self.conversations:
+            for index, turn in enumerate(conversation.turns):
+                yield turn.id, (conversation, index)
+
+    def describe(self) -> dict[str, Any]:
+        """For the manifest, as plain types."""
+        metrics = {turn.answer.metric for conversation in self.conversations for turn in conversation.turns}
+        return {**asdict(self.asked), "metrics": sorted(metrics)}
+
+
+def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dict[str, Stream]:
+    """The stream of each workload that is asked for, by its name.
+
+    Raises:
+        UsageError: there is no such workload, or it cannot be read.
+    """
+    from workloads.datasets.sources import Sources
+    from workloads.registry import open_workloads
+
+    sources = Sources(config.dataset_path, config.subjects, config.recur)
+    workloads = open_workloads(config.workload, sources)
+    return {workload.name: _open(workload, config, max_new_tokens) for workload in workloads}
+
+
+def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> Stream:
+    from workloads.base import StreamOptions, Usual
+    from workloads.datasets.recur import MEANING
+    from workloads.registry import WORKLOADS, is_dataset
+
+    usual = workload.usual
+    reuse_rate = usual.reuse_rate if config.reuse_rate is None else config.reuse_rate
+    recurrence = usual.recurrence if reuse_rate or not is_dataset(workload.name) else MEANING["none"]
+    asked = Usual(max_new_tokens or usual.max_new_tokens, reuse_rate, config.popularity or usual.popularity, recurrence)
+    options = StreamOptions(config.samples, config.seed, asked.reuse_rate, popularity=asked.popularity)
+    if is_dataset(workload.name):
+        console.note(f"{workload.name}: {asked.recurrence}")
+    read = workload.conversations(options)
+    if workload.name not in WORKLOADS:
+        read = console.track(read, f"requests of {workload.name}", config.samples)
+    conversations = list(read)
+    if not conversations:
+        raise UsageError(f"workload '{workload.name}' has nothing to ask")
+    return Stream(conversations, asked)

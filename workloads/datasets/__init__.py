@@ -1,0 +1,1 @@
+"""Workloads from public data sets, each described by a YAML file."""

@@ -1,0 +1,130 @@
+"""Pictures and videos of data sets: bytes in a row, files beside the rows, or members of zip archives among them."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
+
+from workloads.datasets.rows import Table, reason
+from workloads.media.pictures import MOST_BYTES as MOST_PICTURE_BYTES
+from workloads.media.pictures import shown
+from workloads.media.videos import container_of
+from workloads.records import Media, MediaKind
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+MOST_BYTES: dict[MediaKind, int] = {"image": MOST_PICTURE_BYTES, "video": 2 * 2**30}  # an hour of video has less
+HUB = "hf://"
+SNAPSHOTS, CACHED = "snapshots", "blobs"  # folders of the hub's cache: names of files, and their contents
+
+
+class MediaFiles:
+    """Each medium as one ``Media``, however many rows hold it. Its bytes stay as they are.
+
+    Args:
+        table: the rows, beside which files lie.
+        folder: their local copy; None for the hub, from which only what is asked for is read.
+        archives: patterns of zip archives that are looked into for files that do not lie beside the rows.
+    """
+
+    def __init__(self, table: Table, folder: Path | None, archives: Sequence[str] = ()) -> None:
+        self._folder = folder.resolve() if folder is not None else None
+        self._top = f"datasets/{table.path}@{table.revision or 'main'}" if folder is None else str(self._folder)
+        self._table, self._archives = table, archives
+        self._known: dict[tuple[MediaKind, bytes], Media] = {}
+
+    def media(self, value: Any, kind: MediaKind, name: str) -> list[Media]:
+        """What a field holds: media, lists of them, or nothing.
+
+        Raises:
+            ValueError: it holds something else, or names a file that cannot be had.
+        """
+        if value is None:
+            return []
+        if isinstance(value, list):
+            many = [self.media(item, kind, f"{name}-{number}") for number, item in enumerate(value)]
+            return [medium for some in many for medium in some]
+        data = self.encoded(value, kind)
+        if kind == "video" and container_of(data) is not None and find_spec("av") is None:
+            raise ValueError("videos take PyAV to read: pip install 'vlcache[video]'")
+        return [self._known.setdefault((kind, data), Media(kind, data, name))]
+
+    def encoded(self, value: Any, kind: MediaKind) -> bytes:
+        """The file that a field holds or names; ValueError as for ``media``."""
+        held = value
+        if isinstance(value, dict):
+            held = value.get("bytes") or value.get("path")
+        if isinstance(held, bytes):
+            return held
+        if isinstance(held, str):
+            try:
+                return self._read(held, MOST_BYTES[kind])
+            except Exception as error:  # whatever file systems, archives and the network have to say
+                raise ValueError(f"{shown(held)} cannot be read: {reason(error)}") from error
+        raise ValueError(f"{shown(str(value))} is no picture, video or path")
+
+    def _read(self, path: str, most: int) -> bytes:
+        """The file at ``path`` from the top folder; a leading slash, as some data sets have, means the same."""
+        if path.startswith(HUB) and self._folder is None:
+            place = inside = path.removeprefix(HUB)
+            if not place.startswith(f"datasets/{self._table.path}@") or ".." in place.split("/"):
+                raise ValueError("it leads out of the data set")
+        else:
+            inside = posixpath.normpath(path.removeprefix(self._top).lstrip("/"))
+            place = f"{self._top}/{inside}"
+            if inside.startswith("../") or not self._is_within(place):
+                raise ValueError("it leads out of the data set")
+        if not self._files.isfile(place):
+            return self._member(inside, most)
+        _require_bearable(self._files.size(place), most)
+        data: bytes = self._files.cat_file(place)
+        return data
+
+    def _is_within(self, place: str) -> bool:
+        """Links lead no further than to where the hub's own cache keeps the contents of the folder's files."""
+        if self._folder is None:
+            return True
+        homes = [self._folder]
+        if self._folder.parent.name == SNAPSHOTS:
+            homes.append(self._folder.parent.parent / CACHED)
+        return any(Path(place).resolve().is_relative_to(home) for home in homes)
+
+    def _member(self, inside: str, most: int) -> bytes:
+        """A file out of the archive that has it."""
+        if inside not in self._members:
+            looked = f", nor is it in {', '.join(self._archives)}" if self._archives else ""
+            raise ValueError(f"there is no such file in the data set{looked}")
+        with self._files.open(self._members[inside], "rb") as file, ZipFile(file) as archive:
+            _require_bearable(archive.getinfo(inside).file_size, most)
+            return archive.read(inside)
+
+    @cached_property
+    def _members(self) -> dict[str, str]:
+        """In which archive a file is; of the archives, only the tables of contents are read."""
+        found: dict[str, str] = {}
+        for place in [place for glob in self._archives for place in sorted(self._files.glob(f"{self._top}/{glob}"))]:
+            with self._files.open(place, "rb") as file, ZipFile(file) as archive:
+                for name in archive.namelist():
+                    found.setdefault(name, place)
+        return found
+
+    @cached_property
+    def _files(self) -> AbstractFileSystem:
+        if self._folder is not None:
+            from fsspec.implementations.local import LocalFileSystem
+
+            return LocalFileSystem()
+        from huggingface_hub import HfFileSystem
+
+        return HfFileSystem()
+
+
+def _require_bearable(size: int, most: int) -> None:
+    if size > most:
+        raise ValueError(f"it is larger than {most // 2**20} MiB")

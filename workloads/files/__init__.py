@@ -1,0 +1,1 @@
+"""Workloads from files of requests that users have."""

@@ -1,0 +1,84 @@
+"""Pictures and videos that requests refer to by path or data URI: found, bounded and tried before anything is asked."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+from blake3 import blake3
+
+from workloads.media import pictures, videos
+from workloads.media.pictures import FORMATS, decode, shown
+from workloads.records import Media, MediaKind
+
+MOST_BYTES: dict[MediaKind, int] = {"image": pictures.MOST_BYTES, "video": 256 * 2**20}  # of an encoded file
+DATA_URI: dict[MediaKind, re.Pattern[str]] = {
+    "image": re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE),
+    "video": re.compile(r"data:(?:video|image)/[\w.+-]+;base64,", re.IGNORECASE),  # animations are images
+}
+LOCAL = "file://"
+
+
+class Attachments:
+    """Each file as one ``Media``, however many requests name it and however it is named. Its bytes stay as they are.
+
+    Args:
+        folder: where relative paths start; nothing outside it is read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._known: dict[tuple[MediaKind, bytes], Media] = {}
+
+    def load(self, url: str, kind: MediaKind = "image") -> Media:
+        """The file at ``url``; ValueError with the end of a sentence that begins with what holds the ``url``."""
+        inline = url[:5].lower() == "data:"
+        name, data = _inline(url, kind) if inline else (url, self._read(url, kind))
+        if (kind, data) not in self._known:
+            try:
+                (decode if kind == "image" else _require_playable)(data)
+            except ValueError as error:
+                raise ValueError(f"{'' if inline else f'{shown(url)} '}{error}") from error
+            self._known[kind, data] = Media(kind, data, name)
+        return self._known[kind, data]
+
+    def _read(self, url: str, kind: MediaKind) -> bytes:
+        path = unquote(url.removeprefix(LOCAL)) if url.startswith(LOCAL) else url
+        if "://" in path:
+            raise ValueError(f"{shown(url)} is not read: nothing is downloaded, save the file beside the requests")
+        try:
+            file = (self._folder / path).resolve()
+            if not file.is_relative_to(self._folder):
+                raise ValueError(f"{shown(url)} leads out of the folder of the requests")
+            if not file.is_file():
+                raise ValueError(f"{shown(url)} does not exist or is no file")
+            with file.open("rb") as stream:
+                data = stream.read(MOST_BYTES[kind] + 1)
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in circles, before Python 3.13
+            reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
+            raise ValueError(f"{shown(url)} cannot be read ({reason})") from error
+        if len(data) > MOST_BYTES[kind]:
+            raise ValueError(f"{shown(url)} is larger than {MOST_BYTES[kind] // 2**20} MiB")
+        return data
+
+
+def _require_playable(data: bytes) -> None:
+    """ValueError for what is neither a readable video nor a picture; one with several frames is a video, too."""
+    if videos.container_of(data):
+        videos.require_playable(data)
+    else:
+        decode(data, "video", (*videos.CONTAINERS, *FORMATS))
+
+
+def _inline(uri: str, kind: MediaKind) -> tuple[str, bytes]:
+    """Name and bytes of the file in a data URI."""
+    start = DATA_URI[kind].match(uri)
+    if start is None:
+        raise ValueError(f"must be a path or start with 'data:{kind}/...;base64,'")
+    try:
+        data = base64.b64decode(uri[start.end() :], validate=True)
+    except ValueError as error:
+        raise ValueError(f"is not valid base64 ({error})") from error
+    return f"inline-{blake3(data).hexdigest()[:8]}", data

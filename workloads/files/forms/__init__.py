@@ -1,0 +1,39 @@
+"""The forms in which files hold requests, told by the field that only one of them has; imported on look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from workloads.files.attachments import Attachments
+from workloads.records import Conversation
+
+ReadLine = Callable[[dict[str, Any], str, Attachments], Conversation]
+"""Takes a line, the id of a conversation that names none, and the media files. Raises ValueError with a sentence that
+begins with the name of a field."""
+
+FORMS = {
+    "messages": "workloads.files.forms.messages:read_messages",
+    "conversations": "workloads.files.forms.conversations:read_conversations",
+    "prompt": "workloads.files.forms.custom_image:read_custom_image",
+    "turns": "workloads.files.forms.multi_turn:read_multi_turn",
+}
+
+
+def form_of(data: dict[str, Any]) -> str:
+    """The field that tells the form of a line; ValueError when it has none or several of them."""
+    found = [field for field in FORMS if data.get(field) is not None]
+    if len(found) != 1:
+        fields = f"{', '.join(list(FORMS)[:-1])} or {list(FORMS)[-1]}"
+        raise ValueError(
+            f"{' and '.join(found)} are both given: keep one" if found else f"must have one of the fields {fields}"
+        )
+    return found[0]
+
+
+def load_form(field: str) -> ReadLine:
+    """The reader of the form that is told by ``field``."""
+    module, attribute = FORMS[field].split(":")
+    read: ReadLine = getattr(import_module(module), attribute)
+    return read

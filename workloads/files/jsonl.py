@@ -1,0 +1,119 @@
+"""The user's own requests: a file with one JSON object per line, in one of the forms of ``workloads.files.forms``.
+
+A line may say its ``id``, and a ``session_id``: lines that share one are taken as dependent. In most forms it may have
+an ``answer`` or ``answers``, the texts of ``choices``, and the name of a ``metric``; without an answer there is no
+score. Media are paths from the file's folder, or data URIs. Other fields are ignored. Lines are read, and their media
+tried, only as far as is asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from workloads.base import StreamOptions, Usual
+from workloads.errors import UsageError
+from workloads.files.attachments import Attachments
+from workloads.files.forms import form_of, load_form
+from workloads.media.pictures import shown
+from workloads.records import Conversation
+
+LONGEST_LINE = 64 * 2**20  # bytes
+USUAL = Usual(max_new_tokens=64, recurrence="as in the file")
+
+
+@dataclass(frozen=True)
+class JsonlWorkload:
+    """The requests of a file, in its order. Every user message is one, answered from what stands before it.
+
+    Nothing is drawn: media recur as they do in the file, so ``seed``, ``reuse_rate`` and ``split`` change nothing, and
+    a file with fewer than ``samples`` turns is not repeated.
+    """
+
+    path: Path
+    usual: Usual = USUAL
+
+    @property
+    def name(self) -> str:
+        """See ``workloads.base.Workload``."""
+        return self.path.name
+
+    def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
+        """See ``workloads.base.Workload``.
+
+        Raises:
+            UsageError: the first mistake in what is asked, with file, line and field.
+        """
+        left = options.samples
+        requests = _requests(self.path)
+        while left > 0 and (conversation := next(requests, None)):
+            yield replace(conversation, turns=conversation.turns[:left])
+            left -= len(conversation.turns)
+
+
+def open_jsonl(path: Path) -> JsonlWorkload:
+    """The requests of a file.
+
+    Raises:
+        UsageError: there is no such file, or nothing in it.
+    """
+    if next(_lines(path), None) is None:
+        raise UsageError(f"{path} is empty: it needs one JSON object per line, with messages and answer")
+    return JsonlWorkload(path)
+
+
+def _requests(path: Path) -> Iterator[Conversation]:
+    """The lines of a file, each read when it is needed."""
+    files = Attachments(path.parent)
+    taken: dict[str, int] = {}
+    first: tuple[str, int] | None = None
+    for number, line in _lines(path):
+        try:
+            data = _parse(line)
+            form, seen_in = first = first or (form_of(data), number)
+            _require_form(data, form, seen_in)
+            conversation = load_form(form)(data, f"line-{number}", files)
+            for turn in conversation.turns:
+                if taken.setdefault(turn.id, number) != number:
+                    raise ValueError(f"id {shown(turn.id)} is taken by line {taken[turn.id]}")
+        except ValueError as error:
+            raise UsageError(f"{path}, line {number}: {error}") from error
+        yield conversation
+
+
+def _require_form(data: dict[str, Any], form: str, seen_in: int) -> None:
+    """ValueError when a line has another form than the first."""
+    own = form_of(data)
+    if own != form:
+        raise ValueError(f"{own} is given, but line {seen_in} has {form}: all lines of a file have one form")
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(line.decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error.msg}, column {error.colno})") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise ValueError("must be a JSON object")
+    return data
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, numbered from 1."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
+                if len(line) > LONGEST_LINE:
+                    raise UsageError(
+                        f"{path}, line {number}: is longer than {LONGEST_LINE // 2**20} MiB; "
+                        "keep pictures in files of their own"
+                    )
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error

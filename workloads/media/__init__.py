@@ -1,0 +1,1 @@
+"""Media files: pictures and videos, recognised and packed."""

@@ -1,0 +1,162 @@
+"""Videos in MP4, MOV, WebM and Matroska files, read with PyAV, which comes with the extra ``video``.
+
+Nothing that a file claims is believed: its frames are counted, and sizes are bounded before there is room for a frame.
+"""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from workloads.media.pictures import MOST_PIXELS, TOO_LARGE
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from av import VideoFrame
+    from av.container import InputContainer
+
+MOST_FRAMES = 2_000_000  # in a file: nine hours at 60 a second
+MOST_DECODED = 50_000  # to reach those that are wanted
+DEFAULT_FRAME_SECONDS = 0.5  # of a video with one frame
+CONTAINERS = ("MP4", "MOV", "WebM", "Matroska")
+UNREADABLE = "is not a readable video"
+QUICKTIME_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+EBML = b"\x1aE\xdf\xa3"
+
+
+def container_of(data: bytes) -> str | None:
+    """FFmpeg's name of the container that a file begins like; None when it is none of those read here.
+
+    A demuxer is always named, for some that FFmpeg would find by itself open other files and addresses.
+    """
+    if data[4:8] in QUICKTIME_ATOMS:
+        return "mov"
+    return "matroska" if data.startswith(EBML) else None
+
+
+def require_playable(data: bytes) -> None:
+    """Count a video's frames and decode the first; ValueError when it is damaged, too large, or PyAV is missing."""
+    with Film(data) as film:
+        if next(film.decode([0]), None) is None:
+            raise ValueError(f"{UNREADABLE} (no frame can be decoded)")
+
+
+class Film:
+    """An open video file: how many frames it has, how long it is, and those of its frames that are wanted.
+
+    Raises:
+        ValueError: with the end of a sentence that begins with the name of the file; its other methods, too.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._container = _opened(data)
+        try:
+            self._index()
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()
+
+    @property
+    def frames(self) -> int:
+        """How many there are."""
+        return len(self._shown_at)
+
+    @property
+    def seconds(self) -> float:
+        """From the first frame to the end of the last, which counts like the mean of the others."""
+        if self._shown_at[0] == self._shown_at[-1]:
+            return DEFAULT_FRAME_SECONDS
+        span = float((self._shown_at[-1] - self._shown_at[0]) * self._time_base)
+        return span * self.frames / (self.frames - 1)
+
+    def decode(self, wanted: Sequence[int]) -> Iterator[VideoFrame]:
+        """The frames with the numbers ``wanted``, ascending, one at a time; fewer where the file breaks off.
+
+        Decoding begins at the last key frame before each, or goes on from the one before where that is nearer.
+        """
+        from av import FFmpegError
+
+        try:
+            yield from self._decode(wanted)
+        except FFmpegError as error:
+            raise ValueError(f"{UNREADABLE} ({error.strerror})") from error
+
+    def _decode(self, wanted: Sequence[int]) -> Iterator[VideoFrame]:
+        decoded = 0
+        last: VideoFrame | None = None
+        playing: Iterator[VideoFrame] = iter(())
+        for number in wanted:
+            time = self._shown_at[number]
+            key_time = self._keys[max(bisect_right(self._keys, time) - 1, 0)]
+            if last is None or (last.pts or 0) < key_time:
+                self._container.seek(key_time, stream=self._stream)
+                playing, last = self._container.decode(self._stream), None
+            while last is None or last.pts is None or last.pts < time:
+                last = next(playing, None)
+                if last is None:
+                    return
+                decoded += 1
+                if decoded > MOST_DECODED:
+                    raise ValueError(
+                        f"has too few key frames: {MOST_DECODED} frames were decoded and {len(wanted)} wanted ones not "
+                        "reached; encode it anew, or cut it"
+                    )
+            yield last
+
+    def _index(self) -> None:
+        """Note when frames are shown and which are key frames, from the packets, without decoding any."""
+        from av import FFmpegError
+
+        if not self._container.streams.video:
+            raise ValueError(f"{UNREADABLE} (it has no pictures)")
+        self._stream = self._container.streams.video[0]
+        if self._stream.width * self._stream.height > MOST_PIXELS:
+            raise ValueError(f"has frames of {self._stream.width}x{self._stream.height} pixels; {TOO_LARGE}")
+        self._stream.codec_context.options = _bounds()  # frames may be larger than the file says
+        shown_at: list[int] = []
+        keys: list[int] = []
+        try:
+            for packet in self._container.demux(self._stream):
+                time = packet.pts if packet.pts is not None else packet.dts
+                if time is None or packet.is_discard:
+                    continue
+                if len(shown_at) == MOST_FRAMES:
+                    raise ValueError(f"has more than the {MOST_FRAMES} frames that are counted; cut it")
+                shown_at.append(time)
+                if packet.is_keyframe:
+                    keys.append(time)
+        except FFmpegError as error:
+            raise ValueError(f"{UNREADABLE} ({error.strerror})") from error
+        if not keys or self._stream.time_base is None:
+            raise ValueError(f"{UNREADABLE} (no frame can be decoded)")
+        self._shown_at, self._keys, self._time_base = sorted(shown_at), sorted(keys), self._stream.time_base
+
+
+def _bounds() -> dict[str, str]:
+    """What FFmpeg's decoders are told, for looking at a file and for decoding."""
+    return {"max_pixels": str(MOST_PIXELS)}
+
+
+def _opened(data: bytes) -> InputContainer:
+    container = container_of(data)
+    if container is None:
+        raise ValueError(f"{UNREADABLE} (none of {', '.join(CONTAINERS)})")
+    try:
+        import av
+    except ImportError as error:
+        raise ValueError("is a video, which takes PyAV to read: pip install 'vlcache[video]'") from error
+    try:
+        return av.open(io.BytesIO(data), "r", format=container, options=_bounds())
+    except av.FFmpegError as error:
+        raise ValueError(f"{UNREADABLE} ({error.strerror})") from error

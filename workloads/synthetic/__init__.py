@@ -1,0 +1,1 @@
+"""Workloads that are drawn from a seed, with pages and questions of their own."""

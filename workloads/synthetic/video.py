@@ -1,0 +1,122 @@
+"""Clips in which one object moves and others appear for a moment, asked about under other texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workloads.base import BUILT_IN, StreamOptions, Usual
+from workloads.records import Answer, Conversation, Media, Turn
+from workloads.seeding import stream
+from workloads.synthetic.cards import DIGITS, KEYS
+from workloads.synthetic.drawing import Grid, Page, Place, encode_clip
+from workloads.synthetic.prose import SYSTEM, Question, ask, opening
+from workloads.synthetic.recurrence import RecurringPool
+
+DEFAULT_FRAME = Grid(12, 12)
+MOMENTS = 4
+CELLS_PER_PLACE = 14
+MOST_FLASHES = 3
+MOST_NOTES = 5  # a clip comes back after more or less text
+CLOCK: Place = (0, 0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A clip: places are digits, an object is the letter beside its place, a clock counts the moments.
+
+    ``mover`` leaves its place for ``moved_to`` and stays there; ``seen`` maps each object that is
+    there for one moment only to that moment.
+    """
+
+    moments: tuple[Page, ...]
+    mover: str
+    moved_to: str
+    seen: dict[str, int]
+
+    @property
+    def content_share(self) -> float:
+        """Share of the cells, over all moments, that hold a glyph."""
+        return sum(page.content_share for page in self.moments) / len(self.moments)
+
+
+@dataclass(frozen=True)
+class Video:
+    """One question about one clip."""
+
+    name: str = "video"
+    metric: str = "exact-match"
+    usual: Usual = BUILT_IN
+    grid: Grid = DEFAULT_FRAME
+
+    def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
+        """See ``workloads.base.Workload``."""
+        rng = stream(options.split, self.name, options.seed)
+
+        def make(index: int) -> tuple[Scene, Media]:
+            scene = film(stream(options.split, self.name, options.seed, "clip", index), self.grid)
+            return scene, Media("video", encode_clip(scene.moments), f"clip-{index}.png", scene.content_share)
+
+        pool = RecurringPool(make, options.reuse_rate, options.popularity)
+        for number in range(options.samples):
+            scene, clip = pool.draw(rng)
+            question = ask_about(rng, scene)
+            turn = Turn(
+                id=f"{self.name}-{number}",
+                content=(opening(rng, MOST_NOTES), clip, question.text),
+                answer=Answer((question.answer,), self.metric),
+                family=question.family,
+            )
+            yield Conversation(turn.id, f"{self.name}/{clip.name}", SYSTEM, (turn,))
+
+
+def places_on(grid: Grid) -> int:
+    """How many places a frame of this size has; at most one for every digit."""
+    return min(len(DIGITS), max(6, round(grid.cells / CELLS_PER_PLACE)))
+
+
+def film(rng: np.random.Generator, grid: Grid, moments: int = MOMENTS) -> Scene:
+    """Make a clip: of the places, half are taken, one object moves, and up to three flash up elsewhere."""
+    places = _lay_places(rng, grid)
+    count = len(places)
+    names = [DIGITS[i] for i in rng.permutation(len(DIGITS))[:count]]
+    keys = [KEYS[i] for i in rng.permutation(len(KEYS))]
+    residents = count // 2
+    free = list(range(residents, count))
+    target = free.pop()
+    mover, leaves_at = keys[0], int(rng.integers(1, moments))
+    flashes = {key: int(rng.integers(moments)) for key in keys[residents : residents + min(MOST_FLASHES, len(free))]}
+    pages: list[Page] = []
+    for moment in range(moments):
+        glyphs: dict[Place, str] = {CLOCK: f"!{moment + 1}"}
+        for (row, col), name in zip(places, names, strict=True):
+            glyphs[row, col + 1] = name
+        standing = {key: slot for slot, key in enumerate(keys[:residents])}
+        if moment >= leaves_at:
+            standing[mover] = target
+        standing |= {key: slot for slot, (key, at) in zip(free, flashes.items(), strict=False) if at == moment}
+        for key, slot in standing.items():
+            glyphs[places[slot]] = key
+        pages.append(Page(grid, glyphs))
+    return Scene(tuple(pages), mover, names[target], {key: at + 1 for key, at in flashes.items()})
+
+
+def ask_about(rng: np.random.Generator, scene: Scene) -> Question:
+    """What moved, where to, or when one of the brief objects was there."""
+    kinds: Sequence[str] = ("moved", "moved-to", "when")
+    kind = kinds[int(rng.integers(len(kinds)))]
+    if kind == "moved":
+        return ask(kind, scene.mover)
+    if kind == "moved-to":
+        return ask(kind, scene.moved_to)
+    keys = list(scene.seen)
+    key = keys[rng.integers(len(keys))]
+    return ask(kind, str(scene.seen[key]), key)
+
+
+def _lay_places(rng: np.random.Generator, grid: Grid) -> list[Place]:
+    """Two-cell slots clear of the clock; the object's cell is the left one."""
+    slots = [(row, col) for row in range(1, grid.rows) for col in range(row % 2, grid.cols - 1, 2)]
+    return [slots[i] for i in rng.permutation(len(slots))[: places_on(grid)]]

@@ -37,7 +37,7 @@ def layer_drifts(seen: Seen) -> NDArray[np.float32]:
     everything = torch.arange(len(seen.context.candidates()))
     scores = [np.empty((0, len(everything)), dtype=np.float32)]
     for layer in seen.context.probe_layers:
-        kv = KVBuffer(seen.held.k.clone(), seen.held.v.clone())
+        kv = KVBuffer(seen.stored.k.clone(), seen.stored.v.clone())
         alone = replace(probed_at(seen.context, (layer,)), kv=kv)
         alone.compute_before_candidates(layer + 1)
         scores.append(drift_scores(alone, everything).numpy()[None])

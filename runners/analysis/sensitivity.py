@@ -32,7 +32,7 @@ def stale_in(seen: Seen, layers: Collection[int]) -> NDArray[np.float32]:
 
     def look(fresh: FreshLayer) -> None:
         if fresh.layer in layers:
-            fresh.k[:, reusable] = seen.held.k[fresh.layer][:, reusable]
-            fresh.v[:, reusable] = seen.held.v[fresh.layer][:, reusable]
+            fresh.k[:, reusable] = seen.stored.k[fresh.layer][:, reusable]
+            fresh.v[:, reusable] = seen.stored.v[fresh.layer][:, reusable]
 
     return recompute(seen.context, look)

@@ -31,12 +31,12 @@ DonorPolicy = Literal["previous", "template", "isolated"]
 
 @dataclass
 class Reusable:
-    """Vision tokens of one medium whose keys and values are at hand: token indices ``start``..``end``, half open.
+    """Vision tokens of one medium that have stored keys and values: token indices ``start``..``end``, half open.
 
     Attributes:
         key: content key of the medium.
-        donor: what was stored of the whole medium.
-        offset: where ``start`` lies within the medium (not 0 when a prefix covers its beginning).
+        donor: stored keys and values of the whole medium.
+        offset: index of ``start`` within the medium (not 0 when an exact prefix covers its beginning).
     """
 
     key: str
@@ -59,8 +59,8 @@ class PlanContext:
         request: identity of the request, to seed draws.
         required: depth of every token if nothing reusable is recomputed: all layers for text and new media, 0 for
             an exact prefix and for reusable tokens; ``(tokens,)`` int64 on the CPU.
-        reusable: the media parts a method decides about.
-        kv: reused keys and values in place, those of other tokens still undefined.
+        reusable: the vision tokens about which the method decides, by medium.
+        kv: stored keys and values in place, those of other tokens still undefined.
         profile: what was measured for the model.
         sketch: what the outputs in a donor's probe were sketched with.
         probe_layers: layers of which donors carry a probe.
@@ -98,8 +98,8 @@ class PlanContext:
     def budget(self, ratio: float) -> int:
         """How many reusable tokens a ratio pays for: that share of all the prompt's vision tokens, rounded down.
 
-        So media that are new, or covered by an exact prefix, leave more to those that are reused (METHODS 1 measures
-        what is executed by all vision tokens, too).
+        So media that are new, or covered by an exact prefix, leave more to those that are reused. The share executed
+        is measured of all vision tokens, too.
         """
         reusable = sum(part.tokens for part in self.reusable)
         return min(reusable, floor(ratio * self.layout.vision_tokens + 1e-9))

@@ -139,8 +139,8 @@ class _Prefill:
                 normed=normed,
                 k=k,
                 v=v,
-                held_k=old.k,
-                held_v=old.v,
+                stored_k=old.k,
+                stored_v=old.v,
             )
             self._drop(index, self._plan.look(fresh))
         self._leaving = None

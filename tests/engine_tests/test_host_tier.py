@@ -141,7 +141,7 @@ def test_timing_from_the_host_leaves_no_trace(lab: Any, monkeypatch: pytest.Monk
         assert same(first, second)
         assert first.cache == second.cache
         assert first.demand == second.demand
-    held = [[list(tier.held.items()) for tier in engine._stores.tiers._tiers] for engine in (timed, plain)]
+    held = [[list(tier.entries.items()) for tier in engine._stores.tiers._tiers] for engine in (timed, plain)]
     assert [[key for key, _ in tier] for tier in held[0]] == [[key for key, _ in tier] for tier in held[1]]
 
 

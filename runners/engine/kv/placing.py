@@ -10,10 +10,10 @@ from torch import Tensor
 
 from runners.engine.attention.capability import lacks_triton
 from runners.engine.kv.rotary import rotate_into
-from runners.engine.kv.stored import Place, Stored
+from runners.engine.kv.stored import Place, StoredKV
 
 
-def placing(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
+def placing(stored: Sequence[StoredKV], k: Tensor, v: Tensor) -> Place:
     """Fills in the keys (after RoPE) and values of media: with a kernel where Triton runs, else with torch.
 
     Both round alike, so that what is placed equals what ``rotate`` gives where tokens are computed; in float32, where
@@ -34,7 +34,7 @@ def _has_triton(device: torch.device) -> bool:
     return lacks_triton(device) is None
 
 
-def placing_by_torch(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
+def placing_by_torch(stored: Sequence[StoredKV], k: Tensor, v: Tensor) -> Place:
     """The reference of ``placing``."""
 
     def place(first: int, last: int) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredKV:
     """The tokens of one medium (or what a prefix leaves of it) in some layers.
 
     Attributes:

@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from runners.engine.kv.stored import Place, Stored
+from runners.engine.kv.stored import Place, StoredKV
 
 TOKENS = 32  # of a block
 COLUMNS = 10
@@ -82,7 +82,7 @@ def rounded(x: tl.tensor, y: tl.tensor, kind: tl.constexpr) -> tl.tensor:
     return (x.to(tl.float32) * y.to(tl.float32)).to(kind).to(tl.float32)
 
 
-def placing_by_kernel(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
+def placing_by_kernel(stored: Sequence[StoredKV], k: Tensor, v: Tensor) -> Place:
     """See ``placing.placing``; ValueError for tensors that the kernel would misread: it goes by their addresses."""
     _, kv_heads, _, head_dim = k.shape
     for part in stored:
@@ -110,7 +110,7 @@ def placing_by_kernel(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
     return place
 
 
-def _table(stored: Sequence[Stored], item_bytes: int) -> tuple[Tensor, int]:
+def _table(stored: Sequence[StoredKV], item_bytes: int) -> tuple[Tensor, int]:
     """What ``place_kernel`` is told of every block of tokens, ``(blocks, COLUMNS)`` int64 on the CPU, and its unit.
 
     The addresses of its first token's K, V, cos and sin; strides of K and V over layers and heads, in units; the
@@ -127,7 +127,7 @@ def _table(stored: Sequence[Stored], item_bytes: int) -> tuple[Tensor, int]:
     return table, unit
 
 
-def _row(part: Stored) -> list[int]:
+def _row(part: StoredKV) -> list[int]:
     """What its medium says of a block, as if it were the first; strides in numbers."""
     addresses = [tensor.data_ptr() for tensor in (part.k, part.v, part.cos, part.sin)]
     return [*addresses, *part.k.stride()[:2], *part.v.stride()[:2], part.start, part.end - part.start]

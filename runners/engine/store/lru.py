@@ -25,7 +25,7 @@ class ByteBudgetLru(Generic[V]):
     def __init__(self, budget: int) -> None:
         self._budget = budget
         self._values: OrderedDict[str, V] = OrderedDict()
-        self._held = 0
+        self._nbytes = 0
         self._watchers: list[Callable[[str, V], None]] = []
 
     def on_eviction(self, watcher: Callable[[str, V], None]) -> None:
@@ -35,7 +35,7 @@ class ByteBudgetLru(Generic[V]):
     @property
     def nbytes(self) -> int:
         """Bytes held, never more than the budget."""
-        return self._held
+        return self._nbytes
 
     def get(self, key: str) -> V | None:
         """The value, marked as just used; None when it is not held."""
@@ -60,17 +60,17 @@ class ByteBudgetLru(Generic[V]):
         if not self.fits(value):
             return False
         self.discard(key)
-        while self._held + value.nbytes > self._budget:
+        while self._nbytes + value.nbytes > self._budget:
             self.discard(next(iter(self._values)))
         self._values[key] = value
-        self._held += value.nbytes
+        self._nbytes += value.nbytes
         return True
 
     def discard(self, key: str) -> None:
         """Forget ``key`` if it is held."""
         value = self._values.pop(key, None)
         if value is not None:
-            self._held -= value.nbytes
+            self._nbytes -= value.nbytes
             for watcher in self._watchers:
                 watcher(key, value)
 

@@ -43,7 +43,7 @@ def same(first: Response, second: Response) -> bool:
 @pytest.mark.parametrize("donor", ["previous", "template"])
 @pytest.mark.parametrize("name", STORING)
 def test_no_tier_changes_an_answer(lab: Any, name: str, donor: str) -> None:
-    """The law of METHODS 4, to the last bit: donors are the same, and on a CPU so are kernels."""
+    """Answers are equal to the last bit: donors are the same, and on a CPU so are kernels."""
     method = lab.method(name, recompute_ratio=0.2, donor=donor)
     budgets = {"device": (PLENTY, 0), "host": (0, PLENTY), "both": (PLENTY, PLENTY)}
     engines = {tier: lab.engine(method, device, host_budget=host) for tier, (device, host) in budgets.items()}

@@ -15,7 +15,7 @@ from torch import Tensor
 from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.tower_vl import TowerVL
 from runners.engine.errors import MediaError
-from runners.engine.media.decode import decode_image
+from runners.engine.media.pictures import decode_image
 from runners.engine.shapes import MediaGrid
 from workloads.media.pictures import MOST_PIXELS
 from workloads.records import Media, MediaKind

@@ -17,7 +17,7 @@ from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.llava import decode_bounded, projector_flops
 from runners.engine.adapters.tower_vl import TowerVL
 from runners.engine.errors import UnsupportedModel
-from runners.engine.media.decode import decode_clip
+from runners.engine.media.clips import decode_clip
 from runners.engine.shapes import MediaGrid
 from workloads.records import Media, MediaKind
 

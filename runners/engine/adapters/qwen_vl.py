@@ -13,7 +13,8 @@ from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.chat import require_chat
 from runners.engine.adapters.decoder import DecoderAdapter, text_shape
 from runners.engine.errors import MediaError
-from runners.engine.media.decode import decode_clip, decode_image
+from runners.engine.media.clips import decode_clip
+from runners.engine.media.pictures import decode_image
 from runners.engine.shapes import MediaGrid
 from workloads.records import Media
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.measure.timing import TtftClock
-from runners.engine.media.decode import content_key
+from runners.engine.media.content_key import content_key
 from runners.engine.shapes import MediaGrid
 from runners.engine.store.entries import MediaEntry
 from runners.engine.store.stores import Lookup

@@ -90,9 +90,7 @@ def gpu(session: nox.Session) -> None:
 @nox.session
 def build(session: nox.Session) -> None:
     """Build the source archive and the wheel, and check that the wheel carries every file of the packages."""
-    install_locked(
-        session, "build", "hatchling", "packaging", "pathspec", "pluggy", "pyproject-hooks", "trove-classifiers"
-    )
+    install_locked(session)
     output = Path(session.create_tmp()).resolve()
     session.run("python", "-m", "build", "--no-isolation", "--outdir", str(output))
     (wheel,) = output.glob("*.whl")

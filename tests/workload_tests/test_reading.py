@@ -119,9 +119,9 @@ def test_an_empty_yaml_file_is_null() -> None:
 
 
 MISTAKES = [
-    ("margin: 3", "margin must be a number above 0 and below 1 or null, not 3"),
-    ("margin: .nan", "margin must be a number above 0 and below 1 or null, not nan"),
-    ("margin: '0.5'", "margin must be a number above 0 and below 1 or null, not '0.5'"),
+    ("margin: 3", "margin must be a number above 0 and below 1, not 3"),
+    ("margin: .nan", "margin must be a number above 0 and below 1, not nan"),
+    ("margin: '0.5'", "margin must be a number above 0 and below 1, not '0.5'"),
     ("share: -.inf", "share must be a number from 0 to 1, not -inf"),
     ("share: true", "share must be a number from 0 to 1, not True"),
     (f"share: 0x{'f' * 9999}", "share must be a number from 0 to 1, not a whole number of 39996 bits"),
@@ -142,11 +142,11 @@ MISTAKES = [
     ("limits: {3: {}}", "limits: the name 3 must be a text"),
     ("inner: {inner: {share: x}}", "inner.inner.share must be a number from 0 to 1, not 'x'"),
     ("inner: {chare: 1}", "inner: unknown requirement 'chare': did you mean 'share'?"),
-    ("inner: 3", "inner must be a mapping or null, not 3"),
+    ("inner: 3", "inner must map names to values, not 3"),
     ("counts: []", "counts must be a list and not empty, not []"),
     ("counts: 3", "counts must be a list, not 3"),
     ("half: 3", "half must be even, not 3"),
-    ("many: {}", "many must be a whole number, a text, a list or null, not {}"),
+    ("many: {}", "many must be a whole number, a text or a list, not {}"),
     ("many: [1, x]", "many[1] must be a number, not 'x'"),
     ("margen: 1", ": unknown requirement 'margen': did you mean 'margin'?"),
     ("3: 1", ": unknown requirement '3': known: at_least, "),
@@ -205,8 +205,8 @@ def test_what_is_no_yaml_of_the_kind_is_told(text: str | bytes, mistake: str) ->
         ("\ud800", "is not valid JSON: half of a character"),
         ("[" * 9000, "is not valid JSON: recursion limit exceeded"),
         ("9" * 9000, "is not valid JSON: number out of range"),
-        ("{", "is not valid JSON: EOF while parsing an object at line 1 column 1"),
-        (b"\xff", "is not valid JSON: expected value at line 1 column 1"),
+        ("{", "is not valid JSON: EOF while parsing an object, column 1"),
+        (b"\xff", "is not valid JSON: expected value, column 1"),
         (b'"\xff"', "is not valid JSON: invalid unicode code point"),
     ],
 )

@@ -8,7 +8,7 @@
 
     read_yaml(data, dict[str, tuple[Rule, ...]], "policy.yaml")
 
-    policy.yaml: rules[2].margin must be a number above 0 and below 1 or null, not 3
+    policy.yaml: rules[2].margin must be a number above 0 and below 1, not 3
 
 A kind is what the value must be: a dataclass, a TypedDict (of ``typing_extensions``, for Python 3.11) or any other
 annotation. Its limits are those of ``annotated_types``, or ``Text``, ``Texts`` and ``Read`` of this module. Names in

@@ -46,15 +46,21 @@ class Read:
 
     It raises ValueError with the end of a sentence that begins with the path of the field ("must be even"), or
     UsageError with a sentence of its own ("unknown metric 'anl'").
+
+    Attributes:
+        kind: what the value is checked against before; None where the function takes any value.
     """
 
     function: Callable[[Any], Any]
+    kind: Any = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Called by pydantic."""
         from pydantic_core import core_schema
 
-        return core_schema.no_info_plain_validator_function(self.function)
+        if self.kind is None:
+            return core_schema.no_info_plain_validator_function(self.function)
+        return core_schema.no_info_after_validator_function(self.function, handler.generate_schema(self.kind))
 
 
 @dataclass(frozen=True)
@@ -65,18 +71,12 @@ class _NotBlank:
         return core_schema.str_schema(pattern=r"\S")
 
 
-@dataclass(frozen=True)
-class _OneOrList:
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from pydantic_core import core_schema
-
-        several: Any = handler(source)
-        one = core_schema.no_info_after_validator_function(lambda item: (item,), several["items_schema"][0])
-        return core_schema.union_schema([one, several])
+def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 Text = Annotated[str, _NotBlank()]
 """A text that is not blank."""
 
-Texts = Annotated[tuple[Text, ...], _OneOrList()]
-"""One text or a list of them."""
+Texts = Annotated[tuple[str, ...], Read(_listed, Text | tuple[Text, ...])]
+"""One text or a list of them, none blank."""

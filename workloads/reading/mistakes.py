@@ -20,6 +20,7 @@ BRANCH = "\0"
 """What the labels of a union's branches begin with, in the place of an error."""
 
 MAPPING = "a mapping"
+NULL = "null"
 WORDS = {
     "list_type": "a list",
     "tuple_type": "a list",
@@ -43,7 +44,8 @@ def tell(error: ValidationError, origin: str) -> str:
     """The first mistake that pydantic found in what ``origin`` holds."""
     errors: list[Error] = [dict(found) for found in error.errors(include_url=False)]
     if errors[0]["type"] == "json_invalid":
-        return in_one_line(f"{origin} is not valid JSON: {errors[0]['ctx']['error']}".strip())
+        reason = str(errors[0]["ctx"]["error"]).replace(" at line 1 column ", ", column ")
+        return in_one_line(f"{origin} is not valid JSON: {reason}".strip())
     path, sentence, stands_alone = _told(errors)
     place = ": ".join(filter(None, (origin, path)))
     return in_one_line(f"{place}{':' if stands_alone and place else ''} {sentence}".strip())
@@ -115,7 +117,9 @@ def _words(error: Error) -> list[str]:
 
 
 def _must(words: Iterable[str]) -> str:
+    """That the value must be one of these; null is as good as nothing, and is told only where it is all."""
     distinct = list(dict.fromkeys(words))
+    distinct = [word for word in distinct if word != NULL] or distinct
     if distinct == [MAPPING]:
         return "must map names to values"
     return f"must be {' or '.join(filter(None, (', '.join(distinct[:-1]), distinct[-1])))}"

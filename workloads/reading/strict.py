@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 from workloads.errors import UsageError, unknown_name
 from workloads.reading.kinds import Keys
-from workloads.reading.mistakes import BRANCH, LONGEST_NAME, MUST, brief
+from workloads.reading.mistakes import BRANCH, LONGEST_NAME, MUST, NULL, brief
 
 Schema = dict[str, Any]
 NOT_SCHEMAS = ("cls", "config", "default", "expected", "members", "metadata", "ref", "serialization")
@@ -82,7 +82,7 @@ def _switch(schema: Schema) -> CoreSchema:
 
 
 def _null(schema: Schema) -> CoreSchema:
-    return _leaf(schema, "null")
+    return _leaf(schema, NULL)
 
 
 def _literal(schema: Schema) -> CoreSchema:

@@ -8,7 +8,7 @@ from typing import Any
 from runners.base import Request, Response
 from runners.engine.engine import Engine
 from runners.models.load import LoadedModel
-from runners.registry import RunnerSpec, load_method
+from runners.registry import RunnerSpec, load_method, source_of
 
 
 class LocalRunner:
@@ -39,6 +39,7 @@ class LocalRunner:
         return {
             "label": self._spec.label,
             "method": self._spec.method,
+            **source_of(self._spec),
             "lossless": self._method.lossless,
             "analysis_only": self._method.analysis_only,
             "options": dict(self._spec.options),

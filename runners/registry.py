@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from runners.defaults import RunnerDefaults, options_by_setting
 from runners.own_method import describe_source, import_method
 from workloads.errors import UsageError, unknown_name
 
@@ -48,19 +49,6 @@ DEFAULT_RUNNERS = (
 
 
 @dataclass(frozen=True)
-class RunnerDefaults:
-    """What all runners of a run share unless their spec says otherwise."""
-
-    recompute_ratio: float = 0.05
-    donor: str = "previous"
-    budget_bytes: int = 1 << 30
-    host_budget_bytes: int = 0
-    strict_reuse: bool = False
-    tolerance: float = 0.1
-    max_ratio: float = 1.0
-
-
-@dataclass(frozen=True)
 class RunnerSpec:
     """One runner asked for: a method, the options that differ from its defaults, and a label unique in the run.
 
@@ -74,6 +62,10 @@ class RunnerSpec:
     budget_bytes: int = RunnerDefaults.budget_bytes
     host_budget_bytes: int = RunnerDefaults.host_budget_bytes
     strict_reuse: bool = False
+
+    def option_for(self, setting: str) -> str | None:
+        """The option of the method that takes over a setting of ``RunnerDefaults``; None where it has no such."""
+        return options_by_setting(_method_class(self.method)).get(setting)
 
 
 def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSpec]:
@@ -136,10 +128,9 @@ def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults
     method = _method_class(name)
     hints = get_type_hints(method)
     known = [option.name for option in fields(method)]
-    options: dict[str, Any] = {}
-    if "ratio" in known:
-        options["ratio"] = defaults.recompute_ratio
-    options |= {name: getattr(defaults, name) for name in ("donor", "tolerance", "max_ratio") if name in known}
+    options: dict[str, Any] = {
+        option: getattr(defaults, setting) for setting, option in options_by_setting(method).items()
+    }
     label = given.pop("name", label)
     for key, value in given.items():
         if key not in known:

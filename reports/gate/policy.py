@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from reports.gate.requirements import REQUIREMENTS, Limits
+from reports.summary.summarise import reuses
 from workloads.errors import UsageError, unknown_name
 
 ANY = "*"
@@ -90,7 +91,7 @@ def default_limits(runner: Mapping[str, Any], margin: float) -> Limits:
     reference, and reuses K, V of every second recurring medium, unless it was told to compute everything.
     """
     limits: Limits = {"margin": margin}
-    if runner["method"] != "full":
+    if reuses(runner):
         limits["min_hit_rate"] = MEDIA_HITS
     if not runner["lossless"]:
         limits["min_speedup"] = 1.0

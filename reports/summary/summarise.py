@@ -107,12 +107,16 @@ def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alph
 
 
 def noise_arms(manifest: Mapping[str, Any]) -> list[str]:
-    """Labels of the runners that do just what the reference does, in another order: their flips are rounding."""
-    methods = {runner["label"]: runner["method"] for runner in manifest["runners"]}
+    """Labels of the runners that reuse nothing, beside a reference that reuses nothing: their flips are rounding."""
+    idle = [runner["label"] for runner in manifest["runners"] if not reuses(runner)]
     reference = manifest["config"]["reference"]
-    return [
-        label for label, method in methods.items() if method == methods.get(reference) == "full" and label != reference
-    ]
+    return [label for label in idle if label != reference] if reference in idle else []
+
+
+def reuses(runner: Mapping[str, Any]) -> bool:
+    """Whether a runner reads any store, by its description in the manifest; early manifests tell by its method."""
+    told: bool = runner.get("reuses", runner["method"] != "full")
+    return told
 
 
 def _flip_rate(mine: pd.DataFrame) -> float | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from runners.defaults import RunnerDefaults
 from runners.own_method import describe_source
-from runners.registry import METHODS, RunnerDefaults, RunnerSpec, describe_method, load_method, parse_specs, source_of
+from runners.registry import METHODS, RunnerSpec, describe_method, load_method, parse_specs, source_of
 from workloads.errors import UsageError
 
 HEAD = """

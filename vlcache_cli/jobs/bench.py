@@ -44,7 +44,8 @@ class Job:
 
 def parse_runners(config: RunConfig, ratio: float) -> list[RunnerSpec]:
     """The runners that are asked for, ``ratio`` given to those that take one and name none."""
-    from runners.registry import RunnerDefaults, parse_specs
+    from runners.defaults import RunnerDefaults
+    from runners.registry import parse_specs
 
     defaults = RunnerDefaults(
         ratio,

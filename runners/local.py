@@ -18,7 +18,13 @@ class LocalRunner:
         self._spec = spec
         self._method = asked.without_early_exit() if model.random_weights else asked
         self._engine = Engine(
-            model.adapter, self._method, spec.budget_bytes, spec.strict_reuse, model.profile, spec.host_budget_bytes
+            model.adapter,
+            model.workspace,
+            self._method,
+            spec.budget_bytes,
+            strict=spec.strict_reuse,
+            profile=model.profile,
+            host_budget=spec.host_budget_bytes,
         )
 
     @property

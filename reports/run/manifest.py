@@ -56,8 +56,9 @@ class RunnerDescription:
 
     @property
     def reuses(self) -> bool:
-        """Whether its method takes anything over from earlier requests."""
-        return self.method != RECOMPUTES_ALL
+        """Whether it reads any store; manifests of early versions tell by its method."""
+        told: bool = self.document.get("reuses", self.method != RECOMPUTES_ALL)
+        return told
 
 
 @dataclass(frozen=True)

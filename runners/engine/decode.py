@@ -9,8 +9,8 @@ from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.attention.view import LookBack
+from runners.engine.forward.recorded import run_step
 from runners.engine.graphs.graphs import Graphs
-from runners.engine.graphs.step import run_step
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.rotary import rotate
 

@@ -64,7 +64,7 @@ def compile_donor(
     capture = Capture(probe_layers)
     depth = torch.full((end,), adapter.shape.layers)
     prompt = PromptTensors(hidden, cos, sin, deepstack)
-    prefill(adapter, prompt, KVBuffer.allocate(adapter, end), Plan(depth), capture, to_head=False)
+    prefill(adapter, prompt, KVBuffer.allocate(adapter.kv_shape, end), Plan(depth), capture, to_head=False)
     moved = MediaSegment(segment.key, segment.grid, start, end, position=start)
     return donor_from_capture(sketch, capture, moved, exact=True)
 

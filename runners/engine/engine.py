@@ -14,6 +14,7 @@ from runners.engine.donors import compile_donor, donor_from_capture
 from runners.engine.errors import MediaError, PromptError, PromptTooLong
 from runners.engine.first_token import Prefiller
 from runners.engine.kv.sketch import OutputSketch
+from runners.engine.kv.workspace import Workspace
 from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
@@ -33,6 +34,8 @@ class Engine:
     """Answers requests with one method and its own stores.
 
     Args:
+        workspace: memory for the keys and values of the request being answered; engines of one model share it, for
+            they answer one after the other.
         budget: bytes that stored media and prefixes may hold together on the device.
         profile: what was measured for the model.
         strict: whether computing what could have been reused fails the request.
@@ -42,15 +45,16 @@ class Engine:
     def __init__(
         self,
         adapter: Adapter,
+        workspace: Workspace,
         method: Method,
         budget: int,
         strict: bool = False,
         profile: ModelProfile = UNMEASURED,
         host_budget: int = 0,
     ) -> None:
-        self._adapter, self._method, self._strict = adapter, method, strict
+        self._adapter, self._workspace, self._method, self._strict = adapter, workspace, method, strict
         self._sketch = OutputSketch(adapter)
-        self._prefiller = Prefiller(adapter, method, profile, self._sketch)
+        self._prefiller = Prefiller(adapter, workspace, method, profile, self._sketch)
         self._stores = Stores(budget, host_budget, method.prefix_block)
         self._lookup: Lookup = Allowed(self._stores, method.uses_encoder_cache, method.uses_prefix)
         self._symbols = SymbolTable()
@@ -147,11 +151,11 @@ class Engine:
         """Bytes of the model, its workspace and the stores in the device's memory; a CPU's is the host's."""
         tiers = (DEVICE, HOST) if self._adapter.device.type == "cpu" else (DEVICE,)
         stored = sum(self._stores.tiers.nbytes(tier) for tier in tiers)
-        return self._adapter.weight_bytes + self._adapter.workspace.nbytes + stored
+        return self._adapter.weight_bytes + self._workspace.nbytes + stored
 
     def _record(self) -> float:
         """Record what this answer computed for the first time; milliseconds."""
-        graphs = self._adapter.workspace.graphs
+        graphs = self._workspace.graphs
         if graphs is None:
             return 0.0
         watch = TtftClock(self._adapter.device)

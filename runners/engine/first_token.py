@@ -13,6 +13,7 @@ from runners.engine.adapters.base import Adapter, RenderedPrompt
 from runners.engine.chunks import prefill_in_chunks
 from runners.engine.kv.fetch import Fetcher
 from runners.engine.kv.sketch import OutputSketch
+from runners.engine.kv.workspace import Workspace
 from runners.engine.loading import Loader
 from runners.engine.measure.timing import Part, TtftClock
 from runners.engine.method import Method, PlanContext
@@ -53,11 +54,13 @@ class FirstToken:
 class Prefiller:
     """Takes requests to their first token with one method."""
 
-    def __init__(self, adapter: Adapter, method: Method, profile: ModelProfile, sketch: OutputSketch) -> None:
+    def __init__(
+        self, adapter: Adapter, workspace: Workspace, method: Method, profile: ModelProfile, sketch: OutputSketch
+    ) -> None:
         self._adapter, self._method, self._profile, self._sketch = adapter, method, profile, sketch
         self.probes = method.probe_layers(adapter.shape.layers, profile)
         self._fingerprint = adapter.processor_fingerprint()
-        self._loader = Loader(adapter, method, Fetcher(adapter.device))
+        self._loader = Loader(adapter, workspace, method, Fetcher(adapter.device))
 
     def answer(self, request: Request, stores: Lookup, symbols: SymbolTable) -> FirstToken:
         """Compute the first token of a request, reusing what is found in ``stores``, and stop the clock.

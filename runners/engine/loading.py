@@ -10,6 +10,7 @@ from runners.engine.adapters.base import Adapter
 from runners.engine.kv.fetch import Fetched, Fetcher
 from runners.engine.kv.placing import placing
 from runners.engine.kv.stored import Stored
+from runners.engine.kv.workspace import Workspace
 from runners.engine.method import Method, Reusable
 from runners.engine.prompt.layout import Layout
 from runners.engine.prompt.resolve import ResolvedMedia
@@ -37,16 +38,18 @@ class Loader:
     """Loads for one method of one model: what the device holds at once, what the host holds layer by layer.
 
     Attributes:
+        workspace: memory for a request's keys and values.
         fetcher: brings what the host holds.
     """
 
     adapter: Adapter
+    workspace: Workspace
     method: Method
     fetcher: Fetcher
 
     def load(self, layout: Layout, media: ResolvedMedia, prompt: PromptTensors, match: Match, room: int) -> Work:
         """Lay out keys and values of a prompt and ``room`` more tokens, those of ``match`` and ``media`` in place."""
-        kv = self.adapter.workspace.kv(self.adapter, layout.tokens + room)
+        kv = self.workspace.kv(layout.tokens + room)
         found = self._reusable(layout, media, match.tokens)
         incoming = self._fetch(found, media, match.entry)
         reusable = [replace(part, donor=incoming.donors.get(part.key, part.donor)) for part in found]

@@ -8,14 +8,14 @@ from functools import partial
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
+from runners.engine.forward.recorded import run_layers
+from runners.engine.forward.token_set import TokenSet
 from runners.engine.graphs.arena import LARGEST
-from runners.engine.graphs.layers import run_layers
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.rotary import rotate
 from runners.engine.measure.flops import attention_flops, block_flops, kv_flops
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.prompt.tensors import PromptTensors
-from runners.engine.token_set import TokenSet
 
 
 @dataclass(frozen=True)

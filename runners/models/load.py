@@ -17,6 +17,7 @@ from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from runners.engine.adapters.base import Adapter
+    from runners.engine.kv.workspace import Workspace
 
 MODELS = {
     "builtin": "the embedded Qwen2.5-VL of 1.6 million parameters, trained on the project's own workloads",
@@ -35,12 +36,14 @@ class LoadedModel:
     """A model ready to answer, and what identifies it.
 
     Attributes:
+        workspace: memory for the keys and values of a request, shared by all runners of the model.
         random_weights: whether it has the published shape of a model and no more: its answers mean nothing.
         revision: the commit on the hub; None for a model from elsewhere.
     """
 
     name: str
     adapter: Adapter
+    workspace: Workspace
     fingerprint: str
     profile: ModelProfile
     random_weights: bool = False
@@ -158,12 +161,12 @@ def load_model(
     if adapter.device.type == "cuda":  # on a CPU one product is no faster than those that it stands for
         adapter.fuse()
     adapter.attention = choose_backend(attention, adapter.device, adapter.dtype, adapter.shape.head_dim)
-    adapter.workspace = Workspace(graphs_of(adapter))
+    workspace = Workspace(adapter.kv_shape, graphs_of(adapter))
     layers = adapter.shape.layers
     measured = ModelProfile() if profile is None else read_profile(profile, layers)
     if isinstance(source, Shape):
-        return LoadedModel(name, adapter, assembly.fingerprint(source), measured, random_weights=True)
+        return LoadedModel(name, adapter, workspace, assembly.fingerprint(source), measured, random_weights=True)
     if profile is None:
         measured = load_profile(source, layers)
     revision = hub.revision_of(source)
-    return LoadedModel(name, adapter, checkpoint.fingerprint(source), measured, revision=revision)
+    return LoadedModel(name, adapter, workspace, checkpoint.fingerprint(source), measured, revision=revision)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from runners.registry import DEFAULT_RUNNERS, RunnerDefaults, parse_specs
+from runners.defaults import RunnerDefaults
+from runners.registry import DEFAULT_RUNNERS, parse_specs
 from vlcache_cli.config import readers as settings
 from vlcache_cli.config.commands import DEFAULTS, SETTINGS, BenchConfig
 from vlcache_cli.config.layers import preset_names, resolve

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runners.defaults import DonorPolicy, RunnerDefaults
 from runners.records import Status
-from runners.registry import METHODS, RunnerDefaults, load_method, parse_specs
+from runners.registry import METHODS, load_method, parse_specs
 from vlcache_cli import console
 from vlcache_cli.app import main
 from vlcache_cli.config import readers as settings
@@ -65,7 +66,7 @@ shares = st.lists(st.floats(0, 1), min_size=1, max_size=5, unique=True).map(sort
 
 
 @given(asked, shares, st.sampled_from(["previous", "template"]))
-def test_expansion_changes_ratios_and_labels_alone(runners: list[str], ratios: list[float], donor: str) -> None:
+def test_expansion_changes_ratios_and_labels_alone(runners: list[str], ratios: list[float], donor: DonorPolicy) -> None:
     config = config_of(runners, ratios, donor=donor, device_budget=7, strict_reuse=True)
     expanded = expand(config)
     labels = [runner.spec.label for runner in expanded]

@@ -126,7 +126,7 @@ def test_the_engine_answers_alike_with_every_backend(lab: Any, name: str, dtype:
     logits = []
     for attention in ("sdpa", name):
         model = load_model("builtin", resolve_model("builtin"), dtype, DEVICE.type, attention=attention)
-        engine = Engine(model.adapter, lab.method(runner, recompute_ratio=0.3), 1 << 28)
+        engine = Engine(model.adapter, model.workspace, lab.method(runner, recompute_ratio=0.3), 1 << 28)
         responses = [engine.answer(request) for request in requests]
         assert responses[-1].first_logits is not None, responses[-1].error
         logits.append(torch.from_numpy(responses[-1].first_logits))

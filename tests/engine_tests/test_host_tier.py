@@ -78,7 +78,7 @@ def test_nothing_is_read_before_it_has_arrived(lab: Any, name: str, monkeypatch:
 
 def test_layers_come_one_by_one(lab: Any) -> None:
     arrived: list[int] = []
-    kv = KVBuffer.allocate(lab.adapter, 3)
+    kv = KVBuffer.allocate(lab.adapter.kv_shape, 3)
     kv.expect(arrived.append)
     kv.layer(2)
     kv.layer(2)

@@ -137,7 +137,7 @@ def test_the_engine_answers_alike_with_our_kernels_on_fixed_views(lab: Any, monk
     expected = lab.answer(method, *requests)
     graphs = Graphs(Again, Arena(lab.adapter))
     monkeypatch.setattr(lab.adapter, "attention", choose_backend("triton", CPU, torch.float32, 16))
-    monkeypatch.setattr(lab.adapter, "workspace", Workspace(graphs))
+    monkeypatch.setattr(lab, "workspace", Workspace(lab.adapter.kv_shape, graphs))
     found = lab.answer(method, *requests)
     lab.assert_equal(found, expected)
     assert found.token_ids == expected.token_ids

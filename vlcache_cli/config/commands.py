@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runners.registry import RunnerDefaults
+from runners.defaults import RunnerDefaults
 from vlcache_cli.config import readers as settings
 from vlcache_cli.config.setting import ANSWERING, ASKED, MODEL, OUTPUT, STORE, VERDICT, about, settings_of
 from vlcache_cli.config.stream import WORKLOAD_MEANING, StreamConfig

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
+from runners.defaults import DonorPolicy, RunnerDefaults
 from runners.engine.attention.backends import BACKENDS
 from runners.engine.media.sampling import DEFAULT_SAMPLING, MOST_FRAMES, FrameSampling
 from runners.registry import DEFAULT_RUNNERS
@@ -98,11 +99,11 @@ class StreamConfig:
             shown="every method and some variants",
         ),
     )
-    donor: str = field(
-        default="previous",
+    donor: DonorPolicy = field(
+        default=RunnerDefaults.donor,
         metadata=about(
             ANSWERING,
-            settings.one_of("previous", "template", "isolated"),
+            settings.one_of(*get_args(DonorPolicy)),
             "What stands before a medium when it is stored: previous (request), template or isolated.",
         ),
     )

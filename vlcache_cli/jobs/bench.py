@@ -45,7 +45,8 @@ class Job:
 
 def parse_runners(config: RunConfig, ratio: float) -> list[RunnerSpec]:
     """The runners that are asked for, ``ratio`` given to those that take one and name none."""
-    from runners.registry import RunnerDefaults, parse_specs
+    from runners.defaults import RunnerDefaults
+    from runners.registry import parse_specs
 
     defaults = RunnerDefaults(
         ratio,
@@ -127,19 +128,27 @@ def measure(job: Job) -> Measurements:
 
 
 def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Manifest, dict[str, Record]]:
-    """Write a new run's manifest, or check that a saved run had this model; returns what is finished, too."""
+    """Write a new run's manifest, or check that a saved run had this model and code; returns what is finished, too."""
     from reports.run.new_manifest import build_manifest
-    from reports.run.resume import require_same_model
+    from reports.run.resume import require_same, require_same_model
 
+    described = [runner.describe() for runner in runners]
     if job.saved is None:
-        described = [runner.describe() for runner in runners]
         told = model.describe() | {"ceilings": model.ceilings()}
         manifest = build_manifest(job.config.measured(), job.fingerprints, told, described, job.notes)
         job.folder.start(manifest)
         return manifest, {}
     require_same_model(job.folder.path, job.saved.manifest.model.document, model.describe())
+    then, now = (_code_of(told) for told in ([runner.document for runner in job.saved.manifest.runners], described))
+    require_same(job.folder.path, "source", then, now)
     job.folder.mend(job.saved)
     return job.saved.manifest, job.saved.records
+
+
+def _code_of(runners: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The hash of the file of every runner that is a method of the user's own, by its label."""
+    sources = ((runner["label"], runner.get("source")) for runner in runners)
+    return {label: source.get("sha256") for label, source in sources if isinstance(source, dict)}
 
 
 def _require_reference(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:

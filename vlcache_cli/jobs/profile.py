@@ -152,7 +152,8 @@ def _conclude(
 
 def _require_one_runner(config: ProfileConfig) -> RunnerSpec:
     """The runner to be observed; UsageError when there are several, or it never reuses keys and values of media."""
-    from runners.registry import RunnerDefaults, load_method, parse_specs
+    from runners.defaults import RunnerDefaults
+    from runners.registry import load_method, parse_specs
 
     defaults = RunnerDefaults(config.budget, config.donor, config.device_budget)
     first, *others = parse_specs(config.runner, defaults)

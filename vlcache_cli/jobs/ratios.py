@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runners.registry import RunnerSpec
 
 BASELINES = ("full", "prefix-cache", "full-reuse")
+RATIO = "recompute_ratio"  # the setting that a sweep varies
 
 
 @dataclass(frozen=True)
@@ -80,17 +81,20 @@ def _parse(config: SweepConfig) -> list[tuple[RunnerSpec, bool]]:
 
 
 def _ratio(spec: RunnerSpec) -> float | None:
-    ratio: float | None = spec.options.get("ratio")
-    return ratio
+    """The share of vision tokens that a runner computes; None for a method that takes none."""
+    option = spec.option_for(RATIO)
+    return None if option is None else spec.options[option]
 
 
 def _at(spec: RunnerSpec, ratio: float) -> RunnerSpec:
     """The runner at a ratio. Its label is a spec for ``--runner``, unless the runner was given a name of its own."""
+    option = spec.option_for(RATIO)
+    assert option is not None
     shown = repr(ratio).removesuffix(".0")
     if spec.label == spec.method:
-        label = f"{spec.label}@ratio={shown}"
+        label = f"{spec.label}@{option}={shown}"
     elif spec.label.startswith(f"{spec.method}@"):
-        label = f"{spec.label},ratio={shown}"
+        label = f"{spec.label},{option}={shown}"
     else:
         label = f"{spec.label}@{shown}"
-    return replace(spec, label=label, options={**spec.options, "ratio": ratio})
+    return replace(spec, label=label, options={**spec.options, option: ratio})

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from runners.engine.attention.base import Attention
 from runners.engine.media.sampling import FrameSampling
-from runners.engine.shapes import MediaGrid, TextShape
+from runners.engine.shapes import KVShape, MediaGrid, TextShape
 from workloads.records import Media, Message
-
-if TYPE_CHECKING:
-    from runners.engine.kv.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,12 @@ class Adapter(Protocol):
     end_tokens: frozenset[int]
     sampling: FrameSampling
     attention: Attention
-    workspace: Workspace
     weight_bytes: int
+
+    @property
+    def kv_shape(self) -> KVShape:
+        """What memory for its keys and values depends on, with the attention backend that it has now."""
+        ...
 
     @property
     def fused(self) -> tuple[str, ...]:

@@ -20,9 +20,8 @@ from runners.engine.adapters.fused import Fused, Separate, fuse_linears, fuse_ml
 from runners.engine.attention.base import Attention
 from runners.engine.attention.sdpa import Sdpa
 from runners.engine.errors import UnsupportedModel
-from runners.engine.kv.workspace import Workspace
 from runners.engine.media.sampling import DEFAULT_SAMPLING
-from runners.engine.shapes import MediaGrid, TextShape
+from runners.engine.shapes import KVShape, MediaGrid, TextShape
 from workloads.records import Media, MediaKind, Message
 
 
@@ -116,9 +115,21 @@ class DecoderAdapter:
         self.weight_bytes = sum(part.numel() * part.element_size() for part in model.parameters())
         self.sampling = DEFAULT_SAMPLING
         self.attention: Attention = Sdpa()
-        self.workspace = Workspace()
         ends = model.generation_config.eos_token_id
         self.end_tokens = frozenset([ends] if isinstance(ends, int) else ends or [])
+
+    @property
+    def kv_shape(self) -> KVShape:
+        """See ``Adapter``."""
+        shape = self.shape
+        return KVShape(
+            layers=shape.layers,
+            kv_heads=shape.kv_heads,
+            head_dim=shape.head_dim,
+            page=self.attention.page,
+            device=self.device,
+            dtype=self.dtype,
+        )
 
     @property
     def fused(self) -> tuple[str, ...]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from runners.engine.adapters.base import Adapter
 from runners.engine.graphs.buckets import bucket
-
-if TYPE_CHECKING:
-    from runners.engine.adapters.base import Adapter
 
 LARGEST = 1024  # tokens at a time: with more, a GPU has enough to do between launches
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
+from runners.engine.adapters.base import Adapter
 from runners.engine.graphs.arena import Arena
 from runners.engine.graphs.graphs import Graphs
 from runners.engine.graphs.recorder import CudaRecorder
-
-if TYPE_CHECKING:
-    from runners.engine.adapters.base import Adapter
 
 
 def obstacle(adapter: Adapter) -> str | None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from runners.engine.adapters.base import Adapter
-
-if TYPE_CHECKING:
-    from runners.engine.graphs.graphs import Graphs
+from runners.engine.graphs.graphs import Graphs
+from runners.engine.shapes import KVShape
 
 Arrive = Callable[[int], None]
 """Puts what is reused of one layer, by its index, where it belongs."""
@@ -24,7 +21,8 @@ class KVBuffer:
     by ``layer``, which waits for no other; whoever takes ``k`` or ``v`` as a whole waits for all.
 
     Attributes:
-        graphs: work that was recorded on this memory; None where it is not, as on memory of nobody else's.
+        graphs: work that was recorded on this memory; None where nothing is recorded, which is always so for memory
+            that was allocated for one request alone.
     """
 
     def __init__(self, k: Tensor, v: Tensor, graphs: Graphs | None = None) -> None:
@@ -34,11 +32,10 @@ class KVBuffer:
         self._due: set[int] = set()
 
     @classmethod
-    def allocate(cls, adapter: Adapter, capacity: int) -> KVBuffer:
-        """Uninitialised room for ``capacity`` tokens, or a few more, as the attention backend wants it."""
-        room = capacity + -capacity % adapter.attention.page
-        shape = (adapter.shape.layers, adapter.shape.kv_heads, room, adapter.shape.head_dim)
-        k, v = (torch.empty(shape, device=adapter.device, dtype=adapter.dtype) for _ in range(2))
+    def allocate(cls, shape: KVShape, capacity: int) -> KVBuffer:
+        """Uninitialised memory of its own for ``capacity`` tokens, rounded up to whole pages."""
+        sizes = shape.sizes(capacity + -capacity % shape.page)
+        k, v = (torch.empty(sizes, device=shape.device, dtype=shape.dtype) for _ in range(2))
         return cls(k, v)
 
     @property

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from runners.engine.attention.view import LookBack
-
-if TYPE_CHECKING:
-    from runners.engine.prompt.tensors import PromptTensors
+from runners.engine.prompt.tensors import PromptTensors
 
 
 class TokenSet:

@@ -5,16 +5,12 @@ It is what ``runners.engine.prefill`` does layer by layer, for rows that are pad
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
+from runners.engine.adapters.base import Adapter
 from runners.engine.attention.view import LookBack
 from runners.engine.graphs.arena import Rows
 from runners.engine.kv.rotary import rotate
-
-if TYPE_CHECKING:
-    from runners.engine.adapters.base import Adapter
 
 
 def run_layers(adapter: Adapter, first: int, last: int, rows: Rows, k: Tensor, v: Tensor) -> None:
@@ -46,3 +42,15 @@ def run_layers(adapter: Adapter, first: int, last: int, rows: Rows, k: Tensor, v
         if index - first < len(added):
             hidden = hidden + added[index - first]
     rows.hidden[: len(hidden)].copy_(hidden)
+
+
+def run_step(adapter: Adapter, token: Tensor, rows: Rows, k: Tensor, v: Tensor) -> None:
+    """From a ``token``, ``(1,)``, to the likeliest next one, which comes in its place.
+
+    Args:
+        rows: one, without a hidden state.
+        k, v: see ``run_layers``.
+    """
+    rows.hidden.copy_(adapter.embed(token))
+    run_layers(adapter, 0, adapter.shape.layers - 1, rows, k, v)
+    token.copy_(adapter.head(rows.hidden).argmax(dim=-1))

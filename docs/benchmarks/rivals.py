@@ -19,8 +19,8 @@ import pandas as pd
 
 from reports.run.measurements import Measurements
 from reports.run.store import RunFolder
+from reports.statistics.intervals import Interval
 from reports.statistics.pairing import paired_difference
-from reports.statistics.stats import Interval
 from reports.summary.row import Row
 from reports.summary.summarise import summarise
 from runners.records import Record

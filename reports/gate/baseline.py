@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.run.differences import Difference, differences
+from reports.run.differences import ManifestDifference, differences
 from reports.run.disk import read_bounded
 from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
@@ -60,7 +60,7 @@ def read_baseline(path: Path, margin: float, alpha: float) -> Baseline:
     return Baseline(str(path), Manifest.check(manifest, path), _by_runner(rows), None)
 
 
-def require_comparable(now: Manifest, baseline: Baseline, allowed: Sequence[str]) -> list[Difference]:
+def require_comparable(now: Manifest, baseline: Baseline, allowed: Sequence[str]) -> list[ManifestDifference]:
     """Refuse to compare what is not alike, but for the kinds that are ``allowed``; returns those differences.
 
     Raises:
@@ -78,7 +78,7 @@ def require_comparable(now: Manifest, baseline: Baseline, allowed: Sequence[str]
     return found
 
 
-def _sentence(kind: str, found: Sequence[Difference]) -> str:
+def _sentence(kind: str, found: Sequence[ManifestDifference]) -> str:
     parts = [str(entry) for entry in found[:SHOWN]]
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return f"{kind} differ{'s' if kind in ('model', 'device') else ''} ({', '.join(parts)}{more})"

@@ -38,7 +38,7 @@ class Policy:
 
     Attributes:
         origin: where it stands; None where no file was given.
-        alpha: see ``judge.judge``; None: the run's own.
+        alpha: see ``judge.judge_run``; None: the run's own.
         workloads, runners: names of those that are judged; all that can be where empty.
         rules: a later one wins over an earlier one, key by key.
     """

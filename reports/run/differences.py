@@ -18,7 +18,7 @@ _MISSING = object()
 
 
 @dataclass(frozen=True)
-class Difference:
+class ManifestDifference:
     """One thing in which two runs are not alike; ``kind`` is one of ``KINDS``."""
 
     kind: str
@@ -30,7 +30,7 @@ class Difference:
         return f"{self.name} was {_short(self.then)} and is {_short(self.now)}"
 
 
-def differences(now: Manifest, then: Manifest, shared_runners: bool = False) -> list[Difference]:
+def differences(now: Manifest, then: Manifest, shared_runners: bool = False) -> list[ManifestDifference]:
     """Where the manifests of two runs say that something else was measured, or elsewhere.
 
     ``shared_runners``: leave out the runners that only one of both has.
@@ -51,10 +51,10 @@ def _short(value: object) -> str:
     return value[:LONGEST_SHOWN] if isinstance(value, str) else told(value)
 
 
-def _compare(kind: str, then: Mapping[str, object], now: Mapping[str, object]) -> list[Difference]:
+def _compare(kind: str, then: Mapping[str, object], now: Mapping[str, object]) -> list[ManifestDifference]:
     before, after = _flat(then), _flat(now)
     pairs = ((name, before.get(name, _MISSING), after.get(name, _MISSING)) for name in {**before, **after})
-    return [Difference(kind, name, old, new) for name, old, new in pairs if old != new]
+    return [ManifestDifference(kind, name, old, new) for name, old, new in pairs if old != new]
 
 
 def _flat(values: Mapping[str, object]) -> dict[str, object]:

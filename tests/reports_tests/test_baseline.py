@@ -11,8 +11,8 @@ import pytest
 
 from reports.forms.json_document import to_json
 from reports.gate.baseline import Baseline, read_baseline, require_comparable
-from reports.gate.claim import Claim, Verdict
-from reports.gate.judge import judge
+from reports.gate.claim import Claim, GateResult
+from reports.gate.judge import judge_run
 from reports.gate.policy import Policy, Rule
 from reports.run.differences import KINDS
 from reports.run.manifest import Manifest
@@ -61,13 +61,13 @@ def saved(tmp_path: Path, whole: Document) -> Callable[..., Path]:
     return save
 
 
-def compare(records: list[Record], path: Path, manifest: Document, policy: Policy | None = None) -> Verdict:
+def compare(records: list[Record], path: Path, manifest: Document, policy: Policy | None = None) -> GateResult:
     baseline = read_baseline(path, MARGIN, ALPHA)
     rows = summarise(Measurements(as_manifest(manifest), records), MARGIN, ALPHA)
-    return judge(Measurements(as_manifest(manifest), records), rows, policy or Policy(), baseline, MARGIN, ALPHA)
+    return judge_run(Measurements(as_manifest(manifest), records), rows, policy or Policy(), baseline, MARGIN, ALPHA)
 
 
-def claims(verdict: Verdict) -> dict[str, Claim]:
+def claims(verdict: GateResult) -> dict[str, Claim]:
     return {claim.requirement: claim for claim in verdict.claims if claim.runner == "vlcache"}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.run.manifest import Manifest
-from reports.statistics.stats import critical_value
+from reports.statistics.intervals import critical_value
 from reports.statistics.verdict import requests_needed
 from reports.summary.row import Row
 from reports.sweep.pareto import Point, find_knee, find_knees, find_points

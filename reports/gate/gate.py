@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports.gate.baseline import read_baseline, require_comparable
-from reports.gate.claim import Verdict
-from reports.gate.judge import judge
+from reports.gate.claim import GateResult
+from reports.gate.judge import judge_run
 from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, LARGEST_ALPHA, Policy
 from reports.gate.policy_file import read_policy
 from reports.run.manifest import Manifest
@@ -19,15 +19,15 @@ from workloads.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRun:
     """A run and what the gate says of it."""
 
     manifest: Manifest
     rows: Sequence[Row]
-    verdict: Verdict
+    result: GateResult
 
 
-def judge_folder(run: Path, policy_file: Path | None, baseline_path: Path | None, allowed: Sequence[str]) -> Judged:
+def judge_folder(run: Path, policy_file: Path | None, baseline_path: Path | None, allowed: Sequence[str]) -> JudgedRun:
     """Judge the run in a folder.
 
     Args:
@@ -54,5 +54,5 @@ def judge_folder(run: Path, policy_file: Path | None, baseline_path: Path | None
     if baseline_path is not None:
         baseline = read_baseline(baseline_path, margin, alpha)
         differing = [str(difference) for difference in require_comparable(manifest, baseline, allowed)]
-    verdict = judge(measured, rows, policy, baseline, margin, alpha)
-    return Judged(manifest, rows, replace(verdict, allowed=differing))
+    result = judge_run(measured, rows, policy, baseline, margin, alpha)
+    return JudgedRun(manifest, rows, replace(result, allowed=differing))

@@ -10,8 +10,7 @@ from typing import Any
 
 from workloads.datasets.description import MEDIA, NAME, OPTIONS, DatasetFile
 from workloads.datasets.media import MediaFiles
-from workloads.errors import unknown_name
-from workloads.media.pictures import shown
+from workloads.errors import quoted, unknown_name
 from workloads.records import Answer, Media, MediaKind, Turn
 from workloads.scoring.option_letter import LETTERED, read_letter
 
@@ -124,7 +123,7 @@ class RowReader:
             return ascii_uppercase[value] if lettered else choices[value]
         text = _word(value)
         if lettered and choices and text.strip() and read_letter(text, choices) is None:
-            raise ValueError(f"its answer {shown(text)} is neither the letter nor the text of one of its choices")
+            raise ValueError(f"its answer {quoted(text)} is neither the letter nor the text of one of its choices")
         return text
 
     def _placed(self, asked: Sequence[str], media: Sequence[Media]) -> list[tuple[str | Media, ...]]:
@@ -132,7 +131,7 @@ class RowReader:
         mark = self._file.placeholder
         places = sum(words.count(mark) for words in asked)
         if places not in (0, len(media)):
-            raise ValueError(f"it has {places} places for media, {shown(mark)}, and {len(media)} media")
+            raise ValueError(f"it has {places} places for media, {quoted(mark)}, and {len(media)} media")
         left = iter(media)
         contents: list[tuple[str | Media, ...]] = []
         for words in asked:
@@ -150,7 +149,7 @@ class RowReader:
         if as_python and isinstance(held, str):
             held = _python(held)
         if not isinstance(held, list | tuple | None):
-            raise ValueError(f"its {name} must be a list, not {shown(str(held))}")
+            raise ValueError(f"its {name} must be a list, not {quoted(str(held))}")
         return held or ()
 
     def _value(self, name: str) -> Any:
@@ -164,13 +163,13 @@ def _python(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise ValueError(f"{shown(text)} is no list in the words of Python") from error
+        raise ValueError(f"{quoted(text)} is no list in the words of Python") from error
 
 
 def _word(value: Any) -> str:
     """A text, a number or the like in words."""
     if isinstance(value, dict | list | tuple | bytes | None):
-        raise ValueError(f"{shown(str(value))} is neither a text nor a number")
+        raise ValueError(f"{quoted(str(value))} is neither a text nor a number")
     return str(value)
 
 
@@ -179,5 +178,5 @@ def _message(message: Any) -> tuple[bool, str]:
     said = message if isinstance(message, dict) else {}
     who, words = said.get("from", said.get("role")), said.get("value", said.get("content"))
     if who not in (*ASKING, *REPLYING) or not isinstance(words, str):
-        raise ValueError(f"{shown(str(message))} is no message of a user or an assistant")
+        raise ValueError(f"{quoted(str(message))} is no message of a user or an assistant")
     return who in ASKING, words

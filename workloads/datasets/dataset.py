@@ -17,8 +17,7 @@ from workloads.datasets.media import MediaFiles
 from workloads.datasets.recur import Case, recurring, usual
 from workloads.datasets.rows import Table, windows
 from workloads.datasets.sources import Sources, chosen
-from workloads.errors import UsageError
-from workloads.media.pictures import shown
+from workloads.errors import UsageError, quoted
 from workloads.records import Conversation, Turn
 from workloads.seeding import stream
 
@@ -57,7 +56,7 @@ class Dataset:
                     continue
                 own = row.number if file.fields.id is None else reader.text(file.fields.id)
                 if own in seen:
-                    raise ValueError(f"another row is called {shown(own)}: {file.fields.id} is no id")
+                    raise ValueError(f"another row is called {quoted(own)}: {file.fields.id} is no id")
                 seen.add(own)
                 shared = None if file.group is None else reader.optional(file.group)
                 group = None if shared is None else f"{file.group}/{shared}"

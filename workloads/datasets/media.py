@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from workloads.datasets.rows import Table, reason
+from workloads.errors import quoted
 from workloads.media.pictures import MOST_BYTES as MOST_PICTURE_BYTES
-from workloads.media.pictures import shown
 from workloads.media.videos import container_of
 from workloads.records import Media, MediaKind
 
@@ -66,8 +66,8 @@ class MediaFiles:
             try:
                 return self._read(held, MOST_BYTES[kind])
             except Exception as error:  # whatever file systems, archives and the network have to say
-                raise ValueError(f"{shown(held)} cannot be read: {reason(error)}") from error
-        raise ValueError(f"{shown(str(value))} is no picture, video or path")
+                raise ValueError(f"{quoted(held)} cannot be read: {reason(error)}") from error
+        raise ValueError(f"{quoted(str(value))} is no picture, video or path")
 
     def _read(self, path: str, most: int) -> bytes:
         """The file at ``path`` from the top folder; a leading slash, as some data sets have, means the same."""

@@ -9,8 +9,9 @@ from urllib.parse import unquote
 
 from blake3 import blake3
 
+from workloads.errors import quoted
 from workloads.media import pictures, videos
-from workloads.media.pictures import FORMATS, decode, shown
+from workloads.media.pictures import FORMATS, decode
 from workloads.records import Media, MediaKind
 
 MOST_BYTES: dict[MediaKind, int] = {"image": pictures.MOST_BYTES, "video": 256 * 2**20}  # of an encoded file
@@ -32,35 +33,41 @@ class Attachments:
         self._folder = folder.resolve()
         self._known: dict[tuple[MediaKind, bytes], Media] = {}
 
-    def load(self, url: str, kind: MediaKind = "image") -> Media:
-        """The file at ``url``; ValueError with the end of a sentence that begins with what holds the ``url``."""
+    def load(self, url: str, kind: MediaKind, field: str) -> Media:
+        """The file at ``url``; ValueError with a sentence that begins with the ``field`` that holds the ``url``."""
+        try:
+            return self._load(url, kind)
+        except ValueError as error:
+            raise ValueError(f"{field} {error}") from error
+
+    def _load(self, url: str, kind: MediaKind) -> Media:
         inline = url[:5].lower() == "data:"
         name, data = _inline(url, kind) if inline else (url, self._read(url, kind))
         if (kind, data) not in self._known:
             try:
                 (decode if kind == "image" else _require_playable)(data)
             except ValueError as error:
-                raise ValueError(f"{'' if inline else f'{shown(url)} '}{error}") from error
+                raise ValueError(f"{'' if inline else f'{quoted(url)} '}{error}") from error
             self._known[kind, data] = Media(kind, data, name)
         return self._known[kind, data]
 
     def _read(self, url: str, kind: MediaKind) -> bytes:
         path = unquote(url.removeprefix(LOCAL)) if url.startswith(LOCAL) else url
         if "://" in path:
-            raise ValueError(f"{shown(url)} is not read: nothing is downloaded, save the file beside the requests")
+            raise ValueError(f"{quoted(url)} is not read: nothing is downloaded, save the file beside the requests")
         try:
             file = (self._folder / path).resolve()
             if not file.is_relative_to(self._folder):
-                raise ValueError(f"{shown(url)} leads out of the folder of the requests")
+                raise ValueError(f"{quoted(url)} leads out of the folder of the requests")
             if not file.is_file():
-                raise ValueError(f"{shown(url)} does not exist or is no file")
+                raise ValueError(f"{quoted(url)} does not exist or is no file")
             with file.open("rb") as stream:
                 data = stream.read(MOST_BYTES[kind] + 1)
         except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in circles, before Python 3.13
             reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
-            raise ValueError(f"{shown(url)} cannot be read ({reason})") from error
+            raise ValueError(f"{quoted(url)} cannot be read ({reason})") from error
         if len(data) > MOST_BYTES[kind]:
-            raise ValueError(f"{shown(url)} is larger than {MOST_BYTES[kind] // 2**20} MiB")
+            raise ValueError(f"{quoted(url)} is larger than {MOST_BYTES[kind] // 2**20} MiB")
         return data
 
 

@@ -13,7 +13,6 @@ TOO_LARGE = f"no more than {MOST_PIXELS // 10**6} million are decoded, scale it 
 MOST_BYTES = 64 * 2**20  # of an encoded file
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # no format for which Pillow starts other programs
 PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
-LONGEST_SHOWN = 100
 
 
 def decode(data: bytes, kind: str = "picture", formats: Sequence[str] = FORMATS) -> Image.Image:
@@ -49,8 +48,3 @@ def pack(picture: Image.Image) -> bytes:
         plain = picture if picture.mode in PNG_MODES else picture.convert("RGB")
         plain.save(file, "PNG", compress_level=1)
         return file.getvalue()
-
-
-def shown(text: str) -> str:
-    """A user's text in quotes, on one line of bearable length."""
-    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}...")

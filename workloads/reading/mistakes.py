@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import takewhile
@@ -31,6 +32,9 @@ WORDS = {
     "dataclass_exact_type": MAPPING,
     "model_type": MAPPING,
 }
+HALVES = re.compile("[\ud800-\udfff]")
+"""Lone surrogates, which JSON can say and UTF-8 cannot."""
+
 LONGEST_NAME = 40
 LONGEST_PATH = 120
 LONGEST_VALUE = 80
@@ -43,9 +47,6 @@ Error = dict[str, Any]
 def tell(error: ValidationError, origin: str) -> str:
     """The first mistake that pydantic found in what ``origin`` holds."""
     errors: list[Error] = [dict(found) for found in error.errors(include_url=False)]
-    if errors[0]["type"] == "json_invalid":
-        reason = str(errors[0]["ctx"]["error"]).replace(" at line 1 column ", ", column ")
-        return in_one_line(f"{origin} is not valid JSON: {reason}".strip())
     path, sentence, stands_alone = _told(errors)
     place = ": ".join(filter(None, (origin, path)))
     return in_one_line(f"{place}{':' if stands_alone and place else ''} {sentence}".strip())
@@ -87,7 +88,7 @@ def _told(errors: Sequence[Error]) -> tuple[str, str, bool]:
         if any(_depth(error) > len(before) or error["type"] == "value_error" for error in found):
             return _told(found)
     wanted = [words for found in branches.values() for error in found for words in _words(error)]
-    return _path(before), f"{_must(wanted)}, not {brief(first['input'])}", False
+    return _path(before), _must(wanted, first["input"]), False
 
 
 def _alone(error: Error) -> tuple[str, str, bool]:
@@ -99,8 +100,8 @@ def _alone(error: Error) -> tuple[str, str, bool]:
         return _path(place), str(cause), isinstance(cause, UsageError)
     if error["type"] == "invalid_key" or (place and place[-1] == "[key]"):
         within = place[: -1 if error["type"] == "invalid_key" else -2]
-        return _path(within), f"the name {brief(place[len(within)])} must be a text", True
-    return _path(place), f"{_must(_words(error))}, not {brief(error['input'])}", False
+        return _path(within), f"the name {brief(error['input'])} must be a text", True
+    return _path(place), _must(_words(error), error["input"]), False
 
 
 def _words(error: Error) -> list[str]:
@@ -116,13 +117,14 @@ def _words(error: Error) -> list[str]:
     return [WORDS.get(kind) or error["msg"].removeprefix("Input should be ")]
 
 
-def _must(words: Iterable[str]) -> str:
+def _must(words: Iterable[str], value: object) -> str:
     """That the value must be one of these; null is as good as nothing, and is told only where it is all."""
+    if isinstance(value, str) and HALVES.search(value):
+        return "is not valid Unicode: it holds half of a character"
     distinct = list(dict.fromkeys(words))
     distinct = [word for word in distinct if word != NULL] or distinct
-    if distinct == [MAPPING]:
-        return "must map names to values"
-    return f"must be {' or '.join(filter(None, (', '.join(distinct[:-1]), distinct[-1])))}"
+    wanted = " or ".join(filter(None, (", ".join(distinct[:-1]), distinct[-1])))
+    return f"must {'map names to values' if wanted == MAPPING else f'be {wanted}'}, not {brief(value)}"
 
 
 def _depth(error: Error) -> int:

@@ -56,7 +56,7 @@ def _leaf(schema: Schema, words: str) -> CoreSchema:
 
 
 def _text(schema: Schema) -> CoreSchema:
-    return _leaf({**schema, "strict": True}, "a text")
+    return _leaf({"min_length": 0, **schema, "strict": True}, "a text")  # a limit has pydantic look at its characters
 
 
 def _whole(schema: Schema) -> CoreSchema:

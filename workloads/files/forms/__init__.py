@@ -21,15 +21,14 @@ FORMS = {
 }
 
 
-def form_of(data: dict[str, Any]) -> str:
+def detect_form(data: dict[str, Any]) -> str:
     """The field that tells the form of a line; ValueError when it has none or several of them."""
-    found = [field for field in FORMS if data.get(field) is not None]
-    if len(found) != 1:
-        fields = f"{', '.join(list(FORMS)[:-1])} or {list(FORMS)[-1]}"
-        raise ValueError(
-            f"{' and '.join(found)} are both given: keep one" if found else f"must have one of the fields {fields}"
-        )
-    return found[0]
+    given = [field for field in FORMS if data.get(field) is not None]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} are both given: keep one")
+    if not given:
+        raise ValueError(f"must have one of the fields {', '.join(list(FORMS)[:-1])} or {list(FORMS)[-1]}")
+    return given[0]
 
 
 def load_form(field: str) -> ReadLine:

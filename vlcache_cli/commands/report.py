@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from vlcache_cli import console
-from vlcache_cli.config import readers as settings
-from vlcache_cli.config.commands import DEFAULTS
+from vlcache_cli.config import readers
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def report(
     ] = False,
     margin: Annotated[
         float, typer.Option(help="A loss of accuracy as large as this is too much.", rich_help_panel=WHAT)
-    ] = DEFAULTS.margin,
+    ] = DEFAULT_MARGIN,
     alpha: Annotated[
         float, typer.Option(help="Intervals have the confidence 1 - alpha.", rich_help_panel=WHAT)
-    ] = DEFAULTS.alpha,
+    ] = DEFAULT_ALPHA,
     no_media: Annotated[
         bool, typer.Option("--no-media", help="Keep pictures out of the HTML page.", rich_help_panel=WHAT)
     ] = False,
@@ -97,7 +97,7 @@ def _known(form: str | None) -> str | None:
 
 def _share(flag: str, value: float) -> float:
     try:
-        return settings.between_0_and_1(value)
+        return readers.between_0_and_1(value)
     except ValueError as error:
         raise UsageError(f"{flag} {error}") from error
 

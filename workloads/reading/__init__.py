@@ -27,9 +27,22 @@ from typing import Any, TypeVar, overload
 
 from workloads.errors import UsageError
 from workloads.reading.kinds import Read, Text, Texts, keys
-from workloads.reading.mistakes import in_one_line, tell
+from workloads.reading.mistakes import brief, brief_name, in_one_line, tell
 
-__all__ = ["Read", "Text", "Texts", "check", "keys", "parse_json", "parse_yaml", "read_json", "read_yaml"]
+__all__ = [
+    "Read",
+    "Text",
+    "Texts",
+    "brief",
+    "brief_name",
+    "check",
+    "in_one_line",
+    "keys",
+    "parse_json",
+    "parse_yaml",
+    "read_json",
+    "read_yaml",
+]
 
 T = TypeVar("T")
 

@@ -65,6 +65,11 @@ def brief(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
+def brief_name(key: object) -> str:
+    """A key of a mapping, in at most ``LONGEST_NAME`` characters that can be printed."""
+    return in_one_line(key[:LONGEST_NAME])[:LONGEST_NAME] if isinstance(key, str) else brief(key)[:LONGEST_NAME]
+
+
 def in_one_line(text: str) -> str:
     """A text without line breaks and unprintable characters, of at most ``LONGEST_TEXT`` characters."""
     line = " ".join(text.split())

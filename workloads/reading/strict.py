@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 from workloads.errors import UsageError, unknown_name
 from workloads.reading.kinds import Keys
-from workloads.reading.mistakes import BRANCH, LONGEST_NAME, MUST, NULL, brief
+from workloads.reading.mistakes import BRANCH, MUST, NULL, brief_name
 
 Schema = dict[str, Any]
 NOT_SCHEMAS = ("cls", "config", "default", "expected", "members", "metadata", "ref", "serialization")
@@ -155,7 +155,7 @@ def _key_reader(keys: Keys, names: frozenset[str]) -> Callable[[Any], Any]:
         for key, item in value.items():
             name = key.replace("-", "_") if keys.dashes and isinstance(key, str) else key
             if name not in names and keys.unknown == "refuse":
-                raise unknown_name(keys.noun, str(name)[:LONGEST_NAME] if isinstance(name, str) else brief(name), names)
+                raise unknown_name(keys.noun, brief_name(name), names)
             if name in renamed:
                 raise UsageError(f"'{name}' is given twice")
             renamed[name] = item

@@ -64,6 +64,8 @@ def test_doctor_names_packages_that_are_imported_somewhere() -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             imported |= {name.partition(".")[0] for name in names}
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
+                imported |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
     assert {package.name.replace("-", "_") for package in doctor.PACKAGES} <= imported
 
 

@@ -14,7 +14,7 @@ from workloads.base import StreamOptions, Usual
 from workloads.datasets.case import RowReader
 from workloads.datasets.description import SUBJECT, DatasetFile, read_dataset_file
 from workloads.datasets.media import MediaFiles
-from workloads.datasets.recur import Case, recurring, usual
+from workloads.datasets.recurring_stream import Case, recurring, usual
 from workloads.datasets.rows import Table, windows
 from workloads.datasets.sources import Sources, chosen
 from workloads.errors import UsageError, quoted

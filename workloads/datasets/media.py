@@ -12,8 +12,8 @@ from zipfile import ZipFile
 
 from workloads.datasets.rows import Table, reason
 from workloads.errors import quoted
-from workloads.media.pictures import MOST_BYTES as MOST_PICTURE_BYTES
-from workloads.media.videos import container_of
+from workloads.media.containers import container_of
+from workloads.media.limits import MOST_BYTES as MOST_PICTURE_BYTES
 from workloads.records import Media, MediaKind
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ from urllib.parse import unquote
 from blake3 import blake3
 
 from workloads.errors import quoted
-from workloads.media import pictures, videos
+from workloads.media import limits
+from workloads.media.containers import CONTAINERS, container_of
 from workloads.media.pictures import FORMATS, decode
+from workloads.media.videos import require_playable
 from workloads.records import Media, MediaKind
 
-MOST_BYTES: dict[MediaKind, int] = {"image": pictures.MOST_BYTES, "video": 256 * 2**20}  # of an encoded file
+MOST_BYTES: dict[MediaKind, int] = {"image": limits.MOST_BYTES, "video": 256 * 2**20}  # of an encoded file
 DATA_URI: dict[MediaKind, re.Pattern[str]] = {
     "image": re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE),
     "video": re.compile(r"data:(?:video|image)/[\w.+-]+;base64,", re.IGNORECASE),  # animations are images
@@ -73,10 +75,10 @@ class Attachments:
 
 def _require_playable(data: bytes) -> None:
     """ValueError for what is neither a readable video nor a picture; one with several frames is a video, too."""
-    if videos.container_of(data):
-        videos.require_playable(data)
+    if container_of(data):
+        require_playable(data)
     else:
-        decode(data, "video", (*videos.CONTAINERS, *FORMATS))
+        decode(data, "video", (*CONTAINERS, *FORMATS))
 
 
 def _inline(uri: str, kind: MediaKind) -> tuple[str, bytes]:

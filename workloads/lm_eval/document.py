@@ -13,7 +13,8 @@ from workloads.datasets.media import MediaFiles
 from workloads.datasets.rows import Window, reason
 from workloads.errors import UsageError
 from workloads.lm_eval.files import TaskFile, generation
-from workloads.media.pictures import decode, pack
+from workloads.media.packing import pack
+from workloads.media.pictures import decode
 from workloads.records import Media
 from workloads.scoring.official import random_state_kept
 

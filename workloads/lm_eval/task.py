@@ -13,7 +13,7 @@ from typing import Any
 
 from workloads.base import StreamOptions, Usual
 from workloads.datasets.media import MediaFiles
-from workloads.datasets.recur import Case, recurring, usual
+from workloads.datasets.recurring_stream import Case, recurring, usual
 from workloads.datasets.rows import Table, windows
 from workloads.datasets.sources import Sources, chosen
 from workloads.errors import UsageError

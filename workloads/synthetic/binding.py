@@ -18,8 +18,8 @@ from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.cards import DEFAULT_GRID, DIGITS, KEYS, Cards, cards_on, deal, draw_values
 from workloads.synthetic.drawing import Grid, encode_png
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import NOTHING, SYSTEM, Question, ask, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 VERSIONS = 4
 DISTRACTORS = 2

@@ -13,8 +13,8 @@ from workloads.seeding import stream
 from workloads.synthetic.album import PAGES, Album, bind_album, deal_pages
 from workloads.synthetic.cards import DEFAULT_GRID, Cards, ask_larger, ask_value
 from workloads.synthetic.drawing import Grid
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 FAMILIES = (ask_value, ask_larger)
 WHOLE_RATE = 0.75  # share of requests that are served every page of their document

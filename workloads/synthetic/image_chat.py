@@ -13,8 +13,8 @@ from workloads.seeding import stream
 from workloads.synthetic.album import PAGES, Album, bind_album, deal_pages
 from workloads.synthetic.cards import DEFAULT_GRID, Cards, ask_count, ask_larger, ask_value
 from workloads.synthetic.drawing import Grid
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 PICTURES_FIRST = 3
 COUNT_RATE = 0.2  # share of counting questions where there is something to count

@@ -17,8 +17,8 @@ from workloads.seeding import stream
 from workloads.synthetic.album import Album, bind_album
 from workloads.synthetic.cards import DEFAULT_GRID, KEYS, Cards, cards_on, deal, draw_values
 from workloads.synthetic.drawing import Grid
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, ask, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 VERSIONS = 3  # of every kind of page
 

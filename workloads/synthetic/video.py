@@ -12,8 +12,8 @@ from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.cards import DIGITS, KEYS
 from workloads.synthetic.drawing import Grid, Page, Place, encode_clip
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, ask, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 DEFAULT_FRAME = Grid(12, 12)
 MOMENTS = 4

@@ -1,4 +1,4 @@
-"""How the media of a data set come back: its cases become a stream in which they do, as the data alone seldom have it.
+"""Make a stream in which media recur of the cases of a data set, where they seldom do.
 
 Cases come in blocks of ``BLOCK``: first each once, then about the same media again, in shuffled order. A request about
 media that were shown before begins with an opening that no other has: it is a new request, no exact prefix serves its
@@ -20,8 +20,8 @@ from blake3 import blake3
 from workloads.base import StreamOptions, Usual
 from workloads.records import Conversation, Media, Recur, Turn
 from workloads.seeding import stream
+from workloads.synthetic.pool import zipf_rank
 from workloads.synthetic.prose import opening
-from workloads.synthetic.recurrence import zipf_rank
 
 T = TypeVar("T")
 

@@ -64,12 +64,12 @@ def interrupted(arguments: Sequence[str], folder: Path | None) -> str:
 def crashed(error: BaseException, folder: Path | None) -> str:
     """The line for an error that is nobody's but ours; its traceback goes to a file in the first writable place."""
     text = "".join(traceback.format_exception(error))
-    told = (str(error).splitlines() or [""])[0][:LONGEST_ERROR]
+    message = (str(error).splitlines() or [""])[0][:LONGEST_ERROR]
     name = f"vlcache-traceback-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.txt"
     for place in filter(None, (folder, Path.cwd(), Path(tempfile.gettempdir()))):
         try:
             (place / name).write_text(text, encoding="utf-8")
         except OSError:
             continue
-        return f"internal error, {type(error).__name__}: {told}; please report it with {place / name}"
-    return f"internal error, {type(error).__name__}: {told}; no place to write its traceback to:\n{text}"
+        return f"internal error, {type(error).__name__}: {message}; please report it with {place / name}"
+    return f"internal error, {type(error).__name__}: {message}; no place to write its traceback to:\n{text}"

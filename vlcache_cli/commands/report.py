@@ -80,11 +80,11 @@ def report(
     if chosen == "table":
         _tables(read, output)
     else:
-        told = write(read, chosen, Wanted(records, profile or _beside(folders, chosen), not no_media))
+        document = write(read, chosen, Wanted(records, profile or _beside(folders, chosen), not no_media))
         if output is None:
-            console.show_text(told.decode().removesuffix("\n"))
+            console.show_text(document.decode().removesuffix("\n"))
         else:
-            save(output, told)
+            save(output, document)
     if output is not None:
         console.note(f"report kept in {output}")
 
@@ -123,8 +123,8 @@ def _beside(folders: Sequence[Path], form: str) -> Profile | None:
     """The profile that lies in or beside the first run's folder, where the report has a place for it."""
     from reports.profile.saved import find_profile, read_profile
 
-    found = find_profile(folders[0]) if form == "html" else None
-    return read_profile(found) if found is not None else None
+    path = find_profile(folders[0]) if form == "html" else None
+    return read_profile(path) if path is not None else None
 
 
 def _tables(runs: Sequence[Run], output: Path | None) -> None:

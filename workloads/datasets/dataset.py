@@ -85,12 +85,12 @@ def open_dataset(name: str, file: Traversable, sources: Sources) -> Dataset:
     Raises:
         UsageError: the file is not what it should be, or there is no such part.
     """
-    found = read_dataset_file(file)
-    if sources.subjects and not found.subjects:
+    description = read_dataset_file(file)
+    if sources.subjects and not description.subjects:
         raise UsageError(f"--subjects chooses parts of a data set, and {name} has none: drop it")
-    if found.subjects:
-        found = replace(found, subjects=chosen(found.subjects, sources.subjects, name))
-    beside = file.parent / found.path if isinstance(file, Path) else None
+    if description.subjects:
+        description = replace(description, subjects=chosen(description.subjects, sources.subjects, name))
+    beside = file.parent / description.path if isinstance(file, Path) else None
     if sources.dataset_path is None and beside is not None and beside.is_dir():
         sources = replace(sources, dataset_path=beside)
-    return Dataset(name, found, sources)
+    return Dataset(name, description, sources)

@@ -57,16 +57,16 @@ class MediaFiles:
 
     def encoded(self, value: Any, kind: MediaKind) -> bytes:
         """The file that a field holds or names; ValueError as for ``media``."""
-        held = value
+        source = value
         if isinstance(value, dict):
-            held = value.get("bytes") or value.get("path")
-        if isinstance(held, bytes):
-            return held
-        if isinstance(held, str):
+            source = value.get("bytes") or value.get("path")
+        if isinstance(source, bytes):
+            return source
+        if isinstance(source, str):
             try:
-                return self._read(held, MOST_BYTES[kind])
+                return self._read(source, MOST_BYTES[kind])
             except Exception as error:  # whatever file systems, archives and the network have to say
-                raise ValueError(f"{quoted(held)} cannot be read: {reason(error)}") from error
+                raise ValueError(f"{quoted(source)} cannot be read: {reason(error)}") from error
         raise ValueError(f"{quoted(str(value))} is no picture, video or path")
 
     def _read(self, path: str, most: int) -> bytes:
@@ -107,12 +107,12 @@ class MediaFiles:
     @cached_property
     def _members(self) -> dict[str, str]:
         """In which archive a file is; of the archives, only the tables of contents are read."""
-        found: dict[str, str] = {}
+        archive_of: dict[str, str] = {}
         for place in [place for glob in self._archives for place in sorted(self._files.glob(f"{self._top}/{glob}"))]:
             with self._files.open(place, "rb") as file, ZipFile(file) as archive:
                 for name in archive.namelist():
-                    found.setdefault(name, place)
-        return found
+                    archive_of.setdefault(name, place)
+        return archive_of
 
     @cached_property
     def _files(self) -> AbstractFileSystem:

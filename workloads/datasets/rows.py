@@ -88,10 +88,10 @@ def _numbered(rows: IterableDataset, prefix: str, origin: str) -> Iterator[Row]:
     counted = enumerate(rows)
     while True:
         with _reading(origin):
-            found = next(counted, None)
-        if found is None:
+            numbered = next(counted, None)
+        if numbered is None:
             return
-        yield Row(f"{prefix}{found[0]}", found[1])
+        yield Row(f"{prefix}{numbered[0]}", numbered[1])
 
 
 @contextmanager
@@ -141,8 +141,8 @@ def _open(table: Table, folder: Path | None) -> IterableDataset:
     logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # what is wrong is told once, as an error
     try:
         if folder is not None:
-            builder, found = _local_files(table, folder)
-            return load_dataset(builder, data_files={table.split: found}, split=table.split, streaming=True)
+            builder, files = _local_files(table, folder)
+            return load_dataset(builder, data_files={table.split: files}, split=table.split, streaming=True)
         if table.files is not None:
             place = f"hf://datasets/{table.path}@{table.revision or 'main'}/{table.files}"
             return load_dataset(_builder(table.files), data_files=place, split="train", streaming=True)

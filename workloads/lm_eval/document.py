@@ -58,8 +58,8 @@ class Document:
     def content(self, files: MediaFiles) -> tuple[str | Media, ...]:
         """The task's prompt, each picture in the place where lm-eval's hf-multimodal puts it."""
         fields = decoded(self.fields, self.task.task_docs.features, files)
-        shown = self.task.doc_to_image(fields)
-        pictures = [picture for picture in (shown if isinstance(shown, list) else [shown]) if picture is not None]
+        images = self.task.doc_to_image(fields)
+        pictures = [picture for picture in (images if isinstance(images, list) else [images]) if picture is not None]
         media = [_media(picture, f"{self.id}-{number}", files) for number, picture in enumerate(pictures)]
         return placed(self.task.fewshot_context(fields, 0), media)
 

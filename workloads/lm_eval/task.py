@@ -108,9 +108,9 @@ def _judge(document: Document, metric: str, prediction: str, answer: Answer) -> 
 
 def _unique(name: str, taken: set[str]) -> str:
     """``name``, which is then taken, or else with a number."""
-    found, number = name, 0
-    while found in taken:
+    unique, number = name, 0
+    while unique in taken:
         number += 1
-        found = f"{name}-{number}"
-    taken.add(found)
-    return found
+        unique = f"{name}-{number}"
+    taken.add(unique)
+    return unique

@@ -52,9 +52,9 @@ class ImageChat:
 
     def _converse(self, rng: np.random.Generator, number: int, album: Album) -> Conversation:
         order = [int(i) for i in rng.permutation(PAGES)]
-        shown = order[:PICTURES_FIRST]
-        later = order[PICTURES_FIRST] if rng.random() < 0.8 else shown[0]
-        steps: list[list[int]] = [shown, [later], []]
+        first_shown = order[:PICTURES_FIRST]
+        later = order[PICTURES_FIRST] if rng.random() < 0.8 else first_shown[0]
+        steps: list[list[int]] = [first_shown, [later], []]
         turns: list[Turn] = []
         known: list[int] = []
         for index, arriving in enumerate(steps):

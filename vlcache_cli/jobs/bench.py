@@ -139,7 +139,7 @@ def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Man
         job.folder.start(manifest)
         return manifest, {}
     require_same_model(job.folder.path, job.saved.manifest.model.document, model.describe())
-    then, now = (_code_of(told) for told in ([runner.document for runner in job.saved.manifest.runners], descriptions))
+    then, now = (_code_of(documents) for documents in ([runner.document for runner in job.saved.manifest.runners], descriptions))
     require_same(job.folder.path, "source", then, now)
     job.folder.mend(job.saved)
     return job.saved.manifest, job.saved.records

@@ -1,4 +1,4 @@
-"""How a command ends when it does not end well: exit codes, and one line on the screen."""
+"""Exit codes, and the one line on the screen of a command that fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_ERROR = 200
 
 
 class ExitCode(IntEnum):
-    """What the shell is told. Names and numbers are a contract."""
+    """The exit codes of commands. Names and numbers are a contract."""
 
     OK = 0
     GATE_FAILS = 1

@@ -1,4 +1,4 @@
-"""Errors a user can mend: one clear line, no traceback."""
+"""Errors that a user can correct: one line, no traceback."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_doctor_names_packages_that_are_imported_somewhere() -> None:
-    imported = set()
+    imported: set[object] = set()
     for file in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -27,7 +27,7 @@ class Job:
     """A run to be measured, checked as far as that is possible without the model's weights.
 
     Attributes:
-        streams: what is asked of each workload.
+        streams: the requests of each workload.
         fingerprints: of each stream.
         saved: the run that is continued; None for a new one.
         notes: more entries of a new run's manifest.
@@ -139,8 +139,8 @@ def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Man
         job.folder.start(manifest)
         return manifest, {}
     require_same_model(job.folder.path, job.saved.manifest.model.document, model.describe())
-    then, now = (_code_of(documents) for documents in ([runner.document for runner in job.saved.manifest.runners], descriptions))
-    require_same(job.folder.path, "source", then, now)
+    saved = [runner.document for runner in job.saved.manifest.runners]
+    require_same(job.folder.path, "source", _code_of(saved), _code_of(descriptions))
     job.folder.mend(job.saved)
     return job.saved.manifest, job.saved.records
 

@@ -23,7 +23,7 @@ class Swept:
     """One runner of a sweep.
 
     Attributes:
-        family: the label of what was asked for, shared by all ratios of it.
+        family: the label of the runner without a ratio, shared by all ratios of it.
     """
 
     spec: RunnerSpec

@@ -11,7 +11,7 @@ from vlcache_cli.config.stream import StreamConfig
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
-    from workloads.base import Usual, Workload
+    from workloads.base import Workload, WorkloadDefaults
     from workloads.records import Conversation
 
 
@@ -20,11 +20,11 @@ class Stream:
     """The requests of one workload.
 
     Attributes:
-        options: how it is asked: as the user says, else as is usual for the workload.
+        options: those that the user gave, else the defaults of the workload.
     """
 
     conversations: list[Conversation]
-    options: Usual
+    options: WorkloadDefaults
 
     @property
     def turns(self) -> int:
@@ -58,15 +58,15 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
 
 
 def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> Stream:
-    from workloads.base import StreamOptions, Usual
+    from workloads.base import StreamOptions, WorkloadDefaults
     from workloads.datasets.recurring_stream import MEANING
     from workloads.registry import WORKLOADS, is_dataset
 
-    usual = workload.usual
-    reuse_rate = usual.reuse_rate if config.reuse_rate is None else config.reuse_rate
-    recurrence = usual.recurrence if reuse_rate or not is_dataset(workload.name) else MEANING["none"]
-    options = Usual(
-        max_new_tokens or usual.max_new_tokens, reuse_rate, config.popularity or usual.popularity, recurrence
+    defaults = workload.defaults
+    reuse_rate = defaults.reuse_rate if config.reuse_rate is None else config.reuse_rate
+    recurrence = defaults.recurrence if reuse_rate or not is_dataset(workload.name) else MEANING["none"]
+    options = WorkloadDefaults(
+        max_new_tokens or defaults.max_new_tokens, reuse_rate, config.popularity or defaults.popularity, recurrence
     )
     drawing = StreamOptions(config.samples, config.seed, options.reuse_rate, popularity=options.popularity)
     if is_dataset(workload.name):

@@ -1,4 +1,4 @@
-"""From a row of a data set to what is asked about it, as the file that describes the data set says."""
+"""Make requests and answer keys of a row of a data set, as the description of the data set says."""
 
 from __future__ import annotations
 

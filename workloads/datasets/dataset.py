@@ -1,4 +1,4 @@
-"""Data sets that files describe (``workloads.datasets.description``), from the hub or a local copy."""
+"""Open a data set by its description (``workloads.datasets.description``), from the hub or a local copy."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from workloads.base import StreamOptions, Usual
+from workloads.base import StreamOptions, WorkloadDefaults
 from workloads.datasets.case import RowReader
 from workloads.datasets.description import SUBJECT, DatasetFile, read_dataset_file
 from workloads.datasets.media import MediaFiles
-from workloads.datasets.recurring_stream import Case, recurring, usual
+from workloads.datasets.recurring_stream import Case, default_recurrence, recurring
 from workloads.datasets.rows import Table, windows
 from workloads.datasets.sources import Sources, chosen
 from workloads.errors import UsageError, quoted
@@ -31,9 +31,9 @@ class Dataset:
     sources: Sources
 
     @property
-    def usual(self) -> Usual:
+    def defaults(self) -> WorkloadDefaults:
         """See ``workloads.base.Workload``."""
-        return usual(self.file.max_new_tokens, self.sources.recur or self.file.recur)
+        return default_recurrence(self.file.max_new_tokens, self.sources.recur or self.file.recur)
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
         """See ``workloads.base.Workload``."""

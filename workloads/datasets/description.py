@@ -1,4 +1,4 @@
-r"""Data sets as data: a YAML file says where one lies, what its fields are, and how it is asked and scored.
+r"""Read the description of a data set: a YAML file with its place, its fields, its prompt and its metric.
 
     description: Questions about scanned pages.
     path: lmms-lab/DocVQA       # on the hub, or a folder beside the file

@@ -1,4 +1,4 @@
-"""Pictures and videos of data sets: bytes in a row, files beside the rows, or members of zip archives among them."""
+"""Read pictures and videos of data sets: bytes in a row, files beside the rows, or members of zip archives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make a stream in which media recur of the cases of a data set, where they seldom do.
+"""Turn the cases of a data set, in which media seldom recur, into a stream in which they do.
 
 Cases come in blocks of ``BLOCK``: first each once, then about the same media again, in shuffled order. A request about
 media that were shown before begins with an opening that no other has: it is a new request, no exact prefix serves its
@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 from blake3 import blake3
 
-from workloads.base import StreamOptions, Usual
+from workloads.base import StreamOptions, WorkloadDefaults
 from workloads.records import Conversation, Media, Recur, Turn
 from workloads.seeding import stream
 from workloads.synthetic.pool import zipf_rank
@@ -37,9 +37,9 @@ MOST_OTHERS = 2  # pictures of other cases before one that is asked again
 APART = "So much for other cases. What follows is a case of its own.\n"
 
 
-def usual(max_new_tokens: int, recur: Recur) -> Usual:
-    """How a data set is asked where the user does not say: about each medium twice."""
-    return Usual(max_new_tokens, 0.0 if recur == "none" else 0.5, "even", MEANING[recur])
+def default_recurrence(max_new_tokens: int, recur: Recur) -> WorkloadDefaults:
+    """The defaults of a data set: about each medium two requests."""
+    return WorkloadDefaults(max_new_tokens, 0.0 if recur == "none" else 0.5, "even", MEANING[recur])
 
 
 @dataclass(frozen=True)

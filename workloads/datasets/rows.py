@@ -1,4 +1,4 @@
-"""Rows of a data set, from the hub or a local copy, a window at a time: with `datasets`, and nothing in them is run.
+"""Read the rows of a data set, from the hub or a local copy, a window at a time; no code in a data set is run.
 
 Only as many rows are read as are asked for. Pictures and videos stay the encoded bytes, or the paths, that they are.
 """
@@ -167,11 +167,13 @@ def _local_files(table: Table, folder: Path) -> tuple[str, list[str]]:
         names = [f"{table.split}{rest}{suffix}" for suffix in BUILDERS for rest in ("", "-*", "/*")]
         patterns = [f"{place}{name}" for place in places for name in names]
     for pattern in patterns:
-        found = sorted(path for path in folder.glob(pattern) if path.is_file())
-        if found:
-            pictures = found[0].name in ("metadata.jsonl", "metadata.csv")  # of a folder of pictures
-            files = sorted(path for path in found[0].parent.rglob("*") if path.is_file()) if pictures else found
-            return ("imagefolder" if pictures else _builder(found[0].name)), [str(path) for path in files]
+        files = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if files:
+            first = files[0]
+            if first.name in ("metadata.jsonl", "metadata.csv"):  # of a folder of pictures
+                beside = sorted(path for path in first.parent.rglob("*") if path.is_file())
+                return "imagefolder", [str(path) for path in beside]
+            return _builder(first.name), [str(path) for path in files]
     expected = (
         patterns[0] if table.files else f"{places[0]}{table.split}-*.parquet, nor {', '.join(BUILDERS)} in its place"
     )

@@ -1,4 +1,4 @@
-"""Pictures and videos that requests refer to by path or data URI: found, bounded and tried before anything is asked."""
+"""Load pictures and videos that request lines name by path or data URI, and check that they can be decoded."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from workloads.base import StreamOptions, Usual
+from workloads.base import StreamOptions, WorkloadDefaults
 from workloads.errors import UsageError, quoted
 from workloads.files.attachments import Attachments
 from workloads.files.forms import detect_form, load_form
@@ -21,7 +21,7 @@ from workloads.reading import parse_json
 from workloads.records import Conversation
 
 LONGEST_LINE = 64 * 2**20  # bytes
-USUAL = Usual(max_new_tokens=64, recurrence="as in the file")
+DEFAULTS = WorkloadDefaults(max_new_tokens=64, recurrence="as in the file")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class JsonlWorkload:
     """
 
     path: Path
-    usual: Usual = USUAL
+    defaults: WorkloadDefaults = DEFAULTS
 
     @property
     def name(self) -> str:

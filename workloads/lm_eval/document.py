@@ -1,4 +1,4 @@
-"""One document of an lm-eval task: what is asked about a row of its data, and what the task makes of a reply."""
+"""One document of an lm-eval task: its prompt with pictures, its target, and its scores of a reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of lm-eval's tasks: which task, or tasks of a group, a name stands for, and whether they can be asked."""
+"""Find the files of lm-eval's tasks: the task, or the tasks of a group, of a name, and whether they can be served."""
 
 from __future__ import annotations
 

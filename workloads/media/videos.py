@@ -132,7 +132,7 @@ class Film:
 
 
 def _bounds() -> dict[str, str]:
-    """What FFmpeg's decoders are told, for looking at a file and for decoding."""
+    """Options of FFmpeg's decoders, for indexing a file and for decoding."""
     return {"max_pixels": str(MOST_PIXELS)}
 
 

@@ -1,4 +1,4 @@
-"""The first mistake in what was read, as one line: which field, what it must be, and what it is."""
+"""Describe the first mistake in what was read, in one line: the field, what it must be, and what it is."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Error = dict[str, Any]
 def tell(error: ValidationError, origin: str) -> str:
     """The first mistake that pydantic found in what ``origin`` holds."""
     errors: list[Error] = [dict(found) for found in error.errors(include_url=False)]
-    path, sentence, stands_alone = _told(errors)
+    path, sentence, stands_alone = _describe(errors)
     place = ": ".join(filter(None, (origin, path)))
     return in_one_line(f"{place}{':' if stands_alone and place else ''} {sentence}".strip())
 
@@ -77,7 +77,7 @@ def in_one_line(text: str) -> str:
     return printable if len(printable) <= LONGEST_TEXT else f"{printable[: LONGEST_TEXT - 3]}..."
 
 
-def _told(errors: Sequence[Error]) -> tuple[str, str, bool]:
+def _describe(errors: Sequence[Error]) -> tuple[str, str, bool]:
     """Path, sentence, and whether that stands alone, of the first error; branches of a union are told together."""
     first = errors[0]
     before = tuple(takewhile(lambda part: not _is_branch(part), first["loc"]))
@@ -91,7 +91,7 @@ def _told(errors: Sequence[Error]) -> tuple[str, str, bool]:
             branches.setdefault(place[len(before)], []).append(within)
     for found in branches.values():
         if any(_depth(error) > len(before) or error["type"] == "value_error" for error in found):
-            return _told(found)
+            return _describe(found)
     wanted = [words for found in branches.values() for error in found for words in _words(error)]
     return _path(before), _must(wanted, first["input"]), False
 

@@ -1,4 +1,4 @@
-"""A validator of a kind: pydantic's, made strict where it would convert, with words for what each value must be."""
+"""Make the validator of a kind: pydantic's, strict where it would convert, with words for what each value must be."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import BUILT_IN, StreamOptions, Usual
+from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.album import PAGES, Album, bind_album, deal_pages
@@ -30,7 +30,7 @@ class ImageChat:
 
     name: str = "image-chat"
     metric: str = "exact-match"
-    usual: Usual = BUILT_IN
+    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
     grid: Grid = DEFAULT_GRID
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:

@@ -21,8 +21,8 @@ from typing_extensions import TypedDict
 
 from workloads.files.attachments import Attachments
 from workloads.files.forms.answers import refuse_answer
+from workloads.files.forms.exchanges import Exchange, conversation
 from workloads.files.forms.line import Line, SomeTexts
-from workloads.files.forms.talk import Exchange, conversation
 from workloads.reading import Text, check, keys
 from workloads.records import Answer, Conversation, Media, MediaKind
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from workloads.files.attachments import Attachments
 from workloads.files.forms.answers import read_answer
+from workloads.files.forms.exchanges import Exchange, conversation
 from workloads.files.forms.line import Line, SomeTexts
-from workloads.files.forms.talk import Exchange, conversation
 from workloads.reading import Text, check
 from workloads.records import Conversation
 

@@ -1,4 +1,4 @@
-"""What a line of any form may say beside its requests: ids, and the key of the answer. Other fields are ignored."""
+"""Fields that request lines of all forms share: ids, and the answer key. Unknown fields are ignored."""
 
 from __future__ import annotations
 

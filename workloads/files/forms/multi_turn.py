@@ -17,8 +17,8 @@ from annotated_types import MinLen
 
 from workloads.files.attachments import Attachments
 from workloads.files.forms.answers import DEFAULT_METRIC, refuse_answer
+from workloads.files.forms.exchanges import Exchange, conversation
 from workloads.files.forms.line import Line
-from workloads.files.forms.talk import Exchange, conversation
 from workloads.reading import check, keys
 from workloads.records import Answer, Conversation, Media, MediaKind
 

@@ -1,4 +1,4 @@
-"""What all forms end in: requests that share a history, under the ids that a line gives them."""
+"""Make a conversation of the exchanges of a line: requests that share a history, with ids and a cluster."""
 
 from __future__ import annotations
 

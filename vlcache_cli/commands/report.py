@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reports.profile.saved import Profile
     from reports.runs import Run
 
-WHAT, OUTPUT = "What is told", "Output"
+CONTENT, OUTPUT = "What is told", "Output"
 FORMATS = ("table", "csv", "parquet", "json", "md", "html")
 
 
@@ -53,17 +53,17 @@ def report(
         typer.Option(
             "--records",
             help="One line per request and runner in place of the summary: csv and parquet.",
-            rich_help_panel=WHAT,
+            rich_help_panel=CONTENT,
         ),
     ] = False,
     margin: Annotated[
-        float, typer.Option(help="A loss of accuracy as large as this is too much.", rich_help_panel=WHAT)
+        float, typer.Option(help="A loss of accuracy as large as this is too much.", rich_help_panel=CONTENT)
     ] = DEFAULT_MARGIN,
     alpha: Annotated[
-        float, typer.Option(help="Intervals have the confidence 1 - alpha.", rich_help_panel=WHAT)
+        float, typer.Option(help="Intervals have the confidence 1 - alpha.", rich_help_panel=CONTENT)
     ] = DEFAULT_ALPHA,
     no_media: Annotated[
-        bool, typer.Option("--no-media", help="Keep pictures out of the HTML page.", rich_help_panel=WHAT)
+        bool, typer.Option("--no-media", help="Keep pictures out of the HTML page.", rich_help_panel=CONTENT)
     ] = False,
 ) -> None:
     """Show saved runs again, as tables, files or one HTML page; several are compared with the first."""

@@ -49,13 +49,13 @@ def parse_runners(config: RunConfig, ratio: float) -> list[RunnerSpec]:
     from runners.registry import parse_specs
 
     defaults = RunnerDefaults(
-        ratio,
-        config.donor,
-        config.device_budget,
-        config.host_budget,
-        config.strict_reuse,
-        config.tolerance,
-        config.max_ratio,
+        recompute_ratio=ratio,
+        donor=config.donor,
+        budget_bytes=config.device_budget,
+        host_budget_bytes=config.host_budget,
+        strict_reuse=config.strict_reuse,
+        tolerance=config.tolerance,
+        max_ratio=config.max_ratio,
     )
     return parse_specs(config.runner, defaults)
 
@@ -82,7 +82,7 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
         folder.claim()
     stream_options = {workload: stream.describe() for workload, stream in streams.items()}
     notes = {"asked": stream_options, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
-    return Job(config, specs, model, streams, fingerprints, folder, saved, notes)
+    return Job(config, specs, model, streams, fingerprints, folder=folder, saved=saved, notes=notes)
 
 
 def measure(job: Job) -> Measurements:
@@ -98,11 +98,11 @@ def measure(job: Job) -> Measurements:
     model = load_model(
         config.model,
         job.model,
-        config.dtype,
-        config.device,
-        config.profile,
-        config.device_map,
-        config.attn,
+        dtype=config.dtype,
+        device=config.device,
+        profile=config.profile,
+        device_map=config.device_map,
+        attention=config.attn,
         sampling=config.sampling,
     )
     runners = [build_runner(spec, model) for spec in job.specs]

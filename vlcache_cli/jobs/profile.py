@@ -91,11 +91,10 @@ def measure(job: ProfileJob) -> Profiled:
     model = load_model(
         config.model,
         job.model,
-        config.dtype,
-        config.device,
-        None,
-        config.device_map,
-        config.attn,
+        dtype=config.dtype,
+        device=config.device,
+        device_map=config.device_map,
+        attention=config.attn,
         sampling=config.sampling,
     )
     runner = ObservedRunner(job.spec, model)

@@ -103,6 +103,7 @@ def test_json_and_plain_values_are_read_alike() -> None:
     assert read_json(json.dumps(value), Document, "file") == expected
     assert read_json(b"\xef\xbb\xbf" + json.dumps(value).encode(), Document, "file") == expected
     assert check(value, Document, "file") == expected
+    assert check({"schema": 1, "rules": ({"counts": (2,)},)}, Document) == {"schema": 1, "rules": (Rule(counts=(2,)),)}
 
 
 def test_unknown_keys_are_ignored_or_kept_where_the_kind_says_so() -> None:

@@ -16,8 +16,8 @@ annotations are looked up when the kind is first read, so they may not be import
 ``__post_init__`` may raise ValueError with the end of a sentence that begins with the path of the field, or UsageError
 with a sentence of its own.
 
-Types are strict: no "1" and no true for 1. An int is taken as a float, a list as a tuple, a text as a member of a
-StrEnum. Floats are finite. pydantic does the work, and is imported when the first file is read.
+Types are strict: no "1" and no true for 1. An int is taken as a float, a list as a tuple (and a tuple as a list), a
+text as a member of a StrEnum. Floats are finite. pydantic does the work, and is imported when the first file is read.
 """
 
 from __future__ import annotations

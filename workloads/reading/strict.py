@@ -99,6 +99,17 @@ def _one_of(values: list[Any]) -> str:
 
 
 def _list(schema: Schema) -> CoreSchema:
+    """A list, or a tuple of Python; what YAML calls a set has no order, and is refused."""
+    strict: Any = {**schema, "strict": True}
+    listed = core_schema.no_info_before_validator_function(_listed, strict)
+    return core_schema.json_or_python_schema(json_schema=strict, python_schema=listed)
+
+
+def _listed(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _mapping(schema: Schema) -> CoreSchema:
     return {**schema, "strict": True}
 
 
@@ -107,7 +118,7 @@ def _tuple(schema: Schema) -> CoreSchema:
     if "variadic_item_index" not in schema or len(schema["items_schema"]) != 1:
         return schema
     length = {key: schema[key] for key in ("min_length", "max_length") if key in schema}
-    given = core_schema.list_schema(schema["items_schema"][0], strict=True, **length)
+    given = _list({**core_schema.list_schema(schema["items_schema"][0], **length)})
     return core_schema.no_info_after_validator_function(tuple, given)
 
 
@@ -173,7 +184,7 @@ CHANGES: Mapping[str, Callable[[Schema], CoreSchema]] = {
     "literal": _literal,
     "enum": _member,
     "list": _list,
-    "dict": _list,
+    "dict": _mapping,
     "tuple": _tuple,
     "union": _union,
     "nullable": _nullable,

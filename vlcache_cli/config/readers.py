@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -42,25 +43,25 @@ text = of(Text)
 """A text that is not blank."""
 
 
-def positive(value: object) -> float:
-    """A number above 0."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST <= value <= MOST:
-        raise ValueError(f"must be a number above 0, not {brief(value)}")
-    return float(value)
+def number(words: str, low: float, high: float) -> Reader:
+    """A number from ``low`` to ``high``. The ``words`` for its limits may be rounder than these."""
+    read_number = of(float)
+
+    def read(value: object) -> float:
+        try:
+            given: float = read_number(value)
+        except ValueError:
+            given = math.nan
+        if not low <= given <= high:
+            raise ValueError(f"must be a number {words}, not {brief(value)}")
+        return given
+
+    return read
 
 
-def not_negative(value: object) -> float:
-    """A number of at least 0."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MOST:
-        raise ValueError(f"must be a number of at least 0, not {brief(value)}")
-    return float(value)
-
-
-def between_0_and_1(value: object) -> float:
-    """A number between 0 and 1, neither of them nor next to them."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST <= value <= 1 - LEAST:
-        raise ValueError(f"must be a number above 0 and below 1, not {brief(value)}")
-    return float(value)
+positive = number("above 0", LEAST, MOST)
+not_negative = number("of at least 0", 0, MOST)
+between_0_and_1 = number("above 0 and below 1", LEAST, 1 - LEAST)
 
 
 def shares(value: object) -> tuple[float, ...]:

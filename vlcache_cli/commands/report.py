@@ -97,9 +97,10 @@ def _known(form: str | None) -> str | None:
 
 def _share(flag: str, value: float) -> float:
     try:
-        return readers.between_0_and_1(value)
+        share: float = readers.between_0_and_1(value)
     except ValueError as error:
         raise UsageError(f"{flag} {error}") from error
+    return share
 
 
 def _sorted(paths: Sequence[Path]) -> tuple[list[Path], Profile | None]:

@@ -27,12 +27,13 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from runners.base import Request, Response
 from runners.builtin.architecture import MERGE, PATCH, build_config, build_model
 from runners.builtin.tokenizer import build_tokenizer
+from runners.defaults import RunnerDefaults
 from runners.engine.adapters.base import Adapter
 from runners.engine.adapters.registry import build_adapter
 from runners.engine.engine import Engine
 from runners.engine.kv.workspace import Workspace
 from runners.engine.method import Method, PlanContext
-from runners.registry import RunnerDefaults, load_method, parse_specs
+from runners.registry import load_method, parse_specs
 from workloads.records import Media, Message
 from workloads.synthetic.drawing import CELL
 

@@ -22,8 +22,8 @@ def to_json(runs: Sequence[Run]) -> str:
 
 def _run(run: Run) -> dict[str, Any]:
     parts: dict[str, Any] = {
-        "manifest": run.manifest,
-        "summary": list(run.rows),
+        "manifest": run.manifest.document,
+        "summary": [row.to_json() for row in run.rows],
         "notices": [asdict(notice) for notice in run.notices],
         "flips": [
             {"workload": workload, "runner": runner, **{kind.value: count for kind, count in counts.items()}}

@@ -7,12 +7,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reports.run.manifest import Manifest
+from reports.summary.row import Row
+
 SCHEMA = 1
 
 
-def to_json(manifest: Mapping[str, Any], summary: Sequence[Mapping[str, Any]], **parts: Any) -> str:
+def to_json(manifest: Manifest, summary: Sequence[Row], **parts: Any) -> str:
     """One JSON document of full precision, with other ``parts`` behind; what is not a finite number is null."""
-    return document(manifest=manifest, summary=list(summary), **parts)
+    return document(manifest=manifest.document, summary=[row.to_json() for row in summary], **parts)
 
 
 def document(**parts: Any) -> str:

@@ -24,7 +24,7 @@ from reports.html.svg import legible
 from reports.html.theme import style_sheet
 from reports.profile.saved import Profile
 from reports.runs import Run
-from reports.summary.columns import COLUMNS, TABLE_COLUMNS
+from reports.summary.row import COLUMNS, TABLE_COLUMNS
 
 LONGEST_MANIFEST = 200_000
 MARKS = {"non-inferior": ("good", "✓", "ok"), "inferior": ("bad", "✕", "worse"), "undecided": ("open", "?", "open")}

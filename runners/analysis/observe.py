@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from runners.defaults import DonorPolicy
 from runners.engine.kv.buffer import KVBuffer
-from runners.engine.method import DonorPolicy, Method, PlanContext, Reusable
+from runners.engine.method import Method, PlanContext, Reusable
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.store.lru import ByteBudgetLru
 from runners.profile import ModelProfile
@@ -31,6 +32,11 @@ class Observing(Method):
     def __post_init__(self) -> None:
         for name in inspect.get_annotations(Method):
             object.__setattr__(self, name, getattr(self.inner, name))
+
+    @property
+    def adaptive(self) -> bool:
+        """See ``Method``."""
+        return self.inner.adaptive
 
     @property
     def rotates(self) -> bool:

@@ -10,11 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
-from typing import ClassVar, Literal
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from runners.defaults import DonorPolicy
 from runners.engine.adapters.base import Adapter
 from runners.engine.forward.capture import Capture
 from runners.engine.kv.buffer import KVBuffer
@@ -25,8 +26,6 @@ from runners.engine.prompt.layout import Layout
 from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.entries import DonorKV
 from runners.profile import ModelProfile
-
-DonorPolicy = Literal["previous", "template", "isolated"]
 
 
 @dataclass
@@ -133,7 +132,6 @@ class Method(ABC):
         lossless: whether answers equal full recomputation's up to kernel rounding.
         analysis_only: whether the method looks at what it is to save: an upper bound, never timed, never in a verdict.
         uses_encoder_cache, uses_prefix, uses_kv: which stores it reads and fills.
-        rotates: whether reused keys are rotated to their new position.
     """
 
     lossless: ClassVar[bool] = False
@@ -141,6 +139,16 @@ class Method(ABC):
     uses_encoder_cache: ClassVar[bool] = True
     uses_prefix: ClassVar[bool] = True
     uses_kv: ClassVar[bool] = True
+
+    @property
+    def reuses(self) -> bool:
+        """Whether any store is read and filled; two methods that reuse nothing differ by rounding alone."""
+        return self.uses_encoder_cache or self.uses_prefix or self.uses_kv
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether tokens may leave between layers, by what was computed: less is then executed than was planned."""
+        return False
 
     @property
     def rotates(self) -> bool:
@@ -165,6 +173,13 @@ class Method(ABC):
     def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
         """In which of a model's ``layers`` the donor's queries and attention outputs are to be stored, ascending."""
         return ()
+
+    def without_early_exit(self) -> Self:
+        """Return the same rule without early exit: values that happen to agree drop no token.
+
+        Models with random weights are answered by it, because how well values agree there tells nothing of real ones.
+        """
+        return self
 
     @abstractmethod
     def plan(self, context: PlanContext) -> Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -35,6 +35,13 @@ class KVShare(RatioMethod):
     """
 
     schedule: Literal["later", "all"] = "later"
+
+    keeps_to_ratio: ClassVar[bool] = False
+
+    @property
+    def adaptive(self) -> bool:
+        """See ``Method``."""
+        return True
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""

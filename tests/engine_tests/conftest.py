@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from runners.base import Request, Response
+from runners.defaults import RunnerDefaults
 from runners.engine.attention.view import LookBack
 from runners.engine.engine import Engine
 from runners.engine.media.content_key import content_key
@@ -24,7 +25,7 @@ from runners.engine.plan import FreshLayer, Plan
 from runners.engine.store.entries import MediaEntry
 from runners.models.load import LoadedModel, load_model
 from runners.records import Status
-from runners.registry import RunnerDefaults, load_method, parse_specs
+from runners.registry import load_method, parse_specs
 from workloads.records import Media, Message, media_in
 from workloads.synthetic.drawing import Grid, Page, encode_clip
 

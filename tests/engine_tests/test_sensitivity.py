@@ -17,12 +17,13 @@ from runners.analysis.repair import highest_first, kl_after
 from runners.analysis.sensitivity import sensitivity, stale_in
 from runners.analysis.stream import ObservedRunner
 from runners.base import Request
+from runners.defaults import RunnerDefaults
 from runners.divergence import kl_divergence
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.methods.full_reuse import FullReuse
 from runners.methods.parts.drift import drift_scores
-from runners.registry import RunnerDefaults, parse_specs
+from runners.registry import parse_specs
 
 
 @dataclass(frozen=True)

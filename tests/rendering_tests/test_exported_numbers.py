@@ -18,7 +18,7 @@ from reports.forms.table import cell
 from reports.report_file import Wanted, write
 from reports.run.frame import FRAME_COLUMNS, to_frame
 from reports.runs import Run, read_runs
-from reports.summary.columns import COLUMNS, TABLE_COLUMNS
+from reports.summary.row import COLUMNS, TABLE_COLUMNS
 
 NAMES = [column.name for column in COLUMNS]
 
@@ -38,7 +38,7 @@ def test_the_summary_as_csv(run: Run) -> None:
     lines = read_csv(write([run], "csv", Wanted()).decode())
     assert [list(line) for line in lines] == [[RUN, *NAMES]] * len(run.rows)
     for line, row in zip(lines, run.rows, strict=True):
-        assert {name: parsed(line[name], row[name]) for name in NAMES} == row
+        assert {name: parsed(line[name], getattr(row, name)) for name in NAMES} == row.to_json()
 
 
 def test_the_summary_as_parquet(run: Run, tmp_path: Path) -> None:
@@ -46,13 +46,13 @@ def test_the_summary_as_parquet(run: Run, tmp_path: Path) -> None:
     file.write_bytes(write([run], "parquet", Wanted()))
     found = pd.read_parquet(file)
     for (_, line), row in zip(found.iterrows(), run.rows, strict=True):
-        assert {name: None if pd.isna(line[name]) else line[name] for name in NAMES} == row
+        assert {name: None if pd.isna(line[name]) else line[name] for name in NAMES} == row.to_json()
 
 
 def test_the_summary_as_json(run: Run) -> None:
     document = json.loads(write([run], "json", Wanted()))
-    assert document["summary"] == run.rows
-    assert document["manifest"] == run.manifest
+    assert document["summary"] == [row.to_json() for row in run.rows]
+    assert document["manifest"] == run.manifest.document
     assert [flips["correct->wrong"] for flips in document["flips"]] == [2, 1]
 
 

@@ -9,7 +9,8 @@ from PIL import Image
 from runners.engine.errors import MediaError
 from runners.engine.media.pictures import as_rgb, opened, require_decodable
 from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
-from workloads.media.videos import Film, container_of
+from workloads.media.containers import container_of
+from workloads.media.videos import Film
 from workloads.records import Media
 
 DEFAULT_FRAME_MS = 500.0

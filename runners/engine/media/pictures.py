@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from runners.engine.errors import MediaError
-from workloads.media.pictures import FORMATS, MOST_PIXELS, TOO_LARGE
+from workloads.media.limits import MOST_PIXELS, TOO_LARGE
+from workloads.media.pictures import FORMATS
 from workloads.records import Media
 
 WHITE_16 = 2**16 - 1

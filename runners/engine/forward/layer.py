@@ -84,9 +84,9 @@ class EarlyExit(NamedTuple):
 
 
 Exits = Callable[[Tensor, Tensor, Tensor], EarlyExit | None]
-"""Decides who goes on, given normed hidden states, keys after RoPE and values that are not yet written.
+"""Decides which rows go on, given normed hidden states, keys after RoPE and values that are not yet written.
 
-What it writes into keys and values is what goes into the cache. None: all rows go on.
+What it writes into keys and values is what goes into the cache. It returns None if all rows go on.
 """
 
 

@@ -1,4 +1,4 @@
-"""Clips decoded to the frames that the model looks at: of a video file, or of an animated picture."""
+"""Clips decoded to sampled frames: of a video file, or of an animated picture."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Clip:
 
 
 def decode_clip(media: Media, sampling: FrameSampling = DEFAULT_SAMPLING) -> Clip:
-    """The frames of a video or an animated picture that ``sampling`` chooses, as RGB; only these are kept."""
+    """Decode the frames of a video or an animated picture that ``sampling`` chooses, as RGB; no others are kept."""
     return _film(media, sampling) if container_of(media.data) else _animation(media, sampling)
 
 
@@ -47,7 +47,7 @@ def _film(media: Media, sampling: FrameSampling) -> Clip:
 
 
 def _animation(media: Media, sampling: FrameSampling) -> Clip:
-    """All its frames count as shown for as long as the first."""
+    """Every frame is taken to last as long as the first."""
     with opened(media) as image:
         total = getattr(image, "n_frames", 1)
         seconds = total * float(image.info.get("duration") or DEFAULT_FRAME_MS) / 1000

@@ -1,4 +1,4 @@
-"""Memories behind each other: the device's, then the host's; each holds what fits its own byte budget.
+"""Tiers of memory: the device's, then the host's; each keeps what fits its own byte budget.
 
 Tiers are inclusive: what is stored is put into every tier, so that nothing has to be written when it is evicted from
 one, and the slower ones, with larger budgets, still hold what the faster ones had to give up (as in SGLang's HiCache).
@@ -20,12 +20,11 @@ Copy = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Tier:
-    """One memory.
+    """One memory with its own eviction.
 
     Attributes:
-        name: in words.
-        entries: what it holds.
-        copy: a tensor on the device as a copy of its own in this memory; None for the device, which takes it as is.
+        entries: by key.
+        copy: copies a tensor from the device to this memory; None for the device tier, which keeps it as it is.
     """
 
     name: str
@@ -33,7 +32,7 @@ class Tier:
     copy: Copy | None = None
 
     def put(self, key: str, entry: Entry) -> None:
-        """Hold an entry of the device that fits."""
+        """Put an entry, whose tensors are on the device and which fits."""
         self.entries.put(key, entry if self.copy is None else entry.for_host(self.copy))
 
 
@@ -47,7 +46,7 @@ class Tiers:
             tier.entries.on_eviction(self._tell)
 
     def on_eviction(self, watcher: Callable[[str, Entry], None]) -> None:
-        """Call ``watcher`` with key and value of everything that no tier holds any longer."""
+        """Call ``watcher`` with key and entry once no tier has it any longer."""
         self._watchers.append(watcher)
 
     def get(self, key: str) -> Entry | None:
@@ -68,7 +67,7 @@ class Tiers:
         return any(tier.entries.fits(entry) for tier in self._tiers)
 
     def put(self, key: str, entry: Entry) -> bool:
-        """Hold an entry of the device in every tier that it fits, and no older one of that key; False if it fits none.
+        """Put an entry into every tier that it fits, and drop older ones of its key; False if it fits none.
 
         A refused entry leaves all tiers as they were.
         """
@@ -81,7 +80,7 @@ class Tiers:
         return bool(roomy)
 
     def promote(self, key: str, entry: Entry) -> None:
-        """Hold an entry that was brought to the device there again, unless it is, or no tier holds it any longer."""
+        """Put an entry that was fetched into the fastest tier, if that lacks it and another tier still has it."""
         fastest = self._tiers[0]
         if key in self and key not in fastest.entries and fastest.entries.fits(entry):
             fastest.put(key, entry)

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from reports.gate.judge import judge_run
-from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, Policy
+from reports.gate.policy import Policy
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
+from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from reports.statistics.power import Decision, Truth, requests_to_decide
 from reports.summary.summarise import summarise
 from runners.records import CacheStats, Record, Status, Timing, Warmth

@@ -9,10 +9,11 @@ from pathlib import Path
 from reports.gate.baseline import read_baseline, require_comparable
 from reports.gate.claim import GateResult
 from reports.gate.judge import judge_run
-from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, LARGEST_ALPHA, Policy
+from reports.gate.policy import LARGEST_ALPHA, Policy
 from reports.gate.policy_file import read_policy
 from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
+from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from reports.summary.row import Row
 from reports.summary.summarise import summarise
 from workloads.errors import UsageError

@@ -11,7 +11,6 @@ from reports.run.manifest import RunnerDescription
 from workloads.errors import UsageError, unknown_name
 
 ANY = "*"
-DEFAULT_MARGIN, DEFAULT_ALPHA = 0.02, 0.05
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-6, 0.4
 
 MEDIA_HITS = 0.9

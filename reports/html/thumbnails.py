@@ -13,8 +13,10 @@ from typing import Any
 from PIL import Image
 
 from reports.run.changed_answers import KeptMedium, read_medium
-from workloads.media.pictures import FORMATS, MOST_PIXELS
-from workloads.media.videos import Film, container_of
+from workloads.media.containers import container_of
+from workloads.media.limits import MOST_PIXELS
+from workloads.media.pictures import FORMATS
+from workloads.media.videos import Film
 
 LONGEST_SIDE = 320
 QUALITY = 72

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
+from runners.engine.forward.capture import Capture
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.quantise import Quantised
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.plan import Plan
-from runners.engine.prefill import Capture, prefill
+from runners.engine.prefill import prefill
 from runners.engine.prompt.features import place_features
 from runners.engine.prompt.layout import MediaSegment
 from runners.engine.prompt.tensors import PromptTensors

@@ -13,12 +13,13 @@ from runners.engine.decode import decode
 from runners.engine.donors import compile_donor, donor_from_capture
 from runners.engine.errors import MediaError, PromptError, PromptTooLong
 from runners.engine.first_token import Prefiller
+from runners.engine.forward.capture import Capture
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.kv.workspace import Workspace
 from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
-from runners.engine.prefill import Capture, PrefillResult
+from runners.engine.prefill import PrefillResult
 from runners.engine.prompt.layout import SymbolTable
 from runners.engine.store.entries import MediaEntry
 from runners.engine.store.stores import DEVICE, HOST, Allowed, Lookup, Stores
@@ -95,8 +96,7 @@ class Engine:
             )
 
         watch = TtftClock(adapter.device)
-        prompt, tokens = work.prompt, work.layout.tokens
-        token_ids = decode(adapter, work.kv, prompt.cos, prompt.sin, tokens, first.token, request.max_new_tokens)
+        token_ids = decode(adapter, work.prompt, work.kv, first.token, request.max_new_tokens)
         decoded, _ = watch.stop()
         fallbacks = self._fallbacks(first.rendered.media, work)
         on_host = None if work.found_on_host else self._stores.on_host(work.media.entries, work.match)

@@ -11,6 +11,7 @@ from torch import Tensor
 from runners.base import Request
 from runners.engine.adapters.base import Adapter, RenderedPrompt
 from runners.engine.chunks import prefill_in_chunks
+from runners.engine.forward.capture import Capture
 from runners.engine.kv.fetch import Fetcher
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.kv.workspace import Workspace
@@ -18,7 +19,7 @@ from runners.engine.loading import Loader
 from runners.engine.measure.timing import Part, TtftClock
 from runners.engine.method import Method, PlanContext
 from runners.engine.plan import Plan
-from runners.engine.prefill import Capture, PrefillResult, prefill
+from runners.engine.prefill import PrefillResult, prefill
 from runners.engine.prompt.features import place_features
 from runners.engine.prompt.layout import Layout, SymbolTable, lay_out
 from runners.engine.prompt.resolve import ResolvedMedia, resolve_media

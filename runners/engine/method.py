@@ -17,10 +17,11 @@ from torch import Tensor
 
 from runners.defaults import DonorPolicy
 from runners.engine.adapters.base import Adapter
+from runners.engine.forward.capture import Capture
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.plan import Plan
-from runners.engine.prefill import Capture, prefill
+from runners.engine.prefill import prefill
 from runners.engine.prompt.layout import Layout
 from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.entries import DonorKV

@@ -14,11 +14,11 @@ from lm_eval.utils import simple_parse_args_string
 from runners.defaults import RunnerDefaults, options_by_setting
 from runners.engine.attention.backends import BACKENDS
 from runners.lm_eval.runner import MOST_IMAGES, RunnerLM, is_whole, logger, require
-from runners.models.load import AUTO, DEVICES, DTYPES, load_model, resolve_model
+from runners.models.choices import AUTO, DEVICE_MAPS, DEVICES, DTYPES, SINGLE
+from runners.models.load import load_model, resolve_model
 from runners.registry import RunnerSpec, load_method, parse_specs
 from workloads.errors import UsageError, unknown_name
 
-DEVICE_MAPS = ("single", "auto")
 LM_EVAL_DEVICE = "cuda:0"  # what lm-eval's command says of every machine
 
 
@@ -43,10 +43,10 @@ class VLCacheLM(RunnerLM):
         runner: str = "vlcache",
         pretrained: str = "builtin",
         revision: str | None = None,
-        dtype: str = "auto",
-        device: str = "auto",
-        device_map: str = "single",
-        attn: str = "auto",
+        dtype: str = AUTO,
+        device: str = AUTO,
+        device_map: str = SINGLE,
+        attn: str = AUTO,
         profile: str | None = None,
         device_budget: int = RunnerDefaults.budget_bytes,
         strict_reuse: bool = False,

@@ -10,6 +10,7 @@ from runners.builtin import MODEL_DIR
 from runners.engine.attention.backends import choose_backend
 from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
 from runners.models import hub
+from runners.models.choices import AUTO, SINGLE
 from runners.models.environment import describe_device
 from runners.models.shapes.catalogue import Shape, find_shape, published
 from runners.profile import ModelProfile, load_profile, read_profile
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
 MODELS = {
     "builtin": "the embedded Qwen2.5-VL of 1.6 million parameters, trained on the project's own workloads",
 }
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-DEVICES = ("auto", "cpu", "cuda")
 SHAPE = "shape:"  # before the name of one
-AUTO = "auto"
 
 Source = Path | Shape
 """What a model is made from: a directory with its files, or its published shape."""
@@ -121,7 +119,7 @@ def load_model(
     dtype: str = AUTO,
     device: str = AUTO,
     profile: Path | None = None,
-    device_map: str = "single",
+    device_map: str = SINGLE,
     attention: str = AUTO,
     sampling: FrameSampling = DEFAULT_SAMPLING,
 ) -> LoadedModel:

@@ -26,6 +26,7 @@ from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.triton_attention import TritonAttention
 from runners.engine.attention.view import LookBack
 from runners.engine.decode import decode
+from runners.engine.forward.capture import Capture
 from runners.engine.graphs.arena import LARGEST, Arena
 from runners.engine.graphs.graphs import Graphs
 from runners.engine.graphs.policy import graphs_of, obstacle
@@ -33,7 +34,7 @@ from runners.engine.graphs.recorder import Replay, Work
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.workspace import Workspace
 from runners.engine.plan import FreshLayer, Plan
-from runners.engine.prefill import Capture, PrefillResult, prefill
+from runners.engine.prefill import PrefillResult, prefill
 from runners.engine.prompt.tensors import PromptTensors
 from runners.registry import METHODS
 
@@ -112,7 +113,7 @@ def both_ways(adapter: Any, workspace: Workspace, plan: Plan, seed: int) -> None
     for kv in (workspace.kv(tokens + limit), KVBuffer.allocate(adapter.kv_shape, tokens + limit)):
         fill(kv, tokens, seed + 1)
         result = prefill(adapter, prompt, kv, plan)
-        results.append((kv, result, decode(adapter, kv, prompt.cos, prompt.sin, tokens, 1, limit)))
+        results.append((kv, result, decode(adapter, prompt, kv, 1, limit)))
     (kv, result, generated), (plain_kv, plain, expected) = results
     assert_near(result.hidden, plain.hidden)
     assert torch.equal(result.depth, plain.depth)

@@ -76,7 +76,7 @@ def gate(
 
 
 def exit_code(result: GateResult) -> ExitCode:
-    """What the shell is told; a violation outweighs failed requests, and these what is undecided."""
+    """The exit code; a violation outweighs failed requests, and these what is undecided."""
     from reports.gate.claim import Outcome
 
     if result.outcome is Outcome.FAIL:

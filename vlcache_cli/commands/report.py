@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from vlcache_cli import console
-from vlcache_cli.config import readers as settings
-from vlcache_cli.config.commands import DEFAULTS
+from vlcache_cli.config import readers
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from reports.profile.saved import Profile
     from reports.runs import Run
 
-WHAT, OUTPUT = "What is told", "Output"
+CONTENT, OUTPUT = "What is told", "Output"
 FORMATS = ("table", "csv", "parquet", "json", "md", "html")
 
 
@@ -53,17 +53,17 @@ def report(
         typer.Option(
             "--records",
             help="One line per request and runner in place of the summary: csv and parquet.",
-            rich_help_panel=WHAT,
+            rich_help_panel=CONTENT,
         ),
     ] = False,
     margin: Annotated[
-        float, typer.Option(help="A loss of accuracy as large as this is too much.", rich_help_panel=WHAT)
-    ] = DEFAULTS.margin,
+        float, typer.Option(help="A loss of accuracy as large as this is too much.", rich_help_panel=CONTENT)
+    ] = DEFAULT_MARGIN,
     alpha: Annotated[
-        float, typer.Option(help="Intervals have the confidence 1 - alpha.", rich_help_panel=WHAT)
-    ] = DEFAULTS.alpha,
+        float, typer.Option(help="Intervals have the confidence 1 - alpha.", rich_help_panel=CONTENT)
+    ] = DEFAULT_ALPHA,
     no_media: Annotated[
-        bool, typer.Option("--no-media", help="Keep pictures out of the HTML page.", rich_help_panel=WHAT)
+        bool, typer.Option("--no-media", help="Keep pictures out of the HTML page.", rich_help_panel=CONTENT)
     ] = False,
 ) -> None:
     """Show saved runs again, as tables, files or one HTML page; several are compared with the first."""
@@ -80,11 +80,11 @@ def report(
     if chosen == "table":
         _tables(read, output)
     else:
-        told = write(read, chosen, Wanted(records, profile or _beside(folders, chosen), not no_media))
+        document = write(read, chosen, Wanted(records, profile or _beside(folders, chosen), not no_media))
         if output is None:
-            console.show_text(told.decode().removesuffix("\n"))
+            console.show_text(document.decode().removesuffix("\n"))
         else:
-            save(output, told)
+            save(output, document)
     if output is not None:
         console.note(f"report kept in {output}")
 
@@ -97,9 +97,10 @@ def _known(form: str | None) -> str | None:
 
 def _share(flag: str, value: float) -> float:
     try:
-        return settings.between_0_and_1(value)
+        share: float = readers.between_0_and_1(value)
     except ValueError as error:
         raise UsageError(f"{flag} {error}") from error
+    return share
 
 
 def _sorted(paths: Sequence[Path]) -> tuple[list[Path], Profile | None]:
@@ -123,8 +124,8 @@ def _beside(folders: Sequence[Path], form: str) -> Profile | None:
     """The profile that lies in or beside the first run's folder, where the report has a place for it."""
     from reports.profile.saved import find_profile, read_profile
 
-    found = find_profile(folders[0]) if form == "html" else None
-    return read_profile(found) if found is not None else None
+    path = find_profile(folders[0]) if form == "html" else None
+    return read_profile(path) if path is not None else None
 
 
 def _tables(runs: Sequence[Run], output: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""What a command is to measure: checked while it is cheap, then measured request by request into its run folder."""
+"""Check what is to be measured while that is cheap, then measure it request by request into a run folder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done, known to be possible as far as that can be told without the weights.
+    """A run to be measured, checked as far as that is possible without the model's weights.
 
     Attributes:
-        streams: what is asked of each workload.
+        streams: the requests of each workload.
         fingerprints: of each stream.
         saved: the run that is continued; None for a new one.
-        notes: what else the manifest of a new run tells.
+        notes: more entries of a new run's manifest.
     """
 
     config: RunConfig
@@ -49,13 +49,13 @@ def parse_runners(config: RunConfig, ratio: float) -> list[RunnerSpec]:
     from runners.registry import parse_specs
 
     defaults = RunnerDefaults(
-        ratio,
-        config.donor,
-        config.device_budget,
-        config.host_budget,
-        config.strict_reuse,
-        config.tolerance,
-        config.max_ratio,
+        recompute_ratio=ratio,
+        donor=config.donor,
+        budget_bytes=config.device_budget,
+        host_budget_bytes=config.host_budget,
+        strict_reuse=config.strict_reuse,
+        tolerance=config.tolerance,
+        max_ratio=config.max_ratio,
     )
     return parse_specs(config.runner, defaults)
 
@@ -80,9 +80,9 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
     saved = _reopen(folder, config, fingerprints) if config.resume else None
     if saved is None:
         folder.claim()
-    asked = {workload: stream.describe() for workload, stream in streams.items()}
-    told = {"asked": asked, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
-    return Job(config, specs, model, streams, fingerprints, folder, saved, told)
+    stream_options = {workload: stream.describe() for workload, stream in streams.items()}
+    notes = {"asked": stream_options, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
+    return Job(config, specs, model, streams, fingerprints, folder=folder, saved=saved, notes=notes)
 
 
 def measure(job: Job) -> Measurements:
@@ -98,11 +98,11 @@ def measure(job: Job) -> Measurements:
     model = load_model(
         config.model,
         job.model,
-        config.dtype,
-        config.device,
-        config.profile,
-        config.device_map,
-        config.attn,
+        dtype=config.dtype,
+        device=config.device,
+        profile=config.profile,
+        device_map=config.device_map,
+        attention=config.attn,
         sampling=config.sampling,
     )
     runners = [build_runner(spec, model) for spec in job.specs]
@@ -111,11 +111,11 @@ def measure(job: Job) -> Measurements:
     turns = sum(stream.turns for stream in job.streams.values())
 
     def answer(workload: str, stream: Stream) -> Iterator[Record]:
-        options = SessionOptions(config.reference, config.seed, stream.asked.max_new_tokens, config.warmup)
+        options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
         return serve(workload, stream.conversations, runners, options, finished)
 
     answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
-    asked = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
+    place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
     log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
     with job.folder.appending() as append:
         for answered in console.track(answers, "answers", turns * len(runners) - len(finished)):
@@ -123,7 +123,7 @@ def measure(job: Job) -> Measurements:
             append(record)
             records.append(record)
             if record.agrees is False or record.status is not Status.OK:
-                log.keep(record.workload, *asked[record.workload, record.request])
+                log.keep(record.workload, *place_of[record.workload, record.request])
     return Measurements(manifest, records)
 
 
@@ -132,15 +132,15 @@ def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Man
     from reports.run.new_manifest import build_manifest
     from reports.run.resume import require_same, require_same_model
 
-    described = [runner.describe() for runner in runners]
+    descriptions = [runner.describe() for runner in runners]
     if job.saved is None:
-        told = model.describe() | {"ceilings": model.ceilings()}
-        manifest = build_manifest(job.config.measured(), job.fingerprints, told, described, job.notes)
+        model_description = model.describe() | {"ceilings": model.ceilings()}
+        manifest = build_manifest(job.config.measured(), job.fingerprints, model_description, descriptions, job.notes)
         job.folder.start(manifest)
         return manifest, {}
     require_same_model(job.folder.path, job.saved.manifest.document["model"], model.describe())
-    then, now = (_code_of(told) for told in ([runner.document for runner in job.saved.manifest.runners], described))
-    require_same(job.folder.path, "source", then, now)
+    saved = job.saved.manifest.document["runners"]
+    require_same(job.folder.path, "source", _code_of(saved), _code_of(descriptions))
     job.folder.mend(job.saved)
     return job.saved.manifest, job.saved.records
 

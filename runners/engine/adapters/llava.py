@@ -17,7 +17,7 @@ from runners.engine.adapters.tower_vl import TowerVL
 from runners.engine.errors import MediaError
 from runners.engine.media.decode import decode_image
 from runners.engine.shapes import MediaGrid
-from workloads.media.pictures import MOST_PIXELS
+from workloads.media.limits import MOST_PIXELS
 from workloads.records import Media, MediaKind
 
 MOST_ASPECT_RATIO = 200

@@ -1,56 +1,50 @@
-"""Layers in a row, for the same tokens, as work that can be recorded: launches depend on nothing but sizes.
+"""The work that is recorded: layers in a row for the same tokens, and a decoding step.
 
-It is what ``runners.engine.prefill`` does layer by layer, for rows that are padded and keys that are all in reach.
+Rows are padded to a bucket and all keys are in reach, so what is launched depends on nothing but sizes.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.attention.view import LookBack
-from runners.engine.graphs.arena import Rows
-from runners.engine.kv.rotary import rotate
+from runners.engine.forward.layer import EarlyExit, LayerKV, PlacedRows, run_layer
+from runners.engine.graphs.arena import PaddedRows
 
 
-def run_layers(adapter: Adapter, first: int, last: int, rows: Rows, k: Tensor, v: Tensor) -> None:
-    """Take rows through the layers from ``first`` to ``last``, and leave the hidden states of those that go on.
+def run_layers(adapter: Adapter, first: int, last: int, padded: PaddedRows, k: Tensor, v: Tensor) -> None:
+    """Take rows through the layers from ``first`` to ``last``; their hidden states are overwritten by those after.
 
-    Those that do not go on are done with when the last layer has their keys and values.
+    Rows that do not go on leave the last of these layers once it has their keys and values.
 
     Args:
         k, v: of the whole prompt, each ``(layers, kv_heads, capacity, head_dim)``; those of the rows are written.
     """
-    hidden, at, cos, sin, added = rows.hidden, rows.at, rows.cos, rows.sin, rows.added
-    view = LookBack.within(at, k.shape[2])
-    for index in range(first, last + 1):
-        layer, chosen = adapter.layers[index], rows.going_on if index == last else None
-        if chosen is None:
-            _, raw_q, raw_k, new_v = layer.project_qkv(hidden)
-        else:
-            normed, raw_k, new_v = layer.project_kv(hidden)
-        k[index].index_copy_(1, rows.slots, rotate(raw_k, cos, sin))
-        v[index].index_copy_(1, rows.slots, new_v)
-        if chosen is not None:
-            if not len(chosen):
-                return
-            hidden, at, cos, sin = hidden[chosen], at[chosen], cos[chosen], sin[chosen]
-            view, added = LookBack.within(at, k.shape[2]), added[:, chosen]
-            raw_q = layer.project_q(normed[chosen])
-        attended = adapter.attention.attend(rotate(raw_q, cos, sin), k[index], v[index], view)
-        hidden = layer.finish(hidden, attended)
-        if index - first < len(added):
-            hidden = hidden + added[index - first]
-    rows.hidden[: len(hidden)].copy_(hidden)
+    hidden, room = padded.hidden, k.shape[2]
+    rows = PlacedRows((padded.cos, padded.sin), LookBack.within(padded.at, room), padded.added, first)
+    for index in range(first, last):
+        hidden = run_layer(adapter, index, hidden, rows, LayerKV(k[index], v[index], padded.slots)).hidden
+    exits = None if padded.kept is None else partial(_leave, padded, padded.kept, first, room)
+    hidden = run_layer(adapter, last, hidden, rows, LayerKV(k[last], v[last], padded.slots), exits).hidden
+    padded.hidden[: len(hidden)].copy_(hidden)
 
 
-def run_step(adapter: Adapter, token: Tensor, rows: Rows, k: Tensor, v: Tensor) -> None:
-    """From a ``token``, ``(1,)``, to the likeliest next one, which comes in its place.
+def _leave(padded: PaddedRows, kept: Tensor, first: int, room: int, *projected: Tensor) -> EarlyExit:
+    """See ``Exits``: which rows go on was known when the work was laid out."""
+    angles = padded.cos[kept], padded.sin[kept]
+    return EarlyExit(kept, PlacedRows(angles, LookBack.within(padded.at[kept], room), padded.added[:, kept], first))
+
+
+def run_step(adapter: Adapter, token: Tensor, padded: PaddedRows, k: Tensor, v: Tensor) -> None:
+    """Compute the likeliest token after ``token``, ``(1,)``, and write it in its place.
 
     Args:
-        rows: one, without a hidden state.
+        padded: one row, whose hidden state is not yet known.
         k, v: see ``run_layers``.
     """
-    rows.hidden.copy_(adapter.embed(token))
-    run_layers(adapter, 0, adapter.shape.layers - 1, rows, k, v)
-    token.copy_(adapter.head(rows.hidden).argmax(dim=-1))
+    padded.hidden.copy_(adapter.embed(token))
+    run_layers(adapter, 0, adapter.shape.layers - 1, padded, k, v)
+    token.copy_(adapter.head(padded.hidden).argmax(dim=-1))

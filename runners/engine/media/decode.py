@@ -14,8 +14,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from runners.engine.errors import MediaError
 from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
-from workloads.media.pictures import FORMATS, MOST_PIXELS, TOO_LARGE
-from workloads.media.videos import Film, container_of
+from workloads.media.containers import container_of
+from workloads.media.limits import MOST_PIXELS, TOO_LARGE
+from workloads.media.pictures import FORMATS
+from workloads.media.videos import Film
 from workloads.records import Media
 
 DEFAULT_FRAME_MS = 500.0

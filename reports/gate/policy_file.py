@@ -20,7 +20,7 @@ ABSENT = object()
 LIMITS = [
     (key, Annotated[Any, Read(requirement.read)], field(default=ABSENT)) for key, requirement in REQUIREMENTS.items()
 ]
-RuleKeys = keys(dashes=True, noun="requirement")(
+RuleKeys: Any = keys(dashes=True, noun="requirement")(
     make_dataclass("RuleKeys", [("workload", Text, field(default=ANY)), ("runner", Text, field(default=ANY)), *LIMITS])
 )
 """A rule as it is written: names, and a limit for each requirement, ``ABSENT`` where it is not there."""
@@ -34,7 +34,7 @@ class PolicyKeys:
     alpha: Annotated[float, Interval(ge=SMALLEST_ALPHA, le=LARGEST_ALPHA)] | None = None
     workloads: Texts = ()
     runners: Texts = ()
-    rules: tuple[RuleKeys, ...] = ()  # type: ignore[valid-type]  # made of the requirements
+    rules: tuple[RuleKeys, ...] = ()
 
 
 def read_policy(file: Path) -> Policy:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reports.profile.saved import Profile
+from reports.run.disk import write_file
 from reports.runs import Run
-from workloads.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ FORMS: Mapping[str, Form] = {
     "md": Form(".md"),
     "html": Form(".html", printed=False),
 }
-KEPT = ("manifest.json", "records.jsonl", "asked.jsonl")
 
 
 @dataclass(frozen=True)
@@ -79,15 +77,7 @@ def save(file: Path, data: bytes) -> None:
     Raises:
         UsageError: the disk refuses, or the file belongs to a run.
     """
-    if file.name in KEPT:
-        raise UsageError(f"{file} is where a run keeps its {file.stem}; choose another --output")
-    partial = file.with_name(f"{file.name}.partial-{os.getpid()}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(file)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {file}: {error.strerror}; choose another --output") from error
+    write_file(file, data, "choose another --output")
 
 
 def _csv(runs: Sequence[Run], wanted: Wanted) -> bytes:

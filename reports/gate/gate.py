@@ -35,7 +35,7 @@ def judge_folder(run: Path, policy_file: Path | None, baseline_path: Path | None
         run: the folder.
         policy_file: requirements; None for the built-in ones.
         baseline_path: an earlier run, see ``baseline.read_baseline``.
-        allowed: in what it may differ, of ``baseline.KINDS``.
+        allowed: in what it may differ, of ``differences.KINDS``.
 
     Raises:
         UsageError: something cannot be read or compared, or there is nothing to judge.
@@ -45,7 +45,7 @@ def judge_folder(run: Path, policy_file: Path | None, baseline_path: Path | None
         raise UsageError("--allow-different is about a baseline: add --baseline, or drop it")
     measured = RunFolder(run).read().measurements
     manifest = measured.manifest
-    margin, alpha = manifest.margin or DEFAULT_MARGIN, manifest.alpha or DEFAULT_ALPHA
+    margin, alpha = manifest.verdict.margin or DEFAULT_MARGIN, manifest.verdict.alpha or DEFAULT_ALPHA
     if policy.alpha is None and alpha > LARGEST_ALPHA:
         raise UsageError(f"{run} was made with --alpha {alpha:g}: name one of at most {LARGEST_ALPHA:g} in a policy")
     rows = summarise(measured, margin, alpha)

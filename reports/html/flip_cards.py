@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reports.html.chart import Numbers
 from reports.html.overlay import Overlay, overlay
 from reports.html.thumbnails import Album, Thumbnail
-from reports.run.asked import Asked, AskedMedium
+from reports.run.changed_answers import ChangedAnswer, KeptMedium
 from reports.runs import Run
 from reports.statistics.shown import UNDEFINED, number
 from reports.summary.flips import Flip, FlipKind, count_flips, ledger
@@ -28,7 +28,7 @@ LONGEST_TITLE = 110
 class Shown:
     """One medium of a prompt: its pictures, as many as moments are shown, None for one that is missing."""
 
-    medium: AskedMedium
+    medium: KeptMedium
     pictures: tuple[Thumbnail | None, ...]
 
 
@@ -135,7 +135,7 @@ def explore(run: Run, with_media: bool, prefix: str) -> Explorer:
     room, layers = Room(), max((told.cache.layers for told in run.records if told.cache is not None), default=0)
     cards = [
         _card(
-            run.asked.get(key) or Asked(*key, "", ()),
+            run.changed_answers.get(key) or ChangedAnswer(*key, "", ()),
             changed.get(key, []),
             failed.get(key, []),
             references.get(key),
@@ -149,7 +149,7 @@ def explore(run: Run, with_media: bool, prefix: str) -> Explorer:
 
 
 def _card(
-    asked: Asked,
+    asked: ChangedAnswer,
     flips: Sequence[Flip],
     failed: Sequence[Record],
     reference: Record | None,
@@ -180,7 +180,7 @@ def _card(
     )
 
 
-def _shown(medium: AskedMedium, place: int, grids: Sequence[ComputedMedium], album: Album | None) -> Shown:
+def _shown(medium: KeptMedium, place: int, grids: Sequence[ComputedMedium], album: Album | None) -> Shown:
     frames = grids[place].frames if place < len(grids) and medium.kind == "video" else 1
     return Shown(medium, album.of(medium, frames) if album is not None else ())
 
@@ -196,7 +196,7 @@ def _notes(run: Run, keys: Sequence[tuple[str, str]], album: Album, room: Room, 
         notes.append(
             f"{len(keys) - MOST_CARDS} of {len(keys)} requests are left out; those with most losses are shown."
         )
-    if any(key not in run.asked for key in keys[:MOST_CARDS]):
+    if any(key not in run.changed_answers for key in keys[:MOST_CARDS]):
         notes.append("Of some requests the run folder tells no question; it was written by an earlier version.")
     if not with_media:
         notes.append("Pictures are left out (--no-media).")

@@ -10,12 +10,13 @@ import typer
 
 from vlcache_cli import console
 from vlcache_cli.failures import ExitCode
-from workloads.errors import UsageError, unknown_name
+from workloads.errors import unknown_name
 
 if TYPE_CHECKING:
     from reports.gate.claim import GateResult
 
 JUDGING, WRITING = "What is required", "Output"
+ADVICE = "choose another place"
 
 
 def gate(
@@ -100,21 +101,14 @@ def _write(result: GateResult, junit: Path | None, markdown: Path | None) -> Non
     from reports.gate.forms.annotations import to_annotations
     from reports.gate.forms.junit import to_junit
     from reports.gate.forms.markdown import to_markdown
+    from reports.run.disk import append_to_file, write_file
 
     if junit is not None:
-        _save(junit, to_junit(result), "w")
+        write_file(junit, to_junit(result).encode(errors="replace"), ADVICE)
     if markdown is not None:
-        _save(markdown, to_markdown(result), "w")
+        write_file(markdown, to_markdown(result).encode(errors="replace"), ADVICE)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        _save(Path(summary), to_markdown(result), "a")
+        append_to_file(Path(summary), to_markdown(result).encode(errors="replace"), ADVICE)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in to_annotations(result):
             console.note(line)
-
-
-def _save(file: Path, text: str, mode: str) -> None:
-    try:
-        with file.open(mode, encoding="utf-8", errors="replace") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}; choose another place") from error

@@ -87,7 +87,7 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
 
 def measure(job: Job) -> Measurements:
     """Answer what is not yet answered, each record kept as it comes; returns the whole run."""
-    from reports.run.asked import AskedLog
+    from reports.run.changed_answers import ChangedAnswersLog
     from reports.run.measurements import Measurements
     from runners.local import build_runner
     from runners.models.load import load_model
@@ -116,7 +116,7 @@ def measure(job: Job) -> Measurements:
 
     answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
-    log = AskedLog(job.folder.path, keep_media=not config.no_media)
+    log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
     with job.folder.appending() as append:
         for answered in console.track(answers, "answers", turns * len(runners) - len(finished)):
             record = answered.unjudged() if model.random_weights else answered
@@ -138,8 +138,8 @@ def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Man
         manifest = build_manifest(job.config.measured(), job.fingerprints, model_description, descriptions, job.notes)
         job.folder.start(manifest)
         return manifest, {}
-    require_same_model(job.folder.path, job.saved.manifest.model.document, model.describe())
-    saved = [runner.document for runner in job.saved.manifest.runners]
+    require_same_model(job.folder.path, job.saved.manifest.document["model"], model.describe())
+    saved = job.saved.manifest.document["runners"]
     require_same(job.folder.path, "source", _code_of(saved), _code_of(descriptions))
     job.folder.mend(job.saved)
     return job.saved.manifest, job.saved.records

@@ -238,7 +238,7 @@ def prepare(stock: Stock, request: Request) -> Prepared:
     levels = getattr(found, "deepstack_features", None) or ()
     deepstack = embedded.new_zeros(len(levels), *embedded.shape)
     for added, level in zip(deepstack, levels, strict=True):
-        added[media] = torch.cat(level)
+        added[media] = level if isinstance(level, torch.Tensor) else torch.cat(level)  # one tensor in transformers 5.17
     positions, _ = model.get_rope_index(
         inputs["input_ids"], mm_token_type_ids=inputs["mm_token_type_ids"], image_grid_thw=inputs["image_grid_thw"]
     )

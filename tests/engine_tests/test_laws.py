@@ -154,15 +154,16 @@ def test_re_rotating_stored_keys_equals_computing_them_at_the_new_position(lab: 
 
 
 def test_rotation_left_out_is_visible(lab: Any) -> None:
-    donor = lab.ask(lab.picture(0), company(lab), "x")
-    system, user = donor.messages
-    turn = (Message("user", ("now a good deal of text is before it",)), Message("assistant", ("indeed",)))
-    target = replace(donor, messages=(system, *turn, user))
-    expected = lab.answer(FullRecompute(), target).first_logits
-    moved, left = (
-        kl_divergence(expected, lab.answer(FullReuse(rotate=rotate_keys), donor, target).first_logits)
-        for rotate_keys in (True, False)
-    )
+    """In the mean of a few pictures: with random weights one alone may happen to come out well."""
+    moved = left = 0.0
+    for seed in range(4):
+        donor = lab.ask(lab.picture(seed), company(lab), "x")
+        system, user = donor.messages
+        turn = (Message("user", ("now a good deal of text is before it",)), Message("assistant", ("indeed",)))
+        target = replace(donor, messages=(system, *turn, user))
+        expected = lab.answer(FullRecompute(), target).first_logits
+        moved += kl_divergence(expected, lab.answer(FullReuse(rotate=True), donor, target).first_logits)
+        left += kl_divergence(expected, lab.answer(FullReuse(rotate=False), donor, target).first_logits)
     assert left > 1.5 * moved
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from reports.compare import COMPARED
 from reports.forms.flat import RUN, record_frame, summary_frame, summary_lines, to_csv
 from reports.forms.markdown import plain
 from reports.forms.table import cell
@@ -39,6 +40,30 @@ def test_the_summary_as_csv(run: Run) -> None:
     assert [list(line) for line in lines] == [[RUN, *NAMES]] * len(run.rows)
     for line, row in zip(lines, run.rows, strict=True):
         assert {name: parsed(line[name], row[name]) for name in NAMES} == row
+
+
+def test_the_comparison_as_csv(two_runs: list[Run]) -> None:
+    lines = read_csv(write(two_runs, "csv", Wanted()).decode())
+    known = [(run.label, row) for run in two_runs for row in run.rows]
+    first = {(row["workload"], row["runner"]): row for row in two_runs[0].rows}
+    changes = [f"{name}_less_first" for name in COMPARED]
+    assert [list(line) for line in lines] == [[RUN, *NAMES, *changes]] * len(known)
+    for line, (label, row) in zip(lines, known, strict=True):
+        assert line[RUN] == label
+        assert {name: parsed(line[name], row[name]) for name in NAMES} == row
+        for name, change in zip(COMPARED, changes, strict=True):
+            less = row[name] - first[row["workload"], row["runner"]][name]
+            assert parsed(line[change], less) == (None if label == "first" else less)
+
+
+def test_the_records_as_csv_are_those_that_were_saved(run: Run) -> None:
+    lines = read_csv(write([run], "csv", Wanted(records=True)).decode())
+    assert list(lines[0]) == [RUN, *FRAME_COLUMNS]
+    for line, record in zip(lines, run.records, strict=True):
+        shown = (line["workload"], line["request"], line["runner"], line["warmth"], line["status"])
+        assert shown == (record.workload, record.request, record.runner, record.warmth.value, record.status.value)
+        assert parsed(line["ttft_ms"], 0.0) == (record.timing.ttft_ms if record.timing else None)
+        assert parsed(line["vision_tokens"], 0.0) == (record.cache.vision_tokens if record.cache else None)
 
 
 def test_the_summary_as_parquet(run: Run, tmp_path: Path) -> None:

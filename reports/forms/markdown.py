@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.compare import COMPARED, Comparison, compare
-from reports.forms.table import UNDEFINED, cell, heading, legend
+from reports.forms.form import Form, ReportOptions
+from reports.forms.table import heading, legend
 from reports.runs import Run
 from reports.summary.columns import COLUMNS, TABLE_COLUMNS, Column
 from reports.summary.flips import count_flips, ledger
+from reports.tables.cells import cell, difference, one_line, plain_number
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
 SHOWN = {column.name: column for column in COLUMNS}
@@ -63,7 +65,7 @@ def _comparison(found: Comparison) -> Iterator[str]:
     lines = []
     for change in found.changes:
         told = (
-            (shown(column, change.values[column.name]), shown(column, change.changes[column.name], sign=True))
+            (plain_number(column, change.values[column.name]), difference(column, change.changes[column.name]))
             for column in columns
         )
         lines.append(
@@ -73,15 +75,8 @@ def _comparison(found: Comparison) -> Iterator[str]:
     yield from _bullets(plain(str(mismatch)) for mismatch in found.mismatches)
 
 
-def shown(column: Column, value: float | None, sign: bool = False) -> str:
-    """A number of a column as people read it, a difference with its ``sign``."""
-    if value is None:
-        return UNDEFINED
-    return format(value * column.scale, ("+" if sign else "") + column.spec.lstrip("+"))
-
-
 def _title(column: Column) -> str:
-    return plain(" ".join(column.title.split()).replace("- ", ""))
+    return plain(one_line(column.title))
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -92,3 +87,10 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 def _bullets(lines: Iterable[str]) -> list[str]:
     told = "\n".join(f"- {line}" for line in lines)
     return [told] if told else []
+
+
+def _write(runs: Sequence[Run], options: ReportOptions) -> bytes:
+    return to_markdown(runs).encode()
+
+
+FORM = Form(".md", _write)

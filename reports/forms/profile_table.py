@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.forms.table import UNDEFINED
+from reports.statistics.shown import UNDEFINED
 
 Row = Mapping[str, Any]
 

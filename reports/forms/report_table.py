@@ -13,10 +13,11 @@ from rich.text import Text
 from reports.compare import COMPARED, Comparison, compare
 from reports.forms import sweep_table as sweep_tables
 from reports.forms import table as tables
-from reports.forms.markdown import shown
+from reports.forms.form import Form, ReportOptions
 from reports.runs import Run
 from reports.summary.columns import COLUMNS
 from reports.summary.flips import count_flips, ledger
+from reports.tables.cells import difference, plain_number
 
 SHOWN = {column.name: column for column in COLUMNS}
 
@@ -62,8 +63,8 @@ def _comparison(found: Comparison) -> list[RenderableType]:
             text
             for name in COMPARED
             for text in (
-                shown(SHOWN[name], change.values[name]),
-                shown(SHOWN[name], change.changes[name], sign=True),
+                plain_number(SHOWN[name], change.values[name]),
+                difference(SHOWN[name], change.changes[name]),
             )
         )
         table.add_row(*map(Text, (change.workload, change.runner, change.run, *numbers)))
@@ -76,3 +77,10 @@ def as_text(runs: Sequence[Run]) -> str:
     out = StringIO()
     Console(file=out, width=tables.WIDTH, highlight=False).print(render(runs))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _write(runs: Sequence[Run], options: ReportOptions) -> bytes:
+    return as_text(runs).encode()
+
+
+FORM = Form(".txt", _write, render)

@@ -10,12 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.forms.table import UNDEFINED, cell, heading, legend, warnings
+from reports.forms.table import heading, legend, warnings
+from reports.statistics.shown import UNDEFINED
 from reports.summary.columns import COLUMNS
 from reports.summary.notice import Notice
 from reports.sweep.pareto import Knee, Point
 from reports.sweep.recommend import Recommendation
 from reports.sweep.trade_off import TradeOff
+from reports.tables.cells import cell
 
 LABEL_WIDTH = 22
 MEASURED = (

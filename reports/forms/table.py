@@ -10,13 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from reports.statistics.shown import UNDEFINED
 from reports.summary.columns import TABLE_COLUMNS, Column
 from reports.summary.notice import Notice
 from reports.summary.row_notices import points
+from reports.tables.cells import cell, one_line
 
 WIDTH = 120
 LABEL_WIDTH = 18
-UNDEFINED = "-"
 
 Row = Mapping[str, Any]
 
@@ -35,7 +36,7 @@ def legend(margin: float, alpha: float, columns: Sequence[Column] = TABLE_COLUMN
     lines = []
     for column in columns:
         good = f" ({column.better} is better)" if column.better else ""
-        lines.append(f"{' '.join(column.title.split()).replace('- ', '')}: {column.meaning}{good}")
+        lines.append(f"{one_line(column.title)}: {column.meaning}{good}")
         if column.words:
             shown = ", ".join(f"{word} = {text}" for text, word in column.words)
             lines.append(f"{shown}; the margin is {points(margin)}")
@@ -67,23 +68,6 @@ def _label(runner: str, reference: str) -> str:
     """The runner's label, marked if it is the reference; the options of a long one stand on lines of their own."""
     marked = f"{runner} *" if runner == reference else runner
     return marked.replace("@", "\n@", 1).replace(",", ",\n") if len(marked) > LABEL_WIDTH else marked
-
-
-def cell(column: Column, row: Row) -> str:
-    """The value of a column, with its interval where there is one."""
-    text = _shown(row[column.name], column)
-    if column.interval_spec is None or row[f"{column.name}_ci_low"] is None:
-        return text
-    low, high = (format(row[f"{column.name}_ci_{end}"] * column.scale, column.interval_spec) for end in ("low", "high"))
-    return f"{text} [{low},{high}]"
-
-
-def _shown(value: Any, column: Column) -> str:
-    if value is None:
-        return UNDEFINED
-    if isinstance(value, str):
-        return dict(column.words).get(value, value)
-    return format(value * column.scale, column.spec)
 
 
 def warnings(notices: Iterable[Notice], workload: str) -> list[Text]:

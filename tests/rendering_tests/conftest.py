@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from reports.report_file import Wanted, write
+from reports.forms.form import ReportOptions
+from reports.report_file import write
 from reports.runs import Run, read_runs
 from runners.records import CacheStats, ComputedMedium, Record, Status, Timing, Warmth
 
@@ -191,7 +192,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def page_text(run: Run) -> str:
     """Its page; rendered once, for that takes a second."""
-    return write([run], "html", Wanted()).decode()
+    return write([run], "html", ReportOptions()).decode()
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from reports.compare import COMPARED
-from reports.report_file import Wanted, write
+from reports.forms.form import ReportOptions
+from reports.report_file import write
 from reports.runs import Run
 from reports.summary.columns import COLUMNS
 
@@ -24,7 +25,7 @@ FLIPS = {
 
 
 def document(runs: list[Run]) -> dict[str, Any]:
-    found = json.loads(write(runs, "json", Wanted()))
+    found = json.loads(write(runs, "json", ReportOptions()))
     assert isinstance(found, dict)
     return found
 

@@ -13,10 +13,11 @@ import pytest
 
 from reports.answer import answer, overall
 from reports.compare import COMPARED, compare
-from reports.forms.table import cell
-from reports.report_file import Wanted, write
+from reports.forms.form import ReportOptions
+from reports.report_file import write
 from reports.runs import Run, read_runs
 from reports.summary.columns import COLUMNS, TABLE_COLUMNS
+from reports.tables.cells import cell
 from runners.records import Record, Timing, Warmth
 
 VOID = {"meta", "link", "br", "wbr", "hr"}
@@ -137,7 +138,7 @@ def page(page_text: str) -> Element:
 
 @pytest.fixture
 def both(two_runs: list[Run]) -> Element:
-    return tree(write(two_runs, "html", Wanted()).decode())
+    return tree(write(two_runs, "html", ReportOptions()).decode())
 
 
 def test_sections_stand_in_their_order_under_their_headings_and_are_linked(page: Element) -> None:
@@ -161,7 +162,7 @@ def test_every_workload_has_its_answer_in_a_card(run: Run, page: Element) -> Non
         known = answer(run, workload)
         assert [text_of(card.find("h3")), *texts(card.findall("p"))[1:]] == [workload, known.sentence, known.lossless]
         gain = text_of(card.find("p[@class='verdict']"))
-        assert gain == f"? {known.word} {known.speedup:.1f}× as fast, if it holds"
+        assert gain == f"? {known.word} {known.speedup:.1f}\N{MULTIPLICATION SIGN} as fast, if it holds"
         assert card.get("class") == "answer open"
     total = overall(run)
     assert total is not None
@@ -185,9 +186,7 @@ BADGES = {"undecided": "? open", "non-inferior": "✓ ok", "inferior": "✕ wors
 def summary_line(row: Any) -> list[str]:
     """A row as the page shows it."""
     label = f"{row['runner']} reference" if row["runner"] == "full" else row["runner"]
-    rest = (
-        BADGES[row["verdict"]] if column.name == "verdict" else cell(column, row) for column in TABLE_COLUMNS[1:]
-    )
+    rest = (BADGES[row["verdict"]] if column.name == "verdict" else cell(column, row) for column in TABLE_COLUMNS[1:])
     return [label, *rest]
 
 
@@ -200,7 +199,9 @@ def test_the_summary_shows_the_rows_first_the_best_of_each_family_then_all(run: 
         "video, all runners",
     ]
     titles = [" ".join(column.title.split()).replace("- ", "") for column in TABLE_COLUMNS]
-    for (caption, table), runners in zip(found.items(), (BEST["binding"], RUNNERS, BEST["video"], RUNNERS), strict=True):
+    for (caption, table), runners in zip(
+        found.items(), (BEST["binding"], RUNNERS, BEST["video"], RUNNERS), strict=True
+    ):
         workload = caption.partition(",")[0]
         assert head_of(table) == titles
         rows = {row["runner"]: row for row in run.rows_of(workload)}
@@ -388,7 +389,6 @@ def test_the_ledger_counts_what_changed_and_cards_tell_it(page: Element) -> None
     }
 
 
-
 def test_the_environment_is_that_of_the_manifest(run: Run, page: Element) -> None:
     section = by_id(page, "r0-environment")
     facts = section.find("dl")
@@ -482,7 +482,7 @@ def test_names_in_texts_are_not_read_as_elements(save_run: Any) -> None:
         return Record.from_json(record.to_json() | {"gold": ["<b>yes</b>"]})
 
     (run,) = read_runs([save_run("marked", each=named)], 0.02, 0.05)
-    page = tree(write([run], "html", Wanted()).decode())
+    page = tree(write([run], "html", ReportOptions()).decode())
     quoted = [text_of(found) for found in by_id(page, "r0-flips").iter("q")]
     assert "<b>yes</b>" in quoted
     assert not list(page.iter("b"))

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from reports.forms.form import ReportOptions
 from reports.forms.report_table import as_text
-from reports.report_file import Wanted, write
+from reports.report_file import write
 from reports.runs import Run, read_runs
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -26,11 +27,11 @@ def check(name: str, text: str) -> None:
 
 
 def test_a_run_as_markdown(run: Run) -> None:
-    check("report.md", write([run], "md", Wanted()).decode())
+    check("report.md", write([run], "md", ReportOptions()).decode())
 
 
 def test_two_runs_as_markdown(two_runs: list[Run]) -> None:
-    check("comparison.md", write(two_runs, "md", Wanted()).decode())
+    check("comparison.md", write(two_runs, "md", ReportOptions()).decode())
 
 
 @pytest.mark.parametrize(("name", "take"), [("report.txt", slice(1)), ("comparison.txt", slice(2))])
@@ -41,5 +42,5 @@ def test_tables(two_runs: list[Run], name: str, take: slice) -> None:
 @pytest.mark.parametrize("form", ["csv", "parquet", "json", "md"])
 def test_what_is_written_depends_on_the_run_alone(save_run: Callable[..., Path], form: str) -> None:
     paths = [save_run("mine")]
-    first, second = (write(read_runs(paths, 0.02, 0.05), form, Wanted()) for _ in range(2))
+    first, second = (write(read_runs(paths, 0.02, 0.05), form, ReportOptions()) for _ in range(2))
     assert first == second

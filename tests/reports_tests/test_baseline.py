@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reports.forms.json_document import to_json
+from reports.forms.json import summary_document
 from reports.gate.baseline import Baseline, read_baseline, require_comparable
 from reports.gate.claim import Claim, Verdict
 from reports.gate.judge import judge
@@ -42,7 +42,7 @@ def saved(tmp_path: Path, whole: Manifest) -> Callable[..., Path]:
         if as_document:
             path = tmp_path / "baseline.json"
             rows = summarise(records, whole | about, MARGIN, ALPHA)
-            path.write_text(to_json(whole | about, rows, gate={"outcome": "pass"}))
+            path.write_text(summary_document(whole | about, rows, gate={"outcome": "pass"}))
             return path
         folder = RunFolder(tmp_path / "baseline")
         folder.claim()

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reports.forms.table import WIDTH, cell, legend, render
+from reports.forms.table import WIDTH, legend, render
 from reports.summary.columns import COLUMNS, TABLE_COLUMNS
 from reports.summary.row_notices import row_notices
+from reports.tables.cells import cell
 
 GOLDEN = Path(__file__).parent / "golden_table.txt"
 

@@ -36,9 +36,9 @@ def show(config: BenchConfig, manifest: Manifest, records: Sequence[Record]) -> 
     rows = summarise(records, manifest, config.margin, config.alpha)
     notices = find_notices(records, rows, manifest)
     if config.json:
-        from reports.forms.json_document import to_json
+        from reports.forms.json import summary_document
 
-        console.show_text(to_json(manifest, rows, notices=[asdict(notice) for notice in notices]))
+        console.show_text(summary_document(manifest, rows, notices=[asdict(notice) for notice in notices]))
     else:
         from reports.forms.table import WIDTH, render
 

@@ -63,9 +63,9 @@ def gate(
     verdict = judged.verdict
     _write(verdict, junit, markdown)
     if json:
-        from reports.forms.json_document import to_json
+        from reports.forms.json import summary_document
 
-        console.show_text(to_json(judged.manifest, judged.rows, gate=verdict.to_json()))
+        console.show_text(summary_document(judged.manifest, judged.rows, gate=verdict.to_json()))
     else:
         from reports.forms.table import WIDTH
         from reports.gate.forms.table import render

@@ -43,10 +43,10 @@ def show(config: SweepConfig, manifest: Manifest, records: Sequence[Record]) -> 
     notices = find_notices(records, rows, manifest)
     trade_off = analyse(rows, records, manifest, config.margin, config.alpha)
     if config.json:
-        from reports.forms.json_document import to_json
+        from reports.forms.json import summary_document
 
         console.show_text(
-            to_json(manifest, rows, notices=[asdict(notice) for notice in notices], sweep=trade_off.to_json())
+            summary_document(manifest, rows, notices=[asdict(notice) for notice in notices], sweep=trade_off.to_json())
         )
     else:
         from reports.forms.sweep_table import render

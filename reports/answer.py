@@ -136,7 +136,7 @@ def _lossless(run: Run, workload: str, named: str | None) -> str:
 
 def _exact(run: Run) -> set[str]:
     """The runners that change no answer by construction."""
-    return {runner["label"] for runner in run.manifest["runners"] if runner["lossless"]}
+    return {runner.label for runner in run.manifest.runners if runner.lossless}
 
 
 def _gain(point: Point) -> float | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.run.differences import differences
-from reports.run.manifest import Manifest
 from reports.runs import Run
 
 COMPARED = ("accuracy", "ttft_speedup", "kv_hit_rate")
@@ -61,13 +60,14 @@ class Comparison:
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Compare runs with the first of them. Speed-ups are each run's own ratios: no times are compared."""
-    first = {(row["workload"], row["runner"]): row for row in runs[0].rows}
+    first = {(row.workload, row.runner): row for row in runs[0].rows}
     changes: dict[tuple[str, str], list[Change]] = {}
     for run in runs:
         for row in run.rows:
-            key = row["workload"], row["runner"]
-            values = {name: row[name] for name in COMPARED}
-            known = {name: first[key][name] if key in first and run is not runs[0] else None for name in COMPARED}
+            key = row.workload, row.runner
+            values = {name: getattr(row, name) for name in COMPARED}
+            then = first.get(key) if run is not runs[0] else None
+            known = {name: getattr(then, name, None) for name in COMPARED}
             less = {name: _less(values[name], known[name]) for name in COMPARED}
             changes.setdefault(key, []).append(Change(run.label, *key, values, less))
     return Comparison(
@@ -79,14 +79,8 @@ def compare(runs: Sequence[Run]) -> Comparison:
 
 def _mismatches(first: Run, run: Run) -> Iterator[Mismatch]:
     """All but runners that only one of both has: the table shows these anyway."""
-    shared = set(first.labels) & set(run.labels)
-    now, then = (_with_runners(manifest, shared) for manifest in (run.manifest, first.manifest))
-    for found in differences(now, then):
-        yield Mismatch(run.label, found.kind, str(found))
-
-
-def _with_runners(manifest: Manifest, labels: set[str]) -> Manifest:
-    return {**manifest, "runners": [runner for runner in manifest["runners"] if runner["label"] in labels]}
+    for difference in differences(run.manifest, first.manifest, shared_runners=True):
+        yield Mismatch(run.label, difference.kind, str(difference))
 
 
 def _less(value: float | None, first: float | None) -> float | None:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from reports.run.asked import Asked, read_asked
 from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
 from reports.run.store import RunFolder
-from reports.run.usable import require_usable
 from reports.summary.flips import Flip, find_flips
 from reports.summary.notice import Notice
 from reports.summary.notices import find_notices
+from reports.summary.row import Row
 from reports.summary.summarise import summarise
 from reports.sweep.trade_off import TradeOff, analyse
 from runners.records import Record
 from workloads.errors import UsageError
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Run:
 
     Attributes:
         label: what it is called beside others: the name of its folder, with as many parents as tell it apart.
+        measured: its manifest and records.
         rows: see ``summary.summarise``.
         asked: of requests where some answer differs or is missing, by workload and request.
     """
 
     label: str
     path: Path
-    manifest: Manifest
-    records: Sequence[Record]
+    measured: Measurements
     rows: Sequence[Row]
     trade_off: TradeOff
     flips: Sequence[Flip]
@@ -43,28 +43,43 @@ class Run:
     asked: Mapping[tuple[str, str], Asked]
 
     @property
+    def manifest(self) -> Manifest:
+        """What was run."""
+        return self.measured.manifest
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """In the order written."""
+        return self.measured.records
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The records as a table, see ``Measurements.frame``."""
+        return self.measured.frame
+
+    @property
     def reference(self) -> str:
         """The runner that the others are compared with."""
-        return str(self.manifest["config"]["reference"])
+        return self.manifest.reference
 
     @property
     def is_sweep(self) -> bool:
         """Whether runners were expanded over recompute ratios."""
-        return "sweep" in self.manifest
+        return self.manifest.sweep is not None
 
     @property
     def labels(self) -> list[str]:
         """Of its runners."""
-        return [runner["label"] for runner in self.manifest["runners"]]
+        return self.manifest.labels
 
     @property
     def workloads(self) -> list[str]:
         """Those that were asked so far, in order."""
-        return list(dict.fromkeys(row["workload"] for row in self.rows))
+        return list(dict.fromkeys(row.workload for row in self.rows))
 
     def rows_of(self, workload: str) -> list[Row]:
         """The summary of one workload."""
-        return [row for row in self.rows if row["workload"] == workload]
+        return [row for row in self.rows if row.workload == workload]
 
 
 def read_runs(paths: Sequence[Path], margin: float, alpha: float) -> list[Run]:
@@ -82,23 +97,20 @@ def read_runs(paths: Sequence[Path], margin: float, alpha: float) -> list[Run]:
 
 
 def _read(path: Path, label: str, margin: float, alpha: float) -> Run:
-    saved = RunFolder(path).read()
-    manifest, records = saved.manifest, list(saved.records.values())
-    require_usable(path, manifest)
-    if not records:
+    measured = RunFolder(path).read().measurements
+    if not measured.records:
         raise UsageError(f"{path} holds no records yet: let the run go on with --resume, or name another")
-    rows = summarise(records, manifest, margin, alpha)
+    rows = summarise(measured, margin, alpha)
     if not rows:
         raise UsageError(f"{path}: none of its records is of a workload and a runner that its manifest names")
     return Run(
         label=label,
         path=path,
-        manifest=manifest,
-        records=records,
+        measured=measured,
         rows=rows,
-        trade_off=analyse(rows, records, manifest, margin, alpha),
-        flips=find_flips(records, manifest["config"]["reference"]),
-        notices=find_notices(records, rows, manifest),
+        trade_off=analyse(rows, measured, margin, alpha),
+        flips=find_flips(measured.records, measured.manifest.reference),
+        notices=find_notices(measured, rows),
         asked=read_asked(path),
     )
 

@@ -26,6 +26,8 @@ from scipy.stats import binomtest
 
 from reports.gate.judge import judge
 from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, Policy
+from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
 from reports.statistics.power import Decision, Truth, requests_to_decide
 from reports.summary.summarise import summarise
 from runners.records import CacheStats, Record, Status, Timing, Warmth
@@ -38,7 +40,7 @@ ACCURACY = 0.9
 CLUSTER_SPREAD, REQUEST_SPREAD = 0.3, 0.2
 HIT = CacheStats(3, 3, 3, 3, 120, 100, 0, 40, 40, 8, 1e8, 1e9, 0, 640.0)
 NOTHING = CacheStats(3, 0, 0, 0, 120, 100, 0, 800, 800, 8, 1e9, 1e9, 0, None)
-MANIFEST: dict[str, Any] = {
+DOCUMENT: dict[str, Any] = {
     "config": {"reference": REFERENCE},
     "workloads": {"simulated": "0"},
     "model": {"name": "none", "device": "none", "dtype": "none"},
@@ -47,6 +49,7 @@ MANIFEST: dict[str, Any] = {
         *({"label": label, "method": "vlcache", "lossless": False} for label in ARMS),
     ],
 }
+MANIFEST = Manifest.check(DOCUMENT, "simulation")
 
 Rng = np.random.Generator
 Numbers = NDArray[np.int64]
@@ -188,9 +191,11 @@ def judge_many(scenario: Scenario, sets: int, rng: Rng) -> Counter[int]:
     From the summary a gate takes hits and counts, which are the same in every set: it is made of the first alone.
     """
     codes: Counter[int] = Counter()
-    rows = summarise(simulate(scenario, rng), MANIFEST, DEFAULT_MARGIN, DEFAULT_ALPHA)
+    rows = summarise(Measurements(MANIFEST, simulate(scenario, rng)), DEFAULT_MARGIN, DEFAULT_ALPHA)
     for _ in range(sets):
-        verdict = judge(simulate(scenario, rng), MANIFEST, rows, Policy(), None, DEFAULT_MARGIN, DEFAULT_ALPHA)
+        verdict = judge(
+            Measurements(MANIFEST, simulate(scenario, rng)), rows, Policy(), None, DEFAULT_MARGIN, DEFAULT_ALPHA
+        )
         codes[int(exit_code(verdict))] += 1
     return codes
 

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.run.frame import to_frame
+from reports.run.measurements import Measurements
 from reports.run.store import RunFolder
 from reports.statistics.pairing import paired_difference
 from reports.statistics.stats import Interval
-from reports.summary.summarise import Row, summarise
+from reports.summary.row import Row
+from reports.summary.summarise import summarise
 from runners.records import Record
 
 
@@ -35,10 +36,10 @@ def main() -> None:
     options = parser.parse_args()
     runs = [RunFolder(run).read() for run in options.run]
     records = [_named(record, number) for number, run in enumerate(runs) for record in run.records.values()]
-    rows = summarise(records, runs[0].manifest, options.margin, options.alpha)
-    frame = to_frame(records)
-    for workload in dict.fromkeys(row["workload"] for row in rows):
-        _table([row for row in rows if row["workload"] == workload], frame, options)
+    together = Measurements(runs[0].manifest, records)
+    rows = summarise(together, options.margin, options.alpha)
+    for workload in dict.fromkeys(row.workload for row in rows):
+        _table([row for row in rows if row.workload == workload], together.frame, options)
 
 
 def _named(record: Record, run: int) -> Record:
@@ -49,22 +50,22 @@ def _named(record: Record, run: int) -> Record:
 def _table(rows: list[Row], frame: pd.DataFrame, options: argparse.Namespace) -> None:
     first = rows[0]
     print(
-        f"\n### {first['workload']}, {first['model']}\n\n{first['requests']} requests, {first['compared']} with a "
-        f"medium sent before, worth at least {first['compared_worth']:.0f} that share none; "
-        f"{first['vision_tokens']:.0f} vision tokens a request, {_percent(first['content_share'])} % of them content\n"
+        f"\n### {first.workload}, {first.model}\n\n{first.requests} requests, {first.compared} with a "
+        f"medium sent before, worth at least {first.compared_worth:.0f} that share none; "
+        f"{first.vision_tokens:.0f} vision tokens a request, {_percent(first.content_share)} % of them content\n"
     )
     print("| runner | computed % | FLOPs % | accuracy % | change | verdict | ours less it | better by the margin? |")
     print("|---|---|---|---|---|---|---|---|")
     for row in rows:
-        against = paired_difference(frame, row["workload"], options.ours, row["runner"], options.alpha)
-        ends = against.interval if against and row["runner"] != options.ours else None
+        against = paired_difference(frame, row.workload, options.ours, row.runner, options.alpha)
+        ends = against.interval if against and row.runner != options.ours else None
         mine = f"{100 * against.mean:+.1f} {_interval(ends)}" if against and ends else "-"
         better = "-" if ends is None else _better(ends, options.margin)
-        change = Interval(row["accuracy_delta_ci_low"] or 0.0, row["accuracy_delta_ci_high"] or 0.0)
-        told = f"{100 * row['accuracy_delta']:+.1f} {_interval(change)}" if row["accuracy_delta_ci_low"] else "-"
+        change = Interval(row.accuracy_delta_ci_low or 0.0, row.accuracy_delta_ci_high or 0.0)
+        told = f"{100 * row.accuracy_delta:+.1f} {_interval(change)}" if row.accuracy_delta_ci_low else "-"
         print(
-            f"| {row['runner']} | {_percent(row['recompute_ratio'])} | {_percent(row['executed_flops_ratio'])} | "
-            f"{_percent(row['accuracy'])} | {told} | {row['verdict'] or '-'} | {mine} | {better} |"
+            f"| {row.runner} | {_percent(row.recompute_ratio)} | {_percent(row.executed_flops_ratio)} | "
+            f"{_percent(row.accuracy)} | {told} | {row.verdict or '-'} | {mine} | {better} |"
         )
 
 

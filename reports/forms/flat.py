@@ -5,28 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from reports.compare import CHANGE, COMPARED, compare
-from reports.run.frame import to_frame
 from reports.runs import Run
-from reports.summary.columns import COLUMNS
+from reports.summary.row import COLUMNS
 
 RUN = "run"
 FORMULA = re.compile(r"[=+\-@\t\r]")
 
-Line = Mapping[str, Any]
-
 
 def summary_lines(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """One line for each run, workload and runner: its run, and every field of ``columns.COLUMNS``.
+    """One line for each run, workload and runner: its run, and every field of ``row.Row``.
 
     Of several runs, also what changed against the first: see ``compare.COMPARED``, named like ``accuracy_less_first``.
     """
-    lines = [{RUN: run.label, **row} for run in runs for row in run.rows]
+    lines = [{RUN: run.label, **row.to_json()} for run in runs for row in run.rows]
     if len(runs) == 1:
         return lines
     changes = {(change.run, change.workload, change.runner): change for change in compare(runs).changes}
@@ -48,7 +45,7 @@ def record_frame(runs: Sequence[Run]) -> pd.DataFrame:
     """One line for each run, request and runner: its run, and ``frame.FRAME_COLUMNS``."""
     frames = []
     for run in runs:
-        frame = to_frame(run.records)
+        frame = run.frame.copy()
         frame.insert(0, RUN, run.label)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)

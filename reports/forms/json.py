@@ -10,15 +10,17 @@ from typing import Any
 
 from reports.compare import compare
 from reports.forms.form import Form, ReportOptions
+from reports.run.manifest import Manifest
 from reports.runs import Run
 from reports.summary.flips import count_flips
+from reports.summary.row import Row
 
 SCHEMA = 1
 
 
-def summary_document(manifest: Mapping[str, Any], summary: Sequence[Mapping[str, Any]], **parts: Any) -> str:
+def summary_document(manifest: Manifest, summary: Sequence[Row], **parts: Any) -> str:
     """The document that ``--json`` prints: ``schema``, ``manifest``, ``summary``, and other ``parts`` behind."""
-    return _document(manifest=manifest, summary=list(summary), **parts)
+    return document(manifest=manifest.document, summary=[row.to_json() for row in summary], **parts)
 
 
 def report_document(runs: Sequence[Run]) -> str:
@@ -27,15 +29,15 @@ def report_document(runs: Sequence[Run]) -> str:
     Of several runs ``runs`` holds each of them without ``schema``, and ``comparison`` what changed.
     """
     if len(runs) == 1:
-        return _document(**_run_parts(runs[0]))
+        return document(**_run_parts(runs[0]))
     entries = [{"run": run.label, **_run_parts(run)} for run in runs]
-    return _document(runs=entries, comparison=asdict(compare(runs)))
+    return document(runs=entries, comparison=asdict(compare(runs)))
 
 
 def _run_parts(run: Run) -> dict[str, Any]:
     parts: dict[str, Any] = {
-        "manifest": run.manifest,
-        "summary": list(run.rows),
+        "manifest": run.manifest.document,
+        "summary": [row.to_json() for row in run.rows],
         "notices": [asdict(notice) for notice in run.notices],
         "flips": [
             {"workload": workload, "runner": runner, **{kind.value: count for kind, count in counts.items()}}
@@ -45,7 +47,7 @@ def _run_parts(run: Run) -> dict[str, Any]:
     return parts | ({"sweep": run.trade_off.to_json()} if run.is_sweep else {})
 
 
-def _document(**parts: Any) -> str:
+def document(**parts: Any) -> str:
     """One JSON document of full precision with these ``parts``; what is not a finite number is null."""
     return json.dumps(_finite({"schema": SCHEMA, **parts}), indent=2, ensure_ascii=False, allow_nan=False)
 

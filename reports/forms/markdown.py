@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from reports.compare import COMPARED, Comparison, compare
 from reports.forms.form import Form, ReportOptions
 from reports.forms.table import heading, legend
 from reports.runs import Run
-from reports.summary.columns import COLUMNS, TABLE_COLUMNS, Column
+from reports.summary.column import Column
 from reports.summary.flips import count_flips, ledger
+from reports.summary.row import COLUMNS, TABLE_COLUMNS, Row
 from reports.tables.cells import cell, difference, one_line, plain_number
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
@@ -32,7 +33,7 @@ def to_markdown(runs: Sequence[Run]) -> str:
         parts += _comparison(compare(runs))
     first = runs[0].rows[0]
     parts += ["## How to read it"]
-    parts += _bullets(plain(line) for line in legend(first["margin"], first["alpha"]).plain.strip().splitlines())
+    parts += _bullets(plain(line) for line in legend(first.margin, first.alpha).plain.strip().splitlines())
     return "\n\n".join(parts) + "\n"
 
 
@@ -52,10 +53,10 @@ def _workload(run: Run, workload: str) -> Iterator[str]:
     yield from _bullets(plain(str(notice)) for notice in notices if notice.workload == workload)
 
 
-def _lines(rows: Sequence[Mapping[str, Any]], reference: str) -> Iterator[list[str]]:
+def _lines(rows: Sequence[Row], reference: str) -> Iterator[list[str]]:
     for row in rows:
-        label = f"{row['runner']} *" if row["runner"] == reference else row["runner"]
-        yield [plain(cell(column, {**row, "runner": label})) for column in TABLE_COLUMNS]
+        marked = replace(row, runner=f"{row.runner} *") if row.runner == reference else row
+        yield [plain(cell(column, marked)) for column in TABLE_COLUMNS]
 
 
 def _comparison(found: Comparison) -> Iterator[str]:

@@ -15,8 +15,8 @@ from reports.forms import sweep_table as sweep_tables
 from reports.forms import table as tables
 from reports.forms.form import Form, ReportOptions
 from reports.runs import Run
-from reports.summary.columns import COLUMNS
 from reports.summary.flips import count_flips, ledger
+from reports.summary.row import COLUMNS
 from reports.tables.cells import difference, plain_number
 
 SHOWN = {column.name: column for column in COLUMNS}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -12,8 +11,8 @@ from rich.text import Text
 
 from reports.forms.table import heading, legend, warnings
 from reports.statistics.shown import UNDEFINED
-from reports.summary.columns import COLUMNS
 from reports.summary.notice import Notice
+from reports.summary.row import COLUMNS, Row
 from reports.sweep.pareto import Knee, Point
 from reports.sweep.recommend import Recommendation
 from reports.sweep.trade_off import TradeOff
@@ -39,14 +38,12 @@ LEGEND = (
     "it was chosen from many: confirm it with another --seed",
 )
 
-Row = Mapping[str, Any]
-
 
 def render(found: TradeOff, notices: Sequence[Notice]) -> Group:
     """Tables in the order of the points. Readable at ``tables.WIDTH`` characters."""
     parts: list[RenderableType] = []
     for workload, choice in found.recommended.items():
-        rows = {row["runner"]: row for row in found.rows if row["workload"] == workload}
+        rows = {row.runner: row for row in found.rows if row.workload == workload}
         parts += [heading(list(rows.values())), _table(found.of(workload), rows, choice), Text()]
         parts += [_knees(found.knees[workload]), _choice(f"recommended for {workload}", choice)]
         parts += warnings([*notices, *found.cautions], workload)

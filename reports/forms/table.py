@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -11,24 +11,23 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.statistics.shown import UNDEFINED
-from reports.summary.columns import TABLE_COLUMNS, Column
+from reports.summary.column import Column
 from reports.summary.notice import Notice
+from reports.summary.row import TABLE_COLUMNS, Row
 from reports.summary.row_notices import points
 from reports.tables.cells import cell, one_line
 
 WIDTH = 120
 LABEL_WIDTH = 18
 
-Row = Mapping[str, Any]
-
 
 def render(rows: Sequence[Row], reference: str, notices: Sequence[Notice]) -> Group:
     """Tables in the order of the rows, none of no rows; ``reference`` is marked. Readable at ``WIDTH`` characters."""
     parts: list[RenderableType] = []
-    for workload in dict.fromkeys(row["workload"] for row in rows):
-        mine = [row for row in rows if row["workload"] == workload]
+    for workload in dict.fromkeys(row.workload for row in rows):
+        mine = [row for row in rows if row.workload == workload]
         parts += [heading(mine), _table(mine, reference), *warnings(notices, workload)]
-    return Group(*parts, *(legend(row["margin"], row["alpha"]) for row in rows[:1]))
+    return Group(*parts, *(legend(row.margin, row.alpha) for row in rows[:1]))
 
 
 def legend(margin: float, alpha: float, columns: Sequence[Column] = TABLE_COLUMNS) -> Text:
@@ -50,8 +49,8 @@ def legend(margin: float, alpha: float, columns: Sequence[Column] = TABLE_COLUMN
 def heading(rows: Sequence[Row]) -> Text:
     """What one workload's rows are about."""
     first = rows[0]
-    what = f"{first['requests']} requests, {first['model']} on {first['device']} in {first['dtype']}"
-    return Text.assemble("\n", (first["workload"], "bold"), f": {what}\n")
+    what = f"{first.requests} requests, {first.model} on {first.device} in {first.dtype}"
+    return Text.assemble("\n", (first.workload, "bold"), f": {what}\n")
 
 
 def _table(rows: Sequence[Row], reference: str) -> Table:
@@ -59,7 +58,7 @@ def _table(rows: Sequence[Row], reference: str) -> Table:
     for column in TABLE_COLUMNS:
         table.add_column(column.title, justify="right" if column.unit else "left", overflow="fold")
     for row in rows:
-        shown = {**row, "runner": _label(row["runner"], reference)}
+        shown = replace(row, runner=_label(row.runner, reference))
         table.add_row(*(Text(cell(column, shown)) for column in TABLE_COLUMNS))
     return table
 

@@ -12,26 +12,14 @@ import pandas as pd
 
 from reports.run.differences import Difference, differences
 from reports.run.disk import read_bounded
-from reports.run.frame import to_frame
+from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
-from reports.run.usable import require_usable
-from reports.summary.summarise import Row, summarise
+from reports.summary.row import Row
+from reports.summary.summarise import summarise
 from workloads.errors import UsageError
 
 LARGEST_FILE = 1 << 26
-NUMBERS = (
-    "alpha",
-    "accuracy_delta",
-    "accuracy_delta_ci_low",
-    "accuracy_delta_ci_high",
-    "ttft_speedup",
-    "ttft_speedup_ci_low",
-    "ttft_speedup_ci_high",
-    "media_hit_rate_recurring",
-    "recompute_ratio",
-)
 SHOWN = 3
-LARGEST = 1e12
 
 
 @dataclass(frozen=True)
@@ -45,13 +33,13 @@ class Baseline:
     """
 
     origin: str
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     rows: Mapping[tuple[str, str], Row]
     frame: pd.DataFrame | None
 
-    def same_requests(self, workload: str, manifest: Mapping[str, Any]) -> bool:
+    def same_requests(self, workload: str, manifest: Manifest) -> bool:
         """Whether both runs were asked just the same."""
-        then, now = (about["workloads"].get(workload) for about in (self.manifest, manifest))
+        then, now = (about.workloads.get(workload) for about in (self.manifest, manifest))
         return then is not None and then == now
 
 
@@ -62,20 +50,17 @@ def read_baseline(path: Path, margin: float, alpha: float) -> Baseline:
         UsageError: it is neither.
     """
     if path.is_dir():
-        saved = RunFolder(path).read()
-        require_usable(path, saved.manifest)
-        records = list(saved.records.values())
-        measured = summarise(records, saved.manifest, margin, alpha)
-        return Baseline(str(path), saved.manifest, _by_runner(measured), to_frame(records))
+        measured = RunFolder(path).read().measurements
+        return Baseline(str(path), measured.manifest, _by_runner(summarise(measured, margin, alpha)), measured.frame)
     document = _load(path)
-    manifest, rows = document.get("manifest"), document.get("summary")
-    if not isinstance(manifest, dict) or not isinstance(rows, list) or not all(map(_is_row, rows)):
-        raise UsageError(f"{path} is no summary of a run: give what vlcache bench --json printed, or a run folder")
-    require_usable(path, manifest)
-    return Baseline(str(path), manifest, _by_runner(rows), None)
+    manifest, summary = document.get("manifest"), document.get("summary")
+    if not isinstance(manifest, dict) or not isinstance(summary, list):
+        raise _no_summary(path)
+    rows = [_row(row, path) for row in summary]
+    return Baseline(str(path), Manifest.check(manifest, path), _by_runner(rows), None)
 
 
-def require_comparable(now: Mapping[str, Any], baseline: Baseline, allowed: Sequence[str]) -> list[Difference]:
+def require_comparable(now: Manifest, baseline: Baseline, allowed: Sequence[str]) -> list[Difference]:
     """Refuse to compare what is not alike, but for the kinds that are ``allowed``; returns those differences.
 
     Raises:
@@ -106,21 +91,20 @@ def _load(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not valid JSON ({error}): give what vlcache bench --json printed") from error
     if not isinstance(document, dict) or document.get("schema") != 1:
-        raise UsageError(f"{path} is no summary of a run: give what vlcache bench --json printed, or a run folder")
+        raise _no_summary(path)
     return document
 
 
-def _is_row(row: object) -> bool:
-    if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("workload", "runner")):
-        return False
-    alpha = row.get("alpha")
-    return all(_is_number(row.get(name)) for name in NUMBERS) and (alpha is None or 0 < alpha < 1)
+def _row(data: object, path: Path) -> Row:
+    try:
+        return Row.from_json(data)
+    except ValueError as error:
+        raise _no_summary(path) from error
 
 
-def _is_number(value: object) -> bool:
-    """Whether it is undefined, or a number that can be computed with."""
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST)
+def _no_summary(path: Path) -> UsageError:
+    return UsageError(f"{path} is no summary of a run: give what vlcache bench --json printed, or a run folder")
 
 
 def _by_runner(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
-    return {(row["workload"], row["runner"]): row for row in rows}
+    return {(row.workload, row.runner): row for row in rows}

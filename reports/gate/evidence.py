@@ -14,7 +14,7 @@ from reports.statistics.pairing import Paired
 from reports.statistics.permutation import sign_flip_test
 from reports.statistics.power import Truth
 from reports.statistics.stats import Interval
-from reports.summary.summarise import Row
+from reports.summary.row import Row
 from runners.records import Warmth
 
 MEDIAN, P99 = 0.5, 0.99
@@ -73,9 +73,9 @@ class Evidence:
 
 def accuracy(scene: Scene) -> Evidence:
     """Accuracy less the reference's, where a medium was sent before."""
-    if scene.row["weights"] == "random":
+    if scene.row.weights == "random":
         return Evidence(None, why="the weights are random: answers mean nothing")
-    if not scene.row["scored"]:
+    if not scene.row.scored:
         return Evidence(None, why="no request has a gold answer: bound max_flip_rate instead, and set margin to null")
     delta = scene.paired.score_delta(scene.runner)
     return of_changes(delta, scene.paired, "no request with a gold answer has a medium that was sent before")
@@ -114,22 +114,22 @@ def p99_ratio(scene: Scene) -> Evidence:
 
 def media_hits(scene: Scene) -> Evidence:
     """Recurring media served from a store / recurring media."""
-    return of_count(scene.row["media_hit_rate_recurring"], _fallbacks(scene.fallbacks))
+    return of_count(scene.row.media_hit_rate_recurring, _fallbacks(scene.fallbacks))
 
 
 def kv_hits(scene: Scene) -> Evidence:
     """Recurring media whose K, V were reused / recurring media."""
-    return of_count(scene.row["kv_hit_rate_recurring"], _fallbacks(scene.fallbacks))
+    return of_count(scene.row.kv_hit_rate_recurring, _fallbacks(scene.fallbacks))
 
 
 def recomputed(scene: Scene) -> Evidence:
     """Vision token-layers computed / all, warm requests."""
-    return of_count(scene.row["recompute_ratio"])
+    return of_count(scene.row.recompute_ratio)
 
 
 def executed_flops(scene: Scene) -> Evidence:
     """FLOPs executed / of full recomputation, warm requests."""
-    return of_count(scene.row["executed_flops_ratio"])
+    return of_count(scene.row.executed_flops_ratio)
 
 
 def of_changes(values: pd.Series[float], paired: Paired, nothing: str) -> Evidence:

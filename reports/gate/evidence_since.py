@@ -13,7 +13,7 @@ from reports.gate.evidence import MEDIAN, Evidence, Scene, of_changes, of_count,
 from reports.statistics.bounds import change_bounds, difference_bounds, quantile_bounds
 from reports.statistics.clusters import Sample
 from reports.statistics.stats import Interval, critical_value
-from reports.summary.summarise import Row
+from reports.summary.row import Row
 from runners.records import Warmth
 
 NO_RUNNER = Evidence(None, why="the baseline has no such runner on this workload")
@@ -28,7 +28,7 @@ def accuracy_since(scene: Scene) -> Evidence:
     if scene.then_paired is not None:
         scores = (paired.score[scene.runner] - scene.then_paired.score[scene.runner]).reindex(delta.index).dropna()
         return of_changes(scores, paired, "no request with a gold answer and a recurring medium is in both runs")
-    then = row.get("accuracy_delta")
+    then = row.accuracy_delta
     if delta.empty or then is None:
         return Evidence(None, why="one of the two runs has no change of accuracy to compare")
     now, clusters, saved = float(delta.mean()), paired.clusters(delta), _ends(row, "accuracy_delta")
@@ -48,7 +48,7 @@ def speedup_since(scene: Scene) -> Evidence:
     if scene.then_paired is not None:
         then = scene.then_paired.ratios(scene.then_paired.reference, scene.runner, Warmth.WARM)
         return of_median((now / then).dropna(), scene.paired, "no warm request was timed in both runs")
-    before, saved = row.get("ttft_speedup"), _ends(row, "ttft_speedup")
+    before, saved = row.ttft_speedup, _ends(row, "ttft_speedup")
     if now.empty or before is None or before <= 0:
         return Evidence(None, why="one of the two runs has no warm speed-up to compare")
     clusters, logarithms = scene.paired.clusters(now), now.map(log)
@@ -76,16 +76,16 @@ def recomputed_since(scene: Scene) -> Evidence:
 def _difference(scene: Scene, name: str) -> Evidence:
     if scene.then is None:
         return NO_RUNNER
-    now, then = scene.row[name], scene.then.get(name)
+    now, then = getattr(scene.row, name), getattr(scene.then, name)
     return of_count(None if now is None or then is None else now - then)
 
 
 def _ends(row: Row, name: str) -> Interval:
-    low, high = row.get(f"{name}_ci_low"), row.get(f"{name}_ci_high")
+    low, high = getattr(row, f"{name}_ci_low"), getattr(row, f"{name}_ci_high")
     return Interval(-inf if low is None else low, inf if high is None else high)
 
 
 def _at(alpha: float, value: float, saved: Interval, row: Row) -> Interval:
     """Saved ends, which belong to a two-sided interval at the row's own alpha, moved as a normal estimate's would."""
-    times = critical_value(2 * alpha) / critical_value(row.get("alpha") or 0.05)
+    times = critical_value(2 * alpha) / critical_value(row.alpha)
     return Interval(value - (value - saved.low) * times, value + (saved.high - value) * times)

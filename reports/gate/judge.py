@@ -9,9 +9,8 @@ must hold (the intersection-union test; Berger, Technometrics 24, 1982).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite
-from typing import Any
 
 from reports.gate.baseline import Baseline
 from reports.gate.claim import Claim, Outcome, Verdict
@@ -19,24 +18,17 @@ from reports.gate.outlook import needed, outlooks
 from reports.gate.policy import Policy
 from reports.gate.question import Question
 from reports.gate.questions import ask
-from reports.summary.summarise import Row
-from runners.records import Record
+from reports.run.measurements import Measurements
+from reports.summary.row import Row
 
 
 def judge(
-    records: Sequence[Record],
-    manifest: Mapping[str, Any],
-    rows: Sequence[Row],
-    policy: Policy,
-    baseline: Baseline | None,
-    margin: float,
-    alpha: float,
+    run: Measurements, rows: Sequence[Row], policy: Policy, baseline: Baseline | None, margin: float, alpha: float
 ) -> Verdict:
     """The verdict on a run.
 
     Args:
-        records: of the run, in any order.
-        manifest: of the run.
+        run: its records in any order.
         rows: its summary.
         policy: what is required. Without one, but with a baseline, only changes since then are judged.
         baseline: an earlier run, already known to be comparable.
@@ -47,16 +39,16 @@ def judge(
         UsageError: there is nothing to judge, or the policy names what the run does not have.
     """
     level = alpha if policy.alpha is None else policy.alpha
-    questions = ask(records, manifest, rows, policy, baseline, margin)
+    questions = ask(run, rows, policy, baseline, margin)
     tests = sum(question.tested for question in questions)
     violated = _violated(questions, level)
     pairs = {(question.workload, question.runner) for question in questions}
-    concerned = pairs | {(workload, manifest["config"]["reference"]) for workload, _ in pairs}
+    concerned = pairs | {(workload, run.manifest.reference) for workload, _ in pairs}
     return Verdict(
         claims=[_claim(question, index in violated, level, tests) for index, question in enumerate(questions)],
         alpha=level,
         tests=tests,
-        failed_requests=sum(row["failed"] for row in rows if (row["workload"], row["runner"]) in concerned),
+        failed_requests=sum(row.failed for row in rows if (row.workload, row.runner) in concerned),
         outlooks=outlooks(questions, level, tests),
         baseline=None if baseline is None else baseline.origin,
     )

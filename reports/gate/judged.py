@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from reports.gate.baseline import read_baseline, require_comparable
 from reports.gate.claim import Verdict
 from reports.gate.judge import judge
 from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, LARGEST_ALPHA, Policy
 from reports.gate.policy_file import read_policy
+from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
-from reports.run.usable import require_usable
-from reports.summary.summarise import Row, summarise
+from reports.summary.row import Row
+from reports.summary.summarise import summarise
 from workloads.errors import UsageError
 
 
@@ -22,7 +22,7 @@ from workloads.errors import UsageError
 class Judged:
     """A run and what the gate says of it."""
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     rows: Sequence[Row]
     verdict: Verdict
 
@@ -42,25 +42,17 @@ def judge_folder(run: Path, policy_file: Path | None, baseline_path: Path | None
     policy = Policy() if policy_file is None else read_policy(policy_file)
     if allowed and baseline_path is None:
         raise UsageError("--allow-different is about a baseline: add --baseline, or drop it")
-    saved = RunFolder(run).read()
-    require_usable(run, saved.manifest)
-    margin, alpha = _own(saved.manifest, "margin", DEFAULT_MARGIN), _own(saved.manifest, "alpha", DEFAULT_ALPHA)
+    measured = RunFolder(run).read().measurements
+    manifest = measured.manifest
+    margin, alpha = manifest.margin or DEFAULT_MARGIN, manifest.alpha or DEFAULT_ALPHA
     if policy.alpha is None and alpha > LARGEST_ALPHA:
         raise UsageError(f"{run} was made with --alpha {alpha:g}: name one of at most {LARGEST_ALPHA:g} in a policy")
-    records = list(saved.records.values())
-    rows = summarise(records, saved.manifest, margin, alpha)
+    rows = summarise(measured, margin, alpha)
     if not rows:
         raise UsageError(f"{run} holds no records yet: let the run go on with --resume, or name another")
     baseline, differing = None, []
     if baseline_path is not None:
         baseline = read_baseline(baseline_path, margin, alpha)
-        differing = [str(difference) for difference in require_comparable(saved.manifest, baseline, allowed)]
-    verdict = judge(records, saved.manifest, rows, policy, baseline, margin, alpha)
-    return Judged(saved.manifest, rows, replace(verdict, allowed=differing))
-
-
-def _own(manifest: Mapping[str, Any], name: str, default: float) -> float:
-    """What the run itself was told, where its manifest says so."""
-    told = manifest.get("verdict")
-    value = told.get(name) if isinstance(told, dict) else None
-    return value if isinstance(value, float) and 0 < value < 1 else default
+        differing = [str(difference) for difference in require_comparable(manifest, baseline, allowed)]
+    verdict = judge(measured, rows, policy, baseline, margin, alpha)
+    return Judged(manifest, rows, replace(verdict, allowed=differing))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
 
 from reports.gate.requirements import REQUIREMENTS, Limits
+from reports.run.manifest import RunnerDescription
 from workloads.errors import UsageError, unknown_name
 
 ANY = "*"
@@ -82,7 +82,7 @@ class Policy:
         return next((key for key in keys if REQUIREMENTS[key].against_baseline), None)
 
 
-def default_limits(runner: Mapping[str, Any], margin: float) -> Limits:
+def default_limits(runner: RunnerDescription, margin: float) -> Limits:
     """What is required of a runner where no policy says otherwise, by its description in the manifest.
 
     Accuracy within the run's own margin. Of what reuses, stores that work: nine of ten recurring media come from one,
@@ -90,11 +90,11 @@ def default_limits(runner: Mapping[str, Any], margin: float) -> Limits:
     reference, and reuses K, V of every second recurring medium, unless it was told to compute everything.
     """
     limits: Limits = {"margin": margin}
-    if runner["method"] != "full":
+    if runner.reuses:
         limits["min_hit_rate"] = MEDIA_HITS
-    if not runner["lossless"]:
+    if not runner.lossless:
         limits["min_speedup"] = 1.0
-        if runner.get("options", {}).get("ratio") != 1:
+        if runner.options.get("ratio") != 1:
             limits["min_kv_hit_rate"] = KV_HITS
     return limits
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -13,10 +12,10 @@ from reports.gate.evidence import Evidence, Scene
 from reports.gate.policy import Policy, baseline_limits, default_limits
 from reports.gate.question import Question
 from reports.gate.requirements import REQUIREMENTS, Limits
-from reports.run.frame import to_frame
+from reports.run.manifest import Manifest, RunnerDescription
+from reports.run.measurements import Measurements
 from reports.statistics.pairing import Paired
-from reports.summary.summarise import Row, noise_arms
-from runners.records import Record
+from reports.summary.row import Row
 from workloads.errors import UsageError
 
 GATHERERS: Mapping[str, Callable[[Scene], Evidence]] = {
@@ -37,12 +36,7 @@ UNFINISHED = Evidence(None, why="the run has no record of it yet: finish it with
 
 
 def ask(
-    records: Sequence[Record],
-    manifest: Mapping[str, Any],
-    rows: Sequence[Row],
-    policy: Policy,
-    baseline: Baseline | None,
-    margin: float,
+    run: Measurements, rows: Sequence[Row], policy: Policy, baseline: Baseline | None, margin: float
 ) -> list[Question]:
     """Every requirement, by workload and runner as the manifest has them; see ``judge.judge`` for the arguments.
 
@@ -51,18 +45,18 @@ def ask(
     Raises:
         UsageError: there is nothing to judge, or the policy names what the run does not have.
     """
-    runners = _judged(manifest)
-    policy.require_known(manifest["workloads"], [runner["label"] for runner in runners])
+    runners = _judged(run.manifest)
+    policy.require_known(run.manifest.workloads, [runner.label for runner in runners])
     if baseline is None and policy.wants_baseline is not None:
         raise UsageError(
             f"{policy.origin}: {policy.wants_baseline} compares with an earlier run: add --baseline, or drop that line"
         )
-    scenes = _Scenes(records, manifest, rows, baseline)
+    scenes = _Scenes(run, rows, baseline)
     found = [
         question
-        for workload in manifest["workloads"]
+        for workload in run.manifest.workloads
         for runner in runners
-        if policy.judges(workload, runner["label"])
+        if policy.judges(workload, runner.label)
         for question in _questions(workload, runner, scenes, policy, margin)
     ]
     if not found:
@@ -75,17 +69,14 @@ def ask(
 class _Scenes:
     """What there is to see of each workload and runner."""
 
-    def __init__(
-        self, records: Sequence[Record], manifest: Mapping[str, Any], rows: Sequence[Row], baseline: Baseline | None
-    ) -> None:
-        self._manifest, self._baseline = manifest, baseline
-        self._frame = to_frame(records)
-        self._rows = {(row["workload"], row["runner"]): row for row in rows}
+    def __init__(self, run: Measurements, rows: Sequence[Row], baseline: Baseline | None) -> None:
+        self._manifest, self._frame, self._baseline = run.manifest, run.frame, baseline
+        self._rows = {(row.workload, row.runner): row for row in rows}
         self._fallbacks: dict[tuple[str, str], list[str]] = {}
-        for record in records:
+        for record in run.records:
             if record.cache is not None:
                 self._fallbacks.setdefault((record.workload, record.runner), []).extend(record.cache.fallbacks)
-        self._noise = next(iter(noise_arms(manifest)), None)
+        self._noise = next(iter(run.manifest.noise_arms), None)
         self._paired: dict[str, tuple[pd.DataFrame, Paired, Paired | None]] = {}
 
     def then(self, workload: str, runner: str) -> Row | None:
@@ -116,28 +107,24 @@ class _Scenes:
         )
 
     def _pair(self, workload: str) -> tuple[pd.DataFrame, Paired, Paired | None]:
-        asked, reference = self._frame[self._frame["workload"] == workload], self._manifest["config"]["reference"]
+        asked, reference = self._frame[self._frame["workload"] == workload], self._manifest.reference
         paired = Paired.of(asked, reference, [])
         baseline = self._baseline
         if baseline is None or baseline.frame is None or not baseline.same_requests(workload, self._manifest):
             return asked, paired, None
         before = baseline.frame[baseline.frame["workload"] == workload]
-        return asked, paired, Paired.of(before, baseline.manifest["config"]["reference"], [])
+        return asked, paired, Paired.of(before, baseline.manifest.reference, [])
 
 
-def _judged(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    beside = {manifest["config"]["reference"], *noise_arms(manifest)}
-    return [
-        runner
-        for runner in manifest["runners"]
-        if runner["label"] not in beside and not runner.get("analysis_only", False)
-    ]
+def _judged(manifest: Manifest) -> list[RunnerDescription]:
+    beside = {manifest.reference, *manifest.noise_arms, *manifest.analysis_only}
+    return [runner for runner in manifest.runners if runner.label not in beside]
 
 
 def _questions(
-    workload: str, runner: Mapping[str, Any], scenes: _Scenes, policy: Policy, margin: float
+    workload: str, runner: RunnerDescription, scenes: _Scenes, policy: Policy, margin: float
 ) -> Iterator[Question]:
-    label: str = runner["label"]
+    label = runner.label
     scene = scenes.of(workload, label)
     limits: Limits = {}
     if policy.origin is not None or not scenes.compared():
@@ -148,5 +135,5 @@ def _questions(
     for key, requirement in REQUIREMENTS.items():
         if key in required:
             found = UNFINISHED if scene is None else GATHERERS[key](scene)
-            requests = 0 if scene is None else scene.row["requests"]
+            requests = 0 if scene is None else scene.row.requests
             yield Question(workload, label, requirement, required[key], found, requests)

@@ -22,7 +22,7 @@ from reports.html.svg import legible
 from reports.html.theme import style_sheet
 from reports.profile.saved import Profile
 from reports.runs import Run
-from reports.summary.columns import COLUMNS, TABLE_COLUMNS
+from reports.summary.row import COLUMNS, TABLE_COLUMNS
 from reports.tables.cells import cell, difference, one_line, plain_number
 
 LONGEST_MANIFEST = 200_000

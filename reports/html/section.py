@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from reports.answer import Answer, answer, overall
 from reports.html.chart import Part
@@ -14,9 +14,8 @@ from reports.html.pareto_chart import pareto
 from reports.html.stand_ins import stand_ins
 from reports.html.times import parts, spreads
 from reports.html.verdicts import verdicts
-from reports.run.frame import to_frame
+from reports.run.frame import without_times
 from reports.runs import Run
-from runners.records import Timing
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,10 @@ class Section:
     @property
     def about(self) -> str:
         """What was measured, in a line."""
-        model, created = self.run.manifest["model"], self.run.manifest.get("created")
+        model, created = self.run.manifest.model, self.run.manifest.created
         when = f", measured {str(created)[:10]}" if created else ""
         return (
-            f"{model['name']} in {model['dtype']} on {model['device']}, {self.requests} requests, "
+            f"{model.name} in {model.dtype} on {model.device}, {self.requests} requests, "
             f"{len(self.run.labels)} runners{when}"
         )
 
@@ -66,49 +65,50 @@ class Section:
     @property
     def runners(self) -> list[tuple[str, str, str, str]]:
         """Label, method, whether it changes no answer, and what else it was told."""
-        found = []
-        for runner in self.run.manifest["runners"]:
-            options = runner.get("options")
-            told = ", ".join(f"{key}={value}" for key, value in options.items()) if isinstance(options, dict) else ""
-            found.append((runner["label"], runner["method"], "yes" if runner["lossless"] else "", told))
-        return found
+        return [
+            (
+                runner.label,
+                runner.method,
+                "yes" if runner.lossless else "",
+                ", ".join(f"{key}={value}" for key, value in runner.options.items()),
+            )
+            for runner in self.run.manifest.runners
+        ]
 
     @property
     def facts(self) -> list[tuple[str, str]]:
         """The environment in short."""
         manifest = self.run.manifest
-        model, environment = manifest["model"], manifest.get("environment", {})
+        model, environment = manifest.model, manifest.environment
         told = {
-            "Model": f"{model['name']}, {model['dtype']}",
-            "Device": ", ".join(str(model[key]) for key in ("device", "device_name") if model.get(key)),
-            "Threads": model.get("threads"),
-            "Measured": manifest.get("created"),
-            "Seed": manifest.get("seed"),
+            "Model": f"{model.name}, {model.dtype}",
+            "Device": ", ".join(filter(None, (model.device, model.device_name))),
+            "Threads": model.threads,
+            "Measured": manifest.created,
+            "Seed": manifest.seed,
             "Reference": self.run.reference,
-            "Machine": environment.get("platform"),
-            "Processors": environment.get("cpus"),
-            "Python": environment.get("python"),
-            "Commit": environment.get("git_commit"),
+            "Machine": environment.platform,
+            "Processors": environment.cpus,
+            "Python": environment.python,
+            "Commit": environment.git_commit,
         }
         return [(name, str(value)) for name, value in told.items() if value not in (None, "")]
 
     @property
     def libraries(self) -> list[tuple[str, str]]:
         """Name and version."""
-        libraries = self.run.manifest.get("environment", {}).get("libraries", {})
+        libraries = self.run.manifest.environment.libraries
         return [(str(name), str(version)) for name, version in libraries.items() if version is not None]
 
     @property
     def requests(self) -> int:
         """Of all workloads."""
-        return sum(max(row["requests"] for row in self.run.rows_of(workload)) for workload in self.run.workloads)
+        return sum(max(row.requests for row in self.run.rows_of(workload)) for workload in self.run.workloads)
 
 
 def section(run: Run, name: str, with_media: bool) -> Section:
     """Draw everything of one run; ``name`` tells its elements from those of other runs."""
-    frame = to_frame(run.records)
-    unusable = [runner["label"] for runner in run.manifest["runners"] if runner.get("analysis_only", False)]
-    frame.loc[frame["runner"].isin(unusable), [entry.name for entry in fields(Timing)]] = float("nan")
+    frame = without_times(run.frame, run.manifest.analysis_only)
     return Section(
         run=run,
         name=name,

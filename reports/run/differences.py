@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reports.run.disk import told
+from reports.run.manifest import Manifest
 
 MODEL = ("fingerprint", "processor", "profile", "dtype", "attention")
 DEVICE = ("device", "device_name", "threads", "cuda")
@@ -29,14 +30,18 @@ class Difference:
         return f"{self.name} was {_short(self.then)} and is {_short(self.now)}"
 
 
-def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[Difference]:
-    """Where the manifests of two runs say that something else was measured, or elsewhere."""
+def differences(now: Manifest, then: Manifest, shared_runners: bool = False) -> list[Difference]:
+    """Where the manifests of two runs say that something else was measured, or elsewhere.
+
+    ``shared_runners``: leave out the runners that only one of both has.
+    """
+    labels = set(now.labels) & set(then.labels) if shared_runners else {*now.labels, *then.labels}
     return [
-        *_compare("model", _pick(then["model"], MODEL), _pick(now["model"], MODEL)),
-        *_compare("workloads", then["workloads"], now["workloads"]),
-        *_compare("device", _pick(then["model"], DEVICE), _pick(now["model"], DEVICE)),
-        *_compare("libraries", _libraries(then), _libraries(now)),
-        *_compare("runners", _runners(then), _runners(now)),
+        *_compare("model", _pick(then.model.document, MODEL), _pick(now.model.document, MODEL)),
+        *_compare("workloads", then.workloads, now.workloads),
+        *_compare("device", _pick(then.model.document, DEVICE), _pick(now.model.document, DEVICE)),
+        *_compare("libraries", then.environment.libraries, now.environment.libraries),
+        *_compare("runners", _runners(then, labels), _runners(now, labels)),
     ]
 
 
@@ -67,11 +72,9 @@ def _pick(about: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
     return {name: about[name] for name in names if name in about}
 
 
-def _libraries(manifest: Mapping[str, Any]) -> dict[str, object]:
-    return dict(manifest.get("environment", {}).get("libraries", {}))
-
-
-def _runners(manifest: Mapping[str, Any]) -> dict[str, object]:
-    """What each runner was told, by its label, and which is the reference."""
-    told_to: dict[str, object] = {runner["label"]: _pick(runner, RUNNER) for runner in manifest["runners"]}
-    return {**told_to, "the reference": manifest["config"]["reference"]}
+def _runners(manifest: Manifest, labels: Container[str]) -> dict[str, object]:
+    """The settings of each runner, by its label, and which is the reference."""
+    settings: dict[str, object] = {
+        runner.label: _pick(runner.document, RUNNER) for runner in manifest.runners if runner.label in labels
+    }
+    return {**settings, "the reference": manifest.reference}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -13,6 +13,7 @@ from runners.records import CacheStats, Demand, Record, Status, Timing
 IDENTITY = ("workload", "request", "runner", "cluster_id", "family", "order", "warmth", "recurring_media")
 MEASURES = ("content_share", "score", "official_score", "kl", "agrees", "peak_bytes")
 MEASURED = tuple(entry.name for part in (Timing, CacheStats, Demand) for entry in fields(part))
+TIMES = [entry.name for entry in fields(Timing)]
 FLAGS = ("ok", "parse_failed")
 FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED)
 
@@ -27,6 +28,13 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     frame = pd.DataFrame([_line(record) for record in records], columns=list(FRAME_COLUMNS))
     numbers = [*MEASURES, *MEASURED]
     return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(FLAGS, "bool"))
+
+
+def without_times(frame: pd.DataFrame, runners: Sequence[str]) -> pd.DataFrame:
+    """A copy in which these runners have no times: those of upper bounds, which nobody can use, mean nothing."""
+    copy = frame.copy()
+    copy.loc[copy["runner"].isin(runners), TIMES] = float("nan")
+    return copy
 
 
 def _line(record: Record) -> dict[str, Any]:

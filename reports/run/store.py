@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from reports.run.disk import writing_to
 from reports.run.manifest import SCHEMA, Manifest
+from reports.run.measurements import Measurements
 from runners.records import Record
 from workloads.errors import UsageError
 
@@ -29,6 +30,11 @@ class SavedRun:
     manifest: Manifest
     records: dict[str, Record]
     torn_at: int | None
+
+    @property
+    def measurements(self) -> Measurements:
+        """The manifest and the records in the order written."""
+        return Measurements(self.manifest, list(self.records.values()))
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,9 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self.records_path.write_bytes(b"")
 
-    def start(self, manifest: Mapping[str, Any]) -> None:
+    def start(self, manifest: Manifest) -> None:
         """Write the manifest, before anything is measured."""
-        text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(manifest.document, indent=2, ensure_ascii=False, allow_nan=False)
         partial = self.manifest_path.with_suffix(".json.partial")
         with writing_to(self.path):
             partial.write_text(text + "\n", encoding="utf-8")
@@ -73,7 +79,8 @@ class RunFolder:
         """The manifest and the records so far; a torn last line is left out, and left in the file.
 
         Raises:
-            UsageError: there is no run, it is of another schema, or a line other than the last is corrupt.
+            UsageError: there is no run, it is of another schema, its manifest lacks what every report needs, or a line
+                other than the last is corrupt.
         """
         manifest = self._read_manifest()
         try:
@@ -118,17 +125,17 @@ class RunFolder:
 
     def _read_manifest(self) -> Manifest:
         try:
-            manifest = _loads(self.manifest_path.read_bytes())
+            document = _loads(self.manifest_path.read_bytes())
         except (FileNotFoundError, NotADirectoryError) as error:
             raise UsageError(f"{self.path} holds no run: there is no {self.manifest_path.name} in it") from error
         except OSError as error:
             raise UsageError(f"cannot read {self.manifest_path}: {error.strerror}") from error
         except ValueError as error:
             raise UsageError(f"{self.manifest_path} is not valid JSON ({error}); the run cannot be used") from error
-        found = manifest.get("schema") if isinstance(manifest, dict) else None
-        if not isinstance(manifest, dict) or found != SCHEMA:
-            raise UsageError(f"{self.manifest_path} has schema {found!r}, this version reads {SCHEMA}")
-        return manifest
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if schema != SCHEMA:
+            raise UsageError(f"{self.manifest_path} has schema {schema!r}, this version reads {SCHEMA}")
+        return Manifest.check(document, self.path)
 
     def _parse(self, number: int, line: bytes) -> Record:
         try:

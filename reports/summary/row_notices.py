@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from reports.statistics.verdict import requests_needed
 from reports.summary.notice import Notice, NoticeKind
-
-Row = Mapping[str, Any]
+from reports.summary.row import Row
 
 
 def row_notices(rows: Sequence[Row]) -> Iterator[Notice]:
     """Of one workload's rows, the reference's first."""
     yield from _failed(rows)
     yield from _not_reused(rows)
-    if rows[0]["weights"] == "random":
+    if rows[0].weights == "random":
         yield _notice(
             rows,
             NoticeKind.RANDOM_WEIGHTS,
@@ -35,23 +33,23 @@ def points(share: float) -> str:
 
 
 def _notice(rows: Sequence[Row], kind: NoticeKind, text: str, advice: str) -> Notice:
-    return Notice(kind, rows[0]["workload"], None, text, advice)
+    return Notice(kind, rows[0].workload, None, text, advice)
 
 
 def _failed(rows: Sequence[Row]) -> Iterator[Notice]:
-    failed = [f"{row['runner']} {row['failed']} of {row['requests']}" for row in rows if row["failed"]]
+    failed = [f"{row.runner} {row.failed} of {row.requests}" for row in rows if row.failed]
     if failed:
         text = f"failed, counted as wrong: {', '.join(failed)}"
         yield _notice(rows, NoticeKind.FAILED_REQUESTS, text, "the records say why")
 
 
 def _not_reused(rows: Sequence[Row]) -> Iterator[Notice]:
-    fallen = [f"{row['runner']} {row['fallbacks']}" for row in rows if row["fallbacks"]]
+    fallen = [f"{row.runner} {row.fallbacks}" for row in rows if row.fallbacks]
     if fallen:
         text = f"computed although reusable: {', '.join(fallen)}"
         yield _notice(rows, NoticeKind.FALLBACKS, text, "the records say why; a larger --device-budget evicts less")
-    rates = [row["media_hit_rate_recurring"] for row in rows if row["media_hit_rate_recurring"] is not None]
-    if not rates and any(row["vision_tokens"] for row in rows):
+    rates = [row.media_hit_rate_recurring for row in rows if row.media_hit_rate_recurring is not None]
+    if not rates and any(row.vision_tokens for row in rows):
         text = "reuse never happened: no medium came back"
         yield _notice(rows, NoticeKind.NO_REUSE, text, "raise --samples or --reuse-rate, or choose another --recur")
     elif rates and not any(rates):
@@ -60,23 +58,21 @@ def _not_reused(rows: Sequence[Row]) -> Iterator[Notice]:
 
 
 def _scoring(rows: Sequence[Row]) -> Iterator[Notice]:
-    requests, scored = rows[0]["requests"], rows[0]["scored"]
+    requests, scored = rows[0].requests, rows[0].scored
     if not scored:
         text = "no gold answers: accuracy and verdict are undefined"
         yield _notice(rows, NoticeKind.NO_GOLD, text, "same % (agreement) is what counts")
     elif scored < requests:
         text = f"{requests - scored} of {requests} requests have no gold answer"
         yield _notice(rows, NoticeKind.NO_GOLD, text, "only same % is about them")
-    unread = [f"{row['runner']} {row['parse_failed']} of {row['scored']}" for row in rows if row["parse_failed"]]
+    unread = [f"{row.runner} {row.parse_failed} of {row.scored}" for row in rows if row.parse_failed]
     if unread:
         text = f"answers that could not be read, counted as wrong: {', '.join(unread)}"
         yield _notice(
             rows, NoticeKind.UNREADABLE_ANSWERS, text, "look at them in the records; is --max-new-tokens too low?"
         )
     official = [
-        f"{row['runner']} {100 * row['official_accuracy']:.1f} %"
-        for row in rows
-        if row["official_accuracy"] is not None
+        f"{row.runner} {100 * row.official_accuracy:.1f} %" for row in rows if row.official_accuracy is not None
     ]
     if official:
         text = f"by the official scorer: {', '.join(official)}"
@@ -84,20 +80,20 @@ def _scoring(rows: Sequence[Row]) -> Iterator[Notice]:
 
 
 def _noise(rows: Sequence[Row]) -> Iterator[Notice]:
-    floor = rows[0]["noise_flip_rate"]
+    floor = rows[0].noise_flip_rate
     if floor:
         text = f"rounding alone changes {100 * floor:.1f} % of the reference's answers"
         yield _notice(rows, NoticeKind.NOISE_FLOOR, text, "judge a runner's changed answers against that")
 
 
 def _undecided(rows: Sequence[Row]) -> Iterator[Notice]:
-    judged = [row for row in rows if row["verdict"] is not None]
-    undecided = [row for row in judged if row["verdict"] == "undecided"]
+    judged = [row for row in rows if row.verdict is not None]
+    undecided = [row for row in judged if row.verdict == "undecided"]
     if not undecided:
         return
     first = undecided[0]
-    seen, margin = int(first["compared_worth"]), first["margin"]
-    needed = requests_needed(margin, first["alpha"])
+    seen, margin = int(first.compared_worth or 0), first.margin
+    needed = requests_needed(margin, first.alpha)
     advice = (
         f"with no flips a margin of {points(margin)} needs {needed} requests sharing no media, these are worth {seen}"
         if seen < needed

@@ -1,71 +1,67 @@
-"""Records to the summary: one row per workload and runner, every field of ``columns.COLUMNS``."""
+"""Records to the summary: one row per workload and runner, every field of ``row.Row``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from reports.run.frame import to_frame
+from reports.run.frame import without_times
+from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
 from reports.statistics.clusters import Sample
 from reports.statistics.pairing import Paired
 from reports.statistics.stats import difference_interval, mean_interval, median_interval, percentile
 from reports.statistics.verdict import judge
-from reports.summary.columns import COLUMNS
 from reports.summary.floor import floor_ms
-from runners.records import Record, Timing, Warmth
+from reports.summary.row import Row
+from runners.records import Warmth
 
-TIMES = [entry.name for entry in fields(Timing)]
 RANDOM = "random"
 # what answers are worth; their intervals and changes need scores, and of random weights there are none
 WORTH = ("accuracy", "agreement", "flip_rate", "kl_mean", "verdict")
 
-Row = dict[str, Any]
+Values = dict[str, Any]
+"""By the columns of ``Row``."""
 
 
-def summarise(records: Sequence[Record], manifest: Mapping[str, Any], margin: float, alpha: float) -> list[Row]:
+def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
     """Rows by workload, within it the reference first and then the runners as they were given.
 
-    ``manifest`` says what the records cannot: ``config.reference``, the ``workloads``, the ``model`` and of each of the
-    ``runners`` its label, whether it is lossless and whether it is for analysis only: that one has no times and no
-    verdict. ``margin``: see ``verdict.judge``. ``alpha``: every interval has the confidence 1 - ``alpha``. An undefined
-    value is None. Workloads without any record yet have no rows.
+    Runners for analysis only have no times and no verdict. ``margin``: see ``verdict.judge``. ``alpha``: every interval
+    has the confidence 1 - ``alpha``. An undefined value is None. Workloads without any record yet have no rows.
     """
-    frame = to_frame(records)
-    reference: str = manifest["config"]["reference"]
-    labels = [runner["label"] for runner in manifest["runners"]]
-    lossless = [runner["label"] for runner in manifest["runners"] if runner["lossless"]]
-    for_analysis = [runner["label"] for runner in manifest["runners"] if runner.get("analysis_only", False)]
-    arms = noise_arms(manifest)
-    frame.loc[frame["runner"].isin(for_analysis), TIMES] = float("nan")
+    manifest = run.manifest
+    frame = without_times(run.frame, manifest.analysis_only)
+    lossless = [runner.label for runner in manifest.runners if runner.lossless]
     rows = []
-    for workload in manifest["workloads"]:
+    for workload in manifest.workloads:
         asked = frame[frame["workload"] == workload]
         if asked.empty:
             continue
-        paired = Paired.of(asked, reference, lossless)
-        noise = _flip_rate(asked[asked["runner"].isin(arms)])
-        for label in sorted(labels, key=lambda label: label != reference):
+        paired = Paired.of(asked, manifest.reference, lossless)
+        noise = _flip_rate(asked[asked["runner"].isin(manifest.noise_arms)])
+        for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
             mine = asked[asked["runner"] == label]
             if len(mine):
                 row = _row(mine, paired, manifest, margin, alpha, noise)
-                rows.append(row | {"verdict": None} if label in for_analysis else row)
+                rows.append(replace(row, verdict=None) if label in manifest.analysis_only else row)
     return rows
 
 
 def _row(
-    mine: pd.DataFrame, paired: Paired, manifest: Mapping[str, Any], margin: float, alpha: float, noise: float | None
+    mine: pd.DataFrame, paired: Paired, manifest: Manifest, margin: float, alpha: float, noise: float | None
 ) -> Row:
     label: str = mine["runner"].iloc[0]
-    values: Row = {
+    values: Values = {
         "runner": label,
         "workload": mine["workload"].iloc[0],
-        "model": manifest["model"]["name"],
-        "device": manifest["model"]["device"],
-        "dtype": manifest["model"]["dtype"],
-        "weights": RANDOM if manifest["model"].get("random_weights", False) else "loaded",
+        "model": manifest.model.name,
+        "device": manifest.model.device,
+        "dtype": manifest.model.dtype,
+        "weights": RANDOM if manifest.model.random_weights else "loaded",
         "requests": len(mine),
         "failed": int((~mine["ok"]).sum()),
         "margin": margin,
@@ -73,13 +69,13 @@ def _row(
         "noise_flip_rate": noise,
     }
     values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
-    values |= {"floor_ratio": _floor_ratio(mine, manifest["model"].get("ceilings"))}
+    values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)
-    return {column.name: values[column.name] for column in COLUMNS}
+    return Row.measured(values)
 
 
-def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alpha: float) -> Row:
+def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alpha: float) -> Values:
     """What the answers are worth. The reference is not estimated against itself: no interval and no verdict there."""
     delta = paired.score_delta(label)
     scored = mine[mine["score"].notna()]
@@ -106,15 +102,6 @@ def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alph
     }
 
 
-def noise_arms(manifest: Mapping[str, Any]) -> list[str]:
-    """Labels of the runners that do just what the reference does, in another order: their flips are rounding."""
-    methods = {runner["label"]: runner["method"] for runner in manifest["runners"]}
-    reference = manifest["config"]["reference"]
-    return [
-        label for label, method in methods.items() if method == methods.get(reference) == "full" and label != reference
-    ]
-
-
 def _flip_rate(mine: pd.DataFrame) -> float | None:
     agreement = _mean(mine["agrees"])
     return None if agreement is None else 1 - agreement
@@ -126,7 +113,7 @@ def _official(scored: pd.DataFrame) -> float | None:
     return _mean(scored["official_score"].where(scored["ok"], 0.0)) if known.any() else None
 
 
-def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Row:
+def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Values:
     """Time to first token, of answered requests alone and against the reference request by request."""
     warm = paired.ratios(paired.reference, label, Warmth.WARM)
     ends = median_interval(warm, paired.clusters(warm), alpha) if label != paired.reference else None
@@ -167,11 +154,11 @@ def _break_even(label: str, paired: Paired) -> float | None:
     return cost / saving
 
 
-def _reuse(mine: pd.DataFrame) -> Row:
+def _reuse(mine: pd.DataFrame) -> Values:
     """What was computed and what came from the stores; ratios are ratios of sums over requests."""
     measured = mine[mine["media"].notna()]
     warm = measured[measured["warmth"] == Warmth.WARM.value]
-    row: Row = {
+    values: Values = {
         "vision_tokens": _mean(measured["vision_tokens"]),
         "recompute_ratio": _share(warm["computed_token_layers"], warm["vision_tokens"] * warm["layers"]),
         "executed_flops_ratio": _share(warm["flops"], warm["full_flops"]),
@@ -181,9 +168,9 @@ def _reuse(mine: pd.DataFrame) -> Row:
     }
     for kind in ("media", "kv", "encoder"):
         hits, recurring = measured[f"{kind}_hits"], measured["recurring_media"]
-        row[f"{kind}_hit_rate"] = _share(hits, measured["media"])
-        row[f"{kind}_hit_rate_recurring"] = _share(hits.clip(upper=recurring), recurring)
-    return row
+        values[f"{kind}_hit_rate"] = _share(hits, measured["media"])
+        values[f"{kind}_hit_rate_recurring"] = _share(hits.clip(upper=recurring), recurring)
+    return values
 
 
 def _floor_ratio(mine: pd.DataFrame, ceilings: Mapping[str, float] | None) -> float | None:

@@ -7,14 +7,15 @@ but a curve of it has no knee.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from reports.run.manifest import Manifest, SweptRunner
+from reports.summary.row import Row
+
 FEWEST_FOR_A_KNEE = 3
 SMALLEST_RISE = 1e-9
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,26 +74,24 @@ class Knee:
     accuracy: float
 
 
-def find_points(rows: Sequence[Row], manifest: Mapping[str, Any]) -> list[Point]:
+def find_points(rows: Sequence[Row], manifest: Manifest) -> list[Point]:
     """The points of all workloads: within each the reference's family first, the others as given, ratios ascending."""
-    reference = manifest["config"]["reference"]
-    swept = manifest.get("sweep", {}).get("runners", {})
-    described = {runner["label"]: runner for runner in manifest["runners"]}
+    runners = {runner.label: runner for runner in manifest.runners}
     names = [entry.name for entry in fields(Measured)]
-    found: list[Point] = []
+    points: list[Point] = []
     for row in rows:
-        label: str = row["runner"]
-        about = described[label]
-        told = swept.get(label, {"family": label, "ratio": about.get("options", {}).get("ratio")})
+        runner = runners[row.runner]
+        alone = SweptRunner(row.runner, runner.options.get("ratio"))
+        swept = (manifest.sweep or {}).get(row.runner, alone)
         point = Point(
-            **{name: row[name] for name in names},
-            family=told["family"],
-            ratio=told["ratio"],
-            is_reference=label == reference,
-            analysis_only=about.get("analysis_only", False),
+            **{name: getattr(row, name) for name in names},
+            family=swept.family,
+            ratio=swept.ratio,
+            is_reference=row.runner == manifest.reference,
+            analysis_only=runner.analysis_only,
         )
-        found.append(point)
-    return [point for workload in grouped(found, "workload") for point in _mark(_in_order(workload))]
+        points.append(point)
+    return [point for workload in grouped(points, "workload") for point in _mark(_in_order(workload))]
 
 
 def find_knee(curve: Iterable[Point]) -> Knee | None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from reports.run.frame import to_frame
+from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
 from reports.statistics.stats import falls
 from reports.summary.notice import Notice, NoticeKind
-from reports.sweep.pareto import Knee, Point, Row, find_knees, find_points, grouped
+from reports.summary.row import Row
+from reports.sweep.pareto import Knee, Point, find_knees, find_points, grouped
 from reports.sweep.recommend import Recommendation, recommend
-from runners.records import Record
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,12 @@ class TradeOff:
         }
 
 
-def analyse(
-    rows: Sequence[Row], records: Sequence[Record], manifest: Mapping[str, Any], margin: float, alpha: float
-) -> TradeOff:
-    """Everything that a sweep shows, from its summary, its records and its manifest."""
-    points = find_points(rows, manifest)
+def analyse(rows: Sequence[Row], run: Measurements, margin: float, alpha: float) -> TradeOff:
+    """Everything that a sweep shows, from its summary and what it measured."""
+    points = find_points(rows, run.manifest)
     by_workload = {workload[0].workload: workload for workload in grouped(points, "workload")}
     return TradeOff(
-        reference=manifest["config"]["reference"],
+        reference=run.manifest.reference,
         margin=margin,
         alpha=alpha,
         rows=rows,
@@ -74,17 +73,17 @@ def analyse(
         recommended={name: recommend(workload, margin) for name, workload in by_workload.items()},
         recommended_overall=recommend(points, margin),
         cautions=[
-            *_inexact(points, manifest),
-            *_falling(points, to_frame(records), alpha),
+            *_inexact(points, run.manifest),
+            *_falling(points, run.frame, alpha),
         ],
     )
 
 
-def _inexact(points: Sequence[Point], manifest: Mapping[str, Any]) -> Iterator[Notice]:
+def _inexact(points: Sequence[Point], manifest: Manifest) -> Iterator[Notice]:
     """Runners that may compute everything, in float32, and still answer differently."""
-    capped = {told["label"] for told in manifest["runners"] if told.get("options", {}).get("max_ratio", 1) < 1}
+    capped = {runner.label for runner in manifest.runners if runner.options.get("max_ratio", 1) < 1}
     for point in points:
-        everything = point.ratio == 1 and point.runner not in capped and manifest["model"]["dtype"] == "float32"
+        everything = point.ratio == 1 and point.runner not in capped and manifest.model.dtype == "float32"
         if everything and point.agreement is not None and point.agreement < 1:
             yield Notice(
                 NoticeKind.INEXACT,

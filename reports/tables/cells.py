@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from reports.statistics.shown import UNDEFINED
-from reports.summary.columns import Column
+from reports.summary.column import Column
+from reports.summary.row import Row
 
 
-def cell(column: Column, row: Mapping[str, Any]) -> str:
+def cell(column: Column, row: Row) -> str:
     """The value of a column in a summary row, with its interval where there is one."""
-    text = _value(column, row[column.name])
-    if column.interval_spec is None or row[f"{column.name}_ci_low"] is None:
+    text = _value(column, getattr(row, column.name))
+    if column.interval_spec is None or getattr(row, f"{column.name}_ci_low") is None:
         return text
-    low, high = (format(row[f"{column.name}_ci_{end}"] * column.scale, column.interval_spec) for end in ("low", "high"))
+    ends = (getattr(row, f"{column.name}_ci_{end}") for end in ("low", "high"))
+    low, high = (format(end * column.scale, column.interval_spec) for end in ends)
     return f"{text} [{low},{high}]"
 
 

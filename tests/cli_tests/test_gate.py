@@ -45,7 +45,7 @@ def save(tmp_path: Path) -> Save:
     def write(name: str = "run", requests: int = 200, about: dict[str, Any] | None = None, **what: Any) -> Path:
         folder = RunFolder(tmp_path / name)
         folder.claim()
-        folder.start(MANIFEST | (about or {}))
+        folder.manifest_path.write_text(json.dumps(MANIFEST | (about or {})))
         with folder.appending() as append:
             for number in range(requests):
                 for runner in ("full", "vlcache"):

@@ -19,7 +19,7 @@ from reports.forms.markdown import plain
 from reports.report_file import write
 from reports.run.frame import FRAME_COLUMNS, to_frame
 from reports.runs import Run, read_runs
-from reports.summary.columns import COLUMNS, TABLE_COLUMNS
+from reports.summary.row import COLUMNS, TABLE_COLUMNS
 from reports.tables.cells import cell
 
 NAMES = [column.name for column in COLUMNS]
@@ -40,20 +40,20 @@ def test_the_summary_as_csv(run: Run) -> None:
     lines = read_csv(write([run], "csv", ReportOptions()).decode())
     assert [list(line) for line in lines] == [[RUN, *NAMES]] * len(run.rows)
     for line, row in zip(lines, run.rows, strict=True):
-        assert {name: parsed(line[name], row[name]) for name in NAMES} == row
+        assert {name: parsed(line[name], getattr(row, name)) for name in NAMES} == row.to_json()
 
 
 def test_the_comparison_as_csv(two_runs: list[Run]) -> None:
     lines = read_csv(write(two_runs, "csv", ReportOptions()).decode())
     known = [(run.label, row) for run in two_runs for row in run.rows]
-    first = {(row["workload"], row["runner"]): row for row in two_runs[0].rows}
+    first = {(row.workload, row.runner): row for row in two_runs[0].rows}
     changes = [f"{name}_less_first" for name in COMPARED]
     assert [list(line) for line in lines] == [[RUN, *NAMES, *changes]] * len(known)
     for line, (label, row) in zip(lines, known, strict=True):
         assert line[RUN] == label
-        assert {name: parsed(line[name], row[name]) for name in NAMES} == row
+        assert {name: parsed(line[name], getattr(row, name)) for name in NAMES} == row.to_json()
         for name, change in zip(COMPARED, changes, strict=True):
-            less = row[name] - first[row["workload"], row["runner"]][name]
+            less = getattr(row, name) - getattr(first[row.workload, row.runner], name)
             assert parsed(line[change], less) == (None if label == "first" else less)
 
 
@@ -72,13 +72,13 @@ def test_the_summary_as_parquet(run: Run, tmp_path: Path) -> None:
     file.write_bytes(write([run], "parquet", ReportOptions()))
     found = pd.read_parquet(file)
     for (_, line), row in zip(found.iterrows(), run.rows, strict=True):
-        assert {name: None if pd.isna(line[name]) else line[name] for name in NAMES} == row
+        assert {name: None if pd.isna(line[name]) else line[name] for name in NAMES} == row.to_json()
 
 
 def test_the_summary_as_json(run: Run) -> None:
     document = json.loads(write([run], "json", ReportOptions()))
-    assert document["summary"] == run.rows
-    assert document["manifest"] == run.manifest
+    assert document["summary"] == [row.to_json() for row in run.rows]
+    assert document["manifest"] == run.manifest.document
     assert [flips["correct->wrong"] for flips in document["flips"]] == [2, 1]
 
 

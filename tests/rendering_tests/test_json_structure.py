@@ -12,7 +12,7 @@ from reports.compare import COMPARED
 from reports.forms.form import ReportOptions
 from reports.report_file import write
 from reports.runs import Run
-from reports.summary.columns import COLUMNS
+from reports.summary.row import COLUMNS
 
 PARTS = ["schema", "manifest", "summary", "notices", "flips", "sweep"]
 FLIPS = {

@@ -16,7 +16,7 @@ from reports.compare import COMPARED, compare
 from reports.forms.form import ReportOptions
 from reports.report_file import write
 from reports.runs import Run, read_runs
-from reports.summary.columns import COLUMNS, TABLE_COLUMNS
+from reports.summary.row import COLUMNS, TABLE_COLUMNS, Row
 from reports.tables.cells import cell
 from runners.records import Record, Timing, Warmth
 
@@ -183,10 +183,10 @@ def test_every_notice_is_shown_with_its_advice(run: Run, page: Element) -> None:
 BADGES = {"undecided": "? open", "non-inferior": "✓ ok", "inferior": "✕ worse", None: "-"}
 
 
-def summary_line(row: Any) -> list[str]:
+def summary_line(row: Row) -> list[str]:
     """A row as the page shows it."""
-    label = f"{row['runner']} reference" if row["runner"] == "full" else row["runner"]
-    rest = (BADGES[row["verdict"]] if column.name == "verdict" else cell(column, row) for column in TABLE_COLUMNS[1:])
+    label = f"{row.runner} reference" if row.runner == "full" else row.runner
+    rest = (BADGES[row.verdict] if column.name == "verdict" else cell(column, row) for column in TABLE_COLUMNS[1:])
     return [label, *rest]
 
 
@@ -204,7 +204,7 @@ def test_the_summary_shows_the_rows_first_the_best_of_each_family_then_all(run: 
     ):
         workload = caption.partition(",")[0]
         assert head_of(table) == titles
-        rows = {row["runner"]: row for row in run.rows_of(workload)}
+        rows = {row.runner: row for row in run.rows_of(workload)}
         assert lines_of(table) == [summary_line(rows[runner]) for runner in runners]
 
 
@@ -231,26 +231,26 @@ def percent(value: float | None, spec: str = ".1f") -> str:
     return "-" if value is None else format(100 * value, spec)
 
 
-def ends(row: Any, name: str, spec: str) -> str:
-    low, high = row[f"{name}_ci_low"], row[f"{name}_ci_high"]
+def ends(row: Row, name: str, spec: str) -> str:
+    low, high = getattr(row, f"{name}_ci_low"), getattr(row, f"{name}_ci_high")
     return "" if low is None else f"[{100 * low:{spec}}, {100 * high:{spec}}]"
 
 
-def verdict_line(row: Any) -> Line:
+def verdict_line(row: Row) -> Line:
     interval = ends(row, "accuracy_delta", "+.1f")
-    return percent(row["accuracy"]), percent(row["accuracy_delta"], "+.1f"), interval, row["verdict"] or ""
+    return percent(row.accuracy), percent(row.accuracy_delta, "+.1f"), interval, row.verdict or ""
 
 
-def curve_line(row: Any) -> Line:
-    _, _, ratio = row["runner"].partition("ratio=")
-    return ratio or "-", percent(row["recompute_ratio"]), percent(row["accuracy"]), ends(row, "accuracy", ".0f")
+def curve_line(row: Row) -> Line:
+    _, _, ratio = row.runner.partition("ratio=")
+    return ratio or "-", percent(row.recompute_ratio), percent(row.accuracy), ends(row, "accuracy", ".0f")
 
 
-def pareto_line(row: Any) -> Line:
+def pareto_line(row: Row) -> Line:
     optimal = {("binding", "vlcache@ratio=0"), ("binding", "vlcache@ratio=0.5"), ("video", "vlcache@ratio=0")}
-    times = f"{row['ttft_speedup']:.2f}", f"{row['ttft_ms_p50']:.1f}"
-    chosen = "yes" if (row["workload"], row["runner"]) in optimal else ""
-    return percent(row["accuracy"]), *times, percent(row["recompute_ratio"]), chosen
+    times = f"{row.ttft_speedup:.2f}", f"{row.ttft_ms_p50:.1f}"
+    chosen = "yes" if (row.workload, row.runner) in optimal else ""
+    return percent(row.accuracy), *times, percent(row.recompute_ratio), chosen
 
 
 @pytest.mark.parametrize(
@@ -262,13 +262,13 @@ def pareto_line(row: Any) -> Line:
     ],
 )
 def test_drawings_of_the_summary_have_its_numbers(
-    run: Run, page: Element, name: str, caption: str, head: str, line_of: Callable[[Any], Line]
+    run: Run, page: Element, name: str, caption: str, head: str, line_of: Callable[[Row], Line]
 ) -> None:
     found = tables(by_id(page, f"r0-{name}"))
     assert list(found) == [f"binding, {caption}", f"video, {caption}"]
     for workload, table in zip(run.workloads, found.values(), strict=True):
         assert head_of(table) == ["runner", *head.split("|")]
-        assert lines_of(table) == [[row["runner"], *line_of(row)] for row in run.rows_of(workload)]
+        assert lines_of(table) == [[row.runner, *line_of(row)] for row in run.rows_of(workload)]
 
 
 def test_the_drawings_of_the_summary_show_every_runner_that_they_should(page: Element) -> None:

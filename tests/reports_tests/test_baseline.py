@@ -15,19 +15,25 @@ from reports.gate.claim import Claim, Verdict
 from reports.gate.judge import judge
 from reports.gate.policy import Policy, Rule
 from reports.run.differences import KINDS
+from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
 from reports.run.store import RunFolder
 from reports.summary.summarise import summarise
 from runners.records import Record
 from workloads.errors import UsageError
 
 MakeRun = Callable[..., list[Record]]
-Manifest = dict[str, Any]
+Document = dict[str, Any]
 
 MARGIN, ALPHA = 0.02, 0.05
 
 
+def as_manifest(document: Document) -> Manifest:
+    return Manifest.check(document, "here")
+
+
 @pytest.fixture
-def whole(manifest: Manifest) -> Manifest:
+def whole(manifest: Document) -> Document:
     """The manifest of a run, as far as a baseline is looked at."""
     model = {**manifest["model"], "fingerprint": "f0", "processor": "p0", "device_name": "cpu", "threads": 2}
     environment = {"libraries": {"torch": "2.13.0", "numpy": "2.3"}}
@@ -35,18 +41,18 @@ def whole(manifest: Manifest) -> Manifest:
 
 
 @pytest.fixture
-def saved(tmp_path: Path, whole: Manifest) -> Callable[..., Path]:
+def saved(tmp_path: Path, whole: Document) -> Callable[..., Path]:
     """Keeps records as a run folder, or as what ``--json`` prints of it."""
 
     def save(records: list[Record], as_document: bool, **about: Any) -> Path:
         if as_document:
             path = tmp_path / "baseline.json"
-            rows = summarise(records, whole | about, MARGIN, ALPHA)
-            path.write_text(summary_document(whole | about, rows, gate={"outcome": "pass"}))
+            rows = summarise(Measurements(as_manifest(whole | about), records), MARGIN, ALPHA)
+            path.write_text(summary_document(as_manifest(whole | about), rows, gate={"outcome": "pass"}))
             return path
         folder = RunFolder(tmp_path / "baseline")
         folder.claim()
-        folder.start(whole | about)
+        folder.start(as_manifest(whole | about))
         with folder.appending() as append:
             for record in records:
                 append(record)
@@ -55,10 +61,10 @@ def saved(tmp_path: Path, whole: Manifest) -> Callable[..., Path]:
     return save
 
 
-def compare(records: list[Record], path: Path, manifest: Manifest, policy: Policy | None = None) -> Verdict:
+def compare(records: list[Record], path: Path, manifest: Document, policy: Policy | None = None) -> Verdict:
     baseline = read_baseline(path, MARGIN, ALPHA)
-    rows = summarise(records, manifest, MARGIN, ALPHA)
-    return judge(records, manifest, rows, policy or Policy(), baseline, MARGIN, ALPHA)
+    rows = summarise(Measurements(as_manifest(manifest), records), MARGIN, ALPHA)
+    return judge(Measurements(as_manifest(manifest), records), rows, policy or Policy(), baseline, MARGIN, ALPHA)
 
 
 def claims(verdict: Verdict) -> dict[str, Claim]:
@@ -67,7 +73,7 @@ def claims(verdict: Verdict) -> dict[str, Claim]:
 
 @pytest.mark.parametrize("as_document", [False, True])
 def test_against_a_baseline_alone_only_changes_are_judged(
-    make_run: MakeRun, saved: Any, whole: Manifest, as_document: bool
+    make_run: MakeRun, saved: Any, whole: Document, as_document: bool
 ) -> None:
     """The runner loses 10 points against the reference, and did so before."""
     verdict = compare(make_run(1000, lost=100), saved(make_run(1000, lost=100), as_document), whole)
@@ -92,14 +98,14 @@ def test_against_a_baseline_alone_only_changes_are_judged(
     ],
 )
 def test_what_became_worse_fails(
-    make_run: MakeRun, saved: Any, whole: Manifest, as_document: bool, now: dict[str, Any], violated: str
+    make_run: MakeRun, saved: Any, whole: Document, as_document: bool, now: dict[str, Any], violated: str
 ) -> None:
     verdict = compare(make_run(1000, **now), saved(make_run(1000), as_document), whole)
     assert [claim.requirement for claim in verdict.of(claims(verdict)[violated].outcome)] == [violated]
     assert claims(verdict)[violated].outcome == "fail"
 
 
-def test_a_slower_machine_changes_no_ratio(make_run: MakeRun, saved: Any, whole: Manifest) -> None:
+def test_a_slower_machine_changes_no_ratio(make_run: MakeRun, saved: Any, whole: Document) -> None:
     """Absolute times are compared nowhere."""
     slower = [
         replace(record, timing=replace(record.timing, ttft_ms=7 * record.timing.ttft_ms))
@@ -109,7 +115,7 @@ def test_a_slower_machine_changes_no_ratio(make_run: MakeRun, saved: Any, whole:
     assert compare(slower, saved(make_run(), False), whole).outcome == "pass"
 
 
-def test_pairing_by_request_needs_fewer_than_two_summaries(make_run: MakeRun, saved: Any, whole: Manifest) -> None:
+def test_pairing_by_request_needs_fewer_than_two_summaries(make_run: MakeRun, saved: Any, whole: Document) -> None:
     now, then = make_run(400, lost=30), make_run(400, lost=30)
     paired = claims(compare(now, saved(then, False), whole))["max_accuracy_drop"]
     apart = claims(compare(now, saved(then, True), whole))["max_accuracy_drop"]
@@ -118,7 +124,7 @@ def test_pairing_by_request_needs_fewer_than_two_summaries(make_run: MakeRun, sa
     assert apart.low < paired.low < 0 == paired.value == apart.value
 
 
-def test_other_requests_are_not_paired(make_run: MakeRun, saved: Any, whole: Manifest) -> None:
+def test_other_requests_are_not_paired(make_run: MakeRun, saved: Any, whole: Document) -> None:
     path = saved(make_run(400, lost=30), False)
     now = make_run(400, lost=30)
     paired = claims(compare(now, path, whole))["max_accuracy_drop"]
@@ -126,7 +132,7 @@ def test_other_requests_are_not_paired(make_run: MakeRun, saved: Any, whole: Man
     assert (apart.low or 0) < (paired.low or 0)
 
 
-def test_a_policy_adds_to_what_changed(make_run: MakeRun, saved: Any, whole: Manifest) -> None:
+def test_a_policy_adds_to_what_changed(make_run: MakeRun, saved: Any, whole: Document) -> None:
     policy = Policy("mine.yaml", runners=("vlcache",), rules=(Rule({"max_slowdown": 0.5, "min_speedup": 2.0}),))
     found = claims(compare(make_run(), saved(make_run(), False), whole, policy))
     assert {key: claim.limit for key, claim in found.items()} == {
@@ -141,7 +147,7 @@ def test_a_policy_adds_to_what_changed(make_run: MakeRun, saved: Any, whole: Man
     }
 
 
-def test_a_runner_that_the_baseline_lacks_is_not_compared(make_run: MakeRun, saved: Any, whole: Manifest) -> None:
+def test_a_runner_that_the_baseline_lacks_is_not_compared(make_run: MakeRun, saved: Any, whole: Document) -> None:
     then = [record for record in make_run() if record.runner != "vlcache"]
     path = saved(then, True)
     assert {claim.runner for claim in compare(make_run(), path, whole).claims} == {"prefix-cache"}
@@ -150,7 +156,7 @@ def test_a_runner_that_the_baseline_lacks_is_not_compared(make_run: MakeRun, sav
     assert (claim.outcome, claim.reason) == ("undecided", "the baseline has no such runner on this workload")
 
 
-def different(manifest: Manifest) -> dict[str, Manifest]:
+def different(manifest: Document) -> dict[str, Document]:
     """The manifest changed in each way that matters."""
     changed = {kind: deepcopy(manifest) for kind in KINDS}
     changed["model"]["model"]["fingerprint"] = "f1"
@@ -171,22 +177,22 @@ def different(manifest: Manifest) -> dict[str, Manifest]:
         ("runners", "runners differ (vlcache.options.ratio was 0.2 and is not there)"),
     ],
 )
-def test_what_is_not_alike_is_refused_unless_it_may_differ(whole: Manifest, kind: str, what: str) -> None:
-    baseline = Baseline("old.json", different(whole)[kind], {}, None)
+def test_what_is_not_alike_is_refused_unless_it_may_differ(whole: Document, kind: str, what: str) -> None:
+    baseline = Baseline("old.json", as_manifest(different(whole)[kind]), {}, None)
     with pytest.raises(UsageError) as caught:
-        require_comparable(whole, baseline, [other for other in KINDS if other != kind])
+        require_comparable(as_manifest(whole), baseline, [other for other in KINDS if other != kind])
     assert str(caught.value) == (
         f"cannot compare with old.json: {what}; measure the baseline again, or add --allow-different {kind}"
     )
-    assert [difference.kind for difference in require_comparable(whole, baseline, [kind])] == [kind]
+    assert [difference.kind for difference in require_comparable(as_manifest(whole), baseline, [kind])] == [kind]
 
 
-def test_all_that_differs_is_told_in_one_line(whole: Manifest) -> None:
+def test_all_that_differs_is_told_in_one_line(whole: Document) -> None:
     other = deepcopy(whole)
     other["model"] |= {"fingerprint": "f1", "device_name": "gpu", "cuda": "13"}
     other["environment"]["libraries"] = {f"library{number}": "1" for number in range(9)}
     with pytest.raises(UsageError) as caught:
-        require_comparable(whole, Baseline("old.json", other, {}, None), [])
+        require_comparable(as_manifest(whole), Baseline("old.json", as_manifest(other), {}, None), [])
     told = str(caught.value)
     assert told.endswith("--allow-different model,device,libraries")
     assert "cuda was 13 and is not there" in told
@@ -194,15 +200,21 @@ def test_all_that_differs_is_told_in_one_line(whole: Manifest) -> None:
     assert "\n" not in told
 
 
-def test_equal_runs_are_comparable(whole: Manifest) -> None:
-    assert require_comparable(whole, Baseline("old.json", deepcopy(whole), {}, None), []) == []
+def test_equal_runs_are_comparable(whole: Document) -> None:
+    assert (
+        require_comparable(as_manifest(whole), Baseline("old.json", as_manifest(deepcopy(whole)), {}, None), []) == []
+    )
 
 
-def test_an_added_workload_or_runner_is_a_difference(whole: Manifest) -> None:
+def test_an_added_workload_or_runner_is_a_difference(whole: Document) -> None:
     more = deepcopy(whole)
     more["workloads"]["video"] = "v0"
     more["runners"].append({"label": "new", "method": "vlcache", "lossless": False})
-    found = require_comparable(more, Baseline("old.json", whole, {}, None), ["workloads", "runners"])
+    found = require_comparable(
+        as_manifest(more),
+        Baseline("old.json", as_manifest(whole), {}, None),
+        ["workloads", "runners"],
+    )
     assert [str(difference) for difference in found] == [
         "video was not there and is v0",
         "new.method was not there and is vlcache",

@@ -10,6 +10,8 @@ from reports.gate.claim import Claim, Outcome, Verdict
 from reports.gate.judge import judge
 from reports.gate.policy import Policy, Rule
 from reports.gate.requirements import Limits
+from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
 from reports.statistics.power import Decision, Truth, requests_to_decide
 from reports.summary.summarise import summarise
 from runners.records import Record, Status, Warmth
@@ -33,8 +35,10 @@ def gate(manifest: dict[str, Any]) -> Judge:
 
     def run(records: list[Record], policy: Policy | None = None, about: dict[str, Any] | None = None) -> Verdict:
         known = manifest | (about or {})
-        rows = summarise(records, known, MARGIN, ALPHA)
-        return judge(records, known, rows, policy or Policy(), None, MARGIN, ALPHA)
+        rows = summarise(Measurements(Manifest.check(known, "here"), records), MARGIN, ALPHA)
+        return judge(
+            Measurements(Manifest.check(known, "here"), records), rows, policy or Policy(), None, MARGIN, ALPHA
+        )
 
     return run
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from reports.forms.json import summary_document
+from reports.forms.json import document
 from reports.forms.table import WIDTH
 from reports.gate.claim import Claim, Needed, Outcome, Outlook, Verdict
 from reports.gate.forms.annotations import MOST, to_annotations
@@ -141,7 +141,7 @@ def test_many_claims_are_cut_short_where_readers_would() -> None:
 
 
 def test_json_has_every_number_as_it_is() -> None:
-    gate = json.loads(summary_document({}, [], gate=VERDICT.to_json()))["gate"]
+    gate = json.loads(document(gate=VERDICT.to_json()))["gate"]
     assert gate["outcome"] == "fail"
     assert [claim["outcome"] for claim in gate["claims"]] == ["pass", "fail", "undecided"]
     assert (gate["claims"][1]["value"], gate["claims"][1]["low"], gate["claims"][2]["high"]) == (-0.4, -0.52, None)

@@ -8,20 +8,24 @@ from typing import Any
 
 import pytest
 
-from reports.run.manifest import build_manifest, git_commit, require_same, require_same_model
+from reports.run.manifest import Manifest
+from reports.run.new_manifest import build_manifest, git_commit
+from reports.run.resume import require_same, require_same_model
 from workloads.errors import UsageError
 
 RUN = Path("results/one")
 
 
-def build() -> dict[str, Any]:
-    config = {"seed": 3, "workload": ["video"], "output": Path("x")}
+def build() -> Manifest:
+    config = {"reference": "full", "seed": 3, "workload": ["video"], "output": Path("x")}
     model = {"name": "builtin", "fingerprint": "f0", "profile": {}, "dtype": "float32", "device": "cpu", "threads": 2}
-    return build_manifest(config, {"video": "abc"}, model, [{"label": "full", "sizes": (1, 2)}])
+    return build_manifest(
+        config, {"video": "abc"}, model, [{"label": "full", "method": "full", "lossless": True, "sizes": (1, 2)}]
+    )
 
 
 def test_a_manifest_says_what_ran_where_and_when() -> None:
-    manifest = build()
+    manifest = build().document
     assert manifest["schema"] == 1
     assert manifest["seed"] == 3
     assert manifest["workloads"] == {"video": "abc"}
@@ -33,7 +37,7 @@ def test_a_manifest_says_what_ran_where_and_when() -> None:
 
 
 def test_a_manifest_is_as_json_reads_it_back() -> None:
-    manifest = build()
+    manifest = build().document
     assert manifest == json.loads(json.dumps(manifest))
     assert manifest["config"]["output"] == "x"
 
@@ -76,7 +80,7 @@ def test_the_first_difference_is_named_with_both_values(saved: Any, now: Any, me
 
 
 def test_only_the_identity_of_a_model_has_to_be_the_same() -> None:
-    saved = build()["model"]
+    saved = dict(build().model.document)
     require_same_model(RUN, saved, saved | {"threads": 8, "name": "renamed"})
     with pytest.raises(UsageError, match=r'model\.fingerprint was "f0" and is now "f1"'):
         require_same_model(RUN, saved, saved | {"fingerprint": "f1"})

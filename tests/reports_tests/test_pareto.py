@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.run.manifest import Manifest
 from reports.statistics.stats import critical_value
 from reports.statistics.verdict import requests_needed
-from reports.summary.columns import COLUMNS
+from reports.summary.row import Row
 from reports.sweep.pareto import Point, find_knee, find_knees, find_points
 from reports.sweep.recommend import recommend, requests_to_prove
 
@@ -17,10 +19,16 @@ MARGIN, ALPHA = 0.02, 0.05
 VERDICTS = ("non-inferior", "inferior", "undecided")
 
 
-def row(runner: str, workload: str = "binding", **values: Any) -> dict[str, Any]:
-    known = {"model": "builtin", "device": "cpu", "dtype": "float32", "requests": 32, "failed": 0, "fallbacks": 0}
-    names = dict.fromkeys(column.name for column in COLUMNS)
-    return names | known | {"runner": runner, "workload": workload, "margin": MARGIN, "alpha": ALPHA} | values
+def row(runner: str, workload: str = "binding", **values: Any) -> Row:
+    known: dict[str, Any] = {
+        "model": "builtin",
+        "device": "cpu",
+        "dtype": "float32",
+        "requests": 32,
+        "failed": 0,
+        "fallbacks": 0,
+    }
+    return Row(runner=runner, workload=workload, margin=MARGIN, alpha=ALPHA, **known | values)
 
 
 def manifest_of(*runners: tuple[str, str, float | None], **other: Any) -> dict[str, Any]:
@@ -28,9 +36,16 @@ def manifest_of(*runners: tuple[str, str, float | None], **other: Any) -> dict[s
     told = {label: {"family": family, "ratio": ratio} for label, family, ratio in runners}
     return {
         "config": {"reference": runners[0][0]},
-        "model": {"dtype": "float32"},
+        "workloads": {},
+        "model": {"name": "builtin", "device": "cpu", "dtype": "float32"},
         "runners": [
-            {"label": label, "options": {"ratio": ratio} if ratio is not None else {}} for label, _, ratio in runners
+            {
+                "label": label,
+                "method": family,
+                "lossless": family == "full",
+                "options": {"ratio": ratio} if ratio is not None else {},
+            }
+            for label, family, ratio in runners
         ],
         "sweep": {"ratios": sorted({ratio for _, _, ratio in runners if ratio is not None}), "runners": told},
     } | other
@@ -39,9 +54,12 @@ def manifest_of(*runners: tuple[str, str, float | None], **other: Any) -> dict[s
 MANIFEST = manifest_of(("full", "full", None), ("a@ratio=0", "a", 0.0), ("a@ratio=1", "a", 1.0), ("X@0.5", "X", 0.5))
 
 
-def points_of(*rows: dict[str, Any], **change: Any) -> list[Point]:
-    manifest = MANIFEST | change
-    return find_points(rows, manifest)
+def find(rows: Sequence[Row], manifest: dict[str, Any]) -> list[Point]:
+    return find_points(rows, Manifest.check(manifest, "here"))
+
+
+def points_of(*rows: Row, **change: Any) -> list[Point]:
+    return find(rows, MANIFEST | change)
 
 
 def candidate(
@@ -50,7 +68,7 @@ def candidate(
     told = {"accuracy": 1.0, "accuracy_delta": 0.0, "accuracy_delta_ci_low": -0.1, "agreement": 0.9} | values
     told.setdefault("ttft_speedup_ci_low", speedup)
     line = row(label, workload, verdict=verdict, ttft_speedup=speedup, **told)
-    (point,) = find_points([line], manifest_of(("full", "full", None), (label, label, None)))
+    (point,) = find([line], manifest_of(("full", "full", None), (label, label, None)))
     return point
 
 
@@ -59,7 +77,7 @@ def curve_of(*pairs: tuple[float | None, float | None]) -> list[Point]:
     labels = [f"a@{place}" for place in range(len(pairs))]
     manifest = manifest_of(("full", "full", None), *((label, "a", place / 10) for place, label in enumerate(labels)))
     rows = [row(label, recompute_ratio=x, accuracy=y) for label, (x, y) in zip(labels, pairs, strict=True)]
-    return find_points(rows, manifest)
+    return find(rows, manifest)
 
 
 def test_points_know_their_family_and_stand_in_the_order_of_ratios_the_reference_first() -> None:
@@ -74,7 +92,7 @@ def test_points_know_their_family_and_stand_in_the_order_of_ratios_the_reference
 
 def test_a_run_of_bench_has_points_too() -> None:
     manifest = {key: value for key, value in MANIFEST.items() if key != "sweep"}
-    (point,) = find_points([row("X@0.5")], manifest)
+    (point,) = find([row("X@0.5")], manifest)
     assert (point.family, point.ratio, point.analysis_only) == ("X@0.5", 0.5, False)
 
 
@@ -97,7 +115,7 @@ def test_optimal_is_exactly_what_no_usable_point_dominates(values: list[tuple[tu
     manifest = manifest_of(*((label, label, None) for label in labels))
     for runner, (_, bound) in zip(manifest["runners"], values, strict=True):
         runner["analysis_only"] = bound
-    points = find_points(rows, manifest)
+    points = find(rows, manifest)
     places = {
         point.runner: (point.accuracy, point.ttft_speedup)
         for point in points
@@ -188,7 +206,7 @@ def test_neither_the_reference_nor_an_upper_bound_is_recommended() -> None:
     ]
     manifest = manifest_of(("full", "full", None), ("oracle", "oracle", None))
     manifest["runners"][1]["analysis_only"] = True
-    found = recommend(find_points(lines, manifest), MARGIN)
+    found = recommend(find(lines, manifest), MARGIN)
     assert (found.runner, found.reason) == (None, "nothing was timed and judged on binding: too few requests")
 
 

@@ -17,7 +17,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from reports.forms.plots import COLOURS, MARKERS, draw, file_names, picture
-from reports.summary.columns import COLUMNS
+from reports.run.manifest import Manifest
+from reports.summary.row import Row
 from reports.sweep.pareto import find_points
 from reports.sweep.recommend import Recommendation
 from reports.sweep.trade_off import TradeOff
@@ -28,20 +29,27 @@ Line = tuple[str, float | None, float | None]  # a runner's executed ratio and a
 
 def trade_off(lines: Sequence[Line], workloads: Sequence[str] = ("binding",), reference: str = "full") -> TradeOff:
     """Of runners whose label is ``family@ratio``, or the family alone."""
-    told: dict[str, Any] = {"model": "builtin", "requests": 9, "failed": 0, "ttft_speedup": 2.0}
+    told: dict[str, Any] = {"model": "builtin", "device": "cpu", "dtype": "bfloat16", "requests": 9, "failed": 0}
+    told |= {"fallbacks": 0, "margin": 0.02, "alpha": 0.05, "ttft_speedup": 2.0}
     rows = [
-        dict.fromkeys(column.name for column in COLUMNS)
-        | told
-        | {"runner": label, "workload": workload, "recompute_ratio": executed, "accuracy": accuracy}
-        | ({} if accuracy is None else {"accuracy_ci_low": accuracy - 0.1, "accuracy_ci_high": min(1, accuracy + 0.1)})
+        Row(
+            runner=label,
+            workload=workload,
+            recompute_ratio=executed,
+            accuracy=accuracy,
+            accuracy_ci_low=None if accuracy is None else accuracy - 0.1,
+            accuracy_ci_high=None if accuracy is None else min(1, accuracy + 0.1),
+            **told,
+        )
         for workload in workloads
         for label, executed, accuracy in lines
     ]
     ratios = {label: label.partition("@")[2] for label, *_ in lines}
     manifest = {
         "config": {"reference": reference},
-        "model": {"dtype": "bfloat16"},
-        "runners": [{"label": label} for label in ratios],
+        "workloads": {},
+        "model": {"name": "builtin", "device": "cpu", "dtype": "bfloat16"},
+        "runners": [{"label": label, "method": "any", "lossless": False} for label in ratios],
         "sweep": {
             "runners": {
                 label: {"family": label.partition("@")[0], "ratio": float(ratio) if ratio else None}
@@ -51,7 +59,8 @@ def trade_off(lines: Sequence[Line], workloads: Sequence[str] = ("binding",), re
     }
     none = Recommendation(None, None, "")
     chosen = {workload: none for workload in workloads if lines}
-    return TradeOff(reference, 0.02, 0.05, rows, find_points(rows, manifest), {}, chosen, none, [])
+    points = find_points(rows, Manifest.check(manifest, "here"))
+    return TradeOff(reference, 0.02, 0.05, rows, points, {}, chosen, none, [])
 
 
 CURVE: list[Line] = [("full", 1.0, 0.9), ("a@0", 0.0, 0.3), ("a@0.1", None, 0.6), ("a@0.5", 0.5, None), ("a@1", 1, 0.9)]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reports.gate.policy import Policy, Rule, default_limits
 from reports.gate.policy_file import LARGEST_FILE, read_policy
 from reports.gate.requirements import REQUIREMENTS
+from reports.run.manifest import RunnerDescription
 from workloads.errors import UsageError
 
 
@@ -121,8 +123,8 @@ def test_names_may_hold_what_patterns_are_made_of() -> None:
         ),
     ],
 )
-def test_what_is_required_by_itself(runner: dict[str, object], keys: list[str]) -> None:
-    limits = default_limits({"label": "it", **runner}, 0.01)
+def test_what_is_required_by_itself(runner: dict[str, Any], keys: list[str]) -> None:
+    limits = default_limits(RunnerDescription("it", **runner), 0.01)
     assert list(limits) == keys
     assert limits["margin"] == 0.01
 

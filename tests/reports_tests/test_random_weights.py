@@ -10,7 +10,9 @@ import pytest
 from rich.console import Console
 
 from reports.forms.table import WIDTH, render
-from reports.summary.columns import COLUMNS
+from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
+from reports.summary.row import COLUMNS
 from reports.summary.row_notices import row_notices
 from reports.summary.summarise import summarise
 from reports.sweep.pareto import find_points
@@ -50,21 +52,28 @@ def test_what_a_record_says_of_its_answer_can_be_left_out(make_record: Callable[
 
 def test_no_column_tells_what_answers_are_worth(records: list[Record], random: dict[str, Any]) -> None:
     assert len(JUDGING) > 10
-    for row in summarise([record.unjudged() for record in records], random, 0.02, 0.05):
-        assert {name: row[name] for name in JUDGING} == dict.fromkeys(JUDGING)
-        assert (row["weights"], row["failed"], row["scored"], row["compared"]) == ("random", 1, 0, 0)
+    for row in summarise(
+        Measurements(Manifest.check(random, "here"), [record.unjudged() for record in records]), 0.02, 0.05
+    ):
+        assert {name: getattr(row, name) for name in JUDGING} == dict.fromkeys(JUDGING)
+        assert (row.weights, row.failed, row.scored, row.compared) == ("random", 1, 0, 0)
 
 
 def test_times_are_those_of_any_model(records: list[Record], random: dict[str, Any], manifest: dict[str, Any]) -> None:
-    bare = summarise([record.unjudged() for record in records], random, 0.02, 0.05)
-    judged = summarise(records, manifest, 0.02, 0.05)
+    bare = summarise(
+        Measurements(Manifest.check(random, "here"), [record.unjudged() for record in records]), 0.02, 0.05
+    )
+    judged = summarise(Measurements(Manifest.check(manifest, "here"), records), 0.02, 0.05)
     timed = [column.name for column in COLUMNS if column.name.startswith(("ttft", "cold", "store", "recompute", "kv_"))]
-    assert [{name: row[name] for name in timed} for row in bare] == [{n: row[n] for n in timed} for row in judged]
-    assert {row["weights"] for row in judged} == {"loaded"}
+    told, known = ([[getattr(row, name) for name in timed] for row in rows] for rows in (bare, judged))
+    assert told == known
+    assert {row.weights for row in judged} == {"loaded"}
 
 
 def test_the_table_says_why_in_one_line(records: list[Record], random: dict[str, Any]) -> None:
-    rows = summarise([record.unjudged() for record in records], random, 0.02, 0.05)
+    rows = summarise(
+        Measurements(Manifest.check(random, "here"), [record.unjudged() for record in records]), 0.02, 0.05
+    )
     console = Console(file=io.StringIO(), width=WIDTH)
     console.print(render(rows, "full", [*row_notices(rows)]))
     assert isinstance(console.file, io.StringIO)
@@ -75,6 +84,8 @@ def test_the_table_says_why_in_one_line(records: list[Record], random: dict[str,
 
 
 def test_nothing_is_recommended(records: list[Record], random: dict[str, Any]) -> None:
-    rows = summarise([record.unjudged() for record in records], random, 0.02, 0.05)
-    choice = recommend(find_points(rows, random), 0.02)
+    rows = summarise(
+        Measurements(Manifest.check(random, "here"), [record.unjudged() for record in records]), 0.02, 0.05
+    )
+    choice = recommend(find_points(rows, Manifest.check(random, "here")), 0.02)
     assert (choice.runner, choice.reason) == (None, "no answer on binding was judged")

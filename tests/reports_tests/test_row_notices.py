@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from reports.summary.columns import COLUMNS
 from reports.summary.notice import Notice, NoticeKind
+from reports.summary.row import Row
 from reports.summary.row_notices import row_notices
 
 
@@ -13,7 +13,8 @@ def notices(**values: Any) -> list[Notice]:
     known: dict[str, Any] = {"runner": "vlcache", "workload": "binding", "margin": 0.02, "alpha": 0.05}
     known |= {"requests": 16, "scored": 16, "failed": 0, "fallbacks": 0, "vision_tokens": 500.0}
     known |= {"media_hit_rate_recurring": 1.0}
-    return [*row_notices([dict.fromkeys(column.name for column in COLUMNS) | known | values])]
+    known |= {"model": "builtin", "device": "cpu", "dtype": "float32"}
+    return [*row_notices([Row(**known | values)])]
 
 
 @pytest.mark.parametrize(

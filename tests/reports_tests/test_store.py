@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 
+from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
 from runners.records import Record, Status
 from workloads.errors import UsageError
 
 MakeRecord = Callable[..., Record]
-MANIFEST = {"schema": 1, "config": {"seed": 0}}
+MANIFEST = {
+    "schema": 1,
+    "config": {"seed": 0, "reference": "full"},
+    "workloads": {"binding": "abc"},
+    "model": {"name": "builtin", "device": "cpu", "dtype": "float32", "added": [1]},
+    "runners": [{"label": "full", "method": "full", "lossless": True}],
+    "added": {"later": True},
+}
 
 
 @pytest.fixture
@@ -20,7 +28,7 @@ def folder(tmp_path: Path) -> RunFolder:
     """A run that has begun."""
     begun = RunFolder(tmp_path / "runs" / "one")
     begun.claim()
-    begun.start(MANIFEST)
+    begun.start(Manifest.check(MANIFEST, "here"))
     return begun
 
 
@@ -34,7 +42,8 @@ def test_records_come_back_as_they_were(folder: RunFolder, make_record: MakeReco
     records = [make_record("q0"), make_record("q1", status=Status.BAD_MEDIA), make_record("q0", "vlcache", kl=1 / 3)]
     write(folder, records)
     saved = folder.read()
-    assert saved.manifest == MANIFEST
+    assert saved.manifest == Manifest.check(MANIFEST, "here")
+    assert saved.manifest.document == MANIFEST, "what no field is made of is kept, too"
     assert list(saved.records.values()) == records
     assert saved.torn_at is None
 

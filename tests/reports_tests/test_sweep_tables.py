@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from io import StringIO
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from rich.console import Console
 
 from reports.forms.sweep_table import render
 from reports.forms.table import WIDTH
+from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
 from reports.summary.notice import NoticeKind
 from reports.summary.row_notices import row_notices
 from reports.summary.summarise import summarise
@@ -72,7 +74,12 @@ def found(make_record: MakeRecord) -> Found:
             ],
             "sweep": {"runners": {label: {"family": family, "ratio": ratio} for label, family, ratio, *_ in families}},
         }
-        return analyse(summarise(records, manifest, margin, 0.05), records, manifest, margin, 0.05)
+        return analyse(
+            summarise(Measurements(Manifest.check(manifest, "here"), records), margin, 0.05),
+            Measurements(Manifest.check(manifest, "here"), records),
+            margin,
+            0.05,
+        )
 
     return analysed
 
@@ -82,7 +89,7 @@ def draw(found: TradeOff) -> str:
     console.print(
         render(
             found,
-            [notice for _, rows in groupby(found.rows, itemgetter("workload")) for notice in row_notices([*rows])],
+            [notice for _, rows in groupby(found.rows, attrgetter("workload")) for notice in row_notices([*rows])],
         )
     )
     assert isinstance(console.file, StringIO)
@@ -160,8 +167,9 @@ def test_the_document_tells_points_knees_recommendations_and_cautions(found: Fou
 
 
 def test_a_run_without_records_has_nothing_to_show(make_record: MakeRecord) -> None:
-    manifest = {"config": {"reference": "full"}, "workloads": {}, "model": {"dtype": "float32"}, "runners": []}
-    empty = analyse([], [], manifest, 0.02, 0.05)
+    model = {"name": "builtin", "device": "cpu", "dtype": "float32"}
+    manifest = {"config": {"reference": "full"}, "workloads": {}, "model": model, "runners": []}
+    empty = analyse([], Measurements(Manifest.check(manifest, "here"), []), 0.02, 0.05)
     assert (empty.points, empty.recommended) == ([], {})
     assert empty.recommended_overall.runner is None
     assert "recommended:" in draw(empty)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import pytest
 from rich.console import Console
 
 from reports.forms.table import WIDTH, legend, render
-from reports.summary.columns import COLUMNS, TABLE_COLUMNS
+from reports.summary.row import COLUMNS, TABLE_COLUMNS, Row
 from reports.summary.row_notices import row_notices
 from reports.tables.cells import cell
 
 GOLDEN = Path(__file__).parent / "golden_table.txt"
 
 
-def row(runner: str, workload: str = "binding", **values: Any) -> dict[str, Any]:
+def row(runner: str, workload: str = "binding", **values: Any) -> Row:
     known: dict[str, Any] = {"model": "builtin", "device": "cpu", "dtype": "float32", "margin": 0.02, "alpha": 0.05}
     known |= {
         "requests": 16,
@@ -30,7 +31,7 @@ def row(runner: str, workload: str = "binding", **values: Any) -> dict[str, Any]
         "runner": runner,
         "workload": workload,
     }
-    return dict.fromkeys(column.name for column in COLUMNS) | known | values
+    return Row(**known | values)
 
 
 FULL = row(
@@ -73,9 +74,9 @@ BLEND = row(
 )
 
 
-def draw(rows: list[dict[str, Any]], width: int = WIDTH) -> str:
+def draw(rows: list[Row], width: int = WIDTH) -> str:
     console = Console(file=StringIO(), width=width, highlight=False)
-    notices = [notice for _, told in groupby(rows, itemgetter("workload")) for notice in row_notices([*told])]
+    notices = [notice for _, told in groupby(rows, attrgetter("workload")) for notice in row_notices([*told])]
     console.print(render(rows, "full", notices))
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
@@ -119,7 +120,7 @@ def test_undecided_runners_are_counted_and_what_would_decide_is_told() -> None:
         "with no flips a margin of 2 points needs 189 requests sharing no media, these are worth 8"
     )
     assert line in draw(rows).splitlines()
-    many = [found | {"compared_worth": 189.4} for found in rows]
+    many = [replace(found, compared_worth=189.4) for found in rows]
     more = "undecided: 2 of 3 runners; more is needed than what 189 requests sharing no media would tell"
     assert more in draw(many).splitlines()
     assert "undecided:" not in draw([FULL, row("vlcache", verdict="inferior")])

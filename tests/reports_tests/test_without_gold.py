@@ -13,6 +13,8 @@ from rich.console import Console
 from reports.forms import sweep_table as sweep_tables
 from reports.forms.plots import picture
 from reports.forms.table import WIDTH, render
+from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
 from reports.summary.notices import find_notices
 from reports.summary.summarise import summarise
 from reports.sweep import trade_off as sweep
@@ -54,39 +56,48 @@ def test_a_record_without_gold_has_no_score_failed_or_not(records: list[Record])
 def test_accuracy_and_verdict_are_undefined_and_agreement_counts(
     records: list[Record], manifest: dict[str, Any]
 ) -> None:
-    rows = {row["runner"]: row for row in summarise(records, manifest, MARGIN, ALPHA)}
+    rows = {
+        row.runner: row for row in summarise(Measurements(Manifest.check(manifest, "here"), records), MARGIN, ALPHA)
+    }
     row = rows["vlcache"]
-    undefined = [name for name in row if name.startswith(("accuracy", "verdict", "parse_failed", "official"))]
+    undefined = [name for name in row.to_json() if name.startswith(("accuracy", "verdict", "parse_failed", "official"))]
     assert len(undefined) == 9
-    assert {row[name] for name in undefined} == {None}
-    assert (row["requests"], row["failed"], row["scored"], row["compared"]) == (10, 1, 0, 0)
-    assert (row["agreement"], rows["full"]["agreement"]) == (0.8, 1)
-    assert row["ttft_speedup"] == pytest.approx(104 / 54, rel=0.1)
+    assert {getattr(row, name) for name in undefined} == {None}
+    assert (row.requests, row.failed, row.scored, row.compared) == (10, 1, 0, 0)
+    assert (row.agreement, rows["full"].agreement) == (0.8, 1)
+    assert row.ttft_speedup == pytest.approx(104 / 54, rel=0.1)
 
 
 def test_the_table_says_what_counts(records: list[Record], manifest: dict[str, Any], make_record: MakeRecord) -> None:
-    rows = summarise(records, manifest, MARGIN, ALPHA)
-    table = told(render(rows, "full", find_notices(records, rows, manifest)))
+    rows = summarise(Measurements(Manifest.check(manifest, "here"), records), MARGIN, ALPHA)
+    table = told(render(rows, "full", find_notices(Measurements(Manifest.check(manifest, "here"), records), rows)))
     assert "no gold answers: accuracy and verdict are undefined; same % (agreement) is what counts" in table
     assert "undecided" not in table.split("runner: what answered")[0]
     some = [*records, *(make_record("q10", runner) for runner in ("full", "vlcache", "prefix-cache"))]
-    mixed = summarise(some, manifest, MARGIN, ALPHA)
-    assert [(row["scored"], row["accuracy"]) for row in mixed] == [(1, 1)] * 3
+    mixed = summarise(Measurements(Manifest.check(manifest, "here"), some), MARGIN, ALPHA)
+    assert [(row.scored, row.accuracy) for row in mixed] == [(1, 1)] * 3
     assert "10 of 11 requests have no gold answer; only same % is about them" in told(
-        render(mixed, "full", find_notices(some, mixed, manifest))
+        render(mixed, "full", find_notices(Measurements(Manifest.check(manifest, "here"), some), mixed))
     )
 
 
 def test_a_sweep_ranks_by_agreement_and_recommends_nothing(records: list[Record], manifest: dict[str, Any]) -> None:
     manifest["model"]["dtype"] = "bfloat16"
-    found = sweep.analyse(summarise(records, manifest, MARGIN, ALPHA), records, manifest, MARGIN, ALPHA)
+    found = sweep.analyse(
+        summarise(Measurements(Manifest.check(manifest, "here"), records), MARGIN, ALPHA),
+        Measurements(Manifest.check(manifest, "here"), records),
+        MARGIN,
+        ALPHA,
+    )
     assert {point.runner: point.optimal for point in found.points} == {
         "full": False,
         "vlcache": True,  # faster
         "prefix-cache": True,  # answers like the reference, and faster
     }
     assert found.recommended_overall.runner is None
-    table = told(sweep_tables.render(found, find_notices(records, found.rows, manifest)))
+    table = told(
+        sweep_tables.render(found, find_notices(Measurements(Manifest.check(manifest, "here"), records), found.rows))
+    )
     assert "same % (agreement) is what counts" in table
     assert "recommended for binding: none; no answer on binding was judged" in table
     panel, _ = picture(found, "binding").axes
@@ -105,10 +116,16 @@ def test_unread_answers_are_counted_apart_and_official_scores_stand_beside(
         return Record(**{**vars(record), "parse_failed": unread, "official_score": guess})
 
     records = [official(number, runner) for number in range(4) for runner in ("full", "vlcache")]
-    reference, row = summarise(records, manifest, MARGIN, ALPHA)
-    assert (reference["parse_failed"], reference["official_accuracy"]) == (0, 0.75)
-    assert (row["parse_failed"], row["accuracy"], row["official_accuracy"]) == (2, 0.25, 0.5)
-    table = told(render([reference, row], "full", find_notices(records, [reference, row], manifest)))
+    reference, row = summarise(Measurements(Manifest.check(manifest, "here"), records), MARGIN, ALPHA)
+    assert (reference.parse_failed, reference.official_accuracy) == (0, 0.75)
+    assert (row.parse_failed, row.accuracy, row.official_accuracy) == (2, 0.25, 0.5)
+    table = told(
+        render(
+            [reference, row],
+            "full",
+            find_notices(Measurements(Manifest.check(manifest, "here"), records), [reference, row]),
+        )
+    )
     assert "answers that could not be read, counted as wrong: vlcache 2 of 4" in table
     assert "by the official scorer: full 75.0 %, vlcache 50.0 %; its guesses are included" in table
 

@@ -12,7 +12,7 @@ from vlcache_cli.config.flags import configured_by
 from vlcache_cli.failures import ExitCode, stopping_in
 
 if TYPE_CHECKING:
-    from reports.run.manifest import Manifest
+    from reports.run.measurements import Measurements
     from runners.records import Record
 
 
@@ -23,22 +23,22 @@ def bench(config: BenchConfig) -> ExitCode:
 
     job = prepare(config, parse_runners(config, config.recompute_ratio))
     with stopping_in(config.output):
-        manifest, records = measure(job)
-        show(config, manifest, records)
-    return tell_failures(records)
+        run = measure(job)
+        show(config, run)
+    return tell_failures(run.records)
 
 
-def show(config: BenchConfig, manifest: Manifest, records: Sequence[Record]) -> None:
+def show(config: BenchConfig, run: Measurements) -> None:
     """The summary on stdout, where it is kept on stderr."""
     from reports.summary.notices import find_notices
     from reports.summary.summarise import summarise
 
-    rows = summarise(records, manifest, config.margin, config.alpha)
-    notices = find_notices(records, rows, manifest)
+    rows = summarise(run, config.margin, config.alpha)
+    notices = find_notices(run, rows)
     if config.json:
         from reports.forms.json import summary_document
 
-        console.show_text(summary_document(manifest, rows, notices=[asdict(notice) for notice in notices]))
+        console.show_text(summary_document(run.manifest, rows, notices=[asdict(notice) for notice in notices]))
     else:
         from reports.forms.table import WIDTH, render
 

@@ -44,7 +44,7 @@ def _models() -> Iterable[tuple[str, str]]:
 
 def _metrics() -> Iterable[tuple[str, str]]:
     """Metrics that score an answer, then the columns of the summary."""
-    from reports.summary.columns import COLUMNS
+    from reports.summary.row import COLUMNS
     from workloads.scoring import METRICS, load_metric
 
     answers = [(name, _summary(load_metric(name))) for name in METRICS]

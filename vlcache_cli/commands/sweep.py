@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ from vlcache_cli.config.flags import configured_by
 from vlcache_cli.failures import ExitCode, stopping_in
 
 if TYPE_CHECKING:
-    from reports.run.manifest import Manifest
-    from runners.records import Record
+    from reports.run.measurements import Measurements
 
 
 @configured_by(SweepConfig)
@@ -27,26 +25,28 @@ def sweep(config: SweepConfig) -> ExitCode:
     runners = expand(config)
     job = prepare(config, [runner.spec for runner in runners], describe(config, runners))
     with stopping_in(config.output):
-        manifest, records = measure(job)
-        show(config, manifest, records)
-    return tell_failures(records)
+        run = measure(job)
+        show(config, run)
+    return tell_failures(run.records)
 
 
-def show(config: SweepConfig, manifest: Manifest, records: Sequence[Record]) -> None:
+def show(config: SweepConfig, run: Measurements) -> None:
     """The trade-off on stdout, where it is kept and drawn on stderr."""
     from reports.forms.plots import draw
     from reports.summary.notices import find_notices
     from reports.summary.summarise import summarise
     from reports.sweep.trade_off import analyse
 
-    rows = summarise(records, manifest, config.margin, config.alpha)
-    notices = find_notices(records, rows, manifest)
-    trade_off = analyse(rows, records, manifest, config.margin, config.alpha)
+    rows = summarise(run, config.margin, config.alpha)
+    notices = find_notices(run, rows)
+    trade_off = analyse(rows, run, config.margin, config.alpha)
     if config.json:
         from reports.forms.json import summary_document
 
         console.show_text(
-            summary_document(manifest, rows, notices=[asdict(notice) for notice in notices], sweep=trade_off.to_json())
+            summary_document(
+                run.manifest, rows, notices=[asdict(notice) for notice in notices], sweep=trade_off.to_json()
+            )
         )
     else:
         from reports.forms.sweep_table import render

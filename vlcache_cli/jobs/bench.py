@@ -14,6 +14,7 @@ from workloads.errors import UsageError
 
 if TYPE_CHECKING:
     from reports.run.manifest import Manifest
+    from reports.run.measurements import Measurements
     from reports.run.store import RunFolder, SavedRun
     from runners.base import Runner
     from runners.models.load import LoadedModel, Source
@@ -83,9 +84,10 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
     return Job(config, specs, model, streams, fingerprints, folder, saved, told)
 
 
-def measure(job: Job) -> tuple[Manifest, list[Record]]:
+def measure(job: Job) -> Measurements:
     """Answer what is not yet answered, each record kept as it comes; returns the whole run."""
     from reports.run.asked import AskedLog
+    from reports.run.measurements import Measurements
     from runners.local import build_runner
     from runners.models.load import load_model
     from runners.records import Status
@@ -121,21 +123,21 @@ def measure(job: Job) -> tuple[Manifest, list[Record]]:
             records.append(record)
             if record.agrees is False or record.status is not Status.OK:
                 log.keep(record.workload, *asked[record.workload, record.request])
-    return manifest, records
+    return Measurements(manifest, records)
 
 
 def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Manifest, dict[str, Record]]:
     """Write a new run's manifest, or check that a saved run had this model; returns what is finished, too."""
-    from reports.run.manifest import build_manifest, require_same_model
+    from reports.run.new_manifest import build_manifest
+    from reports.run.resume import require_same_model
 
     if job.saved is None:
         described = [runner.describe() for runner in runners]
         told = model.describe() | {"ceilings": model.ceilings()}
-        manifest = build_manifest(job.config.measured(), job.fingerprints, told, described)
-        manifest |= job.notes
+        manifest = build_manifest(job.config.measured(), job.fingerprints, told, described, job.notes)
         job.folder.start(manifest)
         return manifest, {}
-    require_same_model(job.folder.path, job.saved.manifest["model"], model.describe())
+    require_same_model(job.folder.path, job.saved.manifest.model.document, model.describe())
     job.folder.mend(job.saved)
     return job.saved.manifest, job.saved.records
 
@@ -151,9 +153,9 @@ def _require_reference(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
 
 def _reopen(folder: RunFolder, config: RunConfig, fingerprints: dict[str, str]) -> SavedRun:
     """Read a run and check that it can be continued with ``config``."""
-    from reports.run.manifest import require_same
+    from reports.run.resume import require_same
 
     saved = folder.read()
-    require_same(folder.path, "config", saved.manifest["config"], config.measured())
-    require_same(folder.path, "workloads", saved.manifest["workloads"], fingerprints)
+    require_same(folder.path, "config", saved.manifest.config, config.measured())
+    require_same(folder.path, "workloads", saved.manifest.workloads, fingerprints)
     return saved

@@ -15,19 +15,21 @@ r"""Data sets as data: a YAML file says where one lies, what its fields are, and
     group: docId                # the field that tells which rows are about the same media
     max_new_tokens: 32
 
-Adding a data set is adding a file. ``READERS`` and ``FIELDS`` are all that one may say.
+Adding a data set is adding a file. The fields of ``DatasetFile`` and ``Fields`` are all that one may say.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
-from reprlib import repr as brief
-from typing import Any, get_args
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from workloads.errors import UsageError, unknown_name
+from workloads.reading import Read, Text, Texts, keys, read_yaml
 from workloads.records import Recur
 from workloads.scoring import METRICS
 
@@ -37,6 +39,26 @@ SUBJECT = "subject"
 NAME = re.compile(r"\{(\w+)\}")
 
 
+def _metric(name: str) -> str:
+    if name not in METRICS:
+        raise unknown_name("metric", name, METRICS)
+    return name
+
+
+def _subjects(given: tuple[str, ...] | dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    if not given:
+        raise ValueError("must name at least one")
+    return {name: given[name] or {} for name in given} if isinstance(given, dict) else {name: {} for name in given}
+
+
+Metric = Annotated[str, Read(_metric, Text)]
+Count = Annotated[int, Ge(1)]
+Subjects = Annotated[
+    Mapping[str, Mapping[str, Any]], Read(_subjects, tuple[Text, ...] | dict[str, dict[str, Any] | None])
+]
+
+
+@keys(noun="field")
 @dataclass(frozen=True)
 class Fields:
     """Which fields of a row hold what; ``images`` and ``videos`` may be paths made of fields.
@@ -48,14 +70,14 @@ class Fields:
         family: the kind of question.
     """
 
-    id: str | None = None
-    images: tuple[str, ...] = ()
-    videos: tuple[str, ...] = ()
-    question: str | None = None
-    answers: str | None = None
-    choices: str | None = None
-    talk: str | None = None
-    family: str | None = None
+    id: Text | None = None
+    images: Texts = ()
+    videos: Texts = ()
+    question: Text | None = None
+    answers: Text | None = None
+    choices: Text | None = None
+    talk: Text | None = None
+    family: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -82,114 +104,28 @@ class DatasetFile:
         max_new_tokens: longest answer.
     """
 
-    description: str
-    path: str
-    split: str
+    description: Text
+    path: Text
+    split: Text
     fields: Fields
-    config: str | None = None
-    revision: str | None = None
-    files: str | None = None
-    archives: tuple[str, ...] = ()
-    subjects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
-    prompt: str = "{media}{question}"
-    option: str = "{letter}. {text}"
+    config: Text | None = None
+    revision: Text | None = None
+    files: Text | None = None
+    archives: Texts = ()
+    subjects: Subjects = field(default_factory=dict, hash=False)
+    prompt: Text = "{media}{question}"
+    option: Text = "{letter}. {text}"
     python_answers: bool = False
-    placeholder: str = "<image>"
-    metric: str = "exact-match"
+    placeholder: Text = "<image>"
+    metric: Metric = "exact-match"
     recur: Recur = "prefix"
-    group: str | None = None
-    most_media: int | None = None
-    window: int = 64
-    max_new_tokens: int = 64
+    group: Text | None = None
+    most_media: Count | None = None
+    window: Count = 64
+    max_new_tokens: Count = 64
 
-
-Reader = Callable[[Any], Any]
-"""Raises ValueError with the end of a sentence that begins with the name of the key."""
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"must be a text, not {brief(value)}")
-    return value
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(_text(item) for item in (value if isinstance(value, list) and value else [value]))
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"must be a whole number of at least 1, not {brief(value)}")
-    return value
-
-
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {brief(value)}")
-    return value
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict) or not value or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"must map names to values, not {brief(value)}")
-    return value
-
-
-def _subjects(value: Any) -> Mapping[str, Mapping[str, Any]]:
-    if isinstance(value, list):
-        return {_text(name): {} for name in value}
-    return {name: {} if names is None else _mapping(names) for name, names in _mapping(value).items()}
-
-
-def _metric(value: Any) -> str:
-    name = _text(value)
-    if name not in METRICS:
-        raise ValueError(f"is unknown: {unknown_name('metric', name, METRICS)}")
-    return name
-
-
-def _recur(value: Any) -> Recur:
-    if value not in get_args(Recur):
-        raise ValueError(f"must be one of {', '.join(get_args(Recur))}, not {brief(value)}")
-    return value  # type: ignore[no-any-return]  # it is one of them
-
-
-def _fields(value: Any) -> Fields:
-    return Fields(**_read(_mapping(value), FIELDS, "field"))
-
-
-FIELDS: Mapping[str, Reader] = {
-    "id": _text,
-    "images": _texts,
-    "videos": _texts,
-    "question": _text,
-    "answers": _text,
-    "choices": _text,
-    "talk": _text,
-    "family": _text,
-}
-READERS: Mapping[str, Reader] = {
-    "description": _text,
-    "path": _text,
-    "split": _text,
-    "fields": _fields,
-    "config": _text,
-    "revision": _text,
-    "files": _text,
-    "archives": _texts,
-    "subjects": _subjects,
-    "prompt": _text,
-    "option": _text,
-    "python_answers": _switch,
-    "placeholder": _text,
-    "metric": _metric,
-    "recur": _recur,
-    "group": _text,
-    "most_media": _whole,
-    "window": _whole,
-    "max_new_tokens": _whole,
-}
-REQUIRED = ("description", "path", "split", "fields")
+    def __post_init__(self) -> None:
+        _require_consistent(self)
 
 
 def read_dataset_file(file: Traversable) -> DatasetFile:
@@ -198,53 +134,27 @@ def read_dataset_file(file: Traversable) -> DatasetFile:
     Raises:
         UsageError: the first mistake, with file and key.
     """
-    import yaml
-
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-        found = _read(_mapping(data), READERS, "key")
-        for name in REQUIRED:
-            if name not in found:
-                raise ValueError(f"{name} is missing")
-        dataset = DatasetFile(**found)
-        _require_consistent(dataset)
+        data = file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    except RecursionError as error:
-        raise UsageError(f"{file}: lists and mappings are nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{file}: {' '.join(str(error).split())}") from error
-    return dataset
-
-
-def _read(data: Mapping[str, Any], readers: Mapping[str, Reader], kind: str) -> dict[str, Any]:
-    for name in data:
-        if name not in readers:
-            raise unknown_name(kind, name, readers)
-    found = {}
-    for name, value in data.items():
-        try:
-            found[name] = readers[name](value)
-        except UsageError:
-            raise
-        except ValueError as error:
-            raise ValueError(f"{name} {error}") from error
-    return found
+    return read_yaml(data, DatasetFile, str(file))
 
 
 def _require_consistent(dataset: DatasetFile) -> None:
+    """UsageError when keys contradict each other."""
     fields = dataset.fields
     if not fields.images and not fields.videos:
-        raise ValueError("fields must name images or videos")
+        raise UsageError("fields must name images or videos")
     if (fields.question is None) == (fields.talk is None):
-        raise ValueError("fields must name a question or a talk, and not both")
+        raise UsageError("fields must name a question or a talk, and not both")
     if fields.talk is None and f"{{{MEDIA}}}" not in dataset.prompt:
-        raise ValueError(f"prompt must say where the media stand: {{{MEDIA}}}")
+        raise UsageError(f"prompt must say where the media stand: {{{MEDIA}}}")
     if (fields.choices is not None) != (f"{{{OPTIONS}}}" in dataset.prompt):
-        raise ValueError(f"prompt must show the choices as {{{OPTIONS}}} if fields name some, and only then")
+        raise UsageError(f"prompt must show the choices as {{{OPTIONS}}} if fields name some, and only then")
     if fields.talk is not None and (fields.choices is not None or fields.answers is not None):
-        raise ValueError("fields of a talk are neither answers nor choices: replies are the answers")
+        raise UsageError("fields of a talk are neither answers nor choices: replies are the answers")
     if dataset.files is not None and (f"{{{SUBJECT}}}" in dataset.files) != bool(dataset.subjects):
-        raise ValueError(f"files must name the {{{SUBJECT}}} if there are subjects, and only then")
+        raise UsageError(f"files must name the {{{SUBJECT}}} if there are subjects, and only then")
     if dataset.config is not None and dataset.subjects:
-        raise ValueError("config and subjects are both given: subjects are configurations")
+        raise UsageError("config and subjects are both given: subjects are configurations")

@@ -1,0 +1,275 @@
+"""One row of the summary: a runner on a workload. Its fields are the declaration of the summary's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from reports.summary.column import column, columns_of, end
+
+LARGEST = 1e12  # of a number in a summary: beyond it nothing was measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What was measured of one runner on one workload; what a field means and how it is displayed stands with it.
+
+    None stands for undefined.
+    """
+
+    runner: str = column("what answered; * marks the reference", required=True, title="runner", in_table=True)
+    workload: str = column("what was asked", required=True)
+    model: str = column("the model", required=True)
+    device: str = column("where it ran", required=True)
+    dtype: str = column("number format of its weights", required=True)
+    weights: str | None = column(
+        "loaded, or random in a published shape: then answers mean nothing, and are not judged"
+    )
+    requests: int = column("turns asked, failed ones included", unit="count", required=True)
+    compared: int | None = column(
+        "turns with a medium sent before: where answers are compared with the reference's", unit="count"
+    )
+    compared_worth: float | None = column(
+        "separate turns that they are worth at least, given which share media", unit="count", spec=".0f"
+    )
+    failed: int = column(
+        "turns without an answer: they count as wrong and have no time", unit="count", required=True, better="lower"
+    )
+    scored: int | None = column(
+        "turns with a gold answer: accuracy is theirs; of the others agreement tells", unit="count"
+    )
+    parse_failed: int | None = column(
+        "answers that the metric could not read: they count as wrong", unit="count", better="lower"
+    )
+    official_accuracy: float | None = column(
+        "mean score by the official scorer where that differs in kind, by guessing say; failed turns count as wrong",
+        unit="0..1",
+        better="higher",
+        scale=100,
+        spec=".1f",
+    )
+    accuracy: float | None = column(
+        "mean score by the workload's metric, where there is a gold answer [interval]",
+        unit="0..1",
+        title="accuracy\n%",
+        better="higher",
+        scale=100,
+        spec=".1f",
+        interval_spec=".0f",
+        in_table=True,
+    )
+    accuracy_ci_low: float | None = end()
+    accuracy_ci_high: float | None = end()
+    accuracy_delta: float | None = column(
+        "accuracy less the reference's, where a medium was sent before [interval]",
+        unit="0..1",
+        title="change\npoints",
+        better="higher",
+        scale=100,
+        spec="+.1f",
+        interval_spec=".1f",
+        in_table=True,
+    )
+    accuracy_delta_ci_low: float | None = end()
+    accuracy_delta_ci_high: float | None = end()
+    agreement: float | None = column(
+        "share of requests whose whole answer equals the reference's: what counts without gold answers",
+        unit="0..1",
+        title="same\n%",
+        better="higher",
+        scale=100,
+        spec=".0f",
+        in_table=True,
+    )
+    flip_rate: float | None = column(
+        "share of answers that differ from the reference's", unit="0..1", better="lower", scale=100, spec=".1f"
+    )
+    noise_flip_rate: float | None = column(
+        "the same of the runner that does what the reference does in another order: what rounding alone changes",
+        unit="0..1",
+        scale=100,
+        spec=".1f",
+    )
+    verdict: str | None = column(
+        "non-inferior: the whole interval of the change lies above -margin; inferior: below; else undecided",
+        title="ver-\ndict",
+        in_table=True,
+        words=(("non-inferior", "ok"), ("inferior", "worse"), ("undecided", "open")),
+    )
+    margin: float = column("the loss of accuracy that the verdict is about", unit="0..1", required=True)
+    alpha: float = column("every interval has the confidence 1 - alpha", unit="0..1", required=True)
+    kl_mean: float | None = column(
+        "mean divergence of the first token, KL(reference || runner)",
+        unit="nats",
+        title="KL\nnats",
+        better="lower",
+        spec=".1e",
+        in_table=True,
+    )
+    ttft_ms_p50: float | None = column(
+        "median time to first token of all answered requests",
+        unit="ms",
+        title="TTFT\nms",
+        better="lower",
+        spec=".1f",
+        in_table=True,
+    )
+    ttft_ms_p90: float | None = column("90th percentile of the same", unit="ms", better="lower", spec=".1f")
+    ttft_ms_p99: float | None = column("99th percentile of the same", unit="ms", better="lower", spec=".1f")
+    ttft_speedup: float | None = column(
+        "median of per-request TTFT reference / runner, all media sent before [interval]",
+        unit="ratio",
+        title="speed-up\nwarm",
+        better="higher",
+        spec=".2f",
+        interval_spec=".2f",
+        in_table=True,
+    )
+    ttft_speedup_ci_low: float | None = end()
+    ttft_speedup_ci_high: float | None = end()
+    ttft_host_speedup: float | None = column(
+        "the same with all that is reused coming from the host's memory",
+        unit="ratio",
+        title="KV\non\nhost",
+        better="higher",
+        spec=".2f",
+        in_table=True,
+    )
+    ttft_host_ms_p50: float | None = column(
+        "median TTFT with all that is reused coming from there", unit="ms", better="lower", spec=".1f"
+    )
+    ttft_speedup_all: float | None = column(
+        "median of per-request TTFT reference / runner over all requests", unit="ratio", better="higher", spec=".2f"
+    )
+    ttft_speedup_vs_lossless: float | None = column(
+        "speed-up against the lossless runner with the lowest median TTFT on such requests",
+        unit="ratio",
+        title="vs\nloss-\nless",
+        better="higher",
+        spec=".2f",
+        in_table=True,
+    )
+    best_lossless: str | None = column("the runner that ttft_speedup_vs_lossless compares with")
+    cold_ttft_ratio: float | None = column(
+        "median of per-request TTFT runner / reference, no medium sent before", unit="ratio", better="lower", spec=".2f"
+    )
+    break_even_reuses: float | None = column(
+        "median extra TTFT of a cold request / median saving of a warm one, both against the reference",
+        unit="count",
+        better="lower",
+        spec=".2f",
+    )
+    store_ms_p50: float | None = column(
+        "median time spent filling the stores after the answer", unit="ms", better="lower", spec=".1f"
+    )
+    warmup_ms: float | None = column(
+        "time spent before anything was timed, recording included", unit="ms", better="lower", spec=".0f"
+    )
+    capture_ms: float | None = column(
+        "time spent recording CUDA graphs between answers", unit="ms", better="lower", spec=".0f"
+    )
+    vision_tokens: float | None = column("mean vision tokens of a prompt", unit="count", spec=".0f")
+    content_share: float | None = column(
+        "mean share of the vision area that carries content", unit="0..1", scale=100, spec=".0f"
+    )
+    recompute_ratio: float | None = column(
+        "computed / all vision token-layers, summed over warm requests",
+        unit="0..1",
+        title="com-\nputed\n%",
+        better="lower",
+        scale=100,
+        spec=".1f",
+        in_table=True,
+    )
+    executed_flops_ratio: float | None = column(
+        "FLOPs executed (selection included) / of full recomputation, summed over warm requests",
+        unit="0..1",
+        title="FLOPs\n%",
+        better="lower",
+        scale=100,
+        spec=".1f",
+        in_table=True,
+    )
+    media_hit_rate: float | None = column(
+        "media served from a store / media asked", unit="0..1", better="higher", scale=100, spec=".0f"
+    )
+    media_hit_rate_recurring: float | None = column(
+        "the same of recurring media", unit="0..1", better="higher", scale=100, spec=".0f"
+    )
+    kv_hit_rate: float | None = column(
+        "media whose stored K, V were reused / media asked",
+        unit="0..1",
+        title="KV\nhits\n%",
+        better="higher",
+        scale=100,
+        spec=".0f",
+        in_table=True,
+    )
+    kv_hit_rate_recurring: float | None = column(
+        "the same of recurring media", unit="0..1", better="higher", scale=100, spec=".0f"
+    )
+    encoder_hit_rate: float | None = column(
+        "media not encoded again / media asked", unit="0..1", better="higher", scale=100, spec=".0f"
+    )
+    encoder_hit_rate_recurring: float | None = column(
+        "the same of recurring media", unit="0..1", better="higher", scale=100, spec=".0f"
+    )
+    fallbacks: int = column(
+        "times something reusable was computed; records say why", unit="count", required=True, better="lower"
+    )
+    floor_ratio: float | None = column(
+        "median of TTFT / the shortest time this device could take for the work, all media sent before",
+        unit="ratio",
+        better="lower",
+    )
+    peak_memory_mb: float | None = column(
+        "most memory held: the model, what the runner stores, and one request", unit="MB", better="lower", spec=".0f"
+    )
+    kv_bytes_per_token: float | None = column(
+        "stored per vision token, all a method keeps", unit="bytes", better="lower", spec=".0f"
+    )
+
+    @classmethod
+    def measured(cls, values: Mapping[str, Any]) -> Self:
+        """A row of a run: every column has to be measured, if only as None, and whatever is measured to be a column.
+
+        Raises:
+            TypeError: naming the columns that are only declared, or only measured.
+        """
+        declared = {declared.name for declared in columns_of(cls)}
+        if apart := sorted(declared ^ values.keys()):
+            raise TypeError(f"either declared in Row or measured by summarise, but not both: {', '.join(apart)}")
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """A row as a summary has it, of this version or another: what it lacks is None, what is unknown is left out.
+
+        Raises:
+            ValueError: it is no object, a required value is missing, or one is of another type or beyond ``LARGEST``.
+        """
+        if not isinstance(data, dict):
+            raise ValueError(f"a row is an object, not {type(data).__name__}")
+        values: dict[str, Any] = {known.name: data.get(known.name) for known in columns_of(cls)}
+        for known in columns_of(cls):
+            value = values[known.name]
+            if value is None and not known.required:
+                continue
+            if not (isinstance(value, str) if not known.unit else _is_number(value)):
+                raise ValueError(f"{known.name} is {value!r}")
+        if not 0 < values["alpha"] < 1:
+            raise ValueError(f"alpha is {values['alpha']!r}")
+        return cls(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types, by the names of the columns."""
+        return dict(vars(self))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
+COLUMNS = columns_of(Row)
+TABLE_COLUMNS = tuple(known for known in COLUMNS if known.in_table)

@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from reports.html.chart import Chart, Numbers, Part
 from reports.html.stand_ins import stand_ins
-from reports.html.svg import Drawing, short
-from reports.html.theme import hexadecimal
+from reports.pictures.labels import short
+from reports.pictures.svg import Drawing
+from reports.pictures.theme import hexadecimal
 from reports.runs import Run
 from reports.statistics.shown import number
 

@@ -18,8 +18,8 @@ from reports.compare import COMPARED, compare
 from reports.html import pareto_chart, times
 from reports.html.error_chart import error_parts
 from reports.html.section import section
-from reports.html.svg import legible
-from reports.html.theme import style_sheet
+from reports.pictures.labels import legible
+from reports.pictures.theme import style_sheet
 from reports.profile.saved import Profile
 from reports.runs import Run
 from reports.summary.row import COLUMNS, TABLE_COLUMNS

@@ -15,9 +15,10 @@ from PIL import Image
 from reports.answer import Word, answer, overall
 from reports.html.overlay import LEVELS, overlay
 from reports.html.stand_ins import stand_ins
-from reports.html.svg import Drawing, short
-from reports.html.theme import COLOURS, style_sheet, variable_of
 from reports.html.thumbnails import LONGEST_SIDE, Album, moments
+from reports.pictures.labels import short
+from reports.pictures.svg import Drawing
+from reports.pictures.theme import COLOURS, style_sheet, variable_of
 from reports.run.asked import AskedMedium
 from reports.runs import Run, read_runs
 from reports.statistics.shown import UNDEFINED, number

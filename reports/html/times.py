@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -14,26 +13,13 @@ from reports.html.chart import Chart, Numbers, Part
 from reports.html.stand_ins import stand_ins
 from reports.pictures.style import row_labels
 from reports.pictures.svg import Drawing
-from reports.pictures.theme import hexadecimal
+from reports.pictures.theme import hexadecimal, part_colour
 from reports.runs import Run
 from reports.statistics.shown import number
 from runners.records import Timing, Warmth
 
 WIDTH, ROW, FRAME = 360, 24, 56
 RANKS = (5, 25, 50, 75, 95, 99)
-PARTS = ("prepare", "preprocess", "encode", "load", "select", "prefill", "head")
-MEANINGS = {
-    "prepare": "hashing, prompt, look-up",
-    "preprocess": "files to pixels",
-    "encode": "vision encoder",
-    "load": "placing stored K, V",
-    "select": "choosing tokens",
-    "prefill": "language model",
-    "head": "first token",
-}
-BESIDE = ("ttft_ms", "decode_ms", "store_ms", "host_ttft_ms", "capture_ms", "warmup_ms")
-if {f"{part}_ms" for part in PARTS} != {entry.name for entry in fields(Timing)} - set(BESIDE):
-    raise AssertionError("the parts of a time are not those of runners.records.Timing")
 
 
 def spreads(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
@@ -59,7 +45,7 @@ def parts(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
     for workload, labels, asked in _workloads(run, frame):
         warm = asked[asked["warmth"] == Warmth.WARM.value]
         means = {
-            label: [float(mine[f"{part}_ms"].mean()) for part in PARTS]
+            label: [float(mine[f"{part}_ms"].mean()) for part in Timing.parts()]
             for label in labels
             if len(mine := warm[(warm["runner"] == label) & warm["ttft_ms"].notna()])
         }
@@ -69,7 +55,7 @@ def parts(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
                 (label, *(number(value, ".2f") for value in values), f"{sum(values):.2f}")
                 for label, values in means.items()
             ]
-            head = ("runner", *(f"{part}, ms" for part in PARTS), "sum, ms")
+            head = ("runner", *(f"{part}, ms" for part in Timing.parts()), "sum, ms")
             numbers = Numbers(f"{workload}, parts of the time", head, lines)
             found.append(Part(workload, [Chart(f"{workload}, warm requests", svg)], numbers))
     return found
@@ -77,7 +63,7 @@ def parts(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
 
 def key() -> list[tuple[str, str, str]]:
     """Colour, name and meaning of every part of the time."""
-    return [(f"part-{part}", part, MEANINGS[part]) for part in PARTS]
+    return [(part_colour(part), part, meaning) for part, meaning in Timing.parts().items()]
 
 
 def _workloads(run: Run, frame: pd.DataFrame) -> Iterator[tuple[str, list[str], pd.DataFrame]]:
@@ -121,9 +107,9 @@ def _draw_parts(means: dict[str, list[float]], name: str, workload: str) -> Mark
     panel = drawing.axes()
     for row, (label, values) in enumerate(means.items()):
         start = 0.0
-        for part, value in zip(PARTS, values, strict=True):
+        for part, value in zip(Timing.parts(), values, strict=True):
             if value > 0:
-                (bar,) = panel.barh(row, value, 0.62, start, color=hexadecimal(part))
+                (bar,) = panel.barh(row, value, 0.62, start, color=hexadecimal(part_colour(part)))
                 drawing.tell(bar, f"{label}, {part}: {value:.2f} ms of {sum(values):.2f} ms")
                 start += value
     row_labels(panel, list(means))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html.parser import HTMLParser
 from typing import Any
@@ -332,12 +334,54 @@ def test_the_parts_of_the_time_are_means_of_the_records_and_are_explained(run: R
     assert key is not None
     assert [text_of(entry).partition(" ")[0] for entry in key] == list(PARTS)
     assert all(entry.find("span[@class='muted']") is not None for entry in key)
-    assert [swatch.get("fill") for swatch in key.iter("rect")] == [f"var(--{part})" for part in PARTS]
+    assert [swatch.get("fill") for swatch in key.iter("rect")] == [f"var(--part-{part})" for part in PARTS]
     drawings = figures(section)
     assert len(drawings) == 6
     assert list(drawings)[:2] == ["binding, warm requests", "binding, cold requests"]
     assert "prefix-cache, encode: 10.25 ms of 41.00 ms" in drawn(drawings["binding, warm requests (4)"])
     assert "prefix-cache: median 41.0 ms, p95 45.5 ms, p99 45.9 ms" in drawn(drawings["binding, warm requests"])
+
+
+NEW_PART = """
+import dataclasses, json, sys
+from pathlib import Path
+import runners.records as records
+
+declared = [(entry.name, entry.type, entry) for entry in dataclasses.fields(records.Timing)]
+verify = records.ttft_part("checking drafts")
+verify.default = 0.0
+records.Timing = dataclasses.make_dataclass(
+    "Timing", [*declared, ("verify_ms", float, verify)], bases=(records.Timing,), frozen=True
+)
+run = Path(sys.argv[1])
+lines = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
+for line in lines:
+    if line["timing"]:
+        line["timing"]["verify_ms"] = 7.0
+(run / "records.jsonl").write_text("".join(json.dumps(line) + chr(10) for line in lines))
+
+from reports.forms.form import ReportOptions
+from reports.report_file import write
+from reports.runs import read_runs
+
+sys.stdout.buffer.write(write(read_runs([run], 0.02, 0.05), "html", ReportOptions()))
+"""
+
+
+def test_a_new_part_of_the_time_gets_a_place_a_label_and_a_colour(save_run: Any) -> None:
+    """Adding it to ``Timing`` is all: its column, its line in the key, its colour for both screens."""
+    made = subprocess.run([sys.executable, "-c", NEW_PART, str(save_run())], capture_output=True, check=True)
+    page = tree(made.stdout.decode())
+    section = by_id(page, "r0-times")
+    table = tables(section)["binding, parts of the time"]
+    assert head_of(table) == ["runner", *(f"{part}, ms" for part in (*PARTS, "verify")), "sum, ms"]
+    assert lines_of(table)[0][-2:] == ["7.00", "89.00"]
+    key = section.find("p[@class='key']")
+    assert key is not None
+    assert text_of(key[-1]) == "verify checking drafts"
+    assert [swatch.get("fill") for swatch in key[-1].iter("rect")] == ["var(--part-verify)"]
+    assert text_of(page.find(".//style")).count("--part-verify:#") == 3
+    assert "full, verify: 7.00 ms of 89.00 ms" in drawn(figures(section)["binding, warm requests (4)"])
 
 
 def test_hits_are_those_of_the_records(page: Element) -> None:

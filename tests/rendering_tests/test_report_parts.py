@@ -18,7 +18,7 @@ from reports.html.stand_ins import stand_ins
 from reports.html.thumbnails import LONGEST_SIDE, Album, moments
 from reports.pictures.labels import short
 from reports.pictures.svg import Drawing
-from reports.pictures.theme import COLOURS, style_sheet, variable_of
+from reports.pictures.theme import COLOURS, spare_shade, style_sheet, variable_of
 from reports.run.asked import AskedMedium
 from reports.runs import Run, read_runs
 from reports.statistics.shown import UNDEFINED, number
@@ -164,6 +164,15 @@ def test_marks_reach_the_contrast_that_they_need(screen: str) -> None:
     decoration = {"ground", "raised", "line", "other", "band"}
     for name in set(COLOURS) - decoration:
         assert contrast(getattr(COLOURS[name], screen), getattr(COLOURS["ground"], screen)) >= 3, name
+
+
+@pytest.mark.parametrize("screen", ["light", "dark"])
+def test_colours_of_parts_to_come_reach_the_contrast_that_they_need(screen: str) -> None:
+    shades = [spare_shade(place) for place in range(40)]
+    assert len(set(shades)) == len(shades)
+    assert not {shade.light for shade in shades} & {shade.light for shade in COLOURS.values()}
+    for shade in shades:
+        assert contrast(getattr(shade, screen), getattr(COLOURS["ground"], screen)) >= 3, shade
 
 
 def test_every_colour_of_a_drawing_follows_the_screen() -> None:

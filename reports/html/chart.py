@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from reports.tables.table import Table
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -22,18 +24,9 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """A table of texts; the first of each line names it."""
-
-    caption: str
-    head: tuple[str, ...]
-    lines: Sequence[tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Part:
+class ChartGroup:
     """Drawings of the same kind for one workload, or another thing that ``title`` names, and their numbers."""
 
     title: str
     charts: Sequence[Chart]
-    numbers: Numbers
+    numbers: Table

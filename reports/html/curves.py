@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from reports.html.chart import Chart, Numbers, Part
+from reports.html.chart import Chart, ChartGroup
 from reports.pictures import accuracy_by_work
 from reports.pictures.labels import short
 from reports.pictures.looks import Look
@@ -15,12 +15,13 @@ from reports.pictures.theme import hexadecimal
 from reports.runs import Run
 from reports.statistics.shown import interval, number
 from reports.sweep.pareto import Point, grouped
+from reports.tables.table import Table
 
 WIDTH, HEIGHT = 272, 210
 MOST_FAMILIES = 12
 
 
-def curves(run: Run, name: str) -> list[Part]:
+def curves(run: Run, name: str) -> list[ChartGroup]:
     """One part for each workload in which some family ran at several ratios."""
     found = []
     for workload in run.workloads:
@@ -35,7 +36,7 @@ def curves(run: Run, name: str) -> list[Part]:
             for place, curve in enumerate(families[:MOST_FAMILIES])
         ]
         if charts:
-            found.append(Part(workload, charts, _numbers(points, workload)))
+            found.append(ChartGroup(workload, charts, _numbers(points, workload)))
     return found
 
 
@@ -53,7 +54,7 @@ def _told(point: Point) -> str:
     return f"{number(point.recompute_ratio, '.1f', 100)} % computed, {number(point.worth, '.1f', 100)} % right {ends}"
 
 
-def _numbers(points: Sequence[Point], workload: str) -> Numbers:
+def _numbers(points: Sequence[Point], workload: str) -> Table:
     lines = [
         (
             point.runner,
@@ -64,6 +65,6 @@ def _numbers(points: Sequence[Point], workload: str) -> Numbers:
         )
         for point in points
     ]
-    return Numbers(
+    return Table.of_numbers(
         f"{workload}, accuracy by ratio", ("runner", "ratio set", "computed, %", "accuracy, %", "interval"), lines
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from reports.html.chart import Chart, Numbers, Part
+from reports.html.chart import Chart, ChartGroup
 from reports.pictures.error_map import brightest_of, draw_costs, draw_errors
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import hexadecimal
@@ -15,12 +15,13 @@ from reports.profile.heat_map import ErrorGrid, grids_of
 from reports.profile.saved import Profile
 from reports.profile.sensitivity import LayerCost
 from reports.statistics.shown import number
+from reports.tables.table import Table
 
 WIDTH, HEIGHT = 360, 220
 MOST_COLUMNS = 1200  # of the picture; what is longer is averaged
 
 
-def error_parts(profile: Profile, name: str) -> list[Part]:
+def error_parts(profile: Profile, name: str) -> list[ChartGroup]:
     """One part with a map for each workload, and one with the cost of every layer."""
     grids = grids_of(profile.errors, MOST_COLUMNS)
     brightest = brightest_of({workload: grid.errors for workload, grid in grids.items()})
@@ -30,7 +31,7 @@ def error_parts(profile: Profile, name: str) -> list[Part]:
     ]
     if profile.costs:
         charts.append(Chart("What staleness in one layer costs", _draw_costs(profile.costs, f"{name}-costs")))
-    return [Part("by layer", charts, _numbers(profile))]
+    return [ChartGroup("by layer", charts, _numbers(profile))]
 
 
 def _draw_map(grid: ErrorGrid, brightest: float, name: str, workload: str) -> Markup:
@@ -60,7 +61,7 @@ def _draw_costs(costs: Sequence[LayerCost], name: str) -> Markup:
     return drawing.to_svg(name, f"Cost of staleness by layer with 95 % intervals; the costliest is layer {worst.layer}")
 
 
-def _numbers(profile: Profile) -> Numbers:
+def _numbers(profile: Profile) -> Table:
     means = error_map.by_layer(profile.errors)
     costs = {cost.layer: cost for cost in profile.costs}
     lines = []
@@ -69,4 +70,4 @@ def _numbers(profile: Profile) -> Numbers:
         told = (number(cost.mean, ".3g"), number(cost.lower, ".3g"), number(cost.upper, ".3g")) if cost else ("-",) * 3
         lines.append((str(layer), *(number(row[name], ".2f", 100) for name in ("relative_k", "relative_v")), *told))
     head = ("layer", "error of K, %", "error of V, %", "cost, nats", "from", "to")
-    return Numbers("means by layer", head, lines)
+    return Table.of_numbers("means by layer", head, lines)

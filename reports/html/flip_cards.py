@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reports.html.chart import Numbers
 from reports.html.overlay import Overlay, overlay
 from reports.html.thumbnails import Album, Thumbnail
 from reports.run.asked import Asked, AskedMedium
 from reports.runs import Run
 from reports.statistics.shown import UNDEFINED, number
-from reports.summary.flips import Flip, FlipKind, count_flips, ledger
+from reports.summary.flips import Flip, FlipKind
+from reports.tables.summary import ledger_table
+from reports.tables.table import Table
 from runners.records import ComputedMedium, Record, Status
 
 FAILED = "no answer"
@@ -103,7 +104,7 @@ class Explorer:
 
     cards: Sequence[Card]
     album: Album
-    ledger: Numbers
+    ledger: Table
     requests: int
     notes: Sequence[str]
 
@@ -185,9 +186,8 @@ def _shown(medium: AskedMedium, place: int, grids: Sequence[ComputedMedium], alb
     return Shown(medium, album.of(medium, frames) if album is not None else ())
 
 
-def _ledger(run: Run) -> Numbers:
-    head, lines = ledger(count_flips(run.flips))
-    return Numbers("changed answers by runner", tuple(head), [tuple(line) for line in lines])
+def _ledger(run: Run) -> Table:
+    return replace(ledger_table(run.flips), title="changed answers by runner")
 
 
 def _notes(run: Run, keys: Sequence[tuple[str, str]], album: Album, room: Room, with_media: bool) -> list[str]:

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from reports.html.chart import Chart, Numbers, Part
+from reports.html.chart import Chart, ChartGroup
 from reports.html.stand_ins import stand_ins
 from reports.pictures.labels import short
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import hexadecimal
 from reports.runs import Run
 from reports.statistics.shown import number
+from reports.tables.table import Table
 
 WIDTH, HEIGHT = 272, 180
 MOST_WINDOWS = 24
@@ -22,7 +23,7 @@ FEWEST_IN_WINDOW = 4
 SHARES = ("recurring_media", "kv_hits", "encoder_hits")
 
 
-def hits(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
+def hits(run: Run, frame: pd.DataFrame, name: str) -> list[ChartGroup]:
     """One part for each workload: runners with equal hits share a drawing."""
     found = []
     for workload in run.workloads:
@@ -39,7 +40,7 @@ def hits(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
             for place, (runners, told) in enumerate(alike.values())
         ]
         if charts:
-            found.append(Part(workload, charts, _numbers(list(alike.values()), workload)))
+            found.append(ChartGroup(workload, charts, _numbers(list(alike.values()), workload)))
     return found
 
 
@@ -78,12 +79,12 @@ def _title(runners: Sequence[str]) -> str:
     return f"{short(runners[0], 32)}{more}"
 
 
-def _numbers(alike: Sequence[tuple[list[str], pd.DataFrame]], workload: str) -> Numbers:
+def _numbers(alike: Sequence[tuple[list[str], pd.DataFrame]], workload: str) -> Table:
     lines = [
         (", ".join(runners), f"{at:.0f}", *(number(row[share], ".0f", 100) for share in SHARES))
         for runners, told in alike
         for at, row in told.iterrows()
     ]
-    return Numbers(
+    return Table.of_numbers(
         f"{workload}, hits", ("runners", "about request", "sent before, %", "K, V found, %", "encoder output, %"), lines
     )

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from reports.html.chart import Chart, Numbers, Part
+from reports.html.chart import Chart, ChartGroup
 from reports.pictures import accuracy_by_speedup
 from reports.pictures.accuracy_by_speedup import pareto_front
 from reports.pictures.looks import Look
@@ -17,13 +17,14 @@ from reports.pictures.theme import hexadecimal
 from reports.runs import Run
 from reports.statistics.shown import number
 from reports.sweep.pareto import Point
+from reports.tables.table import Table
 
 WIDTH, HEIGHT = 360, 300
 BORDERS = (0.0, 0.02, 0.1, 0.3, 0.7)  # of classes of what is computed: up to the first, ..., above the last
 SHADES = tuple(to_hex(colormaps["cividis"](share)) for share in (0.98, 0.78, 0.58, 0.36, 0.14, 0.0))
 
 
-def pareto(run: Run, name: str) -> list[Part]:
+def pareto(run: Run, name: str) -> list[ChartGroup]:
     """One part for each workload in which something was timed."""
     found = []
     for workload in run.workloads:
@@ -36,7 +37,7 @@ def pareto(run: Run, name: str) -> list[Part]:
         if len(points) > 1:
             notes = tuple(f"{place}. {_told(point)}" for place, point in enumerate(front, start=1))
             chart = Chart(workload, _draw(points, front, f"{name}-pareto-{workload}", workload), notes)
-            found.append(Part(workload, [chart], _numbers(points, workload)))
+            found.append(ChartGroup(workload, [chart], _numbers(points, workload)))
     return found
 
 
@@ -71,7 +72,7 @@ def _told(point: Point) -> str:
     )
 
 
-def _numbers(points: Sequence[Point], workload: str) -> Numbers:
+def _numbers(points: Sequence[Point], workload: str) -> Table:
     lines = [
         (
             point.runner,
@@ -84,4 +85,4 @@ def _numbers(points: Sequence[Point], workload: str) -> Numbers:
         for point in points
     ]
     head = ("runner", "accuracy, %", "speed-up, warm", "TTFT, ms (all)", "computed, %", "Pareto-optimal")
-    return Numbers(f"{workload}, trade-off", head, lines)
+    return Table.of_numbers(f"{workload}, trade-off", head, lines)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.answer import Answer, answer, overall
-from reports.html.chart import Part
+from reports.html.chart import ChartGroup
 from reports.html.curves import curves
 from reports.html.flip_cards import Explorer, explore
 from reports.html.hits import hits
@@ -34,12 +34,12 @@ class Section:
     overall: Answer | None
     answers: Sequence[Answer]
     stand_ins: dict[str, list[str]]
-    verdicts: Sequence[Part]
-    curves: Sequence[Part]
-    pareto: Sequence[Part]
-    spreads: Sequence[Part]
-    parts: Sequence[Part]
-    hits: Sequence[Part]
+    verdicts: Sequence[ChartGroup]
+    curves: Sequence[ChartGroup]
+    pareto: Sequence[ChartGroup]
+    spreads: Sequence[ChartGroup]
+    parts: Sequence[ChartGroup]
+    hits: Sequence[ChartGroup]
     explorer: Explorer
 
     @property

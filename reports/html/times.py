@@ -9,20 +9,21 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.html.chart import Chart, Numbers, Part
+from reports.html.chart import Chart, ChartGroup
 from reports.html.stand_ins import stand_ins
 from reports.pictures.style import row_labels
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import hexadecimal, part_colour
 from reports.runs import Run
 from reports.statistics.shown import number
+from reports.tables.table import Table
 from runners.records import Timing, Warmth
 
 WIDTH, ROW, FRAME = 360, 24, 56
 RANKS = (5, 25, 50, 75, 95, 99)
 
 
-def spreads(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
+def spreads(run: Run, frame: pd.DataFrame, name: str) -> list[ChartGroup]:
     """One part for each workload: quantiles of the time to first token of warm and of cold requests."""
     found = []
     for workload, labels, asked in _workloads(run, frame):
@@ -35,11 +36,11 @@ def spreads(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
             lines += [(label, warmth.value, *(f"{value:.1f}" for value in ranks)) for label, ranks in told.items()]
         if charts:
             head = ("runner", "requests", *(f"p{rank}, ms" for rank in RANKS))
-            found.append(Part(workload, charts, Numbers(f"{workload}, quantiles", head, lines)))
+            found.append(ChartGroup(workload, charts, Table.of_numbers(f"{workload}, quantiles", head, lines)))
     return found
 
 
-def parts(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
+def parts(run: Run, frame: pd.DataFrame, name: str) -> list[ChartGroup]:
     """One part for each workload: the mean time that every part of the way to the first token takes, warm requests."""
     found = []
     for workload, labels, asked in _workloads(run, frame):
@@ -56,8 +57,8 @@ def parts(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
                 for label, values in means.items()
             ]
             head = ("runner", *(f"{part}, ms" for part in Timing.parts()), "sum, ms")
-            numbers = Numbers(f"{workload}, parts of the time", head, lines)
-            found.append(Part(workload, [Chart(f"{workload}, warm requests", svg)], numbers))
+            numbers = Table.of_numbers(f"{workload}, parts of the time", head, lines)
+            found.append(ChartGroup(workload, [Chart(f"{workload}, warm requests", svg)], numbers))
     return found
 
 

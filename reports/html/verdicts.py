@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from reports.html.chart import Chart, Numbers, Part
+from reports.html.chart import Chart, ChartGroup
 from reports.html.stand_ins import stand_ins
 from reports.pictures.style import row_labels
 from reports.pictures.svg import Drawing
@@ -14,6 +14,7 @@ from reports.pictures.theme import hexadecimal
 from reports.runs import Run
 from reports.statistics.shown import interval, number
 from reports.sweep.pareto import Point
+from reports.tables.table import Table
 
 WIDTH, ROW, FRAME = 360, 24, 56
 MARKS = {
@@ -25,7 +26,7 @@ MARKS = {
 LEAST_REACH = 5.0
 
 
-def verdicts(run: Run, name: str) -> list[Part]:
+def verdicts(run: Run, name: str) -> list[ChartGroup]:
     """One part for each workload whose answers were judged; ``name`` tells the run's drawings from others."""
     found = []
     for workload in run.workloads:
@@ -34,7 +35,7 @@ def verdicts(run: Run, name: str) -> list[Part]:
         drawn = [point for point in told if point.runner in chosen and not point.is_reference]
         if drawn:
             chart = Chart(workload, _draw(drawn, run.trade_off.margin, f"{name}-verdicts-{workload}", workload))
-            found.append(Part(workload, [chart], _numbers(told, workload)))
+            found.append(ChartGroup(workload, [chart], _numbers(told, workload)))
     return found
 
 
@@ -67,7 +68,7 @@ def _told(point: Point) -> str:
     return f"{number(point.accuracy_delta, '+.1f', 100)} points {ends} {point.verdict or ''}".strip()
 
 
-def _numbers(points: Sequence[Point], workload: str) -> Numbers:
+def _numbers(points: Sequence[Point], workload: str) -> Table:
     lines = [
         (
             point.runner,
@@ -78,6 +79,6 @@ def _numbers(points: Sequence[Point], workload: str) -> Numbers:
         )
         for point in points
     ]
-    return Numbers(
+    return Table.of_numbers(
         f"{workload}, change of accuracy", ("runner", "accuracy, %", "change, points", "interval", "verdict"), lines
     )

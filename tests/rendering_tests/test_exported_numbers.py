@@ -15,12 +15,12 @@ import pytest
 from reports.compare import COMPARED
 from reports.forms.flat import RUN, record_frame, summary_frame, summary_lines, to_csv
 from reports.forms.form import ReportOptions
-from reports.forms.markdown import plain
 from reports.report_file import write
 from reports.run.frame import FRAME_COLUMNS, to_frame
 from reports.runs import Run, read_runs
 from reports.summary.row import COLUMNS, TABLE_COLUMNS
 from reports.tables.cells import cell
+from reports.tables.markdown import plain
 
 NAMES = [column.name for column in COLUMNS]
 

@@ -348,8 +348,7 @@ from pathlib import Path
 import runners.records as records
 
 declared = [(entry.name, entry.type, entry) for entry in dataclasses.fields(records.Timing)]
-verify = records.ttft_part("checking drafts")
-verify.default = 0.0
+verify = dataclasses.field(default=0.0, metadata=records.ttft_part("checking drafts"))
 records.Timing = dataclasses.make_dataclass(
     "Timing", [*declared, ("verify_ms", float, verify)], bases=(records.Timing,), frozen=True
 )

@@ -32,7 +32,7 @@ def render(
 
 
 def _layers(rows: Sequence[Row]) -> Table:
-    shown = [{**row, "interval": _interval(row)} for row in rows]
+    with_interval = [{**row, "interval": _interval(row)} for row in rows]
     columns = (
         ("layer", "layer", "d"),
         ("sensitivity\nnats", "sensitivity", ".3g"),
@@ -45,7 +45,7 @@ def _layers(rows: Sequence[Row]) -> Table:
         ("error\nof V", "relative_v", ".2%"),
         ("cosine of\nstates", "cosine", ".4f"),
     )
-    return _table("by layer", shown, columns)
+    return _table("by layer", with_interval, columns)
 
 
 def _media(rows: Sequence[Row]) -> Table:

@@ -25,10 +25,10 @@ def load_form(name: str) -> Form:
         TypeError: what the registry names is no form.
     """
     module, _, attribute = FORMS[name].partition(":")
-    found = getattr(import_module(module), attribute)
-    if not isinstance(found, Form):
+    form = getattr(import_module(module), attribute)
+    if not isinstance(form, Form):
         raise TypeError(f"{FORMS[name]} is no Form")
-    return found
+    return form
 
 
 def choose_form(name: str | None, output: Path | None) -> str:

@@ -1,4 +1,4 @@
-"""What a section of the report shows: drawings, and the same numbers as a table for those who cannot see them."""
+"""Hold the drawings of a section of the page, and the same numbers as a table for those who cannot see them."""
 
 from __future__ import annotations
 

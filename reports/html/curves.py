@@ -1,4 +1,4 @@
-"""Accuracy over what is computed, one small drawing for each family of a sweep, the others behind it in grey."""
+"""Draw accuracy over what is computed, one small chart for each family of a sweep, the others behind it in grey."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_FAMILIES = 12
 
 def curves(run: Run, name: str) -> list[ChartGroup]:
     """One part for each workload in which some family ran at several ratios."""
-    found = []
+    groups = []
     for workload in run.workloads:
         points = [
             point
@@ -36,20 +36,20 @@ def curves(run: Run, name: str) -> list[ChartGroup]:
             for place, curve in enumerate(families[:MOST_FAMILIES])
         ]
         if charts:
-            found.append(ChartGroup(workload, charts, _numbers(points, workload)))
-    return found
+            groups.append(ChartGroup(workload, charts, _numbers(points, workload)))
+    return groups
 
 
 def _draw(curve: Sequence[Point], points: Sequence[Point], margin: float, name: str) -> Markup:
     drawing = Drawing(WIDTH, HEIGHT)
     shade = hexadecimal("accent")
     for mark in accuracy_by_work.draw(drawing.axes(), points, margin, {curve[0].family: Look(shade, "o", shade)}):
-        drawing.tell(mark.artist, f"{mark.point.runner}: {_told(mark.point)}")
-    told = ", ".join(f"{number(point.recompute_ratio, '.1%')} {number(point.worth, '.1%')}" for point in curve)
-    return drawing.to_svg(f"curve-{name}", f"{curve[0].family}, share computed and accuracy: {told}")
+        drawing.tell(mark.artist, f"{mark.point.runner}: {_describe(mark.point)}")
+    values = ", ".join(f"{number(point.recompute_ratio, '.1%')} {number(point.worth, '.1%')}" for point in curve)
+    return drawing.to_svg(f"curve-{name}", f"{curve[0].family}, share computed and accuracy: {values}")
 
 
-def _told(point: Point) -> str:
+def _describe(point: Point) -> str:
     ends = interval(point.accuracy_ci_low, point.accuracy_ci_high, ".0f", 100)
     return f"{number(point.recompute_ratio, '.1f', 100)} % computed, {number(point.worth, '.1f', 100)} % right {ends}"
 

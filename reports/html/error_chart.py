@@ -1,4 +1,4 @@
-"""The error map of a profile: where reuse leaves errors, by layer and token."""
+"""Draw the error map of a profile as charts of the page."""
 
 from __future__ import annotations
 
@@ -66,8 +66,9 @@ def _numbers(profile: Profile) -> Table:
     costs = {cost.layer: cost for cost in profile.costs}
     lines = []
     for layer, row in means.iterrows():
+        errors = (number(row[name], ".2f", 100) for name in ("relative_k", "relative_v"))
         cost = costs.get(int(str(layer)))
-        told = (number(cost.mean, ".3g"), number(cost.lower, ".3g"), number(cost.upper, ".3g")) if cost else ("-",) * 3
-        lines.append((str(layer), *(number(row[name], ".2f", 100) for name in ("relative_k", "relative_v")), *told))
+        ends = (cost.mean, cost.lower, cost.upper) if cost else (None, None, None)
+        lines.append((str(layer), *errors, *(number(value, ".3g") for value in ends)))
     head = ("layer", "error of K, %", "error of V, %", "cost, nats", "from", "to")
     return Table.of_numbers("means by layer", head, lines)

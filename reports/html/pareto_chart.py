@@ -1,4 +1,4 @@
-"""Accuracy over the speed-up it is bought with, coloured by what is computed; what nothing beats is numbered."""
+"""Draw accuracy over speed-up, coloured by what is computed, and list the Pareto-optimal runners by number."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHADES = tuple(to_hex(colormaps["cividis"](share)) for share in (0.98, 0.78, 0.5
 
 def pareto(run: Run, name: str) -> list[ChartGroup]:
     """One part for each workload in which something was timed."""
-    found = []
+    groups = []
     for workload in run.workloads:
         points = [
             point
@@ -35,10 +35,10 @@ def pareto(run: Run, name: str) -> list[ChartGroup]:
         ]
         front = pareto_front(points)
         if len(points) > 1:
-            notes = tuple(f"{place}. {_told(point)}" for place, point in enumerate(front, start=1))
+            notes = tuple(f"{place}. {_describe(point)}" for place, point in enumerate(front, start=1))
             chart = Chart(workload, _draw(points, front, f"{name}-pareto-{workload}", workload), notes)
-            found.append(ChartGroup(workload, [chart], _numbers(points, workload)))
-    return found
+            groups.append(ChartGroup(workload, [chart], _numbers(points, workload)))
+    return groups
 
 
 def key() -> list[tuple[str, str]]:
@@ -50,8 +50,8 @@ def key() -> list[tuple[str, str]]:
 def _draw(points: Sequence[Point], front: Sequence[Point], name: str, workload: str) -> Markup:
     drawing = Drawing(WIDTH, HEIGHT)
     for mark in accuracy_by_speedup.draw(drawing.axes(), points, _look):
-        drawing.tell(mark.artist, _told(mark.point))
-    best = "; ".join(_told(point) for point in front)
+        drawing.tell(mark.artist, _describe(mark.point))
+    best = "; ".join(_describe(point) for point in front)
     return drawing.to_svg(name, f"{workload}: accuracy over speed-up of {len(points)} runners. Pareto-optimal: {best}")
 
 
@@ -65,7 +65,7 @@ def _shade(ratio: float | None) -> str:
     return SHADES[sum(ratio > border for border in BORDERS)]
 
 
-def _told(point: Point) -> str:
+def _describe(point: Point) -> str:
     return (
         f"{point.runner}: {number(point.worth, '.1f', 100)} %, {number(point.ttft_speedup, '.2f')} times as fast, "
         f"{number(point.recompute_ratio, '.1f', 100)} % computed"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from reports.answer import Word, answer, overall
 from reports.html.overlay import LEVELS, overlay
-from reports.html.stand_ins import stand_ins
+from reports.html.representatives import representatives
 from reports.html.thumbnails import LONGEST_SIDE, Album, moments
 from reports.pictures.labels import short
 from reports.pictures.svg import Drawing
@@ -36,7 +36,7 @@ def test_an_overlay_covers_just_the_computed_tokens(data: st.DataObject, frames:
     found = overlay(ComputedMedium.of((frames, rows, columns), depths), 8)
     assert found is not None
     assert (found.tokens, found.computed) == (cells, sum(depth > 0 for depth in depths))
-    for frame, paths in zip(found.shown, found.frames, strict=False):
+    for frame, paths in zip(found.shown_frames, found.frames, strict=False):
         drawn = {cell: level for level, path in enumerate(paths) for cell in _cells(path)}
         area = depths[frame * rows * columns : (frame + 1) * rows * columns]
         assert set(drawn) == {(place // columns, place % columns) for place, depth in enumerate(area) if depth}
@@ -258,10 +258,10 @@ def test_without_gold_answers_times_are_all_there_is(save_run: Callable[..., Pat
 def test_of_every_family_one_runner_stands_for_all(run: Run) -> None:
     points = run.trade_off.of("binding")
     nobody = Recommendation(None, None, "none")
-    assert stand_ins(points, nobody) == ["full", "prefix-cache", "vlcache@ratio=0.5"]
+    assert representatives(points, nobody) == ["full", "prefix-cache", "vlcache@ratio=0.5"]
     chosen = Recommendation("vlcache@ratio=0", 8.0, "it is")
-    assert stand_ins(points, chosen) == ["full", "prefix-cache", "vlcache@ratio=0"]
-    assert len(stand_ins([_named(point, place) for place in range(50) for point in points[:1]], nobody)) == 20
+    assert representatives(points, chosen) == ["full", "prefix-cache", "vlcache@ratio=0"]
+    assert len(representatives([_named(point, place) for place in range(50) for point in points[:1]], nobody)) == 20
 
 
 def _named(point: Point, place: int) -> Point:

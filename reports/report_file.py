@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from reports.forms.form import ReportOptions
 from reports.forms.registry import load_form
+from reports.run.disk import write_file
 from reports.runs import Run
-from workloads.errors import UsageError
-
-RUN_FILES = ("manifest.json", "records.jsonl", "asked.jsonl")
 
 
 def write(runs: Sequence[Run], form: str, options: ReportOptions) -> bytes:
@@ -25,12 +22,4 @@ def save(file: Path, data: bytes) -> None:
     Raises:
         UsageError: the disk refuses, or the file belongs to a run.
     """
-    if file.name in RUN_FILES:
-        raise UsageError(f"{file} is where a run keeps its {file.stem}; choose another --output")
-    partial = file.with_name(f"{file.name}.partial-{os.getpid()}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(file)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {file}: {error.strerror}; choose another --output") from error
+    write_file(file, data, "choose another --output")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.run.asked import Asked, read_asked
+from reports.run.changed_answers import ChangedAnswer, read_changed_answers
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
 from reports.run.store import RunFolder
@@ -30,7 +30,7 @@ class Run:
         label: what it is called beside others: the name of its folder, with as many parents as tell it apart.
         measured: its manifest and records.
         rows: see ``summary.summarise``.
-        asked: of requests where some answer differs or is missing, by workload and request.
+        changed_answers: the requests where some answer differs or is missing, by workload and request.
     """
 
     label: str
@@ -40,7 +40,7 @@ class Run:
     trade_off: TradeOff
     flips: Sequence[Flip]
     notices: Sequence[Notice]
-    asked: Mapping[tuple[str, str], Asked]
+    changed_answers: Mapping[tuple[str, str], ChangedAnswer]
 
     @property
     def manifest(self) -> Manifest:
@@ -111,7 +111,7 @@ def _read(path: Path, label: str, margin: float, alpha: float) -> Run:
         trade_off=analyse(rows, measured, margin, alpha),
         flips=find_flips(measured.records, measured.manifest.reference),
         notices=find_notices(measured, rows),
-        asked=read_asked(path),
+        changed_answers=read_changed_answers(path),
     )
 
 

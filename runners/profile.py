@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import yaml
+from annotated_types import Ge, Interval
 
 from workloads.errors import UsageError
+from workloads.reading import read_yaml
 
 FILE_NAME = "vlcache.yaml"
 DEFAULT_PROBES = 4
-MOST = 1e300
 READ = 0.95
+
+Layer = Annotated[int, Ge(0)]
+Cost = Annotated[float, Interval(ge=0, lt=1e300)]  # sums of costs stay finite
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,9 @@ class ModelProfile:
         layer_weights: how a recompute budget is spread over the layers, never growing; empty when not measured.
     """
 
-    probe_layers: tuple[int, ...] = ()
-    sensitivity: tuple[float, ...] = ()
-    layer_weights: tuple[float, ...] = ()
+    probe_layers: tuple[Layer, ...] = ()
+    sensitivity: tuple[Cost, ...] = ()
+    layer_weights: tuple[Cost, ...] = ()
 
 
 def default_probe_layers(layers: int) -> tuple[int, ...]:
@@ -61,22 +65,19 @@ def load_profile(model: Path, layers: int) -> ModelProfile:
 def read_profile(path: Path, layers: int) -> ModelProfile:
     """The profile of a model with so many ``layers``; UsageError when the file is not what it should be."""
     try:
-        read = yaml.safe_load(path.read_text("utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
-    known = [entry.name for entry in fields(ModelProfile)]
-    if not isinstance(read, dict) or not read or not set(read) <= set(known):
-        raise UsageError(f"{path} must hold nothing but {', '.join(known)}")
-    probed = read.get("probe_layers", [])
-    if not isinstance(probed, list) or not all(type(layer) is int and 0 <= layer < layers - 1 for layer in probed):
+    profile = read_yaml(data, ModelProfile, str(path))
+    if not all(layer < layers - 1 for layer in profile.probe_layers):
         raise UsageError(f"{path}: probe_layers must be a list of layers between 0 and {layers - 2}")
-    sensitivity = _numbers(path, read, "sensitivity", layers)
-    weights = _numbers(path, read, "layer_weights", layers)
+    for name in ("sensitivity", "layer_weights"):
+        if len(getattr(profile, name)) not in (0, layers):
+            raise UsageError(f"{path}: {name} must be a list of {layers} numbers of at least 0, one for each layer")
+    weights = profile.layer_weights
     if weights and (weights[0] <= 0 or any(a < b for a, b in pairwise(weights))):
         raise UsageError(f"{path}: layer_weights must begin above 0 and never grow")
-    return ModelProfile(tuple(sorted(set(probed))), sensitivity, weights)
+    return replace(profile, probe_layers=tuple(sorted(set(profile.probe_layers))))
 
 
 def write_profile(path: Path, profile: ModelProfile, comment: str) -> None:
@@ -84,12 +85,3 @@ def write_profile(path: Path, profile: ModelProfile, comment: str) -> None:
     values = {name: list(value) for name, value in asdict(profile).items() if value}
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
     path.write_text(lines + yaml.safe_dump(values, default_flow_style=None, sort_keys=False), "utf-8")
-
-
-def _numbers(path: Path, read: dict[str, Any], name: str, layers: int) -> tuple[float, ...]:
-    """A number of at least 0 for every layer, or nothing."""
-    values = read.get(name, [])
-    numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
-    if not numbers or len(values) not in (0, layers) or not all(0 <= value < MOST for value in values):
-        raise UsageError(f"{path}: {name} must be a list of {layers} numbers of at least 0, one for each layer")
-    return tuple(float(value) for value in values)

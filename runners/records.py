@@ -9,6 +9,8 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
+from workloads.reading import brief, check, keys
+
 MOST_TOKENS = 1 << 22
 
 
@@ -175,6 +177,7 @@ class ComputedMedium:
         return found
 
 
+@keys(unknown="ignore")
 @dataclass(frozen=True)
 class Record:
     """One request answered by one runner: a line of ``records.jsonl``.
@@ -233,20 +236,7 @@ class Record:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Record:
-        """Rebuild a record; ValueError when the line is of another schema."""
+        """Rebuild a record; ValueError when it is of another schema, or a field is missing or of another type."""
         if data.get("schema") != 1:
-            raise ValueError(f"record schema {data.get('schema')!r} is not supported, expected 1")
-        known = {entry.name for entry in fields(cls)}
-        values = {name: value for name, value in data.items() if name in known}
-        values["warmth"], values["status"] = Warmth(values["warmth"]), Status(values["status"])
-        values["gold"], values["token_ids"] = tuple(values["gold"]), tuple(values["token_ids"])
-        if values["timing"] is not None:
-            values["timing"] = Timing(**values["timing"])
-        if values["cache"] is not None:
-            cache = dict(values["cache"])
-            cache["fallbacks"] = tuple(cache["fallbacks"])
-            values["cache"] = CacheStats(**cache)
-        if values.get("demand") is not None:
-            values["demand"] = Demand(**values["demand"])
-        values["computed"] = tuple(ComputedMedium(**medium) for medium in values.get("computed", ()))
-        return cls(**values)
+            raise ValueError(f"record schema {brief(data.get('schema'))} is not supported, expected 1")
+        return check(data, cls)

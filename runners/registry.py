@@ -1,12 +1,17 @@
-"""Methods by name, and the specs that ask for them: ``name`` or ``name@option=value,option=value``."""
+"""Methods by name, and the specs that ask for them: ``name`` or ``name@option=value,option=value``.
+
+A name is one of ``METHODS``, or ``package.module:Class`` for a method of the user's own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from runners.defaults import RunnerDefaults, options_by_setting
+from runners.own_method import describe_source, import_method
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -28,6 +33,11 @@ METHODS = {
     "oracle": "runners.methods.oracle:Oracle",
 }
 
+FORMS = {
+    "package.module:Class": "a method of your own, in a package that Python finds (docs/adding-a-method.md)",
+}
+"""Names of methods that are no single name, for people."""
+
 DEFAULT_RUNNERS = (
     "full,encoder-cache,prefix-cache,full-reuse",
     "full-reuse@rotate=false",
@@ -39,21 +49,12 @@ DEFAULT_RUNNERS = (
 
 
 @dataclass(frozen=True)
-class RunnerDefaults:
-    """What all runners of a run share unless their spec says otherwise."""
-
-    recompute_ratio: float = 0.05
-    donor: str = "previous"
-    budget_bytes: int = 1 << 30
-    host_budget_bytes: int = 0
-    strict_reuse: bool = False
-    tolerance: float = 0.1
-    max_ratio: float = 1.0
-
-
-@dataclass(frozen=True)
 class RunnerSpec:
-    """One runner asked for: a method, the options that differ from its defaults, and a label unique in the run."""
+    """One runner asked for: a method, the options that differ from its defaults, and a label unique in the run.
+
+    Attributes:
+        method: a name of ``METHODS``, or ``package.module:Class``.
+    """
 
     method: str
     label: str
@@ -61,6 +62,10 @@ class RunnerSpec:
     budget_bytes: int = RunnerDefaults.budget_bytes
     host_budget_bytes: int = RunnerDefaults.host_budget_bytes
     strict_reuse: bool = False
+
+    def option_for(self, setting: str) -> str | None:
+        """The option of the method that takes over a setting of ``RunnerDefaults``; None where it has no such."""
+        return options_by_setting(_method_class(self.method)).get(setting)
 
 
 def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSpec]:
@@ -102,6 +107,11 @@ def describe_method(name: str) -> str:
     return (_method_class(name).__doc__ or "").strip().splitlines()[0]
 
 
+def source_of(spec: RunnerSpec) -> dict[str, Any]:
+    """For the manifest, where the code of a user's own method is; empty for what comes with vlcache."""
+    return {} if spec.method in METHODS else {"source": describe_source(_method_class(spec.method))}
+
+
 def _options(text: str, options: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for item in options.split(","):
@@ -115,20 +125,22 @@ def _options(text: str, options: str) -> dict[str, str]:
 
 
 def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults) -> RunnerSpec:
-    if name not in METHODS:
-        raise unknown_name("runner", name, METHODS)
     method = _method_class(name)
     hints = get_type_hints(method)
     known = [option.name for option in fields(method)]
-    options: dict[str, Any] = {}
-    if "ratio" in known:
-        options["ratio"] = defaults.recompute_ratio
-    options |= {name: getattr(defaults, name) for name in ("donor", "tolerance", "max_ratio") if name in known}
+    options: dict[str, Any] = {
+        option: getattr(defaults, setting) for setting, option in options_by_setting(method).items()
+    }
     label = given.pop("name", label)
     for key, value in given.items():
         if key not in known:
             raise unknown_name(f"option of runner '{name}'", key, [*known, "name"])
         options[key] = _read(f"runner '{label}': {key}", value, hints[key])
+    for option in fields(method):
+        if option.name not in options and option.default is MISSING and option.default_factory is MISSING:
+            raise UsageError(
+                f"runner '{label}': give option '{option.name}', which has no default: {name}@{option.name}=VALUE"
+            )
     try:
         method(**options)
     except ValueError as error:
@@ -154,6 +166,11 @@ def _read(what: str, text: str, kind: Any) -> Any:
 
 
 def _method_class(name: str) -> type[Method]:
+    """The class of a method; UsageError where there is none of that name."""
+    if ":" in name:
+        return import_method(name)
+    if name not in METHODS:
+        raise unknown_name("runner", name, METHODS)
     module, attribute = METHODS[name].split(":")
     method: type[Method] = getattr(import_module(module), attribute)
     return method

@@ -1,4 +1,4 @@
-"""Results go to stdout, everything else to stderr."""
+"""Print results to stdout, and everything else to stderr."""
 
 from __future__ import annotations
 

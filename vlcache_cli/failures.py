@@ -1,4 +1,4 @@
-"""How a command ends when it does not end well: exit codes, and one line on the screen."""
+"""Exit codes, and the one line on the screen of a command that fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_ERROR = 200
 
 
 class ExitCode(IntEnum):
-    """What the shell is told. Names and numbers are a contract."""
+    """The exit codes of commands. Names and numbers are a contract."""
 
     OK = 0
     GATE_FAILS = 1
@@ -64,12 +64,12 @@ def interrupted(arguments: Sequence[str], folder: Path | None) -> str:
 def crashed(error: BaseException, folder: Path | None) -> str:
     """The line for an error that is nobody's but ours; its traceback goes to a file in the first writable place."""
     text = "".join(traceback.format_exception(error))
-    told = (str(error).splitlines() or [""])[0][:LONGEST_ERROR]
+    message = (str(error).splitlines() or [""])[0][:LONGEST_ERROR]
     name = f"vlcache-traceback-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.txt"
     for place in filter(None, (folder, Path.cwd(), Path(tempfile.gettempdir()))):
         try:
             (place / name).write_text(text, encoding="utf-8")
         except OSError:
             continue
-        return f"internal error, {type(error).__name__}: {told}; please report it with {place / name}"
-    return f"internal error, {type(error).__name__}: {told}; no place to write its traceback to:\n{text}"
+        return f"internal error, {type(error).__name__}: {message}; please report it with {place / name}"
+    return f"internal error, {type(error).__name__}: {message}; no place to write its traceback to:\n{text}"

@@ -30,8 +30,8 @@ class StreamOptions:
 
 
 @dataclass(frozen=True)
-class Usual:
-    """How a workload is asked where the user does not say, and how its media come back.
+class WorkloadDefaults:
+    """Options of a workload's stream that hold where the user gives none, and how its media come back.
 
     Attributes:
         max_new_tokens: longest answer.
@@ -46,7 +46,7 @@ class Usual:
     recurrence: str = "collections of media come back at random"
 
 
-BUILT_IN = Usual()
+SYNTHETIC_DEFAULTS = WorkloadDefaults()
 
 
 class Workload(Protocol):
@@ -58,8 +58,8 @@ class Workload(Protocol):
         ...
 
     @property
-    def usual(self) -> Usual:
-        """How it is asked where the user does not say."""
+    def defaults(self) -> WorkloadDefaults:
+        """The options that hold where the user gives none."""
         ...
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:

@@ -1,9 +1,11 @@
-"""Errors a user can mend: one clear line, no traceback."""
+"""Errors that a user can correct: one line, no traceback."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+LONGEST_QUOTE = 100
 
 
 class UsageError(ValueError):
@@ -16,3 +18,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
     return UsageError(f"unknown {kind} '{name}': {hint}")
+
+
+def quoted(text: str) -> str:
+    """A user's text in quotes, on one line of bearable length."""
+    return repr(text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}...")

@@ -1,4 +1,4 @@
-"""One hash for a whole stream, so that two runs can prove that they were asked the same."""
+"""Hash a stream of requests, so that two runs can prove that theirs are equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a metric says of one prediction."""
+"""The judgement of a metric on one prediction: a score, and how far it is to be trusted."""
 
 from __future__ import annotations
 

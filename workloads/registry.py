@@ -52,8 +52,8 @@ def dataset_meanings() -> dict[str, str]:
     """What each data set is, by its name."""
     from workloads.datasets.description import read_dataset_file
 
-    described = {name: read_dataset_file(_described_in(name)).description for name in dataset_names()}
-    return {MMMU: "MMMU (arXiv 2311.16502), college questions about pictures from 30 subjects.", **described}
+    descriptions = {name: read_dataset_file(_description_file(name)).description for name in dataset_names()}
+    return {MMMU: "MMMU (arXiv 2311.16502), college questions about pictures from 30 subjects.", **descriptions}
 
 
 def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
@@ -81,7 +81,7 @@ def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
 
         if _is_yaml(name):
             return open_dataset(Path(name).name, Path(name), sources)
-        return open_dataset(name, _described_in(name), sources)
+        return open_dataset(name, _description_file(name), sources)
     if name not in WORKLOADS:
         raise unknown_name("workload", name, [*WORKLOADS, MMMU, *dataset_names()])
     return load_workload(name)
@@ -122,7 +122,7 @@ def _require_fitting(names: Sequence[str], sources: Sources) -> None:
             raise UsageError(f"{flag} is about one data set, not {' and '.join(datasets)}: run them one by one")
 
 
-def _described_in(name: str) -> Traversable:
+def _description_file(name: str) -> Traversable:
     return DATASETS / f"{name}.yaml"
 
 

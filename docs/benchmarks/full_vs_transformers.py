@@ -38,14 +38,15 @@ from runners.engine.adapters import registry
 from runners.engine.adapters.base import Adapter
 from runners.engine.attention.capability import installed
 from runners.engine.engine import Engine
+from runners.engine.kv.workspace import Workspace
 from runners.engine.measure.timing import synchronize
-from runners.engine.media.decode import decode_image
+from runners.engine.media.pictures import decode_image
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 from runners.engine.prompt.tensors import PromptTensors
 from runners.methods.full_recompute import FullRecompute
 from runners.models.environment import describe_device
-from runners.models.load import DEVICES, DTYPES, load_model, resolve_model
+from runners.models.load import DEVICES, DTYPES, LoadedModel, load_model, resolve_model
 from workloads.base import StreamOptions
 from workloads.errors import UsageError
 from workloads.records import media_in
@@ -118,12 +119,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     transformers.utils.logging.disable_progress_bar()
     try:
         requests = ask(options)
-        adapter, stock = load(options.model, options.dtype, options.device, options.stock_attn)
+        model, stock = load(options.model, options.dtype, options.device, options.stock_attn)
     except UsageError as error:
         print(f"full_vs_transformers.py: {error}", file=sys.stderr)
         return 2
     with torch.inference_mode():
-        return measure(options, requests, adapter, stock)
+        return measure(options, requests, model, stock)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -165,7 +166,7 @@ def asked_by(workload: str, count: int) -> list[Request]:
     ]
 
 
-def load(name: str, dtype: str, device: str, attention: str | None) -> tuple[Adapter, Stock]:
+def load(name: str, dtype: str, device: str, attention: str | None) -> tuple[LoadedModel, Stock]:
     """A model as the engine has it, and the stock model with the same weights and an attention of its own.
 
     The stock model's weights require gradients, as they do for its users: else torch 2.13 on a CPU copies those of the
@@ -178,7 +179,8 @@ def load(name: str, dtype: str, device: str, attention: str | None) -> tuple[Ada
         UsageError: there is no such model or device, it is no Qwen-VL, or that attention cannot run here.
     """
     with patch.object(registry, "build_adapter", wraps=registry.build_adapter) as built:
-        adapter = load_model(name, resolve_model(name), dtype, device).adapter
+        loaded = load_model(name, resolve_model(name), dtype, device)
+    adapter = loaded.adapter
     model, tokenizer, images, *_ = built.call_args.args
     if not hasattr(images, "merge_size"):
         raise UsageError(f"model '{name}' is no Qwen-VL: the stock path is written for those alone")
@@ -188,12 +190,13 @@ def load(name: str, dtype: str, device: str, attention: str | None) -> tuple[Ada
     held = {id(weight): torch.nn.Parameter(weight.data) for weight in model.parameters()}  # as from_pretrained has them
     stock = copy.deepcopy(model, held | {id(buffer): buffer for buffer in model.buffers()})
     stock.set_attn_implementation(attention or ("flash_attention_2" if flash else "sdpa"))
-    return adapter, Stock(stock, tokenizer, images)
+    return loaded, Stock(stock, tokenizer, images)
 
 
-def measure(options: argparse.Namespace, requests: Sequence[Request], adapter: Adapter, stock: Stock) -> int:
+def measure(options: argparse.Namespace, requests: Sequence[Request], model: LoadedModel, stock: Stock) -> int:
     """Compare and print; the exit code."""
-    engine, device = Engine(adapter, FullRecompute(), budget=0), adapter.device
+    adapter, workspace = model.adapter, model.workspace
+    engine, device = Engine(adapter, workspace, FullRecompute(), budget=0), adapter.device
 
     def answer(request: Request) -> tuple[int, float]:
         response = engine.answer(request)
@@ -217,7 +220,7 @@ def measure(options: argparse.Namespace, requests: Sequence[Request], adapter: A
         "prefill alone",
         requests,
         options.warmup,
-        timed(device, lambda request: int(our_prefill(adapter, prepared[request.id]).argmax())),
+        timed(device, lambda request: int(our_prefill(adapter, workspace, prepared[request.id]).argmax())),
         timed(device, lambda request: int(stock_prefill(stock, prepared[request.id]).argmax())),
     )
     if upper > options.at_most:
@@ -242,12 +245,12 @@ def prepare(stock: Stock, request: Request) -> Prepared:
     return Prepared(embedded, positions[:, 0], media, deepstack if len(deepstack) else None)
 
 
-def our_prefill(adapter: Adapter, prepared: Prepared) -> Tensor:
+def our_prefill(adapter: Adapter, workspace: Workspace, prepared: Prepared) -> Tensor:
     """The engine's prefill of everything, to the logits, ``(vocabulary,)``."""
     tokens = len(prepared.embedded)
     prompt = PromptTensors(prepared.embedded, *adapter.rotary(prepared.positions), prepared.deepstack)
     plan = Plan(torch.full((tokens,), adapter.shape.layers))
-    result = prefill(adapter, prompt, adapter.workspace.kv(adapter, tokens), plan)
+    result = prefill(adapter, prompt, workspace.kv(tokens), plan)
     return adapter.head(result.hidden)[0]
 
 

@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from reports.gate.judge import judge
-from reports.gate.policy import DEFAULT_ALPHA, DEFAULT_MARGIN, Policy
+from reports.gate.judge import judge_run
+from reports.gate.policy import Policy
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
+from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from reports.statistics.power import Decision, Truth, requests_to_decide
 from reports.summary.summarise import summarise
 from runners.records import CacheStats, Record, Status, Timing, Warmth
@@ -193,7 +194,7 @@ def judge_many(scenario: Scenario, sets: int, rng: Rng) -> Counter[int]:
     codes: Counter[int] = Counter()
     rows = summarise(Measurements(MANIFEST, simulate(scenario, rng)), DEFAULT_MARGIN, DEFAULT_ALPHA)
     for _ in range(sets):
-        verdict = judge(
+        verdict = judge_run(
             Measurements(MANIFEST, simulate(scenario, rng)), rows, Policy(), None, DEFAULT_MARGIN, DEFAULT_ALPHA
         )
         codes[int(exit_code(verdict))] += 1

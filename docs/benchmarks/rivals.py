@@ -19,8 +19,9 @@ import pandas as pd
 
 from reports.run.measurements import Measurements
 from reports.run.store import RunFolder
+from reports.statistics.intervals import Interval
+from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from reports.statistics.pairing import paired_difference
-from reports.statistics.stats import Interval
 from reports.summary.row import Row
 from reports.summary.summarise import summarise
 from runners.records import Record
@@ -31,8 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, nargs="+")
     parser.add_argument("--ours", default="vlcache")
-    parser.add_argument("--margin", type=float, default=0.02)
-    parser.add_argument("--alpha", type=float, default=0.05)
+    parser.add_argument("--margin", type=float, default=DEFAULT_MARGIN)
+    parser.add_argument("--alpha", type=float, default=DEFAULT_ALPHA)
     options = parser.parse_args()
     runs = [RunFolder(run).read() for run in options.run]
     records = [_named(record, number) for number, run in enumerate(runs) for record in run.records.values()]

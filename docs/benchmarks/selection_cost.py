@@ -27,11 +27,13 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from runners.base import Request, Response
 from runners.builtin.architecture import MERGE, PATCH, build_config, build_model
 from runners.builtin.tokenizer import build_tokenizer
+from runners.defaults import RunnerDefaults
 from runners.engine.adapters.base import Adapter
 from runners.engine.adapters.registry import build_adapter
 from runners.engine.engine import Engine
+from runners.engine.kv.workspace import Workspace
 from runners.engine.method import Method, PlanContext
-from runners.registry import RunnerDefaults, load_method, parse_specs
+from runners.registry import load_method, parse_specs
 from workloads.records import Media, Message
 from workloads.synthetic.drawing import CELL
 
@@ -70,9 +72,9 @@ class Recorded:
 class Entrant:
     """A runner, what it answered, and what it holds per vision token once the pictures are known."""
 
-    def __init__(self, label: str, method: Method, adapter: Adapter) -> None:
+    def __init__(self, label: str, method: Method, adapter: Adapter, workspace: Workspace) -> None:
         self.label, self._method = label, Recorded(method)
-        self._engine = Engine(adapter, self._method, BUDGET_BYTES)  # type: ignore[arg-type]
+        self._engine = Engine(adapter, workspace, self._method, BUDGET_BYTES)  # type: ignore[arg-type]
         self.warm: list[Response] = []
         self.selection_flops: list[float] = []
         self.bytes_per_token = 0.0
@@ -166,7 +168,8 @@ def measure(adapter: Adapter, tokens: int, ratio: float, requests: int) -> list[
     pictures = [_picture(index, tokens // PICTURES // COLUMNS) for index in range(PICTURES)]
     meeting = [_ask(f"meet-{index}", "Look: ", picture) for index, picture in enumerate(pictures)]
     specs = parse_specs(RUNNERS, RunnerDefaults(ratio))
-    entrants = [Entrant(spec.label, load_method(spec), adapter) for spec in specs]
+    workspace = Workspace(adapter.kv_shape)
+    entrants = [Entrant(spec.label, load_method(spec), adapter, workspace) for spec in specs]
     for entrant in entrants:
         entrant.meet(meeting)
     rng = np.random.default_rng(0)

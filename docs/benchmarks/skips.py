@@ -61,7 +61,7 @@ def _measure(adapter: Adapter, prompt: PromptTensors, depth: torch.Tensor, repea
     """Ratios without / with the skip, of median times (interleaved) and of operations."""
     times: dict[bool, list[float]] = {True: [], False: []}
     flops: dict[bool, float] = {}
-    kv = KVBuffer.allocate(adapter, len(depth))
+    kv = KVBuffer.allocate(adapter.kv_shape, len(depth))
     kv.k.zero_()
     kv.v.zero_()
     for _ in range(repeats):

@@ -12,7 +12,8 @@ from reports.forms.table import legend
 from reports.statistics.shown import UNDEFINED
 from reports.summary.notice import Notice
 from reports.summary.row import COLUMNS, Row
-from reports.sweep.pareto import Knee, Point
+from reports.sweep.knees import Knee
+from reports.sweep.pareto import Point
 from reports.sweep.recommend import Recommendation
 from reports.sweep.trade_off import TradeOff
 from reports.tables import screen

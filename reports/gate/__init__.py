@@ -1,1 +1,1 @@
-"""Judging a run for CI: requirements, evidence, verdict, and how it is told."""
+"""Judging a run for CI: requirements, evidence, result, and its forms."""

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
-from reports.run.differences import Difference, differences
+from reports.run.differences import ManifestDifference, differences
 from reports.run.disk import read_bounded
 from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
 from reports.summary.row import Row
 from reports.summary.summarise import summarise
 from workloads.errors import UsageError
+from workloads.reading import check, keys, parse_json
 
 LARGEST_FILE = 1 << 26
-SHOWN = 3
+LARGEST = 1e12
+MOST_NAMED = 3
+
+
+@keys("ignore")
+@dataclass(frozen=True)
+class Document:
+    """What ``--json`` prints of a run, see ``forms.json``."""
+
+    schema: Literal[1]
+    manifest: dict[str, Any]
+    summary: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -53,57 +64,53 @@ def read_baseline(path: Path, margin: float, alpha: float) -> Baseline:
         measured = RunFolder(path).read().measurements
         return Baseline(str(path), measured.manifest, _by_runner(summarise(measured, margin, alpha)), measured.frame)
     document = _load(path)
-    manifest, summary = document.get("manifest"), document.get("summary")
-    if not isinstance(manifest, dict) or not isinstance(summary, list):
-        raise _no_summary(path)
-    rows = [_row(row, path) for row in summary]
-    return Baseline(str(path), Manifest.check(manifest, path), _by_runner(rows), None)
+    return Baseline(str(path), Manifest.check(document.manifest, path), _by_runner(document.summary), None)
 
 
-def require_comparable(now: Manifest, baseline: Baseline, allowed: Sequence[str]) -> list[Difference]:
+def require_comparable(now: Manifest, baseline: Baseline, allowed: Sequence[str]) -> list[ManifestDifference]:
     """Refuse to compare what is not alike, but for the kinds that are ``allowed``; returns those differences.
 
     Raises:
         UsageError: in one line, with every kind in which the runs differ.
     """
-    found = differences(now, baseline.manifest)
-    refused = [difference for difference in found if difference.kind not in allowed]
+    differing = differences(now, baseline.manifest)
+    refused = [difference for difference in differing if difference.kind not in allowed]
     if refused:
         kinds = list(dict.fromkeys(difference.kind for difference in refused))
-        told_of = "; ".join(_sentence(kind, [entry for entry in refused if entry.kind == kind]) for kind in kinds)
+        sentences = "; ".join(_sentence(kind, [entry for entry in refused if entry.kind == kind]) for kind in kinds)
         raise UsageError(
-            f"cannot compare with {baseline.origin}: {told_of}; measure the baseline again, or add "
+            f"cannot compare with {baseline.origin}: {sentences}; measure the baseline again, or add "
             f"--allow-different {','.join(kinds)}"
         )
-    return found
+    return differing
 
 
-def _sentence(kind: str, found: Sequence[Difference]) -> str:
-    parts = [str(entry) for entry in found[:SHOWN]]
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+def _sentence(kind: str, refused: Sequence[ManifestDifference]) -> str:
+    parts = [str(entry) for entry in refused[:MOST_NAMED]]
+    more = f" and {len(refused) - MOST_NAMED} more" if len(refused) > MOST_NAMED else ""
     return f"{kind} differ{'s' if kind in ('model', 'device') else ''} ({', '.join(parts)}{more})"
 
 
-def _load(path: Path) -> dict[str, Any]:
-    data = read_bounded(path, LARGEST_FILE, "summary of a run")
+def _load(path: Path) -> Document:
+    data = parse_json(read_bounded(path, LARGEST_FILE, "summary of a run"), str(path))
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid JSON ({error}): give what vlcache bench --json printed") from error
-    if not isinstance(document, dict) or document.get("schema") != 1:
-        raise _no_summary(path)
+        document = check(data, Document)
+        for row in document.summary:
+            _require_computable(row)
+    except UsageError as error:
+        raise UsageError(
+            f"{path} is no summary of a run ({error}): give what vlcache bench --json printed, or a run folder"
+        ) from error
     return document
 
 
-def _row(data: object, path: Path) -> Row:
-    try:
-        return Row.from_json(data)
-    except ValueError as error:
-        raise _no_summary(path) from error
-
-
-def _no_summary(path: Path) -> UsageError:
-    return UsageError(f"{path} is no summary of a run: give what vlcache bench --json printed, or a run folder")
+def _require_computable(row: Row) -> None:
+    """Refuse numbers that nothing could have measured; UsageError naming the column."""
+    for name, value in row.to_json().items():
+        if isinstance(value, int | float) and abs(value) >= LARGEST:
+            raise UsageError(f"{name} of {row.runner} must be below {LARGEST:g}, not {value:g}")
+    if not 0 < row.alpha < 1:
+        raise UsageError(f"alpha of {row.runner} must be a number above 0 and below 1, not {row.alpha:g}")
 
 
 def _by_runner(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:

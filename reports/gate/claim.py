@@ -135,7 +135,7 @@ class Outlook:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """The result of a gate.
 
     Attributes:

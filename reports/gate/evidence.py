@@ -10,10 +10,10 @@ import pandas as pd
 
 from reports.statistics.bounds import change_bounds, quantile_bounds, quantile_ratio_bounds, requests_to_bound_quantile
 from reports.statistics.clusters import Sample
+from reports.statistics.intervals import Interval
 from reports.statistics.pairing import Paired
 from reports.statistics.permutation import sign_flip_test
 from reports.statistics.power import Truth
-from reports.statistics.stats import Interval
 from reports.summary.row import Row
 from runners.records import Warmth
 
@@ -25,7 +25,7 @@ Bounds = Callable[[float], Interval]
 
 
 @dataclass(frozen=True)
-class Scene:
+class Subject:
     """One runner on one workload, and what it can be compared with.
 
     Attributes:
@@ -71,39 +71,39 @@ class Evidence:
     fewest: Callable[[float], int] = lambda alpha: 2
 
 
-def accuracy(scene: Scene) -> Evidence:
+def accuracy(subject: Subject) -> Evidence:
     """Accuracy less the reference's, where a medium was sent before."""
-    if scene.row.weights == "random":
+    if subject.row.weights == "random":
         return Evidence(None, why="the weights are random: answers mean nothing")
-    if not scene.row.scored:
+    if not subject.row.scored:
         return Evidence(None, why="no request has a gold answer: bound max_flip_rate instead, and set margin to null")
-    delta = scene.paired.score_delta(scene.runner)
-    return of_changes(delta, scene.paired, "no request with a gold answer has a medium that was sent before")
+    delta = subject.paired.score_delta(subject.runner)
+    return of_changes(delta, subject.paired, "no request with a gold answer has a medium that was sent before")
 
 
-def flips(scene: Scene) -> Evidence:
+def flips(subject: Subject) -> Evidence:
     """Share of answers that differ from the reference's, beyond the noise floor where there is one."""
-    agrees = scene.asked.pivot(index="request", columns="runner", values="agrees")
-    flipped = 1 - agrees[scene.runner]
-    if scene.noise is None:
-        return of_changes(flipped.dropna(), scene.paired, "no answer could be compared with the reference's")
-    beyond = (flipped - (1 - agrees[scene.noise])).dropna()
-    return of_changes(beyond, scene.paired, f"no answer could be compared with {scene.noise}'s")
+    agrees = subject.asked.pivot(index="request", columns="runner", values="agrees")
+    flipped = 1 - agrees[subject.runner]
+    if subject.noise is None:
+        return of_changes(flipped.dropna(), subject.paired, "no answer could be compared with the reference's")
+    beyond = (flipped - (1 - agrees[subject.noise])).dropna()
+    return of_changes(beyond, subject.paired, f"no answer could be compared with {subject.noise}'s")
 
 
-def speedup(scene: Scene) -> Evidence:
+def speedup(subject: Subject) -> Evidence:
     """Median of per-request TTFT reference / runner, warm requests."""
-    ratios = scene.paired.ratios(scene.paired.reference, scene.runner, Warmth.WARM)
-    return of_median(ratios, scene.paired, "no request all of whose media were sent before was timed")
+    ratios = subject.paired.ratios(subject.paired.reference, subject.runner, Warmth.WARM)
+    return of_median(ratios, subject.paired, "no request all of whose media were sent before was timed")
 
 
-def p99_ratio(scene: Scene) -> Evidence:
+def p99_ratio(subject: Subject) -> Evidence:
     """Ratio of the 99th percentiles of TTFT, runner / reference, requests that both answered."""
-    labels = [scene.runner, scene.paired.reference]
-    pairs = scene.paired.ttft.reindex(columns=labels).dropna()
+    labels = [subject.runner, subject.paired.reference]
+    pairs = subject.paired.ttft.reindex(columns=labels).dropna()
     if pairs.empty:
         return Evidence(None, why="no request was timed")
-    mine, theirs, clusters = pairs[labels[0]], pairs[labels[1]], scene.paired.clusters(pairs[labels[0]])
+    mine, theirs, clusters = pairs[labels[0]], pairs[labels[1]], subject.paired.clusters(pairs[labels[0]])
     return Evidence(
         float(mine.quantile(P99) / theirs.quantile(P99)),
         lambda alpha: quantile_ratio_bounds(mine, theirs, clusters, P99, alpha),
@@ -112,24 +112,24 @@ def p99_ratio(scene: Scene) -> Evidence:
     )
 
 
-def media_hits(scene: Scene) -> Evidence:
+def media_hits(subject: Subject) -> Evidence:
     """Recurring media served from a store / recurring media."""
-    return of_count(scene.row.media_hit_rate_recurring, _fallbacks(scene.fallbacks))
+    return of_count(subject.row.media_hit_rate_recurring, _fallbacks(subject.fallbacks))
 
 
-def kv_hits(scene: Scene) -> Evidence:
+def kv_hits(subject: Subject) -> Evidence:
     """Recurring media whose K, V were reused / recurring media."""
-    return of_count(scene.row.kv_hit_rate_recurring, _fallbacks(scene.fallbacks))
+    return of_count(subject.row.kv_hit_rate_recurring, _fallbacks(subject.fallbacks))
 
 
-def recomputed(scene: Scene) -> Evidence:
+def recomputed(subject: Subject) -> Evidence:
     """Vision token-layers computed / all, warm requests."""
-    return of_count(scene.row.recompute_ratio)
+    return of_count(subject.row.recompute_ratio)
 
 
-def executed_flops(scene: Scene) -> Evidence:
+def executed_flops(subject: Subject) -> Evidence:
     """FLOPs executed / of full recomputation, warm requests."""
-    return of_count(scene.row.executed_flops_ratio)
+    return of_count(subject.row.executed_flops_ratio)
 
 
 def of_changes(values: pd.Series[float], paired: Paired, nothing: str) -> Evidence:

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 from math import exp, inf, log
 
-from reports.gate.evidence import MEDIAN, Evidence, Scene, of_changes, of_count, of_median
+from reports.gate.evidence import MEDIAN, Evidence, Subject, of_changes, of_count, of_median
 from reports.statistics.bounds import change_bounds, difference_bounds, quantile_bounds
 from reports.statistics.clusters import Sample
-from reports.statistics.stats import Interval, critical_value
+from reports.statistics.intervals import Interval, critical_value
 from reports.summary.row import Row
 from runners.records import Warmth
 
 NO_RUNNER = Evidence(None, why="the baseline has no such runner on this workload")
 
 
-def accuracy_since(scene: Scene) -> Evidence:
+def accuracy_since(subject: Subject) -> Evidence:
     """Accuracy now less then, where a medium was sent before."""
-    row = scene.then
+    row = subject.then
     if row is None:
         return NO_RUNNER
-    delta, paired = scene.paired.score_delta(scene.runner), scene.paired
-    if scene.then_paired is not None:
-        scores = (paired.score[scene.runner] - scene.then_paired.score[scene.runner]).reindex(delta.index).dropna()
+    delta, paired = subject.paired.score_delta(subject.runner), subject.paired
+    if subject.then_paired is not None:
+        scores = (
+            (paired.score[subject.runner] - subject.then_paired.score[subject.runner]).reindex(delta.index).dropna()
+        )
         return of_changes(scores, paired, "no request with a gold answer and a recurring medium is in both runs")
     then = row.accuracy_delta
     if delta.empty or then is None:
@@ -39,19 +41,19 @@ def accuracy_since(scene: Scene) -> Evidence:
     return Evidence(now - then, bounds, Sample.of(delta, clusters).fewest)
 
 
-def speedup_since(scene: Scene) -> Evidence:
+def speedup_since(subject: Subject) -> Evidence:
     """Warm speed-up now / then."""
-    row = scene.then
+    row = subject.then
     if row is None:
         return NO_RUNNER
-    now = scene.paired.ratios(scene.paired.reference, scene.runner, Warmth.WARM)
-    if scene.then_paired is not None:
-        then = scene.then_paired.ratios(scene.then_paired.reference, scene.runner, Warmth.WARM)
-        return of_median((now / then).dropna(), scene.paired, "no warm request was timed in both runs")
+    now = subject.paired.ratios(subject.paired.reference, subject.runner, Warmth.WARM)
+    if subject.then_paired is not None:
+        then = subject.then_paired.ratios(subject.then_paired.reference, subject.runner, Warmth.WARM)
+        return of_median((now / then).dropna(), subject.paired, "no warm request was timed in both runs")
     before, saved = row.ttft_speedup, _ends(row, "ttft_speedup")
     if now.empty or before is None or before <= 0:
         return Evidence(None, why="one of the two runs has no warm speed-up to compare")
-    clusters, logarithms = scene.paired.clusters(now), now.map(log)
+    clusters, logarithms = subject.paired.clusters(now), now.map(log)
     logged = Interval(log(saved.low) if saved.low > 0 else -inf, log(saved.high) if saved.high > 0 else inf)
 
     def bounds(alpha: float) -> Interval:
@@ -63,20 +65,20 @@ def speedup_since(scene: Scene) -> Evidence:
     return Evidence(float(now.median() / before), bounds, Sample.of(now, clusters).fewest)
 
 
-def media_hits_since(scene: Scene) -> Evidence:
+def media_hits_since(subject: Subject) -> Evidence:
     """Hit rate of recurring media, now less then."""
-    return _difference(scene, "media_hit_rate_recurring")
+    return _difference(subject, "media_hit_rate_recurring")
 
 
-def recomputed_since(scene: Scene) -> Evidence:
+def recomputed_since(subject: Subject) -> Evidence:
     """Share of vision token-layers computed, now less then."""
-    return _difference(scene, "recompute_ratio")
+    return _difference(subject, "recompute_ratio")
 
 
-def _difference(scene: Scene, name: str) -> Evidence:
-    if scene.then is None:
+def _difference(subject: Subject, name: str) -> Evidence:
+    if subject.then is None:
         return NO_RUNNER
-    now, then = getattr(scene.row, name), getattr(scene.then, name)
+    now, then = getattr(subject.row, name), getattr(subject.then, name)
     return of_count(None if now is None or then is None else now - then)
 
 

@@ -1,4 +1,4 @@
-"""From records to a verdict: which requirements hold, which are violated, and which need more requests.
+"""Judge the checks of a run: which requirements hold, which are violated, and which need more requests.
 
 A gate makes several claims at once, and can err in two ways. It *fails* wrongly if any requirement that holds is called
 violated: the chance of that, over all claims together, is at most alpha (Holm, Scandinavian Journal of Statistics 6,
@@ -13,19 +13,18 @@ from collections.abc import Sequence
 from math import isfinite
 
 from reports.gate.baseline import Baseline
-from reports.gate.claim import Claim, Outcome, Verdict
+from reports.gate.checks import Check, find_checks
+from reports.gate.claim import Claim, GateResult, Outcome
 from reports.gate.outlook import needed, outlooks
 from reports.gate.policy import Policy
-from reports.gate.question import Question
-from reports.gate.questions import ask
 from reports.run.measurements import Measurements
 from reports.summary.row import Row
 
 
-def judge(
+def judge_run(
     run: Measurements, rows: Sequence[Row], policy: Policy, baseline: Baseline | None, margin: float, alpha: float
-) -> Verdict:
-    """The verdict on a run.
+) -> GateResult:
+    """Judge a run.
 
     Args:
         run: its records in any order.
@@ -39,27 +38,27 @@ def judge(
         UsageError: there is nothing to judge, or the policy names what the run does not have.
     """
     level = alpha if policy.alpha is None else policy.alpha
-    questions = ask(run, rows, policy, baseline, margin)
-    tests = sum(question.tested for question in questions)
-    violated = _violated(questions, level)
-    pairs = {(question.workload, question.runner) for question in questions}
+    checks = find_checks(run, rows, policy, baseline, margin)
+    tests = sum(check.tested for check in checks)
+    violated = _violated(checks, level)
+    pairs = {(check.workload, check.runner) for check in checks}
     concerned = pairs | {(workload, run.manifest.reference) for workload, _ in pairs}
-    return Verdict(
-        claims=[_claim(question, index in violated, level, tests) for index, question in enumerate(questions)],
+    return GateResult(
+        claims=[_claim(check, index in violated, level, tests) for index, check in enumerate(checks)],
         alpha=level,
         tests=tests,
         failed_requests=sum(row.failed for row in rows if (row.workload, row.runner) in concerned),
-        outlooks=outlooks(questions, level, tests),
+        outlooks=outlooks(checks, level, tests),
         baseline=None if baseline is None else baseline.origin,
     )
 
 
-def _violated(questions: Sequence[Question], alpha: float) -> set[int]:
+def _violated(checks: Sequence[Check], alpha: float) -> set[int]:
     """Places of the violated ones: counts as they are, estimates by Holm's procedure."""
-    found = {index for index, question in enumerate(questions) if not question.tested and question.violated(alpha)}
-    left = [index for index, question in enumerate(questions) if question.tested]
+    found = {index for index, check in enumerate(checks) if not check.tested and check.violated(alpha)}
+    left = [index for index, check in enumerate(checks) if check.tested]
     while left:
-        clear = [index for index in left if questions[index].violated(alpha / len(left))]
+        clear = [index for index in left if checks[index].violated(alpha / len(left))]
         if not clear:
             break
         found.update(clear)
@@ -67,41 +66,41 @@ def _violated(questions: Sequence[Question], alpha: float) -> set[int]:
     return found
 
 
-def _claim(question: Question, violated: bool, alpha: float, tests: int) -> Claim:
-    ends, value = question.ends(alpha), question.evidence.value
-    outcome = Outcome.FAIL if violated else Outcome.PASS if question.holds(alpha) else Outcome.UNDECIDED
+def _claim(check: Check, violated: bool, alpha: float, tests: int) -> Claim:
+    ends, value = check.ends(alpha), check.evidence.value
+    outcome = Outcome.FAIL if violated else Outcome.PASS if check.holds(alpha) else Outcome.UNDECIDED
     return Claim(
-        workload=question.workload,
-        runner=question.runner,
-        requirement=question.requirement.key,
-        limit=question.limit,
-        bound=question.bound,
+        workload=check.workload,
+        runner=check.runner,
+        requirement=check.requirement.key,
+        limit=check.limit,
+        bound=check.bound,
         outcome=outcome,
         value=value,
         low=ends.low if isfinite(ends.low) else None,
         high=ends.high if isfinite(ends.high) else None,
-        chance_unchanged=question.evidence.chance,
-        requests=question.requests,
-        worth=question.evidence.worth,
-        reason=_reason(question, outcome, alpha, tests),
-        needed=needed(question, alpha, tests) if outcome is Outcome.UNDECIDED else None,
+        chance_unchanged=check.evidence.chance,
+        requests=check.requests,
+        worth=check.evidence.worth,
+        reason=_reason(check, outcome, alpha, tests),
+        needed=needed(check, alpha, tests) if outcome is Outcome.UNDECIDED else None,
     )
 
 
-def _reason(question: Question, outcome: Outcome, alpha: float, tests: int) -> str:
+def _reason(check: Check, outcome: Outcome, alpha: float, tests: int) -> str:
     """Why the outcome is what it is; the numbers stand beside it."""
-    if question.evidence.value is None:
-        return question.evidence.why
-    wrong, right = ("below", "above") if question.requirement.side == "least" else ("above", "below")
-    bound = question.requirement.show(question.bound)
-    if not question.tested:
+    if check.evidence.value is None:
+        return check.evidence.why
+    wrong, right = ("below", "above") if check.requirement.side == "least" else ("above", "below")
+    bound = check.requirement.show(check.bound)
+    if not check.tested:
         said = f"{wrong} {bound}" if outcome is Outcome.FAIL else f"not {wrong} {bound}"
     elif outcome is Outcome.FAIL:
         said = f"the truth lies {wrong} {bound}, with all {tests} tests of this gate allowed for"
     elif outcome is Outcome.PASS:
         said = f"the truth lies {right} {bound}"
-    elif question.violated(alpha):
+    elif check.violated(alpha):
         said = f"{wrong} {bound} were it the only test, but not with all {tests} tests of this gate allowed for"
     else:
         said = f"the truth may lie on either side of {bound}"
-    return "; ".join(filter(None, (said, question.evidence.why)))
+    return "; ".join(filter(None, (said, check.evidence.why)))

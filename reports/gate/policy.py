@@ -11,7 +11,6 @@ from reports.run.manifest import RunnerDescription
 from workloads.errors import UsageError, unknown_name
 
 ANY = "*"
-DEFAULT_MARGIN, DEFAULT_ALPHA = 0.02, 0.05
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-6, 0.4
 
 MEDIA_HITS = 0.9
@@ -38,7 +37,7 @@ class Policy:
 
     Attributes:
         origin: where it stands; None where no file was given.
-        alpha: see ``judge.judge``; None: the run's own.
+        alpha: see ``judge.judge_run``; None: the run's own.
         workloads, runners: names of those that are judged; all that can be where empty.
         rules: a later one wins over an earlier one, key by key.
     """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from reports.run.disk import told
+from workloads.reading.mistakes import brief
 
 Limits = dict[str, float | None]
 """By the key of a requirement; None takes a requirement back."""
@@ -51,7 +51,7 @@ class Requirement:
         if isinstance(value, int | float) and not isinstance(value, bool) and self._allows(value):
             return float(value)
         span = f"between {self.low:g} and {self.high:g}" if self.open_ended else f"from {self.low:g} to {self.high:g}"
-        raise ValueError(f"must be a number {span}, or null, not {told(value)}")
+        raise ValueError(f"must be a number {span}, or null, not {brief(value)}")
 
     def _allows(self, value: float) -> bool:
         return self.low < value < self.high if self.open_ended else self.low <= value <= self.high

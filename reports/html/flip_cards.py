@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from reports.html.overlay import Overlay, overlay
 from reports.html.thumbnails import Album, Thumbnail
-from reports.run.asked import Asked, AskedMedium
+from reports.run.changed_answers import ChangedAnswer, KeptMedium
 from reports.runs import Run
 from reports.statistics.shown import UNDEFINED, number
 from reports.summary.flips import Flip, FlipKind
@@ -29,7 +29,7 @@ LONGEST_TITLE = 110
 class PromptMedium:
     """One medium of a prompt: its pictures, as many as moments are shown, None for one that is missing."""
 
-    medium: AskedMedium
+    medium: KeptMedium
     pictures: tuple[Thumbnail | None, ...]
 
 
@@ -133,19 +133,17 @@ def explore(run: Run, with_media: bool, prefix: str) -> Explorer:
     keys = list(dict.fromkeys([*changed, *failed]))
     keys.sort(key=lambda key: -sum(flip.kind is FlipKind.LOST for flip in changed.get(key, ())))
     references = {(record.workload, record.request): record for record in run.records if record.runner == run.reference}
-    budget, layers = (
-        CharacterBudget(),
-        max((record.cache.layers for record in run.records if record.cache is not None), default=0),
-    )
+    budget = CharacterBudget()
+    layers = max((record.cache.layers for record in run.records if record.cache is not None), default=0)
     cards = [
         _card(
-            run.asked.get(key) or Asked(*key, "", ()),
-            changed.get(key, []),
-            failed.get(key, []),
-            references.get(key),
-            album if with_media else None,
-            budget,
-            layers,
+            asked=run.changed_answers.get(key) or ChangedAnswer(*key, "", ()),
+            flips=changed.get(key, []),
+            failed=failed.get(key, []),
+            reference=references.get(key),
+            album=album if with_media else None,
+            budget=budget,
+            layers=layers,
         )
         for key in keys[:MOST_CARDS]
     ]
@@ -153,7 +151,7 @@ def explore(run: Run, with_media: bool, prefix: str) -> Explorer:
 
 
 def _card(
-    asked: Asked,
+    asked: ChangedAnswer,
     flips: Sequence[Flip],
     failed: Sequence[Record],
     reference: Record | None,
@@ -186,7 +184,7 @@ def _card(
 
 
 def _prompt_medium(
-    medium: AskedMedium, place: int, grids: Sequence[ComputedMedium], album: Album | None
+    medium: KeptMedium, place: int, grids: Sequence[ComputedMedium], album: Album | None
 ) -> PromptMedium:
     frames = grids[place].frames if place < len(grids) and medium.kind == "video" else 1
     return PromptMedium(medium, album.of(medium, frames) if album is not None else ())
@@ -204,7 +202,7 @@ def _notes(
         notes.append(
             f"{len(keys) - MOST_CARDS} of {len(keys)} requests are left out; those with most losses are shown."
         )
-    if any(key not in run.asked for key in keys[:MOST_CARDS]):
+    if any(key not in run.changed_answers for key in keys[:MOST_CARDS]):
         notes.append("Of some requests the run folder tells no question; it was written by an earlier version.")
     if not with_media:
         notes.append("Pictures are left out (--no-media).")

@@ -12,9 +12,11 @@ from typing import Any
 
 from PIL import Image
 
-from reports.run.asked import AskedMedium, read_medium
-from workloads.media.pictures import FORMATS, MOST_PIXELS
-from workloads.media.videos import Film, container_of
+from reports.run.changed_answers import KeptMedium, read_medium
+from workloads.media.containers import container_of
+from workloads.media.limits import MOST_PIXELS
+from workloads.media.pictures import FORMATS
+from workloads.media.videos import Film
 
 LONGEST_SIDE = 320
 QUALITY = 72
@@ -55,7 +57,7 @@ class Album:
     _found: dict[tuple[str, int], tuple[Thumbnail | None, ...]] = field(default_factory=dict)
     _bytes: int = 0
 
-    def of(self, medium: AskedMedium, frames: int) -> tuple[Thumbnail | None, ...]:
+    def of(self, medium: KeptMedium, frames: int) -> tuple[Thumbnail | None, ...]:
         """One picture, or of a clip of ``frames`` at most ``MOST_FRAMES``, see ``moments``; None for a missing one."""
         wanted = moments(frames)
         if medium.file is None:
@@ -65,7 +67,7 @@ class Album:
             self._found[key] = self._make(medium, wanted, max(frames, 1))
         return self._found[key]
 
-    def _make(self, medium: AskedMedium, wanted: Sequence[int], frames: int) -> tuple[Thumbnail | None, ...]:
+    def _make(self, medium: KeptMedium, wanted: Sequence[int], frames: int) -> tuple[Thumbnail | None, ...]:
         data = read_medium(self.run, medium)
         if data is None:
             return (None,) * len(wanted)

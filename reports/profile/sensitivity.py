@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from reports.statistics.levels import DEFAULT_ALPHA
 from runners.analysis.records import Observation
 
 COLUMNS = ("workload", "request", "cluster_id", "layer", "kl")
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,5 @@ def _cost(layer: int, part: pd.DataFrame) -> LayerCost:
     if clusters < 2:
         return LayerCost(layer, mean, None, None)
     error = np.sqrt(clusters / (clusters - 1) * (together**2).sum()) / len(values)
-    reach = float(student_t.ppf(1 - ALPHA / 2, clusters - 1) * error)
+    reach = float(student_t.ppf(1 - DEFAULT_ALPHA / 2, clusters - 1) * error)
     return LayerCost(layer, mean, max(0.0, mean - reach), mean + reach)

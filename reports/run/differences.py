@@ -6,8 +6,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.run.disk import told
 from reports.run.manifest import Manifest
+from workloads.reading.mistakes import brief
 
 MODEL = ("fingerprint", "processor", "profile", "dtype", "attention")
 DEVICE = ("device", "device_name", "threads", "cuda")
@@ -18,7 +18,7 @@ _MISSING = object()
 
 
 @dataclass(frozen=True)
-class Difference:
+class ManifestDifference:
     """One thing in which two runs are not alike; ``kind`` is one of ``KINDS``."""
 
     kind: str
@@ -30,16 +30,16 @@ class Difference:
         return f"{self.name} was {_short(self.then)} and is {_short(self.now)}"
 
 
-def differences(now: Manifest, then: Manifest, shared_runners: bool = False) -> list[Difference]:
+def differences(now: Manifest, then: Manifest, shared_runners: bool = False) -> list[ManifestDifference]:
     """Where the manifests of two runs say that something else was measured, or elsewhere.
 
     ``shared_runners``: leave out the runners that only one of both has.
     """
     labels = set(now.labels) & set(then.labels) if shared_runners else {*now.labels, *then.labels}
     return [
-        *_compare("model", _pick(then.model.document, MODEL), _pick(now.model.document, MODEL)),
+        *_compare("model", _pick(then.document["model"], MODEL), _pick(now.document["model"], MODEL)),
         *_compare("workloads", then.workloads, now.workloads),
-        *_compare("device", _pick(then.model.document, DEVICE), _pick(now.model.document, DEVICE)),
+        *_compare("device", _pick(then.document["model"], DEVICE), _pick(now.document["model"], DEVICE)),
         *_compare("libraries", then.environment.libraries, now.environment.libraries),
         *_compare("runners", _runners(then, labels), _runners(now, labels)),
     ]
@@ -48,24 +48,24 @@ def differences(now: Manifest, then: Manifest, shared_runners: bool = False) -> 
 def _short(value: object) -> str:
     if value is _MISSING:
         return "not there"
-    return value[:LONGEST_SHOWN] if isinstance(value, str) else told(value)
+    return value[:LONGEST_SHOWN] if isinstance(value, str) else brief(value)
 
 
-def _compare(kind: str, then: Mapping[str, object], now: Mapping[str, object]) -> list[Difference]:
+def _compare(kind: str, then: Mapping[str, object], now: Mapping[str, object]) -> list[ManifestDifference]:
     before, after = _flat(then), _flat(now)
     pairs = ((name, before.get(name, _MISSING), after.get(name, _MISSING)) for name in {**before, **after})
-    return [Difference(kind, name, old, new) for name, old, new in pairs if old != new]
+    return [ManifestDifference(kind, name, old, new) for name, old, new in pairs if old != new]
 
 
 def _flat(values: Mapping[str, object]) -> dict[str, object]:
     """Values within values under the names of both, joined by a dot."""
-    found: dict[str, object] = {}
+    flat: dict[str, object] = {}
     for name, value in values.items():
         if isinstance(value, dict) and value:
-            found |= {f"{name}.{inner}": entry for inner, entry in _flat(value).items()}
+            flat |= {f"{name}.{inner}": entry for inner, entry in _flat(value).items()}
         else:
-            found[str(name)] = value
-    return found
+            flat[str(name)] = value
+    return flat
 
 
 def _pick(about: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
@@ -75,6 +75,6 @@ def _pick(about: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
 def _runners(manifest: Manifest, labels: Container[str]) -> dict[str, object]:
     """The settings of each runner, by its label, and which is the reference."""
     settings: dict[str, object] = {
-        runner.label: _pick(runner.document, RUNNER) for runner in manifest.runners if runner.label in labels
+        runner["label"]: _pick(runner, RUNNER) for runner in manifest.document["runners"] if runner["label"] in labels
     }
     return {**settings, "the reference": manifest.reference}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workloads.errors import UsageError
+
+RUN_FILES = ("manifest.json", "records.jsonl", "asked.jsonl")
 
 
 @contextmanager
@@ -30,6 +33,32 @@ def read_bounded(path: Path, most: int, wanted: str) -> bytes:
     return data
 
 
-def told(value: object) -> str:
-    """What a file says, fit for one line, however long or deep it is."""
-    return repr(value)[:40] if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
+def write_file(file: Path, data: bytes, advice: str) -> None:
+    """Write a file that a user named, in one go: it is the old one or the whole new one. A pipe is written to.
+
+    Raises:
+        UsageError: the disk refuses, or the file belongs to a run; ends in ``advice``.
+    """
+    if file.name in RUN_FILES:
+        raise UsageError(f"{file} is where a run keeps its {file.stem}; {advice}")
+    target = file.resolve()
+    partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
+        partial.write_bytes(data)
+        partial.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise UsageError(f"cannot write {file}: {error.strerror}; {advice}") from error
+
+
+def append_to_file(file: Path, data: bytes, advice: str) -> None:
+    """Write behind what a file holds; UsageError, which ends in ``advice``, when the disk refuses."""
+    try:
+        with file.open("ab") as stream:
+            stream.write(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}; {advice}") from error

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from workloads.errors import UsageError
+from annotated_types import Interval
+from typing_extensions import TypedDict
+
+from workloads.reading import check, keys
 
 SCHEMA = 1
 RECOMPUTES_ALL = "full"  # the method that reuses nothing
 
-Document = Mapping[str, Any]
-"""A JSON object as it was written; what no field is made of is kept in it, too."""
+Share = Annotated[float, Interval(gt=0, lt=1)]
 
 
+@keys("keep")
+class Config(TypedDict):
+    """The resolved configuration without what only concerns presentation; more keys than these.
+
+    Attributes:
+        reference: the label of the runner that the others are compared with.
+    """
+
+    reference: str
+
+
+@keys("ignore")
 @dataclass(frozen=True)
 class ModelDescription:
     """The model of a run, see ``LoadedModel.describe``.
@@ -23,19 +37,18 @@ class ModelDescription:
     Attributes:
         random_weights: whether answers mean nothing.
         ceilings: what the device can do at most, see ``summary.floor``; None where that was not measured.
-        document: these and whatever else was written: fingerprints, profile, attention, ...
     """
 
     name: str
     device: str
     dtype: str
-    random_weights: bool
-    device_name: str | None
-    threads: int | None
-    ceilings: Mapping[str, float] | None
-    document: Document
+    random_weights: bool = False
+    device_name: str | None = None
+    threads: int | None = None
+    ceilings: dict[str, float] | None = None
 
 
+@keys("ignore")
 @dataclass(frozen=True)
 class RunnerDescription:
     """One runner of a run, see ``Runner.describe``.
@@ -44,15 +57,13 @@ class RunnerDescription:
         lossless: whether it changes no answer by construction.
         analysis_only: whether it is an upper bound that nobody can use: it has no times and no verdict.
         options: of its method.
-        document: these and whatever else was written.
     """
 
     label: str
     method: str
     lossless: bool
     analysis_only: bool = False
-    options: Document = field(default_factory=dict)
-    document: Document = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def reuses(self) -> bool:
@@ -60,53 +71,71 @@ class RunnerDescription:
         return self.method != RECOMPUTES_ALL
 
 
+@keys("ignore")
 @dataclass(frozen=True)
 class Environment:
     """The machine and the software, apart from what the model's description says of its device."""
 
-    libraries: Mapping[str, str | None]
+    libraries: dict[str, str | None] = field(default_factory=dict)
     python: str | None = None
     platform: str | None = None
     cpus: int | None = None
     git_commit: str | None = None
 
 
+@keys("ignore")
 @dataclass(frozen=True)
 class SweptRunner:
     """Where a runner of a sweep comes from: the runner that was given, and the ratio; None where that takes none."""
 
     family: str
-    ratio: float | None
+    ratio: float | None = None
 
 
+@keys("ignore")
+@dataclass(frozen=True)
+class Sweep:
+    """The runners of a sweep, by label."""
+
+    runners: dict[str, SweptRunner] = field(default_factory=dict)
+
+
+@keys("ignore")
+@dataclass(frozen=True)
+class VerdictSettings:
+    """What the verdicts of the run itself were made with."""
+
+    margin: Share | None = None
+    alpha: Share | None = None
+
+
+@keys("ignore")
 @dataclass(frozen=True)
 class Manifest:
-    """What a run was.
+    """What a run was. Parts that were added since the first version have defaults.
 
     Attributes:
-        config: the resolved configuration without what only concerns presentation.
         workloads: the fingerprint of each workload's stream.
-        sweep: by label, where the runners of a sweep come from; None for other runs.
-        created: when, in ISO 8601; None where an early version did not say, as with ``seed``, ``margin`` and ``alpha``.
-        document: the whole manifest as it was written.
+        sweep: None for a run whose runners were not expanded over ratios.
+        created: when, in ISO 8601.
+        document: all of it as it was written, what no field is made of, too.
     """
 
-    config: Document
-    workloads: Mapping[str, str]
+    config: Config
+    workloads: dict[str, str]
     model: ModelDescription
     runners: tuple[RunnerDescription, ...]
-    environment: Environment
-    sweep: Mapping[str, SweptRunner] | None
-    created: str | None
-    seed: int | None
-    margin: float | None
-    alpha: float | None
-    document: Document
+    environment: Environment = Environment()
+    sweep: Sweep | None = None
+    verdict: VerdictSettings = VerdictSettings()
+    created: str | None = None
+    seed: int | None = None
+    document: dict[str, Any] = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
         """The label of the runner that the others are compared with."""
-        return str(self.config["reference"])
+        return self.config["reference"]
 
     @property
     def labels(self) -> list[str]:
@@ -121,106 +150,17 @@ class Manifest:
     @property
     def noise_arms(self) -> list[str]:
         """Labels of the runners that do just what the reference does, in another order: their flips are rounding."""
-        methods = {runner.label: runner for runner in self.runners}
-        reference = methods.get(self.reference)
+        runners = {runner.label: runner for runner in self.runners}
+        reference = runners.get(self.reference)
         if reference is None or reference.reuses:
             return []
-        return [label for label, runner in methods.items() if not runner.reuses and label != self.reference]
+        return [label for label, runner in runners.items() if not runner.reuses and label != self.reference]
 
     @classmethod
-    def check(cls, document: Any, origin: Path | str) -> Self:
+    def check(cls, document: Mapping[str, Any], origin: Path | str) -> Self:
         """The manifest in a JSON document, whatever version wrote it.
 
         Raises:
             UsageError: naming ``origin``, and what is missing or is something else.
         """
-        return cls(
-            config=_config(document, origin),
-            workloads=_part(document, "workloads", dict, origin),
-            model=_model(_part(document, "model", dict, origin), origin),
-            runners=tuple(_runner(runner, origin) for runner in _part(document, "runners", list, origin)),
-            environment=_environment(document.get("environment", {}), origin),
-            sweep=_sweep(document["sweep"], origin) if "sweep" in document else None,
-            created=document.get("created"),
-            seed=document.get("seed"),
-            margin=_share(document, "margin"),
-            alpha=_share(document, "alpha"),
-            document=document,
-        )
-
-
-def _refuse(origin: Path | str, what: str) -> UsageError:
-    return UsageError(f"{origin}: its manifest {what}; the run cannot be used")
-
-
-def _part(document: Document, name: str, kind: type, origin: Path | str) -> Any:
-    part = document.get(name)
-    if not isinstance(part, kind):
-        raise _refuse(origin, f"lacks '{name}'")
-    return part
-
-
-def _config(document: Document, origin: Path | str) -> Document:
-    config: Document = _part(document, "config", dict, origin)
-    if not isinstance(config.get("reference"), str):
-        raise _refuse(origin, "lacks 'config.reference'")
-    return config
-
-
-def _model(document: Document, origin: Path | str) -> ModelDescription:
-    for name in ("name", "device", "dtype"):
-        if not isinstance(document.get(name), str):
-            raise _refuse(origin, f"lacks 'model.{name}'")
-    return ModelDescription(
-        document["name"],
-        document["device"],
-        document["dtype"],
-        bool(document.get("random_weights", False)),
-        document.get("device_name"),
-        document.get("threads"),
-        document.get("ceilings"),
-        document,
-    )
-
-
-def _runner(document: Any, origin: Path | str) -> RunnerDescription:
-    needed = {"label": str, "method": str, "lossless": bool}
-    if not isinstance(document, dict) or not all(isinstance(document.get(name), needed[name]) for name in needed):
-        raise _refuse(origin, f"describes a runner without one of {', '.join(needed)}")
-    options = document.get("options", {})
-    if not isinstance(options, dict):
-        raise _refuse(origin, "describes a runner's options as no mapping")
-    analysis_only = bool(document.get("analysis_only", False))
-    return RunnerDescription(
-        document["label"], document["method"], document["lossless"], analysis_only, options, document
-    )
-
-
-def _environment(document: Any, origin: Path | str) -> Environment:
-    if not isinstance(document, dict) or not isinstance(document.get("libraries", {}), dict):
-        raise _refuse(origin, "describes no environment")
-    names = ("python", "platform", "cpus", "git_commit")
-    return Environment(document.get("libraries", {}), **{name: document.get(name) for name in names})
-
-
-def _sweep(document: Any, origin: Path | str) -> dict[str, SweptRunner]:
-    runners = document.get("runners", {}) if isinstance(document, dict) else None
-    if not isinstance(runners, dict) or not all(map(_is_swept, runners.values())):
-        raise _refuse(origin, "describes no sweep under 'sweep'")
-    return {label: SweptRunner(runner["family"], runner.get("ratio")) for label, runner in runners.items()}
-
-
-def _is_swept(runner: object) -> bool:
-    """Whether it has a family, and a ratio or None."""
-    return (
-        isinstance(runner, dict)
-        and isinstance(runner.get("family"), str)
-        and isinstance(runner.get("ratio"), int | float | None)
-    )
-
-
-def _share(document: Document, name: str) -> float | None:
-    """What the verdicts of the run were made with."""
-    verdict = document.get("verdict")
-    value = verdict.get(name) if isinstance(verdict, dict) else None
-    return value if isinstance(value, float) and 0 < value < 1 else None
+        return replace(check(document, cls, f"the manifest of {origin}"), document=dict(document))

@@ -1,6 +1,6 @@
 """One-sided bounds for claims: each end is wrong with a probability of ``alpha`` at most, also where little was seen.
 
-``stats`` has the intervals that the summary shows: two-sided, and right on average. A gate needs ends that hold each by
+``intervals`` has those that the summary shows: two-sided, and right on average. A gate needs ends that hold each by
 itself and at small ``alpha``, so the counts behind them are judged by the exact binomial distribution, on the effective
 number of requests (``clusters.Sample.effective_size``). An end that nothing is known of is infinite.
 """
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import beta, binom
 
 from reports.statistics.clusters import Floats, Sample
-from reports.statistics.stats import Interval, tango_ends
+from reports.statistics.intervals import Interval, tango_ends
 
 UNKNOWN = Interval(-inf, inf)
 ROUNDING = 1e-9
@@ -36,9 +36,10 @@ def change_bounds(values: ArrayLike, clusters: Sequence[str], alpha: float) -> I
 def change_ends(sample: Sample, alpha: float) -> tuple[Floats, Floats]:
     """``(...)`` and ``(...)``: the ends for each set of the sample.
 
-    The further out of two: Tango's (``stats.tango_ends``), and Clopper and Pearson's (Biometrika 26, 1934) for the net
-    change, as if all who changed had changed in that direction. The second is exact where nothing flips back: with no
-    flip at all the mean of n separate requests lies above ``-(1 - alpha ** (1 / n))``.
+    The further out of two: Tango's (``intervals.tango_ends``), and Clopper and Pearson's (Biometrika 26, 1934) for the
+    net change, as if all who changed had changed in that direction. The second is exact where nothing flips back: with
+    no flip at all the mean of n separate requests lies above ``-(1 - alpha ** (1 / n))``. It is written with the beta
+    distribution because ``scipy.stats.binomtest`` takes whole counts alone, and effective numbers are not whole.
     """
     low, high = tango_ends(sample, 2 * alpha)
     net, size = sample.values.mean(axis=-1), sample.effective_size()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.statistics.stats import Interval, difference_interval
+from reports.statistics.intervals import Interval, difference_interval
 from runners.records import Warmth
 
 
@@ -84,7 +84,7 @@ class Paired:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """How two runners differ on the requests that both were asked.
 
     Attributes:
@@ -99,7 +99,9 @@ class Difference:
     clusters: int
 
 
-def paired_difference(frame: pd.DataFrame, workload: str, first: str, second: str, alpha: float) -> Difference | None:
+def paired_difference(
+    frame: pd.DataFrame, workload: str, first: str, second: str, alpha: float
+) -> PairedDifference | None:
     """Accuracy of ``first`` less that of ``second``, any two runners; None where no request was asked of both.
 
     ``frame``: a run, of ``frame.FRAME_COLUMNS``. The interval has the confidence 1 - ``alpha``; a failed request counts
@@ -111,7 +113,9 @@ def paired_difference(frame: pd.DataFrame, workload: str, first: str, second: st
     if delta.empty:
         return None
     clusters = paired.clusters(delta)
-    return Difference(float(delta.mean()), difference_interval(delta, clusters, alpha), len(delta), len(set(clusters)))
+    return PairedDifference(
+        float(delta.mean()), difference_interval(delta, clusters, alpha), len(delta), len(set(clusters))
+    )
 
 
 def _column(table: pd.DataFrame, label: str) -> pd.Series[float]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, binom
 
 from reports.statistics.clusters import Floats
-from reports.statistics.stats import critical_value, variance_if
+from reports.statistics.intervals import critical_value, variance_if
 
 Counts = NDArray[np.int64]
 

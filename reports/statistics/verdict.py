@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from reports.statistics.stats import Interval, critical_value
+from reports.statistics.intervals import Interval, critical_value
 
 Verdict = Literal["non-inferior", "inferior", "undecided"]
 
 
-def judge(change: Interval | None, margin: float) -> Verdict | None:
+def verdict_on(change: Interval | None, margin: float) -> Verdict | None:
     """The verdict on a runner whose accuracy less the reference's lies in ``change``; None where that is not known.
 
     With an interval of confidence 1 - alpha, a runner that loses just the margin passes with a probability of about
@@ -26,7 +26,7 @@ def judge(change: Interval | None, margin: float) -> Verdict | None:
 def requests_needed(margin: float, alpha: float) -> int:
     """The fewest requests sharing no media with which a runner that changes no score is found non-inferior.
 
-    Its interval reaches down to ``-z^2 / (requests + z^2)``, see ``stats.difference_interval``.
+    Its interval reaches down to ``-z^2 / (requests + z^2)``, see ``intervals.difference_interval``.
     """
     square = critical_value(alpha) ** 2
     return max(2, math.floor(square * (1 - margin) / margin) + 1)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from reports.summary.column import column, columns_of, end
+from workloads.reading import keys
 
-LARGEST = 1e12  # of a number in a summary: beyond it nothing was measured
 
-
+@keys("ignore")
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """What was measured of one runner on one workload; what a field means and how it is displayed stands with it.
 
-    None stands for undefined.
+    None stands for undefined, and is what a summary lacks that another version wrote.
     """
 
     runner: str = column("what answered; * marks the reference", required=True, title="runner", in_table=True)
@@ -242,33 +242,9 @@ class Row:
             raise TypeError(f"either declared in Row or measured by summarise, but not both: {', '.join(apart)}")
         return cls(**values)
 
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """A row as a summary has it, of this version or another: what it lacks is None, what is unknown is left out.
-
-        Raises:
-            ValueError: it is no object, a required value is missing, or one is of another type or beyond ``LARGEST``.
-        """
-        if not isinstance(data, dict):
-            raise ValueError(f"a row is an object, not {type(data).__name__}")
-        values: dict[str, Any] = {known.name: data.get(known.name) for known in columns_of(cls)}
-        for known in columns_of(cls):
-            value = values[known.name]
-            if value is None and not known.required:
-                continue
-            if not (isinstance(value, str) if not known.unit else _is_number(value)):
-                raise ValueError(f"{known.name} is {value!r}")
-        if not 0 < values["alpha"] < 1:
-            raise ValueError(f"alpha is {values['alpha']!r}")
-        return cls(**values)
-
     def to_json(self) -> dict[str, Any]:
         """Plain types, by the names of the columns."""
         return dict(vars(self))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 COLUMNS = columns_of(Row)

@@ -12,9 +12,9 @@ from reports.run.frame import without_times
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
 from reports.statistics.clusters import Sample
+from reports.statistics.intervals import difference_interval, mean_interval, median_interval, percentile
 from reports.statistics.pairing import Paired
-from reports.statistics.stats import difference_interval, mean_interval, median_interval, percentile
-from reports.statistics.verdict import judge
+from reports.statistics.verdict import verdict_on
 from reports.summary.floor import floor_ms
 from reports.summary.row import Row
 from runners.records import Warmth
@@ -30,8 +30,9 @@ Values = dict[str, Any]
 def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
     """Rows by workload, within it the reference first and then the runners as they were given.
 
-    Runners for analysis only have no times and no verdict. ``margin``: see ``verdict.judge``. ``alpha``: every interval
-    has the confidence 1 - ``alpha``. An undefined value is None. Workloads without any record yet have no rows.
+    Runners for analysis only have no times and no verdict. ``margin``: see ``verdict.verdict_on``. ``alpha``: every
+    interval has the confidence 1 - ``alpha``. An undefined value is None. Workloads without any record yet have no
+    rows.
     """
     manifest = run.manifest
     frame = without_times(run.frame, manifest.analysis_only)
@@ -96,7 +97,7 @@ def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alph
         "accuracy_delta_ci_high": change.high if change else None,
         "agreement": _mean(paired.agreement(mine)),
         "flip_rate": _flip_rate(mine),
-        "verdict": judge(change, margin),
+        "verdict": verdict_on(change, margin),
         "kl_mean": _mean(mine["kl"]),
         "content_share": _mean(mine["content_share"]),
     }

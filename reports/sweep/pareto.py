@@ -1,8 +1,7 @@
-"""What each setting of a sweep costs in answers and gains in time: points, which are optimal, and where curves bend.
+"""What each setting of a sweep costs in answers and gains in time: points, and which of them are Pareto-optimal.
 
 Settings are compared by what they execute, never by the ratio they were set to. Accuracy and speed-up are those of
-the summary: an undefined one is None and takes part in nothing. Without gold answers agreement stands for accuracy,
-but a curve of it has no knee.
+the summary: an undefined one is None and takes part in nothing. Without gold answers agreement stands for accuracy.
 """
 
 from __future__ import annotations
@@ -13,9 +12,6 @@ from typing import Any
 
 from reports.run.manifest import Manifest, SweptRunner
 from reports.summary.row import Row
-
-FEWEST_FOR_A_KNEE = 3
-SMALLEST_RISE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -64,16 +60,6 @@ class Point(Measured):
         return self.agreement if self.accuracy is None else self.accuracy
 
 
-@dataclass(frozen=True)
-class Knee:
-    """Where a family's curve bends most: beyond it, accuracy costs more work than before."""
-
-    runner: str
-    ratio: float | None
-    recompute_ratio: float
-    accuracy: float
-
-
 def find_points(rows: Sequence[Row], manifest: Manifest) -> list[Point]:
     """The points of all workloads: within each the reference's family first, the others as given, ratios ascending."""
     runners = {runner.label: runner for runner in manifest.runners}
@@ -82,7 +68,7 @@ def find_points(rows: Sequence[Row], manifest: Manifest) -> list[Point]:
     for row in rows:
         runner = runners[row.runner]
         alone = SweptRunner(row.runner, runner.options.get("ratio"))
-        swept = (manifest.sweep or {}).get(row.runner, alone)
+        swept = manifest.sweep.runners.get(row.runner, alone) if manifest.sweep else alone
         point = Point(
             **{name: getattr(row, name) for name in names},
             family=swept.family,
@@ -92,41 +78,6 @@ def find_points(rows: Sequence[Row], manifest: Manifest) -> list[Point]:
         )
         points.append(point)
     return [point for workload in grouped(points, "workload") for point in _mark(_in_order(workload))]
-
-
-def find_knee(curve: Iterable[Point]) -> Knee | None:
-    """The point of a family's curve that stands highest above the chord from its least to its greatest executed ratio.
-
-    None for fewer than three points, and where accuracy does not rise from end to end or no point stands above.
-    """
-    known = [
-        (point.recompute_ratio, point.accuracy, point)
-        for point in curve
-        if point.recompute_ratio is not None and point.accuracy is not None
-    ]
-    known.sort(key=lambda entry: entry[:2])
-    if len(known) < FEWEST_FOR_A_KNEE:
-        return None
-    (left, lowest, _), (right, highest, _) = known[0], known[-1]
-    if right <= left or highest <= lowest:
-        return None
-    slope = (highest - lowest) / (right - left)
-    heights = [accuracy - lowest - slope * (executed - left) for executed, accuracy, _ in known]
-    best = max(range(len(known)), key=heights.__getitem__)
-    if heights[best] <= SMALLEST_RISE:
-        return None
-    executed, accuracy, point = known[best]
-    return Knee(point.runner, point.ratio, executed, accuracy)
-
-
-def find_knees(points: Iterable[Point]) -> dict[str, dict[str, Knee | None]]:
-    """The knee of every family that was run at several ratios, by workload and family."""
-    return {
-        workload[0].workload: {
-            curve[0].family: find_knee(curve) for curve in grouped(workload, "family") if len(curve) > 1
-        }
-        for workload in grouped(points, "workload")
-    }
 
 
 def grouped(points: Iterable[Point], name: str) -> list[list[Point]]:

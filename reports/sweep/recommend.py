@@ -46,7 +46,7 @@ def requests_to_prove(point: Point, margin: float) -> float:
     """About how many requests would prove the point non-inferior, should its change of accuracy stay what it is.
 
     Infinite where the change is not within the margin. The interval shrinks with the root of the number; where every
-    answer was the reference's it ends at ``-z^2 / (number + z^2)``, see ``stats``.
+    answer was the reference's it ends at ``-z^2 / (number + z^2)``, see ``intervals``.
     """
     change, low = point.accuracy_delta, point.accuracy_delta_ci_low
     if change is None or low is None or change <= -margin:

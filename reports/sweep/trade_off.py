@@ -10,10 +10,11 @@ import pandas as pd
 
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
-from reports.statistics.stats import falls
+from reports.statistics.falls import falls
 from reports.summary.notice import Notice, NoticeKind
 from reports.summary.row import Row
-from reports.sweep.pareto import Knee, Point, find_knees, find_points, grouped
+from reports.sweep.knees import Knee, find_knees
+from reports.sweep.pareto import Point, find_points, grouped
 from reports.sweep.recommend import Recommendation, recommend
 
 

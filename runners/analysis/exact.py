@@ -25,6 +25,6 @@ def recompute(context: PlanContext, look: Callable[[FreshLayer], None]) -> NDArr
         look(fresh)
 
     plan = Plan(torch.full((context.layout.tokens,), context.layers), refine)
-    result = prefill(adapter, context.prompt, KVBuffer.allocate(adapter, context.layout.tokens), plan)
+    result = prefill(adapter, context.prompt, KVBuffer.allocate(adapter.kv_shape, context.layout.tokens), plan)
     logits: NDArray[np.float32] = adapter.head(result.hidden)[0].float().cpu().numpy()
     return logits

@@ -25,7 +25,8 @@ class ObservedRunner:
     def __init__(self, spec: RunnerSpec, model: LoadedModel) -> None:
         self._spec = spec
         self._observer = Observer(load_method(spec), spec.budget_bytes)
-        self._engine = Engine(model.adapter, self._observer.method, spec.budget_bytes, profile=model.profile)
+        method = self._observer.method
+        self._engine = Engine(model.adapter, model.workspace, method, spec.budget_bytes, profile=model.profile)
         self.last: tuple[Response, Seen | None] | None = None
 
     @property

@@ -19,8 +19,8 @@ SEED = 1000
 
 def examine(model: Path, samples: int = SAMPLES, seed: int = SEED) -> dict[str, dict[str, float]]:
     """Accuracy of full recomputation per workload: ``all``, and each family of questions."""
-    adapter = load_model(str(model), model, "float32", "cpu").adapter
-    engine = Engine(adapter, FullRecompute(), budget=0)
+    loaded = load_model(str(model), model, "float32", "cpu")
+    engine = Engine(loaded.adapter, loaded.workspace, FullRecompute(), budget=0)
     results: dict[str, dict[str, float]] = {}
     for name in DEFAULT_WORKLOADS:
         scores: dict[str, list[float]] = defaultdict(list)

@@ -5,54 +5,50 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.attention.view import LookBack
+from runners.engine.forward.layer import LayerKV, PlacedRows, run_layer
+from runners.engine.forward.recorded import run_step
 from runners.engine.graphs.graphs import Graphs
-from runners.engine.graphs.step import run_step
 from runners.engine.kv.buffer import KVBuffer
-from runners.engine.kv.rotary import rotate
+from runners.engine.prompt.tensors import PromptTensors
 
 
-def decode(adapter: Adapter, kv: KVBuffer, cos: Tensor, sin: Tensor, length: int, first: int, limit: int) -> list[int]:
-    """Up to ``limit`` tokens, ``first`` among them, ending early with an end token (which is included).
+def decode(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, first: int, limit: int) -> list[int]:
+    """Decode up to ``limit`` tokens, ``first`` among them; an end token, which is included, ends it early.
 
     A step is one launch where ``kv`` is memory on which work is recorded.
 
     Args:
-        kv: keys and values of the first ``length`` tokens, with room for ``limit`` more.
-        cos, sin: rotary angles of all tokens to come as well, each ``(capacity, head_dim)``.
+        prompt: with rotary angles for ``limit`` tokens more than it has.
+        kv: keys and values of the prompt, with room for as many more.
+        first: what the prefill answered.
     """
     generated = [first]
     while len(generated) < limit and generated[-1] not in adapter.end_tokens:
-        at, token = length + len(generated) - 1, generated[-1]
+        at, token = len(prompt.hidden) + len(generated) - 1, generated[-1]
         if kv.graphs is None:
-            generated.append(_next(adapter, kv, cos, sin, at, token))
+            generated.append(_next(adapter, prompt, kv, at, token))
         else:
-            generated.append(_replayed(kv.graphs, adapter, kv, cos, sin, at, token))
+            generated.append(_replayed(kv.graphs, adapter, prompt, kv, at, token))
     return generated
 
 
-def _next(adapter: Adapter, kv: KVBuffer, cos: Tensor, sin: Tensor, at: int, token: int) -> int:
-    """The token after ``token``, which stands ``at`` its index in the prompt."""
-    view = LookBack.of(torch.tensor([at]), adapter.device)
+def _next(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int) -> int:
+    """The token after ``token``, whose index in the sequence is ``at``."""
+    slot = slice(at, at + 1)
+    rows = PlacedRows((prompt.cos[slot], prompt.sin[slot]), LookBack.of(torch.tensor([at]), adapter.device))
     hidden = adapter.embed(torch.tensor([token], device=adapter.device))
-    cos, sin = cos[at : at + 1], sin[at : at + 1]
-    for index, layer in enumerate(adapter.layers):
-        held_k, held_v = kv.layer(index)
-        _, q, k, v = layer.project_qkv(hidden)
-        held_k[:, at : at + 1] = rotate(k, cos, sin)
-        held_v[:, at : at + 1] = v
-        attended = adapter.attention.attend(rotate(q, cos, sin), held_k, held_v, view)
-        hidden = layer.finish(hidden, attended)
+    for index in range(adapter.shape.layers):
+        hidden = run_layer(adapter, index, hidden, rows, LayerKV(*kv.layer(index), slot)).hidden
     return int(adapter.head(hidden).argmax())
 
 
-def _replayed(graphs: Graphs, adapter: Adapter, kv: KVBuffer, cos: Tensor, sin: Tensor, at: int, token: int) -> int:
-    """The same as one launch."""
+def _replayed(graphs: Graphs, adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int) -> int:
+    """The same in one launch, or as it is and recorded behind the answer."""
     arena, k, v = graphs.arena, kv.k, kv.v
-    rows = arena.fill(torch.tensor([at]), None, at, cos, sin)
+    row = arena.fill(torch.tensor([at]), kept=None, scratch=at, cos=prompt.cos, sin=prompt.sin)
     arena.token.fill_(token)
-    graphs.run(("step", k.shape[2]), partial(run_step, adapter), arena.token, rows, k, v)
+    graphs.run(("step", k.shape[2]), partial(run_step, adapter), arena.token, row, k, v)
     return int(arena.token)

@@ -1,4 +1,4 @@
-"""Where stored keys and values come from: the request just answered, or a prefill of the medium alone."""
+"""Donors made: copied out of the prefill of the request just answered, or compiled by a prefill of the medium alone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
+from runners.engine.forward.capture import Capture
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.quantise import Quantised
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.plan import Plan
-from runners.engine.prefill import Capture, prefill
+from runners.engine.prefill import prefill
 from runners.engine.prompt.features import place_features
 from runners.engine.prompt.layout import MediaSegment
 from runners.engine.prompt.tensors import PromptTensors
@@ -48,7 +49,7 @@ def compile_donor(
     probe_layers: tuple[int, ...],
     sketch: OutputSketch,
 ) -> DonorKV:
-    """Prefill a medium after nothing but the token ids ``before``, and keep its keys and values."""
+    """Compile a donor: prefill a medium after nothing but the token ids ``before``; keep its keys and values."""
     start, end = len(before), len(before) + segment.tokens
     positions = torch.cat(
         (
@@ -64,12 +65,12 @@ def compile_donor(
     capture = Capture(probe_layers)
     depth = torch.full((end,), adapter.shape.layers)
     prompt = PromptTensors(hidden, cos, sin, deepstack)
-    prefill(adapter, prompt, KVBuffer.allocate(adapter, end), Plan(depth), capture, to_head=False)
+    prefill(adapter, prompt, KVBuffer.allocate(adapter.kv_shape, end), Plan(depth), capture, to_head=False)
     moved = MediaSegment(segment.key, segment.grid, start, end, position=start)
     return donor_from_capture(sketch, capture, moved, exact=True)
 
 
 def _rows(tokens: Tensor, segment: MediaSegment) -> slice:
-    """Where a segment's tokens lie among ascending token indices."""
+    """Find the rows of a segment's tokens among ascending token indices."""
     first = int(torch.searchsorted(tokens, segment.start))
     return slice(first, first + segment.tokens)

@@ -1,49 +1,23 @@
-"""Executes a plan, layer by layer, on the tokens it computes."""
+"""Prefill: executes a plan, layer by layer, on the tokens that it computes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
+from runners.engine.forward.capture import Capture, CapturedLayer
+from runners.engine.forward.layer import EarlyExit, LayerKV, run_layer
+from runners.engine.forward.recorded import run_layers
+from runners.engine.forward.token_set import TokenSet
 from runners.engine.graphs.arena import LARGEST
-from runners.engine.graphs.layers import run_layers
 from runners.engine.kv.buffer import KVBuffer
-from runners.engine.kv.rotary import rotate
 from runners.engine.measure.flops import attention_flops, block_flops, kv_flops
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.prompt.tensors import PromptTensors
-from runners.engine.token_set import TokenSet
-
-
-@dataclass(frozen=True)
-class CapturedLayer:
-    """Views of what one layer computed, kept for the stores: nothing is copied before the first token is out.
-
-    Attributes:
-        tokens: indices of the tokens whose keys and values these are, ``(computed,)``.
-        k, v: before RoPE and as is, each ``(kv_heads, computed, head_dim)``.
-        q: before RoPE, of the tokens that went on, ``(heads, continued, head_dim)``; None unless probed.
-        attended: attention output before its projection, ``(continued, heads * head_dim)``; None unless probed.
-        continued: indices of the tokens that went on.
-    """
-
-    tokens: Tensor
-    k: Tensor
-    v: Tensor
-    continued: Tensor
-    q: Tensor | None = None
-    attended: Tensor | None = None
-
-
-@dataclass
-class Capture:
-    """Collects layers during a prefill; of ``probe_layers`` also queries and attention outputs."""
-
-    probe_layers: tuple[int, ...]
-    layers: list[CapturedLayer] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -69,32 +43,44 @@ def prefill(
     to_head: bool = True,
     skips: bool = True,
 ) -> PrefillResult:
-    """Compute the plan's tokens on top of what ``kv`` holds for the others, and write their keys and values there.
+    """Compute the plan's tokens over the keys and values in ``kv`` of all others, and write their own there.
 
-    The last token goes through every layer to the head, whatever the plan says, unless ``to_head`` is False. Without
-    ``skips`` tokens go through attention and MLP of their last layer too, which nobody reads: for tests and benchmarks.
+    The last token goes through every layer to the head, whatever the plan says, unless ``to_head`` is False.
 
-    Layers in which the same few tokens are computed, and nobody looks at them, are one launch where ``kv`` is memory
-    on which work is recorded; all others are computed operation by operation.
+    Layers in a row that compute the same few tokens, and in which the plan does not look, are one launch where ``kv``
+    is memory on which work is recorded; all others are computed operation by operation.
+
+    Args:
+        kv: reused keys and values in place, with room for the whole prompt.
+        capture: collects what is computed.
+        skips: whether tokens leave their last layer once their keys and values are written. If not, they go through
+            its attention and MLP as well, whose results are not used: for tests and benchmarks.
     """
-    work = _Prefill(adapter, prompt, kv, plan, capture, to_head, skips)
+    walk = _Prefill(adapter, prompt, kv, plan, capture=capture, to_head=to_head, skips=skips)
     layer = 0
-    while layer < adapter.shape.layers and len(work.active.tokens):
-        last = work.recordable_to(layer)
+    while layer < adapter.shape.layers and len(walk.active.tokens):
+        last = walk.recordable_to(layer)
         if last is None:
-            work.compute(layer)
+            walk.compute(layer)
         else:
-            work.replay(layer, last)
+            walk.replay(layer, last)
         layer = layer + 1 if last is None else last + 1
-    return PrefillResult(work.hidden[-1:].clone(), work.depth.clamp(max=adapter.shape.layers), work.flops)
+    return PrefillResult(walk.hidden[-1:].clone(), walk.depth.clamp(max=adapter.shape.layers), walk.flops)
+
+
+class _Leaving(NamedTuple):
+    """Which of the computed tokens go on, ``(kept,)`` on the device, and these as a set."""
+
+    kept: Tensor
+    continued: TokenSet
 
 
 class _Prefill:
-    """A prefill on its way through the layers.
+    """The state of a prefill between two layers.
 
     Attributes:
-        depth: see ``Plan``, one more than there are layers for who goes to the head.
-        active: the tokens to be computed in the next layer.
+        depth: see ``Plan``; one more than there are layers for a token that goes to the head.
+        active: the tokens that are computed in the next layer.
         hidden: their hidden states before it.
         flops: operations of the layers so far.
     """
@@ -113,6 +99,7 @@ class _Prefill:
         self._capture, self._skips = capture, skips
         self._graphs = kv.graphs if capture is None and skips else None
         self._padded = False
+        self._leaving: _Leaving | None = None
         self.depth = plan.depth.clone()
         if to_head:
             self.depth[-1] = adapter.shape.layers + 1
@@ -122,47 +109,50 @@ class _Prefill:
         self.flops = 0.0
 
     def compute(self, index: int) -> None:
-        """One layer, operation by operation."""
-        layer, active, (held_k, held_v) = self._adapter.layers[index], self.active, self._kv.layer(index)
-        hidden, raw_q, looks = self.hidden, None, self._plan.looks(index)
-        if looks or self._capture is not None or index + 1 in self._ends:
-            normed, raw_k, v = layer.project_kv(hidden)
-        else:
-            normed, raw_q, raw_k, v = layer.project_qkv(hidden)
-        k = rotate(raw_k, *active.angles)
-        if looks:
-            fresh = FreshLayer(index, active.tokens, active.at, hidden, normed, k, v, held_k, held_v)
-            self._drop(index, self._plan.look(fresh))
-        if active.everything:
-            held_k[:, : len(active.tokens)], held_v[:, : len(active.tokens)] = k, v
-        else:
-            held_k.index_copy_(1, active.at, k)
-            held_v.index_copy_(1, active.at, v)
-        continued = finishing = active
-        if index + 1 in self._ends:
-            going_on = self._going_on(index)
-            continued, chosen = self._set(active.tokens[going_on]), going_on.to(hidden.device)
-            if self._skips:
-                finishing, hidden, normed = continued, hidden[chosen], normed[chosen]
-        attended = None
-        if len(finishing.tokens):
-            raw_q = layer.project_q(normed) if raw_q is None else raw_q
-            attended = self._adapter.attention.attend(rotate(raw_q, *finishing.angles), held_k, held_v, finishing.view)
-            hidden = layer.finish(hidden, attended)
-            if index < self._adapter.shape.deepstack and self._prompt.deepstack is not None:
-                hidden = hidden + self._prompt.deepstack[index, finishing.at]
-        self._count(active, finishing, layers=1)
+        """Run one layer, operation by operation."""
+        active = self.active
+        kv = LayerKV(*self._kv.layer(index), active.slots)
+        some_leave = self._plan.looks(index) or index + 1 in self._ends
+        # without exits Q is projected together with K and V, and would be kept in memory with what is captured
+        exits = partial(self._exits, index, kv) if some_leave or self._capture is not None else None
+        out = run_layer(self._adapter, index, self.hidden, active, kv, exits)
+        leaving = self._leaving if exits is not None else None
+        continued = active if leaving is None else leaving.continued
+        finished = continued if self._skips else active
+        self._count(active, finished, layers=1)
         if self._capture is not None:
             probed = index in self._capture.probe_layers
-            q, output = (raw_q, attended) if probed else (None, None)
-            self._capture.layers.append(CapturedLayer(active.tokens, raw_k, v, finishing.tokens, q, output))
-        self.hidden = hidden if continued is finishing else hidden[chosen]
+            q, attended = (out.q, out.attended) if probed else (None, None)
+            self._capture.layers.append(CapturedLayer(active.tokens, out.k, out.v, finished.tokens, q, attended))
+        self.hidden = out.hidden if leaving is None or self._skips else out.hidden[leaving.kept]
         self.active, self._padded = continued, False
 
-    def recordable_to(self, first: int) -> int | None:
-        """The last of the layers from ``first`` on that can be one launch; None where ``first`` cannot.
+    def _exits(self, index: int, old: LayerKV, normed: Tensor, k: Tensor, v: Tensor) -> EarlyExit | None:
+        """See ``Exits``: let the method look at a layer, then let the tokens leave whose last layer it is."""
+        active = self.active
+        if self._plan.looks(index):
+            fresh = FreshLayer(
+                layer=index,
+                tokens=active.tokens,
+                at=active.at,
+                hidden=self.hidden,
+                normed=normed,
+                k=k,
+                v=v,
+                stored_k=old.k,
+                stored_v=old.v,
+            )
+            self._drop(index, self._plan.look(fresh))
+        self._leaving = None
+        if index + 1 in self._ends:
+            kept = self._kept(index)
+            self._leaving = _Leaving(kept.to(self.hidden.device), self._set(active.tokens[kept]))
+        return None if self._leaving is None or not self._skips else EarlyExit(*self._leaving)
 
-        A layer of which something is still on its way begins a launch of its own: those before it need not wait.
+    def recordable_to(self, first: int) -> int | None:
+        """Find the last layer of a launch that begins with ``first``; None where that cannot be recorded.
+
+        A layer whose stored keys are still being fetched begins a launch of its own: those before need not wait.
         """
         if self._graphs is None or self.active.everything or len(self.active.tokens) > LARGEST:
             return None
@@ -176,21 +166,27 @@ class _Prefill:
         return last
 
     def replay(self, first: int, last: int) -> None:
-        """The layers from ``first`` to ``last`` as one launch."""
+        """Run the layers from ``first`` to ``last`` in one launch, or eagerly where it is not yet recorded."""
         assert self._graphs is not None
         self._kv.layer(first)
         adapter, prompt, active, (k, v) = self._adapter, self._prompt, self.active, self._kv.unsettled
-        going_on = self._going_on(last) if last + 1 in self._ends else None
+        kept = self._kept(last) if last + 1 in self._ends else None
         added = None
         if prompt.deepstack is not None and first < adapter.shape.deepstack:
             added = prompt.deepstack[first : last + 1]
-        source = None if self._padded else self.hidden
-        spare = k.shape[2] - 1
-        rows = self._graphs.arena.fill(active.tokens, going_on, spare, prompt.cos, prompt.sin, source, added)
+        rows = self._graphs.arena.fill(
+            active.tokens,
+            kept,
+            scratch=k.shape[2] - 1,
+            cos=prompt.cos,
+            sin=prompt.sin,
+            hidden=None if self._padded else self.hidden,
+            added=added,
+        )
         self._graphs.run(
             ("layers", first, last, *rows.sizes, k.shape[2]), partial(run_layers, adapter, first, last), rows, k, v
         )
-        continued = active if going_on is None else self._set(active.tokens[going_on])
+        continued = active if kept is None else self._set(active.tokens[kept])
         self._count(active, active, last - first)
         self._count(active, continued, layers=1)
         self.hidden, self.active, self._padded = rows.hidden[: len(continued.tokens)], continued, True
@@ -199,17 +195,17 @@ class _Prefill:
         return TokenSet(tokens, self._prompt, len(self.depth))
 
     def _drop(self, index: int, kept: Tensor | None) -> None:
-        """Let a layer be the last of those computed tokens that are not kept."""
+        """Make a layer the last one of those computed tokens that are not kept, ``(computed,)`` bool; None for none."""
         if kept is not None:
             self.depth[self.active.tokens[~kept.cpu()]] = index + 1
             self._ends.add(index + 1)
 
-    def _going_on(self, index: int) -> Tensor:
-        """Which of the tokens computed in a layer are computed in the next, or go to the head, ``(going on,)``."""
+    def _kept(self, index: int) -> Tensor:
+        """Which of the tokens computed in a layer are computed in the next, or go to the head, ``(kept,)``."""
         return (self.depth[self.active.tokens] > index + 1).nonzero()[:, 0]
 
     def _count(self, projected: TokenSet, finished: TokenSet, layers: int) -> None:
-        """Charge what so many layers take that project keys and values of some tokens and finish some of them."""
+        """Count the FLOPs of so many layers that project K and V of some tokens and finish some of them."""
         shape = self._adapter.shape
         self.flops += layers * kv_flops(shape, len(projected.tokens))
         self.flops += layers * (block_flops(shape, len(finished.tokens)) + attention_flops(shape, finished.pairs))

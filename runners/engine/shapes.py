@@ -1,14 +1,12 @@
-"""Sizes of a language model and of a medium: all that buffers, positions and operation counts depend on."""
+"""Sizes of a language model, of its keys and values, and of a medium."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
 
 from workloads.records import MediaKind
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,27 @@ class TextShape:
     rope_axes: int
     deepstack: int = 0
     experts: int = 0
+
+
+@dataclass(frozen=True)
+class KVShape:
+    """All that the memory for a model's keys and values depends on, besides the number of tokens.
+
+    Attributes:
+        page: the number of tokens is rounded up to a multiple of this, as the attention backend asks for it.
+        device, dtype: of the model.
+    """
+
+    layers: int
+    kv_heads: int
+    head_dim: int
+    page: int
+    device: torch.device
+    dtype: torch.dtype
+
+    def sizes(self, capacity: int) -> tuple[int, int, int, int]:
+        """Sizes of the keys, and of the values, of ``capacity`` tokens: ``(layers, kv_heads, capacity, head_dim)``."""
+        return self.layers, self.kv_heads, capacity, self.head_dim
 
 
 @dataclass(frozen=True)

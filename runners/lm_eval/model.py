@@ -11,15 +11,15 @@ from typing import Any
 from lm_eval.api.registry import register_model
 from lm_eval.utils import simple_parse_args_string
 
+from runners.defaults import RunnerDefaults, options_by_setting
 from runners.engine.attention.backends import BACKENDS
 from runners.lm_eval.runner import MOST_IMAGES, RunnerLM, is_whole, logger, require
-from runners.models.load import AUTO, DEVICES, DTYPES, load_model, resolve_model
-from runners.registry import RunnerDefaults, RunnerSpec, load_method, parse_specs
+from runners.models.choices import AUTO, DEVICE_MAPS, DEVICES, DTYPES, SINGLE
+from runners.models.load import load_model, resolve_model
+from runners.registry import RunnerSpec, load_method, parse_specs
 from workloads.errors import UsageError, unknown_name
 
-DEVICE_MAPS = ("single", "auto")
 LM_EVAL_DEVICE = "cuda:0"  # what lm-eval's command says of every machine
-RATIO = {"recompute_ratio": "ratio"}  # what the command line of vlcache calls an option of many runners
 
 
 class VLCacheLM(RunnerLM):
@@ -43,10 +43,10 @@ class VLCacheLM(RunnerLM):
         runner: str = "vlcache",
         pretrained: str = "builtin",
         revision: str | None = None,
-        dtype: str = "auto",
-        device: str = "auto",
-        device_map: str = "single",
-        attn: str = "auto",
+        dtype: str = AUTO,
+        device: str = AUTO,
+        device_map: str = SINGLE,
+        attn: str = AUTO,
         profile: str | None = None,
         device_budget: int = RunnerDefaults.budget_bytes,
         strict_reuse: bool = False,
@@ -68,7 +68,7 @@ class VLCacheLM(RunnerLM):
         spec = _read_spec(str(runner), options, RunnerDefaults(budget_bytes=device_budget, strict_reuse=strict_reuse))
         name, measured = str(pretrained), None if profile is None else Path(str(profile))
         source = resolve_model(name, None if revision is None else str(revision))
-        model = load_model(name, source, dtype, device, measured, device_map, attn)
+        model = load_model(name, source, dtype, device, profile=measured, device_map=device_map, attention=attn)
         if model.random_weights:
             logger.warning("%s has random weights: its answers, and so all scores, mean nothing", name)
         super().__init__(build_runner(spec, model), max_images, warmup)
@@ -103,13 +103,15 @@ def _read_spec(runner: str, options: Mapping[str, Any], defaults: RunnerDefaults
     specs = parse_specs([runner], defaults)
     if len(specs) != 1:
         raise UsageError(f"model argument runner must be one runner, not {len(specs)}: '{runner}'")
-    taken = ["name", *(option.name for option in fields(load_method(specs[0])))]
+    method = load_method(specs[0])
+    taken = ["name", *(option.name for option in fields(method))]
+    settings = options_by_setting(method)  # what the command line of vlcache calls options of many runners
     known = [name for name in inspect.signature(VLCacheLM).parameters if name != "options"]
     told: list[str] = []
     for key, value in options.items():
-        if RATIO.get(key, key) not in taken:
+        if settings.get(key, key) not in taken:
             raise unknown_name("model argument", key, [*known, *taken])
-        told.append(f"{RATIO.get(key, key)}={str(value).lower() if isinstance(value, bool) else value}")
+        told.append(f"{settings.get(key, key)}={str(value).lower() if isinstance(value, bool) else value}")
     if not told:
         return specs[0]
     return parse_specs([f"{runner}{',' if '@' in runner else '@'}{','.join(told)}"], defaults)[0]

@@ -14,7 +14,7 @@ from runners.base import Request
 from runners.engine.errors import MediaError
 from workloads.errors import UsageError
 from workloads.lm_eval.files import generation
-from workloads.media.pictures import pack
+from workloads.media.packing import pack
 from workloads.records import Media, Message
 
 PLACEHOLDER = "<image>"

@@ -8,7 +8,7 @@ there. The authors score V; LMCache scores K after RoPE. It can never execute le
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -37,6 +37,13 @@ class CacheBlend(RatioMethod):
     score: Literal["v", "k"] = "v"
     gradual: bool = False
     profile: ProfileName = "flat"
+
+    keeps_to_ratio: ClassVar[bool] = False
+
+    @property
+    def adaptive(self) -> bool:
+        """See ``Method``."""
+        return True
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -35,6 +35,13 @@ class KVShare(RatioMethod):
     """
 
     schedule: Literal["later", "all"] = "later"
+
+    keeps_to_ratio: ClassVar[bool] = False
+
+    @property
+    def adaptive(self) -> bool:
+        """See ``Method``."""
+        return True
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
@@ -70,7 +77,7 @@ def _attention_mass(context: PlanContext, fresh: FreshLayer) -> Tensor:
     shape, layer = context.adapter.shape, context.adapter.layers[fresh.layer]
     at = fresh.at
     q = rotate(layer.project_q(fresh.normed), context.prompt.cos[at], context.prompt.sin[at])
-    k = fresh.held_k[:, : context.layout.tokens].index_copy(1, at, fresh.k)
+    k = fresh.stored_k[:, : context.layout.tokens].index_copy(1, at, fresh.k)
     context.selection_flops += 2.0 * len(at) * shape.hidden * shape.heads * shape.head_dim
     context.selection_flops += attention_mass_flops(shape, at)
     return attention_mass(q[None], k[None], at)[0]

@@ -63,7 +63,7 @@ class Oracle(RankingMethod):
 def _computed_in_full(context: PlanContext) -> KVBuffer:
     """Keys and values of the whole prompt, nothing reused."""
     tokens = context.layout.tokens
-    scratch = KVBuffer.allocate(context.adapter, tokens)
+    scratch = KVBuffer.allocate(context.adapter.kv_shape, tokens)
     prefill(context.adapter, context.prompt, scratch, Plan(torch.full((tokens,), context.layers)), to_head=False)
     return scratch
 

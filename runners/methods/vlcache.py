@@ -11,12 +11,13 @@ else all layers, and less deep where what is computed agrees with what was store
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import torch
 from torch import Tensor
 
+from runners.defaults import from_setting
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.methods.parts.attention_mass import question_attention
@@ -50,8 +51,8 @@ class VLCache(RankingMethod):
     probe: str = AUTO
     question_layers: str = AUTO
     lead: int = 1
-    tolerance: float = 0.1
-    max_ratio: float = 1.0
+    tolerance: float = from_setting("tolerance")
+    max_ratio: float = from_setting("max_ratio")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,6 +66,15 @@ class VLCache(RankingMethod):
             raise ValueError(f"tolerance must be a number of at least 0, not {self.tolerance}")
         if not 0 <= self.max_ratio <= 1:
             raise ValueError(f"max_ratio must be between 0 and 1, not {self.max_ratio}")
+
+    @property
+    def adaptive(self) -> bool:
+        """See ``Method``."""
+        return self.tolerance > 0
+
+    def without_early_exit(self) -> VLCache:
+        """See ``Method``."""
+        return replace(self, tolerance=0.0)
 
     def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
         """See ``Method``. The last layer is never probed: it has no queries of media tokens.

@@ -10,6 +10,7 @@ from runners.builtin import MODEL_DIR
 from runners.engine.attention.backends import choose_backend
 from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
 from runners.models import hub
+from runners.models.choices import AUTO, SINGLE
 from runners.models.environment import describe_device
 from runners.models.shapes.catalogue import Shape, find_shape, published
 from runners.profile import ModelProfile, load_profile, read_profile
@@ -17,14 +18,12 @@ from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from runners.engine.adapters.base import Adapter
+    from runners.engine.kv.workspace import Workspace
 
 MODELS = {
     "builtin": "the embedded Qwen2.5-VL of 1.6 million parameters, trained on the project's own workloads",
 }
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-DEVICES = ("auto", "cpu", "cuda")
 SHAPE = "shape:"  # before the name of one
-AUTO = "auto"
 
 Source = Path | Shape
 """What a model is made from: a directory with its files, or its published shape."""
@@ -35,12 +34,14 @@ class LoadedModel:
     """A model ready to answer, and what identifies it.
 
     Attributes:
+        workspace: memory for the keys and values of a request, shared by all runners of the model.
         random_weights: whether it has the published shape of a model and no more: its answers mean nothing.
         revision: the commit on the hub; None for a model from elsewhere.
     """
 
     name: str
     adapter: Adapter
+    workspace: Workspace
     fingerprint: str
     profile: ModelProfile
     random_weights: bool = False
@@ -118,7 +119,7 @@ def load_model(
     dtype: str = AUTO,
     device: str = AUTO,
     profile: Path | None = None,
-    device_map: str = "single",
+    device_map: str = SINGLE,
     attention: str = AUTO,
     sampling: FrameSampling = DEFAULT_SAMPLING,
 ) -> LoadedModel:
@@ -158,12 +159,12 @@ def load_model(
     if adapter.device.type == "cuda":  # on a CPU one product is no faster than those that it stands for
         adapter.fuse()
     adapter.attention = choose_backend(attention, adapter.device, adapter.dtype, adapter.shape.head_dim)
-    adapter.workspace = Workspace(graphs_of(adapter))
+    workspace = Workspace(adapter.kv_shape, graphs_of(adapter))
     layers = adapter.shape.layers
     measured = ModelProfile() if profile is None else read_profile(profile, layers)
     if isinstance(source, Shape):
-        return LoadedModel(name, adapter, assembly.fingerprint(source), measured, random_weights=True)
+        return LoadedModel(name, adapter, workspace, assembly.fingerprint(source), measured, random_weights=True)
     if profile is None:
         measured = load_profile(source, layers)
     revision = hub.revision_of(source)
-    return LoadedModel(name, adapter, checkpoint.fingerprint(source), measured, revision=revision)
+    return LoadedModel(name, adapter, workspace, checkpoint.fingerprint(source), measured, revision=revision)

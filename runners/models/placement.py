@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
+from runners.models.choices import AUTO
 from workloads.errors import UsageError
-
-SINGLE, AUTO = "single", "auto"
 
 
 def place(name: str, device: str, device_map: str, outline: Callable[[], Any]) -> torch.device:
@@ -26,10 +25,10 @@ def place(name: str, device: str, device_map: str, outline: Callable[[], Any]) -
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("device 'cuda' was asked for, but torch sees no CUDA device: use --device cpu")
     if device_map == AUTO:
-        if device != "auto":
+        if device != AUTO:
             raise UsageError(f"--device {device} and --device-map auto exclude each other: drop one")
         return _with_room(name, outline)
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == AUTO else device)
 
 
 def _with_room(name: str, outline: Callable[[], Any]) -> torch.device:

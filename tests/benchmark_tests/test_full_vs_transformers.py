@@ -26,19 +26,21 @@ def script(script_of: Callable[[str], ModuleType]) -> ModuleType:
 def test_both_sides_start_from_the_same_and_come_to_the_same(
     script: ModuleType, family_of: Callable[[str], Any], family: str
 ) -> None:
-    adapter, stock = script.load(str(family_of(family).path), "float32", "cpu", None)
-    engine = script.Engine(adapter, script.FullRecompute(), budget=0)
+    model, stock = script.load(str(family_of(family).path), "float32", "cpu", None)
+    adapter, workspace = model.adapter, model.workspace
+    engine = script.Engine(adapter, workspace, script.FullRecompute(), budget=0)
     for request in script.asked_by("doc-qa", REQUESTS):
         answer = engine.answer(request)
         prepared = script.prepare(stock, request)
         expected = torch.from_numpy(answer.first_logits)
-        for logits in (script.our_prefill(adapter, prepared), script.stock_prefill(stock, prepared)):
+        for logits in (script.our_prefill(adapter, workspace, prepared), script.stock_prefill(stock, prepared)):
             torch.testing.assert_close(logits, expected, atol=TOLERANCE, rtol=0)
         assert stock.first_token(request) == answer.token_ids[0]
 
 
 def test_weights_are_shared_and_attention_is_not(script: ModuleType, family_of: Callable[[str], Any]) -> None:
-    adapter, stock = script.load(str(family_of("qwen2_5_vl").path), "float32", "cpu", "eager")
+    model, stock = script.load(str(family_of("qwen2_5_vl").path), "float32", "cpu", "eager")
+    adapter = model.adapter
     pairs = list(zip(adapter._visual.parameters(), stock.model.model.visual.parameters(), strict=True))
     pairs += zip(adapter._text.parameters(), stock.model.model.language_model.parameters(), strict=True)
     assert len(pairs) > 20

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reports.run.asked import read_asked, read_medium
+from reports.run.changed_answers import read_changed_answers, read_medium
 from runners.records import Status
 from vlcache_cli.app import main
 from workloads.synthetic.drawing import Grid, Page, encode_png
@@ -53,7 +53,7 @@ def test_without_an_output_the_run_goes_to_results(bench: Bench, capsys: pytest.
 def test_what_was_asked_is_kept_where_an_answer_is_missing(bench: Bench, world: Any, flags: tuple[str, ...]) -> None:
     world.failing = {"binding-2": Status.OUT_OF_MEMORY}
     bench("--output", "run", *flags)
-    (asked,) = read_asked(Path("run")).values()
+    (asked,) = read_changed_answers(Path("run")).values()
     assert (asked.workload, asked.request) == ("binding", "binding-2")
     assert "What changed" in asked.question
     kept = [read_medium(Path("run"), medium) for medium in asked.media]

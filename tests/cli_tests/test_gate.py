@@ -217,9 +217,9 @@ def test_mistakes_take_one_line(
     [
         (
             {"runners": [{"label": "full"}]},
-            "run: its manifest describes a runner without one of label, method, lossless",
+            "the manifest of run: runners[0].method is missing",
         ),
-        ({"config": {}}, "run: its manifest lacks 'config.reference'"),
+        ({"config": {}}, "the manifest of run: config.reference is missing"),
         ({"verdict": {"alpha": 0.7}}, "run was made with --alpha 0.7: name one of at most 0.4 in a policy"),
     ],
 )

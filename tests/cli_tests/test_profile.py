@@ -92,7 +92,7 @@ def test_the_help_tells_every_setting(capsys: pytest.CaptureFixture[str], monkey
     out = capsys.readouterr().out
     for name, setting in settings_of(ProfileConfig).items():
         assert flag(name) in out
-        assert setting.meaning in out
+        assert setting.help in out
     assert "(default: full-reuse)" in out
     assert "(default: 8GiB)" in out
     assert "--resume" not in out

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runners.defaults import DonorPolicy, RunnerDefaults
 from runners.records import Status
-from runners.registry import METHODS, RunnerDefaults, load_method, parse_specs
+from runners.registry import METHODS, load_method, parse_specs
 from vlcache_cli import console
 from vlcache_cli.app import main
-from vlcache_cli.config import readers as settings
+from vlcache_cli.config import readers
 from vlcache_cli.config.commands import SweepConfig
 from vlcache_cli.config.layers import flag, resolve
 from vlcache_cli.config.setting import OUTPUT, settings_of
@@ -65,7 +66,7 @@ shares = st.lists(st.floats(0, 1), min_size=1, max_size=5, unique=True).map(sort
 
 
 @given(asked, shares, st.sampled_from(["previous", "template"]))
-def test_expansion_changes_ratios_and_labels_alone(runners: list[str], ratios: list[float], donor: str) -> None:
+def test_expansion_changes_ratios_and_labels_alone(runners: list[str], ratios: list[float], donor: DonorPolicy) -> None:
     config = config_of(runners, ratios, donor=donor, device_budget=7, strict_reuse=True)
     expanded = expand(config)
     labels = [runner.spec.label for runner in expanded]
@@ -140,7 +141,7 @@ def test_runners_that_cannot_be_told_apart(runners: list[str], reference: str, m
     ],
 )
 def test_ratios_are_sorted(value: object, read: tuple[float, ...]) -> None:
-    assert settings.shares(value) == read
+    assert readers.shares(value) == read
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_every_default_is_shown_as_what_it_is() -> None:
         if value not in (None, ()):
             assert setting.read(str(value) if isinstance(value, Path) else value) == value
     for name in ("device_budget", "recompute_ratio"):
-        assert known[name].read(known[name].shown) == getattr(defaults, name)
+        assert known[name].read(known[name].default_text) == getattr(defaults, name)
 
 
 def test_the_help_tells_every_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +198,7 @@ def test_the_help_tells_every_setting(capsys: pytest.CaptureFixture[str], monkey
     out = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for name, setting in settings_of(SweepConfig).items():
         assert flag(name) in out
-        assert setting.meaning in out
+        assert setting.help in out
     assert "(default: 0,0.01,0.02,0.05,0.1,0.2,0.5,1)" in out
     assert "memory grows with their product. (default: 128MiB)" in out
 

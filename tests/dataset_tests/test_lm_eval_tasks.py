@@ -44,7 +44,7 @@ def turns(workload: Any, samples: int = 99) -> list[Turn]:
 def test_a_task_asks_and_scores_as_lm_eval_does(charts: Path) -> None:
     workload = open_tasks("lm-eval:chartqa", Sources(charts, recur="none"))
     assert workload.name == "lm-eval:chartqa"
-    assert workload.usual.max_new_tokens == 512
+    assert workload.defaults.max_new_tokens == 512
     asked = sorted(turns(workload), key=lambda turn: turn.id)
     assert [turn.id for turn in asked] == ["chartqa-0", "chartqa-1", "chartqa-2"]
     assert [turn.answer.accepted for turn in asked] == [("07",), ("17",), ("27",)]

@@ -43,8 +43,8 @@ def test_mmmu_has_30_subjects_and_needs_longer_answers() -> None:
     assert (workload.name, workload.metric) == ("mmmu", "mmmu")
     assert len(workload.tasks) == 30
     assert {"Accounting", "Architecture_and_Engineering", "Sociology"} < set(workload.tasks)
-    assert workload.usual.max_new_tokens == 512
-    assert workload.usual.recurrence == "what was shown is asked again under another opening"
+    assert workload.defaults.max_new_tokens == 512
+    assert workload.defaults.recurrence == "what was shown is asked again under another opening"
 
 
 def test_an_unknown_subject_gets_a_suggestion() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from runners.builtin import MODEL_DIR
+from runners.defaults import RunnerDefaults
 from runners.local import build_runner
 from runners.models.load import LoadedModel, load_model, resolve_model
 from runners.records import Record, Warmth
-from runners.registry import RunnerDefaults, parse_specs
+from runners.registry import parse_specs
 from runners.session import SessionOptions, serve
 from workloads.base import StreamOptions
 from workloads.registry import DEFAULT_WORKLOADS, load_workload

@@ -16,15 +16,16 @@ from PIL import Image
 from torch import Tensor
 
 from runners.base import Request, Response
+from runners.defaults import RunnerDefaults
 from runners.engine.attention.view import LookBack
 from runners.engine.engine import Engine
-from runners.engine.media.decode import content_key
+from runners.engine.media.content_key import content_key
 from runners.engine.method import Method, PlanContext
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.store.entries import MediaEntry
 from runners.models.load import LoadedModel, load_model
 from runners.records import Status
-from runners.registry import RunnerDefaults, load_method, parse_specs
+from runners.registry import load_method, parse_specs
 from workloads.records import Media, Message, media_in
 from workloads.synthetic.drawing import Grid, Page, encode_clip
 
@@ -42,6 +43,7 @@ class Lab:
         self.family, self.path, self._own = family.name, family.path, family.own
         self.model: LoadedModel = load_model("tiny", self.path, "float32", "cpu")
         self.adapter: Any = self.model.adapter
+        self.workspace = self.model.workspace
         self.stock: Any = AutoModelForImageTextToText.from_pretrained(self.path).eval()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(self.path)
         self.images: Any = AutoImageProcessor.from_pretrained(self.path)
@@ -57,7 +59,7 @@ class Lab:
         return engine._stores.media.get(content_key(medium, self.adapter.processor_fingerprint()))
 
     def engine(self, method: Method, budget: int = BUDGET, strict: bool = False, host_budget: int = 0) -> Engine:
-        return Engine(self.adapter, method, budget, strict, host_budget=host_budget)
+        return Engine(self.adapter, self.workspace, method, budget, strict=strict, host_budget=host_budget)
 
     def answer(self, method: Method, *requests: Request) -> Response:
         """The last answer of a fresh engine that was asked these requests in turn."""

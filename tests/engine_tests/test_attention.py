@@ -205,9 +205,9 @@ def test_runs_of_neighbours_share_one_page() -> None:
 
 
 def test_room_comes_in_whole_pages(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert KVBuffer.allocate(lab.adapter, 257).k.shape[2] == 257
+    assert KVBuffer.allocate(lab.adapter.kv_shape, 257).k.shape[2] == 257
     monkeypatch.setattr(lab.adapter, "attention", BY_STAND_INS["flash"]())
-    assert KVBuffer.allocate(lab.adapter, 257).k.shape[2] == 512
+    assert KVBuffer.allocate(lab.adapter.kv_shape, 257).k.shape[2] == 512
 
 
 @hypothesis_settings(max_examples=40)

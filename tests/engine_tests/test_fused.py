@@ -19,6 +19,7 @@ from transformers import AutoModelForImageTextToText
 
 from runners.engine.adapters.decoder import DecoderLayer
 from runners.engine.adapters.registry import ADAPTERS, build_adapter
+from runners.engine.kv.workspace import Workspace
 from runners.methods.full_recompute import FullRecompute
 from runners.models.checkpoint import load_files
 
@@ -37,6 +38,7 @@ def another(lab: Any, dtype: torch.dtype = torch.float32) -> Any:
     """The laboratory with its model loaded once more, whose adapter is not fused yet."""
     other, parts = copy.copy(lab), load_files("tiny", lab.path, dtype, "cpu", "single")
     other.stock, other.adapter = parts[0], build_adapter(*parts)
+    other.workspace = Workspace(other.adapter.kv_shape)
     return other
 
 

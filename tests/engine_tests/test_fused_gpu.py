@@ -52,7 +52,7 @@ def test_a_fused_model_in_bfloat16_is_near_the_stock_one_in_float32(lab_of: Call
                     assert_near(finished, plain.finish(hidden.float(), attended.float()), LAYER)
     if "gate_up" in model.adapter.fused:
         request = lab.ask("One ", lab.picture(0), " and ", lab.picture(1), "?")
-        response = Engine(model.adapter, FullRecompute(), 1 << 28).answer(request)
+        response = Engine(model.adapter, model.workspace, FullRecompute(), 1 << 28).answer(request)
         assert response.first_logits is not None, response.error
         assert_near(torch.from_numpy(response.first_logits), torch.from_numpy(lab.stock_logits(request)), LOGITS)
 

@@ -17,7 +17,7 @@ from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.view import LookBack
 from runners.engine.engine import Engine
 from runners.engine.kv.placing import placing_by_torch
-from runners.engine.kv.stored import Stored
+from runners.engine.kv.stored import StoredKV
 from runners.models.load import load_model, resolve_model
 
 DEVICE = torch.device("cuda", 0)
@@ -98,7 +98,7 @@ def test_placing_rounds_as_torch_does(dtype: torch.dtype, head_dim: int) -> None
     media, at = [], 3
     for tokens, offset in ((700, 0), (33, 5), (1, 1)):
         k, v = (some(4, 3, tokens + offset, head_dim)[:, :, offset:] for _ in range(2))
-        media.append(Stored(at, k, v, some(tokens, head_dim), some(tokens, head_dim)))
+        media.append(StoredKV(at, k, v, some(tokens, head_dim), some(tokens, head_dim)))
         at += tokens + 2
     k, v = some(4, 3, at, head_dim), some(4, 3, at, head_dim)
     expected_k, expected_v = k.clone(), v.clone()
@@ -126,7 +126,7 @@ def test_the_engine_answers_alike_with_every_backend(lab: Any, name: str, dtype:
     logits = []
     for attention in ("sdpa", name):
         model = load_model("builtin", resolve_model("builtin"), dtype, DEVICE.type, attention=attention)
-        engine = Engine(model.adapter, lab.method(runner, recompute_ratio=0.3), 1 << 28)
+        engine = Engine(model.adapter, model.workspace, lab.method(runner, recompute_ratio=0.3), 1 << 28)
         responses = [engine.answer(request) for request in requests]
         assert responses[-1].first_logits is not None, responses[-1].error
         logits.append(torch.from_numpy(responses[-1].first_logits))

@@ -14,16 +14,16 @@ from runners.engine.engine import Engine
 from runners.engine.graphs.policy import obstacle
 from runners.engine.graphs.recorder import CudaRecorder
 from runners.engine.kv.workspace import Workspace
-from runners.models.load import load_model, resolve_model
+from runners.models.load import LoadedModel, load_model, resolve_model
 
 DEVICE = "cuda"
 SHARES = {"float32": 1e-3, "bfloat16": 0.05}  # tolerances, as a share of the largest logit
 
 
-def load(dtype: str, attention: str) -> Any:
+def load(dtype: str, attention: str) -> LoadedModel:
     if attention == "triton" and lacks_triton(torch.device(DEVICE)) is not None:
         pytest.skip("needs triton")
-    return load_model("builtin", resolve_model("builtin"), dtype, DEVICE, attention=attention).adapter
+    return load_model("builtin", resolve_model("builtin"), dtype, DEVICE, attention=attention)
 
 
 def assert_alike(found: Response, expected: Response, dtype: str) -> None:
@@ -50,15 +50,13 @@ def requests(lab: Any) -> list[Any]:
 @pytest.mark.parametrize("dtype", SHARES)
 @pytest.mark.parametrize("name", ["full", "prefix-cache", "full-reuse", "leading-k", "vlcache-paper"])
 def test_captured_work_answers_as_eager_work(lab: Any, name: str, dtype: str, attention: str) -> None:
-    adapter, method = load(dtype, attention), lab.method(name, recompute_ratio=0.3)
-    recorded = adapter.workspace
+    model, method = load(dtype, attention), lab.method(name, recompute_ratio=0.3)
+    adapter, recorded = model.adapter, model.workspace
     assert obstacle(adapter) is None
     assert recorded.graphs is not None
-    adapter.workspace = Workspace()
-    engine = Engine(adapter, method, 1 << 28)
+    engine = Engine(adapter, Workspace(adapter.kv_shape), method, 1 << 28)
     eager = [engine.answer(request) for request in requests(lab)]
-    adapter.workspace = recorded
-    engine = Engine(adapter, method, 1 << 28)
+    engine = Engine(adapter, recorded, method, 1 << 28)
     for _ in ("captured", "replayed"):
         engine.reset()
         for request, expected in zip(requests(lab), eager, strict=True):
@@ -70,7 +68,7 @@ def test_captured_work_answers_as_eager_work(lab: Any, name: str, dtype: str, at
 
 @pytest.mark.gpu
 def test_sizes_seen_before_are_replayed(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    adapter = load("bfloat16", "auto")
+    model = load("bfloat16", "auto")
     made: list[int] = []
     record = CudaRecorder.record
 
@@ -79,7 +77,7 @@ def test_sizes_seen_before_are_replayed(lab: Any, monkeypatch: pytest.MonkeyPatc
         return record(*args)
 
     monkeypatch.setattr(CudaRecorder, "record", counted)
-    engine = Engine(adapter, lab.method("full-reuse"), 1 << 28)
+    engine = Engine(model.adapter, model.workspace, lab.method("full-reuse"), 1 << 28)
     for _ in ("memory grows", "all is captured"):
         engine.reset()
         for request in requests(lab):
@@ -94,10 +92,10 @@ def test_sizes_seen_before_are_replayed(lab: Any, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.gpu
 def test_nothing_is_captured_within_the_time_to_first_token(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    adapter = load("bfloat16", "auto")
-    engine = Engine(adapter, lab.method("full-reuse"), 1 << 28)
+    model = load("bfloat16", "auto")
+    engine = Engine(model.adapter, model.workspace, lab.method("full-reuse"), 1 << 28)
     answer: Callable[..., Any] = engine._prefiller.answer
-    graphs = adapter.workspace.graphs
+    graphs = model.workspace.graphs
     assert graphs is not None
 
     def watched(*args: Any) -> Any:
@@ -116,16 +114,17 @@ def test_nothing_is_captured_within_the_time_to_first_token(lab: Any, monkeypatc
 
 @pytest.mark.gpu
 def test_the_memory_that_a_longer_request_outgrows_is_freed(lab: Any) -> None:
-    adapter = load("bfloat16", "auto")
-    engine = Engine(adapter, lab.method("full-reuse"), 1 << 28)
+    model = load("bfloat16", "auto")
+    engine = Engine(model.adapter, model.workspace, lab.method("full-reuse"), 1 << 28)
     for rows in (4, 8, 16):
         request = lab.ask("x ", lab.picture(rows, rows=rows, cols=16), "?")
         engine.answer(request)
         engine.answer(request)
-        slab = adapter.workspace.nbytes
+        slab = model.workspace.nbytes
         torch.cuda.synchronize()
         held = torch.cuda.memory_allocated()
         engine.reset()
-        adapter.workspace.release()
+        model.workspace.release()
         assert held - torch.cuda.memory_allocated() >= slab
-        assert (adapter.workspace.nbytes, len(adapter.workspace.graphs)) == (0, 0)
+        assert model.workspace.graphs is not None
+        assert (model.workspace.nbytes, len(model.workspace.graphs)) == (0, 0)

@@ -39,7 +39,10 @@ def test_layers_arrive_whole_while_the_device_is_busy() -> None:
 def test_no_tier_changes_an_answer(lab: Any, runner: str, dtype: str) -> None:
     model = load_model("builtin", resolve_model("builtin"), dtype, DEVICE.type)
     method = lab.method(runner, recompute_ratio=0.3)
-    engines = [Engine(model.adapter, method, device, host_budget=host) for device, host in ((PLENTY, 0), (0, PLENTY))]
+    engines = [
+        Engine(model.adapter, model.workspace, method, device, host_budget=host)
+        for device, host in ((PLENTY, 0), (0, PLENTY))
+    ]
     a, b = lab.picture(0), lab.picture(1)
     asked = [lab.ask("x ", a), lab.ask("z ", b, "and", a), lab.ask("now ", a, b), lab.ask("now ", a, b, "?")]
     for request in asked:
@@ -56,7 +59,7 @@ def test_no_tier_changes_an_answer(lab: Any, runner: str, dtype: str) -> None:
 @pytest.mark.gpu
 def test_reuse_is_timed_from_both_memories(lab: Any) -> None:
     model = load_model("builtin", resolve_model("builtin"), "bfloat16", DEVICE.type)
-    engine = Engine(model.adapter, lab.method("vlcache"), PLENTY, host_budget=PLENTY)
+    engine = Engine(model.adapter, model.workspace, lab.method("vlcache"), PLENTY, host_budget=PLENTY)
     engine.answer(lab.ask("x ", lab.picture(0)))
     warm = engine.answer(lab.ask("y ", lab.picture(0)))
     assert warm.timing is not None

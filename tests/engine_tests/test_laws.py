@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from runners.defaults import DonorPolicy, RunnerDefaults
 from runners.divergence import kl_divergence
 from runners.engine.adapters.registry import ADAPTERS
 from runners.engine.kv.buffer import KVBuffer
@@ -26,7 +27,7 @@ from runners.methods.full_reuse import FullReuse
 from runners.methods.leading_k import LeadingK
 from runners.methods.prefix_cache import PrefixCache
 from runners.records import Status
-from runners.registry import METHODS, RunnerDefaults, load_method, parse_specs
+from runners.registry import METHODS, load_method, parse_specs
 from workloads.records import Message
 
 RATIO_METHODS = (
@@ -114,7 +115,7 @@ def test_pure_reuse_is_exact_where_the_donor_context_is_the_prefix(lab: Any) -> 
 
 @pytest.mark.parametrize("text", RATIO_METHODS)
 @pytest.mark.parametrize("donor", ["previous", "template", "isolated"])
-def test_at_ratio_one_every_method_equals_full(lab: Any, text: str, donor: str) -> None:
+def test_at_ratio_one_every_method_equals_full(lab: Any, text: str, donor: DonorPolicy) -> None:
     a, b, clip = lab.picture(0), lab.picture(1), lab.moving(2)
     c = company(lab)
     requests = [lab.ask("x", c, a), lab.ask(b, "y", clip, c), lab.ask("moved ", clip, a, " and ", b, "?", name="last")]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runners.methods.parts.layer_profile import flat_profile, linear_profile, spread
 from runners.models.load import load_model
-from runners.profile import ModelProfile, write_profile
+from runners.profile import ModelProfile, read_profile, write_profile
 from workloads.errors import UsageError
 
 
@@ -62,3 +62,25 @@ def test_a_profile_of_another_model_is_refused(lab: Any, tmp_path: Path) -> None
     write_profile(file, ModelProfile(sensitivity=(0.0,) * 28), "of 28 layers")
     with pytest.raises(UsageError, match=r"mine\.yaml: sensitivity must be a list of 5 numbers"):
         load_model("tiny", lab.path, "float32", "cpu", file)
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("probes: [1]", ": unknown key 'probes': did you mean 'probe_layers'?"),
+        ("probe_layers: [1, true]", ": probe_layers[1] must be a whole number of at least 0, not True"),
+        ("probe_layers: [4]", ": probe_layers must be a list of layers between 0 and 3"),
+        ("sensitivity: [0, 0, -1, 0, 0]", ": sensitivity[2] must be a number of at least 0 and below 1e+300, not -1"),
+        ("sensitivity: 3", ": sensitivity must be a list, not 3"),
+        ("layer_weights: [0, 0, 0, 0, 0]", ": layer_weights must begin above 0 and never grow"),
+        ("layer_weights: [1, 2, 0, 0, 0]", ": layer_weights must begin above 0 and never grow"),
+        ("", " must map names to values, not None"),
+        ("[", " is not valid YAML: while parsing a flow node"),
+    ],
+)
+def test_a_mistake_in_a_profile_is_told_with_its_place(tmp_path: Path, text: str, mistake: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        read_profile(file, 5)
+    assert str(caught.value).startswith(f"{file}{mistake}")

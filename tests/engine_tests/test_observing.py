@@ -14,10 +14,11 @@ from runners.analysis.observe import Observer
 from runners.analysis.probing import group_losses
 from runners.analysis.stream import ObservedRunner
 from runners.base import Request
+from runners.defaults import RunnerDefaults
 from runners.engine.method import Method
 from runners.profile import ModelProfile
 from runners.records import Status, Warmth
-from runners.registry import METHODS, RunnerDefaults, parse_specs
+from runners.registry import METHODS, parse_specs
 from workloads.records import Answer, Conversation, Turn
 
 

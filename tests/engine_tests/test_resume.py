@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from runners.base import Runner
+from runners.defaults import RunnerDefaults
 from runners.local import build_runner
 from runners.records import Record
-from runners.registry import RunnerDefaults, parse_specs
+from runners.registry import parse_specs
 from runners.session import SessionOptions, serve
 from workloads.records import Answer, Conversation, Media, Turn
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from runners.base import Request
+from runners.defaults import RunnerDefaults
 from runners.engine.method import PlanContext
 from runners.methods.full_reuse import FullReuse
 from runners.methods.parts.ranking import RankingMethod
-from runners.registry import METHODS, RunnerDefaults, load_method, parse_specs
+from runners.registry import METHODS, load_method, parse_specs
 
 SELECTORS = [
     spec.method for spec in parse_specs(list(METHODS), RunnerDefaults()) if isinstance(load_method(spec), RankingMethod)

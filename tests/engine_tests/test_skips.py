@@ -28,7 +28,7 @@ def prompt(lab: Any) -> PromptTensors:
 
 def _run(lab: Any, prompt: PromptTensors, depth: torch.Tensor, skips: bool) -> tuple[KVBuffer, PrefillResult]:
     """A prefill over keys and values of other content."""
-    kv = KVBuffer.allocate(lab.adapter, TOKENS)
+    kv = KVBuffer.allocate(lab.adapter.kv_shape, TOKENS)
     generator = torch.Generator().manual_seed(2)
     kv.k.copy_(torch.randn(kv.k.shape, generator=generator))
     kv.v.copy_(torch.randn(kv.v.shape, generator=generator))

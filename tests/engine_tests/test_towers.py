@@ -22,6 +22,7 @@ from transformers import LlavaConfig, LlavaForConditionalGeneration
 from runners.engine.adapters.chat import adopt_template
 from runners.engine.adapters.registry import REFUSED, build_adapter, require_supported
 from runners.engine.errors import MediaError, UnsupportedModel
+from runners.engine.kv.workspace import Workspace
 from runners.methods.encoder_cache import EncoderCache
 from runners.methods.full_recompute import FullRecompute
 from runners.methods.full_reuse import FullReuse
@@ -48,6 +49,7 @@ def altered(lab: Any, **changes: Any) -> Any:
     tokenizer.chat_template = lab._own.TEMPLATE
     other = copy.copy(lab)
     other.stock, other.adapter = model, build_adapter(model, tokenizer, lab.images)
+    other.workspace = Workspace(other.adapter.kv_shape)
     return other
 
 

@@ -10,6 +10,7 @@ import torch
 
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.workspace import Workspace
+from runners.engine.shapes import KVShape
 from runners.registry import METHODS
 
 
@@ -18,14 +19,14 @@ from runners.registry import METHODS
 def test_no_answer_depends_on_undefined_memory(
     lab: Any, name: str, donor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def poisoned(adapter: Any, capacity: int) -> KVBuffer:
-        shape = (adapter.shape.layers, adapter.shape.kv_heads, capacity, adapter.shape.head_dim)
-        return KVBuffer(torch.full(shape, torch.nan), torch.full(shape, torch.nan))
+    def poisoned(shape: KVShape, capacity: int) -> KVBuffer:
+        sizes = shape.sizes(capacity)
+        return KVBuffer(torch.full(sizes, torch.nan), torch.full(sizes, torch.nan))
 
     take = Workspace.kv
 
-    def poisoned_again(workspace: Workspace, adapter: Any, capacity: int) -> KVBuffer:
-        kv = take(workspace, adapter, capacity)
+    def poisoned_again(workspace: Workspace, capacity: int) -> KVBuffer:
+        kv = take(workspace, capacity)
         kv.k.fill_(torch.nan)
         kv.v.fill_(torch.nan)
         return kv

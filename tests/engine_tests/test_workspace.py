@@ -34,11 +34,11 @@ def test_buckets_are_few() -> None:
 
 @given(capacities=st.lists(st.integers(1, 300), min_size=2, max_size=6))
 def test_equal_rooms_are_at_equal_addresses_until_the_memory_grows(lab: Any, capacities: list[int]) -> None:
-    workspace = Workspace()
-    largest = workspace.kv(lab.adapter, 300)
+    workspace = Workspace(lab.adapter.kv_shape)
+    largest = workspace.kv(300)
     places: dict[tuple[int, ...], tuple[int, int]] = {largest.k.shape: (largest.k.data_ptr(), largest.v.data_ptr())}
     for capacity in capacities:
-        kv = workspace.kv(lab.adapter, capacity)
+        kv = workspace.kv(capacity)
         shape = lab.adapter.shape
         assert kv.k.shape == kv.v.shape == (shape.layers, shape.kv_heads, bucket(capacity + 1), shape.head_dim)
         assert kv.k.is_contiguous()
@@ -52,12 +52,12 @@ def test_equal_rooms_are_at_equal_addresses_until_the_memory_grows(lab: Any, cap
 
 def test_room_is_what_the_attention_backend_wants(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(lab.adapter.attention), "page", 256)
-    assert Workspace().kv(lab.adapter, 256).k.shape[2] == 512
+    assert Workspace(lab.adapter.kv_shape).kv(256).k.shape[2] == 512
 
 
 def test_memory_that_was_outgrown_is_given_back_before_more_is_taken(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = Workspace()
-    old = weakref.ref(workspace.kv(lab.adapter, 20).k._base)
+    workspace = Workspace(lab.adapter.kv_shape)
+    old = weakref.ref(workspace.kv(20).k._base)
     assert old() is not None
     allocate, held = torch.empty, []
 
@@ -66,9 +66,9 @@ def test_memory_that_was_outgrown_is_given_back_before_more_is_taken(lab: Any, m
         return allocate(*args, **options)
 
     monkeypatch.setattr(torch, "empty", empty)
-    workspace.kv(lab.adapter, 23)
+    workspace.kv(23)
     assert held == [], "there is room for some more"
-    workspace.kv(lab.adapter, 100)
+    workspace.kv(100)
     assert held == [None]
 
 
@@ -81,13 +81,15 @@ def test_runners_that_share_memory_answer_as_alone(
     long = lab.ask("long ", lab.picture(2, rows=8), b, "?")
     requests = [lab.ask("x ", a), lab.ask(b, "y", a), long, lab.ask("z ", b, "w", a, a)]
     method = lab.method(name, recompute_ratio=0.3, donor=donor)
+    workspace = Workspace(lab.adapter.kv_shape)
+    monkeypatch.setattr(lab, "workspace", workspace)
     engine, others = lab.engine(method), [lab.engine(lab.method(other)) for other in ("full", "full-reuse")]
     alone = []
     for request in requests:
-        monkeypatch.setattr(lab.adapter, "workspace", Workspace())
+        workspace.release()
         alone.append(engine.answer(request))
     engine.reset()
-    monkeypatch.setattr(lab.adapter, "workspace", Workspace())
+    workspace.release()
     for request, expected in zip(requests, alone, strict=True):
         for other in others:
             other.answer(request)
@@ -97,7 +99,7 @@ def test_runners_that_share_memory_answer_as_alone(
 
 
 def test_scratch_copies_are_their_own(lab: Any) -> None:
-    scratch = KVBuffer.allocate(lab.adapter, 12)
+    scratch = KVBuffer.allocate(lab.adapter.kv_shape, 12)
     assert scratch.graphs is None
     assert scratch.k.shape[2] == 12
-    assert scratch.k.data_ptr() != lab.adapter.workspace.kv(lab.adapter, 12).k.data_ptr()
+    assert scratch.k.data_ptr() != lab.workspace.kv(12).k.data_ptr()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,79 @@ def _breaking(package: str, forbidden: set[str], at_load_only: bool = False) -> 
     return [
         str(found) for found in _imports_of(package) if found.top in forbidden and (found.at_load or not at_load_only)
     ]
+
+
+def _module_name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _import_graph() -> dict[str, set[str]]:
+    """Which modules of the four packages each module imports; TYPE_CHECKING and function bodies count, too."""
+    files = {_module_name(file): file for package in LAYERS for file in (ROOT / package).rglob("*.py")}
+    graph: dict[str, set[str]] = {}
+    for module, file in files.items():
+        named: set[str] = set()
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                whole = {f"{node.module}.{alias.name}" for alias in node.names}
+                named |= {name if name in files else str(node.module) for name in whole}
+        graph[module] = named & files.keys() - {module}
+    return graph
+
+
+def _between_children(graph: Mapping[str, Set[str]], room: str) -> dict[str, set[str]]:
+    """The graph of a room's folders and files: an arrow where a module of one imports a module of another."""
+    children: dict[str, set[str]] = defaultdict(set)
+    for module, imported in graph.items():
+        for other in imported:
+            if module.startswith(f"{room}.") and other.startswith(f"{room}."):
+                here, there = (name.removeprefix(f"{room}.").split(".")[0] for name in (module, other))
+                children[here] |= {there} - {here}
+    return children
+
+
+def _circle(graph: Mapping[str, Set[str]]) -> list[str]:
+    """A circle of a graph, its first node repeated at the end; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return []
+
+
+def test_no_import_circle_in_the_whole_tree() -> None:
+    assert _circle(_import_graph()) == []
+
+
+@pytest.mark.parametrize("room", ["runners.engine", "reports"])
+def test_no_import_runs_up_between_the_children_of_a_room(room: str) -> None:
+    children = _between_children(_import_graph(), room)
+    assert len(children) > 4
+    assert _circle(children) == []
+
+
+def test_only_the_command_line_knows_the_gate() -> None:
+    importing = {module for module, imported in _import_graph().items() if any(map(_is_of_the_gate, imported))}
+    outside = {module for module in importing if not (_is_of_the_gate(module) or module.startswith("vlcache_cli."))}
+    assert importing
+    assert outside == set()
+
+
+def _is_of_the_gate(module: str) -> bool:
+    return f"{module}.".startswith("reports.gate.")
+
+
+def test_circles_are_found_between_modules_and_between_folders() -> None:
+    assert _circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert set(_circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})) == {"a", "b", "c"}
+    modules = {"r.x.one": {"r.y"}, "r.y": {"r.x.two"}, "r.x.two": set(), "other": {"r.y"}}
+    assert _circle(modules) == []
+    assert set(_circle(_between_children(modules, "r"))) == {"x", "y"}
+    graph = _import_graph()
+    assert "runners.engine.attention.base" in graph["runners.engine.attention.backends"], "imported for its types alone"
 
 
 @pytest.mark.parametrize("package", LAYERS)

@@ -12,11 +12,12 @@ from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 
 from runners.base import Response
+from runners.defaults import RunnerDefaults
 from runners.lm_eval.runner import RunnerLM
 from runners.local import build_runner
 from runners.models.load import LoadedModel, load_model, resolve_model
 from runners.records import Status
-from runners.registry import RunnerDefaults, parse_specs
+from runners.registry import parse_specs
 from workloads.records import media_in
 
 RUNNERS = ("full", "vlcache")

@@ -76,13 +76,13 @@ def set_to(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (set_to("model", value=None), "lacks 'model'"),
-        (set_to("model", "dtype", value=3), "lacks 'model.dtype'"),
-        (set_to("config", value={}), "lacks 'config.reference'"),
-        (set_to("runners", 0, value={"label": "full"}), "a runner without one of label, method, lossless"),
-        (set_to("runners", 0, "options", value=3), "options as no mapping"),
-        (set_to("environment", value=[]), "describes no environment"),
-        (set_to("sweep", value={"runners": {"full": 3}}), "describes no sweep"),
+        (set_to("model", value=None), r"mine: model must map names to values, not None$"),
+        (set_to("model", "dtype", value=3), r"the manifest of .*mine: model\.dtype must be a text, not 3$"),
+        (set_to("config", value={}), r"config\.reference is missing"),
+        (set_to("runners", 0, value={"label": "full"}), r"runners\[0\]\.method is missing"),
+        (set_to("runners", 0, "options", value=3), r"runners\[0\]\.options must map names to values, not 3"),
+        (set_to("environment", value=[]), r"environment must map names to values, not \[\]"),
+        (set_to("sweep", value={"runners": {"full": 3}}), r"sweep\.runners\.full must map names to values, not 3"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_is_refused(save_run: SaveRun, change: Any, told: str) -> None:

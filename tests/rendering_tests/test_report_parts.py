@@ -19,7 +19,7 @@ from reports.html.thumbnails import LONGEST_SIDE, Album, moments
 from reports.pictures.labels import short
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import COLOURS, spare_shade, style_sheet, variable_of
-from reports.run.asked import AskedMedium
+from reports.run.changed_answers import KeptMedium
 from reports.runs import Run, read_runs
 from reports.statistics.shown import UNDEFINED, number
 from reports.sweep.pareto import Point
@@ -93,11 +93,11 @@ def test_moments_spread_over_a_clip(frames: int) -> None:
     assert len(found) == min(max(frames, 1), 4)
 
 
-def saved(folder: Path, data: bytes) -> AskedMedium:
+def saved(folder: Path, data: bytes) -> KeptMedium:
     name = "0" * 31 + "a"
     (folder / "media").mkdir(exist_ok=True)
     (folder / "media" / name).write_bytes(data)
-    return AskedMedium("image", "a picture", name)
+    return KeptMedium("image", "a picture", name)
 
 
 def encoded(image: Image.Image, form: str, **options: Any) -> bytes:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -11,8 +12,8 @@ import pytest
 
 from reports.forms.json import summary_document
 from reports.gate.baseline import Baseline, read_baseline, require_comparable
-from reports.gate.claim import Claim, Verdict
-from reports.gate.judge import judge
+from reports.gate.claim import Claim, GateResult
+from reports.gate.judge import judge_run
 from reports.gate.policy import Policy, Rule
 from reports.run.differences import KINDS
 from reports.run.manifest import Manifest
@@ -61,13 +62,13 @@ def saved(tmp_path: Path, whole: Document) -> Callable[..., Path]:
     return save
 
 
-def compare(records: list[Record], path: Path, manifest: Document, policy: Policy | None = None) -> Verdict:
+def compare(records: list[Record], path: Path, manifest: Document, policy: Policy | None = None) -> GateResult:
     baseline = read_baseline(path, MARGIN, ALPHA)
     rows = summarise(Measurements(as_manifest(manifest), records), MARGIN, ALPHA)
-    return judge(Measurements(as_manifest(manifest), records), rows, policy or Policy(), baseline, MARGIN, ALPHA)
+    return judge_run(Measurements(as_manifest(manifest), records), rows, policy or Policy(), baseline, MARGIN, ALPHA)
 
 
-def claims(verdict: Verdict) -> dict[str, Claim]:
+def claims(verdict: GateResult) -> dict[str, Claim]:
     return {claim.requirement: claim for claim in verdict.claims if claim.runner == "vlcache"}
 
 
@@ -224,13 +225,16 @@ def test_an_added_workload_or_runner_is_a_difference(whole: Document) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("{", "is not valid JSON ("),
-        ("[" * 100_000, "is not valid JSON ("),
-        ("[]", "is no summary of a run: give what vlcache bench --json printed, or a run folder"),
-        ('{"schema": 2}', "is no summary of a run: "),
-        ('{"schema": 1, "manifest": {}}', "is no summary of a run: "),
-        ('{"schema": 1, "manifest": {}, "summary": []}', ": its manifest lacks 'config'; the run cannot be used"),
-        ('{"schema": 1, "manifest": {}, "summary": [{"runner": "a"}]}', "is no summary of a run: "),
+        ("{", "is not valid JSON: "),
+        ("[" * 100_000, "is not valid JSON: "),
+        ("[]", "is no summary of a run (must map names to values, not []): give what vlcache bench --json printed, or"),
+        ('{"schema": 2, "manifest": {}, "summary": []}', "is no summary of a run (schema must be 1, not 2): "),
+        ('{"schema": 1, "manifest": {}}', "is no summary of a run (summary is missing): "),
+        ('{"schema": 1, "manifest": {}, "summary": []}', "the manifest of {path}: config is missing"),
+        (
+            '{"schema": 1, "manifest": {}, "summary": [{"runner": "a"}]}',
+            "is no summary of a run (summary[0].workload is",
+        ),
     ],
 )
 def test_files_that_are_no_summary_are_refused(tmp_path: Path, document: str, message: str) -> None:
@@ -238,18 +242,24 @@ def test_files_that_are_no_summary_are_refused(tmp_path: Path, document: str, me
     path.write_text(document)
     with pytest.raises(UsageError) as caught:
         read_baseline(path, MARGIN, ALPHA)
-    assert str(caught.value).removeprefix(str(path)).strip().startswith(message)
+    assert str(caught.value).removeprefix(str(path)).strip().startswith(message.replace("{path}", str(path)))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"ttft_speedup": "fast"}, {"accuracy_delta": float("inf")}, {"ttft_speedup": 1e300}, {"alpha": 0}]
+    ("wrong", "named"),
+    [
+        ({"ttft_speedup": "fast"}, "summary[0].ttft_speedup must be a number, not 'fast'"),
+        ({"accuracy_delta": float("inf")}, "summary[0].accuracy_delta must be a number, not inf"),
+        ({"ttft_speedup": 1e300}, "ttft_speedup of full must be below 1e+12, not 1e+300"),
+        ({"alpha": 0}, "alpha of full must be a number above 0 and below 1, not 0"),
+    ],
 )
-def test_numbers_that_cannot_be_are_refused(make_run: MakeRun, saved: Any, wrong: dict[str, Any]) -> None:
+def test_numbers_that_cannot_be_are_refused(make_run: MakeRun, saved: Any, wrong: dict[str, Any], named: str) -> None:
     path = saved(make_run(3), True)
     document = json.loads(path.read_text())
     document["summary"][0] |= wrong
     path.write_text(json.dumps(document))
-    with pytest.raises(UsageError, match="is no summary of a run"):
+    with pytest.raises(UsageError, match=re.escape(f"is no summary of a run ({named})")):
         read_baseline(path, MARGIN, ALPHA)
 
 

@@ -16,7 +16,7 @@ from reports.statistics.bounds import (
     quantile_ratio_bounds,
     requests_to_bound_quantile,
 )
-from reports.statistics.stats import Interval, difference_interval
+from reports.statistics.intervals import Interval, difference_interval
 
 ALPHA = 0.05
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from reports.statistics.clusters import Floats, Sample
-from reports.statistics.stats import median_interval, tango_ends, wilson_ends
+from reports.statistics.intervals import median_interval, tango_ends, wilson_ends
 
 SETS, ALPHA, MARGIN = 2000, 0.05, 0.02
 NOISE = 3 * np.sqrt(ALPHA * (1 - ALPHA) / SETS)

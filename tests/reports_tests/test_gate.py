@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reports.gate.claim import Claim, Outcome, Verdict
-from reports.gate.judge import judge
+from reports.gate.claim import Claim, GateResult, Outcome
+from reports.gate.judge import judge_run
 from reports.gate.policy import Policy, Rule
 from reports.gate.requirements import Limits
 from reports.run.manifest import Manifest
@@ -18,7 +18,7 @@ from runners.records import Record, Status, Warmth
 from workloads.errors import UsageError
 
 MakeRun = Callable[..., list[Record]]
-Judge = Callable[..., Verdict]
+Judge = Callable[..., GateResult]
 
 MARGIN, ALPHA = 0.02, 0.05
 DISABLED = {
@@ -33,10 +33,10 @@ DISABLED = {
 def gate(manifest: dict[str, Any]) -> Judge:
     """The verdict on records, by the built-in policy or by rules for ``vlcache``."""
 
-    def run(records: list[Record], policy: Policy | None = None, about: dict[str, Any] | None = None) -> Verdict:
+    def run(records: list[Record], policy: Policy | None = None, about: dict[str, Any] | None = None) -> GateResult:
         known = manifest | (about or {})
         rows = summarise(Measurements(Manifest.check(known, "here"), records), MARGIN, ALPHA)
-        return judge(
+        return judge_run(
             Measurements(Manifest.check(known, "here"), records), rows, policy or Policy(), None, MARGIN, ALPHA
         )
 
@@ -48,12 +48,12 @@ def requiring(**limits: float | None) -> Policy:
     return Policy("mine.yaml", runners=("vlcache",), rules=(Rule(off), Rule(dict(limits))))
 
 
-def only(verdict: Verdict) -> Claim:
+def only(verdict: GateResult) -> Claim:
     (claim,) = verdict.claims
     return claim
 
 
-def unmet(verdict: Verdict) -> list[tuple[str, str, str]]:
+def unmet(verdict: GateResult) -> list[tuple[str, str, str]]:
     return [
         (claim.runner, claim.requirement, claim.outcome) for claim in verdict.claims if claim.outcome != Outcome.PASS
     ]

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from reports.forms.json import document
 from reports.forms.table import WIDTH
-from reports.gate.claim import Claim, Needed, Outcome, Outlook, Verdict
+from reports.gate.claim import Claim, GateResult, Needed, Outcome, Outlook
 from reports.gate.forms.annotations import MOST, to_annotations
 from reports.gate.forms.junit import to_junit
 from reports.gate.forms.markdown import MARKER, MOST_ROWS, to_markdown
@@ -72,11 +72,11 @@ OPEN = Claim(
 OUTLOOK = Outlook(
     "binding", 0.02, 0.0, 40, 31.2, NEEDED, 0.05, Needed(4360, 436, "if accuracy falls by 5 points"), 0.95
 )
-VERDICT = Verdict([PASSING, FAILING, OPEN], 0.05, 4, 2, [OUTLOOK], "old.json", ["torch was 2.12.0 and is 2.13.0"])
+VERDICT = GateResult([PASSING, FAILING, OPEN], 0.05, 4, 2, [OUTLOOK], "old.json", ["torch was 2.12.0 and is 2.13.0"])
 NASTY = "a|b`<script>alert(1)</script>`\x1b[31m\x00::error::\r\n]]>&\ud800"
 
 
-def printed(verdict: Verdict) -> str:
+def printed(verdict: GateResult) -> str:
     console = Console(file=io.StringIO(), width=WIDTH)
     console.print(render(verdict))
     assert isinstance(console.file, io.StringIO)

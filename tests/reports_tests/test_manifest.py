@@ -80,7 +80,7 @@ def test_the_first_difference_is_named_with_both_values(saved: Any, now: Any, me
 
 
 def test_only_the_identity_of_a_model_has_to_be_the_same() -> None:
-    saved = dict(build().model.document)
+    saved = build().document["model"]
     require_same_model(RUN, saved, saved | {"threads": 8, "name": "renamed"})
     with pytest.raises(UsageError, match=r'model\.fingerprint was "f0" and is now "f1"'):
         require_same_model(RUN, saved, saved | {"fingerprint": "f1"})

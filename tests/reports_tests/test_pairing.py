@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from reports.run.frame import to_frame
-from reports.statistics.pairing import Difference, paired_difference
-from reports.statistics.stats import difference_interval
+from reports.statistics.intervals import difference_interval
+from reports.statistics.pairing import PairedDifference, paired_difference
 from runners.records import Record, Status
 
 MakeRecord = Callable[..., Record]
@@ -28,7 +28,7 @@ def frame(make_record: MakeRecord) -> pd.DataFrame:
     return to_frame(records)
 
 
-def compare(frame: pd.DataFrame, first: str, second: str) -> Difference:
+def compare(frame: pd.DataFrame, first: str, second: str) -> PairedDifference:
     found = paired_difference(frame, "binding", first, second, ALPHA)
     assert found is not None
     assert found.interval is not None
@@ -62,7 +62,7 @@ def test_more_confidence_takes_a_wider_interval(frame: pd.DataFrame) -> None:
 
 def test_requests_of_one_cluster_have_a_mean_and_no_interval(make_record: MakeRecord) -> None:
     frame = to_frame([make_record("q0", runner, cluster="album") for runner in ("ours", "rival")])
-    assert paired_difference(frame, "binding", "ours", "rival", ALPHA) == Difference(0.0, None, 1, 1)
+    assert paired_difference(frame, "binding", "ours", "rival", ALPHA) == PairedDifference(0.0, None, 1, 1)
 
 
 @pytest.mark.parametrize(("workload", "first"), [("video", "ours"), ("binding", "nobody"), ("nothing", "ours")])

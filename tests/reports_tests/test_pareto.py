@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.run.manifest import Manifest
-from reports.statistics.stats import critical_value
+from reports.statistics.intervals import critical_value
 from reports.statistics.verdict import requests_needed
 from reports.summary.row import Row
-from reports.sweep.pareto import Point, find_knee, find_knees, find_points
+from reports.sweep.knees import find_knee, find_knees
+from reports.sweep.pareto import Point, find_points
 from reports.sweep.recommend import recommend, requests_to_prove
 
 MARGIN, ALPHA = 0.02, 0.05

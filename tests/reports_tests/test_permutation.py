@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, permutation_test
 
-from reports.statistics.permutation import MOST_ENUMERATED, sign_flip_test
+from reports.statistics.permutation import MOST_ENUMERATED, Alternative, sign_flip_test
 
 paired = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.sampled_from("abcdef")), min_size=1, max_size=30)
 
@@ -26,7 +28,7 @@ def test_of_equal_flips_it_is_the_sign_test(won: int, lost: int) -> None:
     assert found == pytest.approx(binomtest(won, won + lost).pvalue)
 
 
-def test_it_is_the_permutation_test_of_scipy() -> None:
+def test_it_is_the_paired_permutation_test() -> None:
     values = np.random.default_rng(0).normal(0.3, 1, 11)
     for alternative in ("greater", "less"):
         expected = permutation_test(
@@ -37,6 +39,19 @@ def test_it_is_the_permutation_test_of_scipy() -> None:
         )
         found = sign_flip_test(values, separate(11), alternative)
         assert found == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize("alternative", ["different", "greater", "less"])
+def test_it_counts_the_signings_that_lie_as_far(alternative: Alternative) -> None:
+    """Scores in parts, and clusters of several requests: sums that are equal but for rounding count as equal."""
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        values, clusters = rng.choice([-1.0, -1 / 3, 0.0, 0.1, 0.2, 1.0], 18), rng.choice(list("abcdefgh"), 18)
+        totals = [values[clusters == name].sum() for name in "abcdefgh"]
+        sums = np.asarray(list(product((1, -1), repeat=8))) @ totals
+        seen, measure = values.sum(), {"different": np.abs, "greater": np.positive, "less": np.negative}[alternative]
+        expected = float(np.mean(measure(sums) >= measure(seen) - 1e-9))
+        assert sign_flip_test(values, clusters.tolist(), alternative) == pytest.approx(expected, abs=1e-12)
 
 
 def test_many_clusters_are_drawn_and_come_near_the_exact_chance() -> None:

@@ -14,6 +14,8 @@ from reports.summary import summarise as summaries
 from reports.summary.column import column, columns_of, end
 from reports.summary.row import COLUMNS, TABLE_COLUMNS, Row
 from runners.records import Record
+from workloads.errors import UsageError
+from workloads.reading import check
 
 MakeRecord = Callable[..., Record]
 
@@ -80,27 +82,26 @@ def test_a_column_that_is_declared_and_measured_is_in_the_row(
 
 def test_a_summary_of_another_version_is_read(run: Measurements) -> None:
     _, row = summaries.summarise(run, 0.02, 0.05)
-    assert Row.from_json(row.to_json()) == row
+    assert check(row.to_json(), Row) == row
     older = {name: value for name, value in row.to_json().items() if name not in ("warmup_ms", "weights")}
-    read = Row.from_json({**older, "patience": 1.0})
+    read = check({**older, "patience": 1.0}, Row)
     assert (read.warmup_ms, read.weights, read.accuracy) == (None, None, row.accuracy)
 
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"runner": None}, "runner is None"),
-        ({"requests": "9"}, "requests is '9'"),
-        ({"accuracy": True}, "accuracy is True"),
-        ({"verdict": 3}, "verdict is 3"),
-        ({"kl_mean": float("nan")}, "kl_mean is nan"),
-        ({"alpha": 1.5}, "alpha is 1.5"),
+        ({"runner": None}, "^runner must be a text, not None"),
+        ({"requests": "9"}, "^requests must be a whole number, not '9'"),
+        ({"accuracy": True}, "^accuracy must be a number, not True"),
+        ({"verdict": 3}, "^verdict must be a text, not 3"),
+        ({"kl_mean": float("nan")}, "^kl_mean must be a number, not nan"),
     ],
 )
 def test_a_row_with_a_value_that_cannot_be_is_refused(run: Measurements, wrong: dict[str, Any], named: str) -> None:
     row = summaries.summarise(run, 0.02, 0.05)[1].to_json() | wrong
-    with pytest.raises(ValueError, match=named):
-        Row.from_json(row)
+    with pytest.raises(UsageError, match=named):
+        check(row, Row)
 
 
 def test_a_frame_is_built_once_and_left_as_it_is(run: Measurements, manifest: dict[str, Any]) -> None:

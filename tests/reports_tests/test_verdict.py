@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.statistics.stats import Interval, difference_interval
-from reports.statistics.verdict import judge, requests_needed
+from reports.statistics.intervals import Interval, difference_interval
+from reports.statistics.verdict import requests_needed, verdict_on
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ from reports.statistics.verdict import judge, requests_needed
     ],
 )
 def test_the_whole_interval_decides(low: float, high: float, verdict: str) -> None:
-    assert judge(Interval(low, high), 0.02) == verdict
+    assert verdict_on(Interval(low, high), 0.02) == verdict
 
 
 def test_what_is_not_known_is_not_judged() -> None:
-    assert judge(None, 0.02) is None
+    assert verdict_on(None, 0.02) is None
 
 
 def test_two_points_need_189_clusters() -> None:
@@ -36,4 +36,4 @@ def test_so_many_clusters_decide_when_nothing_flips_and_one_less_does_not(margin
     needed = requests_needed(margin, alpha)
     for count, verdict in ((needed, "non-inferior"), (needed - 1, "undecided")):
         change = difference_interval([0.0] * count, [str(number) for number in range(count)], alpha)
-        assert judge(change, margin) == (verdict if count > 1 else None)
+        assert verdict_on(change, margin) == (verdict if count > 1 else None)

@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.registry import (
-    DEFAULT_RUNNERS,
-    METHODS,
-    RunnerDefaults,
-    RunnerSpec,
-    describe_method,
-    load_method,
-    parse_specs,
-)
+from runners.defaults import RunnerDefaults
+from runners.registry import DEFAULT_RUNNERS, METHODS, RunnerSpec, describe_method, load_method, parse_specs
 from workloads.errors import UsageError
 
 

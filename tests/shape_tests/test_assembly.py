@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from runners.base import Request
+from runners.defaults import RunnerDefaults
 from runners.engine.adapters.registry import ADAPTERS
 from runners.local import build_runner
 from runners.models import memory
@@ -16,7 +17,7 @@ from runners.models.load import LoadedModel, describe_models, load_model, resolv
 from runners.models.shapes import assembly
 from runners.models.shapes.catalogue import Shape
 from runners.records import Status
-from runners.registry import RunnerDefaults, parse_specs
+from runners.registry import parse_specs
 from workloads.errors import UsageError
 from workloads.records import Media, Message
 from workloads.synthetic.drawing import Grid, Page, encode_png

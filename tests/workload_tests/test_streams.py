@@ -23,7 +23,7 @@ from workloads.scoring import METRICS, judge
 from workloads.seeding import Split, stream
 from workloads.synthetic.album import deal_pages
 from workloads.synthetic.drawing import Grid
-from workloads.synthetic.recurrence import RecurringPool
+from workloads.synthetic.pool import RecurringPool
 
 SEEDS = st.integers(0, 2**63)
 every_workload = pytest.mark.parametrize("workload", list(WORKLOADS))

@@ -35,9 +35,7 @@ PACKAGES = (
     Package("flash-attn", "its attention kernels on CUDA devices"),
     Package("triton", "our own kernels, and those compiled by torch, on CUDA devices"),
     Package("accelerate", "--device-map auto"),
-    Package("torchvision", "the processors of models that prepare videos with it"),
     Package("av", "video files such as mp4"),
-    Package("ray", "work spread over several machines"),
 )
 
 
@@ -46,7 +44,7 @@ class Finding:
     """One line of the report; ``wrong`` when nothing can be measured without it."""
 
     what: str
-    found: str
+    state: str
     wrong: bool = False
 
 
@@ -119,5 +117,5 @@ def _show(findings: list[Finding]) -> None:
     table.add_column()
     for finding in findings:
         style = "red" if finding.wrong else ""
-        table.add_row(Text(finding.what, style="bold"), Text(finding.found, style=style))
+        table.add_row(Text(finding.what, style="bold"), Text(finding.state, style=style))
     console.show(table, NARROWEST)

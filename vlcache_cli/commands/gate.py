@@ -10,12 +10,13 @@ import typer
 
 from vlcache_cli import console
 from vlcache_cli.failures import ExitCode
-from workloads.errors import UsageError, unknown_name
+from workloads.errors import unknown_name
 
 if TYPE_CHECKING:
-    from reports.gate.claim import Verdict
+    from reports.gate.claim import GateResult
 
 JUDGING, WRITING = "What is required", "Output"
+ADVICE = "choose another place"
 
 
 def gate(
@@ -56,33 +57,33 @@ def gate(
     ] = False,
 ) -> None:
     """Judge a run for CI: exit code 0 if it meets all that is required, 1 if it does not, 3 if too little was asked."""
-    from reports.gate.judged import judge_folder
+    from reports.gate.gate import judge_folder
 
     allowed = _kinds(allow_different or [])
     judged = judge_folder(run, policy, baseline, allowed)
-    verdict = judged.verdict
-    _write(verdict, junit, markdown)
+    result = judged.result
+    _write(result, junit, markdown)
     if json:
         from reports.forms.json import summary_document
 
-        console.show_text(summary_document(judged.manifest, judged.rows, gate=verdict.to_json()))
+        console.show_text(summary_document(judged.manifest, judged.rows, gate=result.to_json()))
     else:
         from reports.forms.table import WIDTH
         from reports.gate.forms.table import render
 
-        console.show(render(verdict), WIDTH)
-    raise typer.Exit(exit_code(verdict))
+        console.show(render(result), WIDTH)
+    raise typer.Exit(exit_code(result))
 
 
-def exit_code(verdict: Verdict) -> ExitCode:
-    """What the shell is told; a violation outweighs failed requests, and these what is undecided."""
+def exit_code(result: GateResult) -> ExitCode:
+    """The exit code; a violation outweighs failed requests, and these what is undecided."""
     from reports.gate.claim import Outcome
 
-    if verdict.outcome is Outcome.FAIL:
+    if result.outcome is Outcome.FAIL:
         return ExitCode.GATE_FAILS
-    if verdict.failed_requests:
+    if result.failed_requests:
         return ExitCode.REQUESTS_FAILED
-    return ExitCode.UNDECIDED if verdict.outcome is Outcome.UNDECIDED else ExitCode.OK
+    return ExitCode.UNDECIDED if result.outcome is Outcome.UNDECIDED else ExitCode.OK
 
 
 def _kinds(texts: list[str]) -> list[str]:
@@ -95,26 +96,19 @@ def _kinds(texts: list[str]) -> list[str]:
     return kinds
 
 
-def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
+def _write(result: GateResult, junit: Path | None, markdown: Path | None) -> None:
     """The files that were asked for, and what GitHub Actions reads."""
     from reports.gate.forms.annotations import to_annotations
     from reports.gate.forms.junit import to_junit
     from reports.gate.forms.markdown import to_markdown
+    from reports.run.disk import append_to_file, write_file
 
     if junit is not None:
-        _save(junit, to_junit(verdict), "w")
+        write_file(junit, to_junit(result).encode(errors="replace"), ADVICE)
     if markdown is not None:
-        _save(markdown, to_markdown(verdict), "w")
+        write_file(markdown, to_markdown(result).encode(errors="replace"), ADVICE)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        _save(Path(summary), to_markdown(verdict), "a")
+        append_to_file(Path(summary), to_markdown(result).encode(errors="replace"), ADVICE)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in to_annotations(verdict):
+        for line in to_annotations(result):
             console.note(line)
-
-
-def _save(file: Path, text: str, mode: str) -> None:
-    try:
-        with file.open(mode, encoding="utf-8", errors="replace") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}; choose another place") from error

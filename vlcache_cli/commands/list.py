@@ -31,9 +31,10 @@ def _workloads() -> Iterable[tuple[str, str]]:
 
 
 def _runners() -> Iterable[tuple[str, str]]:
-    from runners.registry import METHODS, describe_method
+    """Those that are built in, then the form of a name for any other."""
+    from runners.registry import FORMS, METHODS, describe_method
 
-    return [(name, describe_method(name)) for name in METHODS]
+    return [*((name, describe_method(name)) for name in METHODS), *FORMS.items()]
 
 
 def _models() -> Iterable[tuple[str, str]]:

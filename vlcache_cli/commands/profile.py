@@ -32,15 +32,15 @@ def show(config: ProfileConfig, profiled: Profiled, folder: ProfileFolder) -> No
     """What was found on stdout, where it is kept on stderr."""
     from reports.profile import summary as profile_summary
 
-    errors, found = profiled.errors, profiled.found
+    errors, conclusion = profiled.errors, profiled.conclusion
     rows = {
         "requests": profile_summary.request_rows(errors),
-        "layers": profile_summary.layer_rows(errors, profiled.costs, found.ratios, found.probes),
+        "layers": profile_summary.layer_rows(errors, profiled.costs, conclusion.ratios, conclusion.probes),
         "media": profile_summary.medium_rows(errors),
-        "probes": profile_summary.probe_rows(found.probes),
+        "probes": profile_summary.probe_rows(conclusion.probes),
     }
     if config.json:
-        console.show_text(profile_summary.to_json(config.measured(), asdict(found.profile), **rows))
+        console.show_text(profile_summary.to_json(config.measured(), asdict(conclusion.profile), **rows))
     else:
         from reports.forms.profile_table import render
         from reports.forms.table import WIDTH

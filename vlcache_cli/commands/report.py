@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reports.forms.registry import FORMS, choose_form, load_form
+from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from vlcache_cli import console
-from vlcache_cli.config import readers as settings
-from vlcache_cli.config.commands import DEFAULTS
+from vlcache_cli.config import readers
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from reports.profile.saved import Profile
 
-WHAT, OUTPUT = "What is told", "Output"
+CONTENT, OUTPUT = "What is told", "Output"
 
 
 def report(
@@ -54,17 +54,17 @@ def report(
         typer.Option(
             "--records",
             help="One line per request and runner in place of the summary: csv and parquet.",
-            rich_help_panel=WHAT,
+            rich_help_panel=CONTENT,
         ),
     ] = False,
     margin: Annotated[
-        float, typer.Option(help="A loss of accuracy as large as this is too much.", rich_help_panel=WHAT)
-    ] = DEFAULTS.margin,
+        float, typer.Option(help="A loss of accuracy as large as this is too much.", rich_help_panel=CONTENT)
+    ] = DEFAULT_MARGIN,
     alpha: Annotated[
-        float, typer.Option(help="Intervals have the confidence 1 - alpha.", rich_help_panel=WHAT)
-    ] = DEFAULTS.alpha,
+        float, typer.Option(help="Intervals have the confidence 1 - alpha.", rich_help_panel=CONTENT)
+    ] = DEFAULT_ALPHA,
     no_media: Annotated[
-        bool, typer.Option("--no-media", help="Keep pictures out of the HTML page.", rich_help_panel=WHAT)
+        bool, typer.Option("--no-media", help="Keep pictures out of the HTML page.", rich_help_panel=CONTENT)
     ] = False,
 ) -> None:
     """Show saved runs again, as tables, files or one HTML page; several are compared with the first."""
@@ -87,11 +87,11 @@ def report(
         _show(known.render(read))
     else:
         shown = profile or (_beside(folders) if known.shows_profile else None)
-        content = write(read, chosen, ReportOptions(records, shown, not no_media))
+        document = write(read, chosen, ReportOptions(records, shown, not no_media))
         if output is None:
-            console.show_text(content.decode().removesuffix("\n"))
+            console.show_text(document.decode().removesuffix("\n"))
         else:
-            save(output, content)
+            save(output, document)
     if output is not None:
         console.note(f"report kept in {output}")
 
@@ -104,9 +104,10 @@ def _known(form: str | None) -> str | None:
 
 def _share(flag: str, value: float) -> float:
     try:
-        return settings.between_0_and_1(value)
+        share: float = readers.between_0_and_1(value)
     except ValueError as error:
         raise UsageError(f"{flag} {error}") from error
+    return share
 
 
 def _sorted(paths: Sequence[Path]) -> tuple[list[Path], Profile | None]:
@@ -130,8 +131,8 @@ def _beside(folders: Sequence[Path]) -> Profile | None:
     """The profile that lies in or beside the first run's folder."""
     from reports.profile.saved import find_profile, read_profile
 
-    found = find_profile(folders[0])
-    return read_profile(found) if found is not None else None
+    path = find_profile(folders[0])
+    return read_profile(path) if path is not None else None
 
 
 def _show(tables: RenderableType) -> None:

@@ -1,195 +1,154 @@
-"""The configurations of ``vlcache bench``, ``sweep`` and ``profile``: every setting, its default and how it is read."""
+"""The configurations of ``vlcache bench``, ``sweep`` and ``profile``: their settings beyond ``StreamConfig``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from runners.registry import RunnerDefaults
-from vlcache_cli.config import readers as settings
-from vlcache_cli.config.setting import ANSWERING, ASKED, MODEL, OUTPUT, STORE, VERDICT, about, settings_of
-from vlcache_cli.config.stream import WORKLOAD_MEANING, StreamConfig
+from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
+from runners.defaults import RunnerDefaults
+from vlcache_cli.config import readers
+from vlcache_cli.config.setting import MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
+from vlcache_cli.config.stream import WORKLOAD_HELP, StreamConfig
 
 
 @dataclass(frozen=True)
 class RunConfig(StreamConfig):
-    """What every command can be told that keeps and compares answers."""
+    """Settings of the commands that keep and compare answers."""
 
-    max_new_tokens: int | None = field(
-        default=None,
-        metadata=about(
-            ASKED,
-            settings.whole(1),
-            "Longest answer, in tokens.",
-            shown="as each workload needs",
-            flag_type=int,
-        ),
+    max_new_tokens: int | None = setting(
+        None,
+        REQUESTS,
+        readers.whole(1),
+        "Longest answer, in tokens.",
+        default_text="as each workload needs",
+        flag_type=int,
     )
-    warmup: int = field(
-        default=2, metadata=about(ASKED, settings.whole(0), "Requests answered before anything is timed.")
+    warmup: int = setting(2, REQUESTS, readers.whole(0), "Requests answered before anything is timed.")
+    reference: str = setting("full", RUNNERS, readers.text, "Runner that the others are compared with.")
+    profile: Path | None = setting(
+        None, MODEL, readers.path, "Measured profile of the model, by vlcache profile, in place of the one beside it."
     )
-    reference: str = field(
-        default="full", metadata=about(ANSWERING, settings.text, "Runner that the others are compared with.")
+    tolerance: float = setting(
+        RunnerDefaults.tolerance,
+        RUNNERS,
+        readers.not_negative,
+        "Relative deviation up to which computed and stored keys and values agree, so that vlcache stops there.",
     )
-    profile: Path | None = field(
-        default=None,
-        metadata=about(
-            MODEL, settings.path, "Measured profile of the model, by vlcache profile, in place of the one beside it."
-        ),
+    max_ratio: float = setting(
+        RunnerDefaults.max_ratio,
+        RUNNERS,
+        readers.share,
+        "Largest share of vision tokens that vlcache computes in any layer, 0 to 1.",
     )
-    tolerance: float = field(
-        default=RunnerDefaults.tolerance,
-        metadata=about(
-            ANSWERING,
-            settings.not_negative,
-            "Relative deviation up to which computed and stored keys and values agree, so that vlcache stops there.",
-        ),
+    host_budget: int = setting(
+        2**30,
+        STORE,
+        readers.size,
+        "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too. "
+        "0 switches that off.",
+        default_text="1GiB",
+        flag_type=str,
     )
-    max_ratio: float = field(
-        default=RunnerDefaults.max_ratio,
-        metadata=about(
-            ANSWERING, settings.share, "Largest share of vision tokens that vlcache computes in any layer, 0 to 1."
-        ),
+    strict_reuse: bool = setting(
+        False, STORE, readers.switch, "A request fails when something that should be reused is computed."
     )
-    host_budget: int = field(
-        default=2**30,
-        metadata=about(
-            STORE,
-            settings.size,
-            "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too. "
-            "0 switches that off.",
-            "1GiB",
-            str,
-        ),
+    margin: float = setting(
+        DEFAULT_MARGIN,
+        VERDICT,
+        readers.between_0_and_1,
+        f"A loss of accuracy as large as this is too much: {DEFAULT_MARGIN} is {100 * DEFAULT_MARGIN:g} points.",
     )
-    strict_reuse: bool = field(
-        default=False,
-        metadata=about(STORE, settings.switch, "A request fails when something that should be reused is computed."),
-    )
-    margin: float = field(
-        default=0.02,
-        metadata=about(
-            VERDICT, settings.between_0_and_1, "A loss of accuracy as large as this is too much: 0.02 is 2 points."
-        ),
-    )
-    alpha: float = field(
-        default=0.05,
-        metadata=about(VERDICT, settings.between_0_and_1, "Intervals have the confidence 1 - alpha."),
-    )
-    resume: bool = field(default=False, metadata=about(OUTPUT, settings.switch, "Continue the run in --output."))
-    no_media: bool = field(
-        default=False,
-        metadata=about(OUTPUT, settings.switch, "Keep no pictures of changed answers in the run folder."),
-    )
-    preset: str | None = field(
-        default=None, metadata=about(OUTPUT, settings.text, "Settings that come with vlcache, by name.")
-    )
-    config: Path | None = field(
-        default=None, metadata=about(OUTPUT, settings.path, "YAML file with settings, keys named like flags.")
-    )
+    alpha: float = setting(DEFAULT_ALPHA, VERDICT, readers.between_0_and_1, "Intervals have the confidence 1 - alpha.")
+    resume: bool = setting(False, OUTPUT, readers.switch, "Continue the run in --output.")
+    no_media: bool = setting(False, OUTPUT, readers.switch, "Keep no pictures of changed answers in the run folder.")
+    preset: str | None = setting(None, OUTPUT, readers.text, "Settings that come with vlcache, by name.")
+    config: Path | None = setting(None, OUTPUT, readers.path, "YAML file with settings, keys named like flags.")
 
 
 @dataclass(frozen=True)
 class BenchConfig(RunConfig):
-    """Everything that ``vlcache bench`` can be told."""
+    """Settings of ``vlcache bench``."""
 
-    recompute_ratio: float = field(
-        default=RunnerDefaults.recompute_ratio,
-        metadata=about(
-            ANSWERING, settings.share, "Share of vision tokens to compute, where a runner takes one, 0 to 1."
-        ),
+    recompute_ratio: float = setting(
+        RunnerDefaults.recompute_ratio,
+        RUNNERS,
+        readers.share,
+        "Share of vision tokens to compute, where a runner takes one, 0 to 1.",
     )
 
 
 @dataclass(frozen=True)
 class SweepConfig(RunConfig):
-    """Everything that ``vlcache sweep`` can be told.
+    """Settings of ``vlcache sweep``.
 
     An empty ``runner`` stands for some baselines and every method that takes a ratio, which only the registry knows.
     """
 
-    runner: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            ANSWERING,
-            settings.texts,
-            "A comma list of names, or one runner with options: name@key=value,key=value; repeatable. Those that take "
-            "a ratio run at every ratio, unless their options fix it.",
-            shown="full, prefix-cache, full-reuse and every method that takes a ratio",
-        ),
+    runner: tuple[str, ...] = setting(
+        (),
+        RUNNERS,
+        readers.texts,
+        "A comma list of names, or one runner with options: name@key=value,key=value; repeatable. Those that take "
+        "a ratio run at every ratio, unless their options fix it.",
+        default_text="full, prefix-cache, full-reuse and every method that takes a ratio",
     )
-    device_budget: int = field(
-        default=2**27,
-        metadata=about(
-            STORE,
-            settings.size,
-            "Most bytes that each runner stores on the device. Every runner at every ratio has a store of its own: "
-            "memory grows with their product.",
-            "128MiB",
-            str,
-        ),
+    device_budget: int = setting(
+        2**27,
+        STORE,
+        readers.size,
+        "Most bytes that each runner stores on the device. Every runner at every ratio has a store of its own: "
+        "memory grows with their product.",
+        default_text="128MiB",
+        flag_type=str,
     )
-    host_budget: int = field(
-        default=0,
-        metadata=about(
-            STORE,
-            settings.size,
-            "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too.",
-            "0",
-            str,
-        ),
+    host_budget: int = setting(
+        0,
+        STORE,
+        readers.size,
+        "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too.",
+        default_text="0",
+        flag_type=str,
     )
-    recompute_ratio: tuple[float, ...] = field(
-        default=(0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
-        metadata=about(
-            ANSWERING,
-            settings.shares,
-            "Shares of vision tokens to compute, where a runner takes one: a comma list of numbers from 0 to 1.",
-            shown="0,0.01,0.02,0.05,0.1,0.2,0.5,1",
-            flag_type=str,
-        ),
+    recompute_ratio: tuple[float, ...] = setting(
+        (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+        RUNNERS,
+        readers.shares,
+        "Shares of vision tokens to compute, where a runner takes one: a comma list of numbers from 0 to 1.",
+        default_text="0,0.01,0.02,0.05,0.1,0.2,0.5,1",
+        flag_type=str,
     )
 
 
 @dataclass(frozen=True)
 class ProfileConfig(StreamConfig):
-    """Everything that ``vlcache profile`` can be told. Its seed is not that of a benchmark, so none is fitted to."""
+    """Settings of ``vlcache profile``. Its seed is not that of a benchmark, so none is fitted to."""
 
-    workload: tuple[str, ...] = field(
-        default=("binding", "doc-qa", "video"),
-        metadata=about(ASKED, settings.texts, WORKLOAD_MEANING),
+    workload: tuple[str, ...] = setting(("binding", "doc-qa", "video"), REQUESTS, readers.texts, WORKLOAD_HELP)
+    samples: int = setting(48, REQUESTS, readers.whole(1), "Requests of each workload.")
+    seed: int = setting(500, REQUESTS, readers.whole(0), "Another seed asks other questions.")
+    runner: tuple[str, ...] = setting(
+        ("full-reuse",),
+        RUNNERS,
+        readers.texts,
+        "One runner that reuses media, with options if any: name@key=value. The error map is of its answers.",
     )
-    samples: int = field(default=48, metadata=about(ASKED, settings.whole(1), "Requests of each workload."))
-    seed: int = field(default=500, metadata=about(ASKED, settings.whole(0), "Another seed asks other questions."))
-    runner: tuple[str, ...] = field(
-        default=("full-reuse",),
-        metadata=about(
-            ANSWERING,
-            settings.texts,
-            "One runner that reuses media, with options if any: name@key=value. The error map is of its answers.",
-        ),
+    budget: float = setting(
+        RunnerDefaults.recompute_ratio,
+        RUNNERS,
+        readers.between_0_and_1,
+        "Share of vision tokens to compute that layer profile and probe layers are made for.",
     )
-    budget: float = field(
-        default=0.05,
-        metadata=about(
-            ANSWERING,
-            settings.between_0_and_1,
-            "Share of vision tokens to compute that layer profile and probe layers are made for.",
-        ),
+    device_budget: int = setting(
+        2**33,
+        STORE,
+        readers.size,
+        "Most bytes stored on the device; what is evicted is not measured. As much again may be kept on the host.",
+        default_text="8GiB",
+        flag_type=str,
     )
-    device_budget: int = field(
-        default=2**33,
-        metadata=about(
-            STORE,
-            settings.size,
-            "Most bytes stored on the device; what is evicted is not measured. As much again may be kept on the host.",
-            "8GiB",
-            str,
-        ),
-    )
-    output: Path = field(
-        default=Path("results"),
-        metadata=about(OUTPUT, settings.path, "Folder for what is measured.", shown="results/<UTC time>-profile"),
+    output: Path = setting(
+        Path("results"), OUTPUT, readers.path, "Folder for what is measured.", default_text="results/<UTC time>-profile"
     )
 
     def folder_name(self) -> str:

@@ -1,4 +1,4 @@
-"""Commands that are told by a configuration: every setting becomes a flag, and nothing about it is said twice."""
+"""Make a command of a configuration: every setting becomes a flag, with its type, default and help."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vlcache_cli.config import readers as settings
+from vlcache_cli.config import readers
 from vlcache_cli.config.layers import Config, flag, resolve
 from vlcache_cli.config.setting import Setting, settings_of
 from vlcache_cli.failures import ExitCode
@@ -32,16 +32,21 @@ def configured_by(kind: type[Config]) -> Callable[[Callable[[Config], ExitCode]]
 def _signature(kind: type[Config]) -> Signature:
     """One optional parameter for each setting, as typer reads them."""
     defaults = kind()
-    told = ((name, _flag(name, setting, getattr(defaults, name))) for name, setting in settings_of(kind).items())
-    return Signature([Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=found) for name, found in told])
+    flags = {name: _flag(name, setting, getattr(defaults, name)) for name, setting in settings_of(kind).items()}
+    return Signature(
+        [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in flags.items()
+        ]
+    )
 
 
 def _flag(name: str, setting: Setting, default: object) -> Any:
-    """The flag of a setting; its group, meaning and default are told by the configuration."""
+    """The annotation of a parameter that makes typer show a setting as a flag."""
     names = f"{flag(name)}/--no-{flag(name)[2:]}" if isinstance(default, bool) else flag(name)
-    hidden = setting.shown is None and (default is None or default is False)
-    meaning = setting.meaning if hidden else f"{setting.meaning} (default: {setting.shown or settings.show(default)})"
-    option = typer.Option(names, help=meaning, rich_help_panel=setting.group)
+    plain = setting.default_text is None and (default is None or default is False)
+    text = "" if plain else f" (default: {setting.default_text or readers.show(default)})"
+    option = typer.Option(names, help=f"{setting.help}{text}", rich_help_panel=setting.group)
     return Annotated[_flag_type(setting, default) | None, option]
 
 

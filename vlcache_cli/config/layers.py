@@ -1,4 +1,4 @@
-"""Defaults <- preset <- configuration file <- flags: the layers that resolve into one configuration."""
+"""Resolve the layers of a configuration into one: defaults <- preset <- configuration file <- flags."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from vlcache_cli.config.setting import Setting, settings_of
 from vlcache_cli.config.stream import StreamConfig
 from workloads.errors import UsageError, unknown_name
+from workloads.reading import brief, brief_name, parse_yaml
 
 FLAGS_ONLY = ("preset", "config")
 
@@ -65,23 +66,20 @@ def _find_preset(name: str) -> Traversable:
 
 def _read_file(file: Traversable, known: Mapping[str, Setting], origin: str) -> Layer:
     """The settings in a YAML file, of those that are ``known``; dashes and underscores in keys are the same."""
-    import yaml
-
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = parse_yaml(file.read_bytes(), origin)
     except OSError as error:
         raise UsageError(f"cannot read {origin}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict | None):
-        raise UsageError(f"{origin} must map settings to values, such as 'samples: 16'")
+        raise UsageError(f"{origin} must map settings to values, such as 'samples: 16', not be {brief(data)}")
     layer: Layer = {}
     for key, value in (data or {}).items():
-        name = str(key).replace("-", "_")
+        name = key.replace("-", "_") if isinstance(key, str) else brief(key)
         if name in FLAGS_ONLY:
             raise UsageError(f"{origin}: '{key}' can only be given as the flag {flag(name)}")
         if name not in known:
-            raise UsageError(f"{origin}: {unknown_name('setting', name, set(known) - set(FLAGS_ONLY))}")
+            near = unknown_name("setting", brief_name(name), set(known) - set(FLAGS_ONLY))
+            raise UsageError(f"{origin}: {near}")
         if name in layer:
             raise UsageError(f"{origin}: '{name}' is given twice")
         layer[name] = _read(known[name], value, f"{origin}: {key}")

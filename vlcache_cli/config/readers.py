@@ -1,12 +1,18 @@
-"""Readers: each turns what a flag or a YAML file says into one typed value, or says what it should have been."""
+"""Readers of settings: each turns the value of a flag or of a YAML file into a typed one, or says what it must be."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Interval
+
+from workloads.reading import Text, brief, check
 
 Reader = Callable[[object], Any]
 """Raises ValueError with the end of a sentence that begins with the name of the setting."""
@@ -17,54 +23,45 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
-def whole(low: int) -> Reader:
-    """A whole number of at least ``low``."""
+def of(kind: Any) -> Reader:
+    """The reader of a kind of plain values; see ``workloads.reading``."""
+    return partial(check, kind=kind)
 
-    def read(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise ValueError(f"must be a whole number of at least {low}, not {value!r}")
-        return value
+
+def whole(low: int, high: int | None = None) -> Reader:
+    """A whole number of at least ``low``, and of at most ``high``."""
+    return of(Annotated[int, Interval(ge=low, le=high)])
+
+
+share = of(Annotated[float, Interval(ge=0, le=1)])
+"""A number from 0 to 1."""
+
+switch = of(bool)
+"""True or false."""
+
+text = of(Text)
+"""A text that is not blank."""
+
+
+def number(words: str, low: float, high: float) -> Reader:
+    """A number from ``low`` to ``high``. The ``words`` for its limits may be rounder than these."""
+    read_number = of(float)
+
+    def read(value: object) -> float:
+        try:
+            given: float = read_number(value)
+        except ValueError:
+            given = math.nan
+        if not low <= given <= high:
+            raise ValueError(f"must be a number {words}, not {brief(value)}")
+        return given
 
     return read
 
 
-def whole_up_to(high: int) -> Reader:
-    """A whole number from 0 to ``high``."""
-
-    def read(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= high:
-            raise ValueError(f"must be a whole number from 0 to {high}, not {value!r}")
-        return value
-
-    return read
-
-
-def positive(value: object) -> float:
-    """A number above 0."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST <= value <= MOST:
-        raise ValueError(f"must be a number above 0, not {value!r}")
-    return float(value)
-
-
-def share(value: object) -> float:
-    """A number from 0 to 1."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-        raise ValueError(f"must be a number from 0 to 1, not {value!r}")
-    return float(value)
-
-
-def not_negative(value: object) -> float:
-    """A number of at least 0."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MOST:
-        raise ValueError(f"must be a number of at least 0, not {value!r}")
-    return float(value)
-
-
-def between_0_and_1(value: object) -> float:
-    """A number between 0 and 1, neither of them nor next to them."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST <= value <= 1 - LEAST:
-        raise ValueError(f"must be a number above 0 and below 1, not {value!r}")
-    return float(value)
+positive = number("above 0", LEAST, MOST)
+not_negative = number("of at least 0", 0, MOST)
+between_0_and_1 = number("above 0 and below 1", LEAST, 1 - LEAST)
 
 
 def shares(value: object) -> tuple[float, ...]:
@@ -89,13 +86,6 @@ def _number(value: object) -> object:
         return value.strip()
 
 
-def text(value: object) -> str:
-    """A text that is not empty."""
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"must be a text, not {value!r}")
-    return value
-
-
 def texts(value: object) -> tuple[str, ...]:
     """One text or a list of them, none twice."""
     items = list(value) if isinstance(value, list | tuple) else [value]
@@ -104,7 +94,7 @@ def texts(value: object) -> tuple[str, ...]:
     read = tuple(text(item) for item in items)
     for item in read:
         if read.count(item) > 1:
-            raise ValueError(f"names {item!r} twice")
+            raise ValueError(f"names {brief(item)} twice")
     return read
 
 
@@ -120,27 +110,20 @@ def one_of(*choices: str) -> Reader:
 
     def read(value: object) -> str:
         if value not in choices:
-            raise ValueError(f"must be {', '.join(choices[:-1])} or {choices[-1]}, not {value!r}")
+            raise ValueError(f"must be {', '.join(choices[:-1])} or {choices[-1]}, not {brief(value)}")
         return str(value)
 
     return read
-
-
-def switch(value: object) -> bool:
-    """True or false."""
-    if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {value!r}")
-    return value
 
 
 def size(value: object) -> int:
     """Bytes: a whole number, or a text such as ``512MiB`` or ``1.5 GB``."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    found = SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None or found[2].upper() not in UNITS:
-        raise ValueError(f"must be a size such as 512MiB or 2GB, not {value!r}")
-    return round(Fraction(found[1]) * UNITS[found[2].upper()])
+    match = SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or match[2].upper() not in UNITS:
+        raise ValueError(f"must be a size such as 512MiB or 2GB, not {brief(value)}")
+    return round(Fraction(match[1]) * UNITS[match[2].upper()])
 
 
 def path(value: object) -> Path:

@@ -1,19 +1,21 @@
-"""What there is to say of a setting besides its name, type and default: its heading, how it is read, what it means."""
+"""A setting of a command: a field of its configuration, with a help text, a heading in the help, and a reader."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from vlcache_cli.config.readers import Reader
+
+Value = TypeVar("Value")
 
 
 class Group(StrEnum):
     """The headings in the help under which settings stand."""
 
-    ASKED = "What is asked"
-    ANSWERING = "Who answers"
+    REQUESTS = "What is asked"
+    RUNNERS = "Who answers"
     MODEL = "Model"
     STORE = "Store"
     VERDICT = "Verdict"
@@ -25,37 +27,45 @@ class Group(StrEnum):
         return self not in (Group.VERDICT, Group.OUTPUT)
 
 
-ASKED, ANSWERING, MODEL, STORE, VERDICT, OUTPUT = Group
+REQUESTS, RUNNERS, MODEL, STORE, VERDICT, OUTPUT = Group
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What there is to say of a field besides its name, type and default.
+    """What the field of a setting has besides its name, type and default.
 
     Attributes:
         group: heading in the help.
         read: turns what a flag or a YAML file says into the value.
-        meaning: for the help.
-        shown: the default as the help shows it, where that is not the value itself.
+        help: text of the help, without the default.
+        default_text: the default as the help shows it, where that is not the value itself.
         flag_type: what a flag's text becomes before it is read, where that is not the type of the default.
     """
 
     group: Group
     read: Reader
-    meaning: str
-    shown: str | None = None
+    help: str
+    default_text: str | None = None
     flag_type: type | None = None
 
 
-def about(
-    group: Group, read: Reader, meaning: str, shown: str | None = None, flag_type: type | None = None
-) -> dict[str, Setting]:
-    """The metadata of a field."""
-    return {"setting": Setting(group, read, meaning, shown, flag_type)}
+def setting(
+    default: Value,
+    group: Group,
+    read: Reader,
+    help: str,
+    *,
+    default_text: str | None = None,
+    flag_type: type | None = None,
+) -> Value:
+    """A field of a configuration that is a setting; see ``Setting``."""
+    about = Setting(group, read, help, default_text, flag_type)
+    made: Value = field(default=default, metadata={"setting": about})
+    return made
 
 
 def settings_of(config: type[Any]) -> dict[str, Setting]:
     """The settings of a command by name, those of a group side by side."""
-    found = {entry.name: entry.metadata["setting"] for entry in fields(config)}
+    settings: dict[str, Setting] = {entry.name: entry.metadata["setting"] for entry in fields(config)}
     order = list(Group)
-    return dict(sorted(found.items(), key=lambda item: order.index(item[1].group)))
+    return dict(sorted(settings.items(), key=lambda item: order.index(item[1].group)))

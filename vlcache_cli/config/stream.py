@@ -1,22 +1,24 @@
-"""What every command can be told that serves requests: what is asked, by which model, and where results go."""
+"""The settings of every command that serves requests: workloads, runners, the model, stores and output."""
 
 from __future__ import annotations
 
 import json as jsonlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
+from runners.defaults import DonorPolicy, RunnerDefaults
 from runners.engine.attention.backends import BACKENDS
 from runners.engine.media.sampling import DEFAULT_SAMPLING, MOST_FRAMES, FrameSampling
+from runners.models.choices import AUTO, DEVICE_MAPS, DEVICES, DTYPES, SINGLE
 from runners.registry import DEFAULT_RUNNERS
-from vlcache_cli.config import readers as settings
-from vlcache_cli.config.setting import ANSWERING, ASKED, MODEL, OUTPUT, STORE, about, settings_of
+from vlcache_cli.config import readers
+from vlcache_cli.config.setting import MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, setting, settings_of
 from workloads.records import Popularity, Recur
 from workloads.registry import DEFAULT_WORKLOADS
 
-WORKLOAD_MEANING = (
+WORKLOAD_HELP = (
     "Name of a workload or data set (vlcache list workloads), lm-eval:TASK, FILE.yaml that describes a data set, or "
     "FILE.jsonl with your own requests; repeatable."
 )
@@ -24,136 +26,104 @@ WORKLOAD_MEANING = (
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """What every command can be told that serves requests. A flag and its YAML key have the name of the field."""
+    """Settings of every command that serves requests. A flag and its YAML key have the name of the field."""
 
-    workload: tuple[str, ...] = field(
-        default=DEFAULT_WORKLOADS,
-        metadata=about(ASKED, settings.texts, WORKLOAD_MEANING),
+    workload: tuple[str, ...] = setting(DEFAULT_WORKLOADS, REQUESTS, readers.texts, WORKLOAD_HELP)
+    samples: int = setting(32, REQUESTS, readers.whole(1), "Requests of each workload.")
+    seed: int = setting(0, REQUESTS, readers.whole(0), "Another seed asks other questions.")
+    reuse_rate: float | None = setting(
+        None,
+        REQUESTS,
+        readers.share,
+        "Share of conversations about media shown before, 0 to 1; files are asked as they are.",
+        default_text="0.8, data sets 0.5",
+        flag_type=float,
     )
-    samples: int = field(default=32, metadata=about(ASKED, settings.whole(1), "Requests of each workload."))
-    seed: int = field(default=0, metadata=about(ASKED, settings.whole(0), "Another seed asks other questions."))
-    reuse_rate: float | None = field(
-        default=None,
-        metadata=about(
-            ASKED,
-            settings.share,
-            "Share of conversations about media shown before, 0 to 1; files are asked as they are.",
-            shown="0.8, data sets 0.5",
-            flag_type=float,
-        ),
+    popularity: Popularity | None = setting(
+        None,
+        REQUESTS,
+        readers.one_of(*get_args(Popularity)),
+        "Which media come back: some often (zipf), or all alike (even), which verdicts need fewer samples for.",
+        default_text="zipf, data sets even",
     )
-    popularity: Popularity | None = field(
-        default=None,
-        metadata=about(
-            ASKED,
-            settings.one_of("zipf", "even"),
-            "Which media come back: some often (zipf), or all alike (even), which verdicts need fewer samples for.",
-            shown="zipf, data sets even",
-        ),
+    recur: Recur | None = setting(
+        None,
+        REQUESTS,
+        readers.one_of(*get_args(Recur)),
+        "How media of data sets come back: prefix (asked again under another opening), questions (other questions "
+        "about them), shuffle (asked again after pictures of other cases) or none.",
+        default_text="as suits the data set",
     )
-    recur: Recur | None = field(
-        default=None,
-        metadata=about(
-            ASKED,
-            settings.one_of(*get_args(Recur)),
-            "How media of data sets come back: prefix (asked again under another opening), questions (other questions "
-            "about them), shuffle (asked again after pictures of other cases) or none.",
-            shown="as suits the data set",
-        ),
+    dataset_path: Path | None = setting(
+        None,
+        REQUESTS,
+        readers.path,
+        "Folder with a copy of the data set, in the hub's layout; nothing is downloaded then.",
     )
-    dataset_path: Path | None = field(
-        default=None,
-        metadata=about(
-            ASKED, settings.path, "Folder with a copy of the data set, in the hub's layout; nothing is downloaded then."
-        ),
+    subjects: tuple[str, ...] = setting(
+        (), REQUESTS, readers.names, "Parts of the data set, such as MMMU's subjects: a comma list.", default_text="all"
     )
-    subjects: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            ASKED, settings.names, "Parts of the data set, such as MMMU's subjects: a comma list.", shown="all"
-        ),
+    video_fps: float = setting(
+        DEFAULT_SAMPLING.fps,
+        REQUESTS,
+        readers.positive,
+        f"Frames a second looked at of a video, {DEFAULT_SAMPLING.fewest} to {DEFAULT_SAMPLING.most} in all.",
     )
-    video_fps: float = field(
-        default=DEFAULT_SAMPLING.fps,
-        metadata=about(
-            ASKED,
-            settings.positive,
-            f"Frames a second looked at of a video, {DEFAULT_SAMPLING.fewest} to {DEFAULT_SAMPLING.most} in all.",
-        ),
+    video_frames: int = setting(
+        DEFAULT_SAMPLING.frames,
+        REQUESTS,
+        readers.whole(0, MOST_FRAMES),
+        f"So many frames of every video in place of --video-fps, up to {MOST_FRAMES}; 0: as that says.",
     )
-    video_frames: int = field(
-        default=DEFAULT_SAMPLING.frames,
-        metadata=about(
-            ASKED,
-            settings.whole_up_to(MOST_FRAMES),
-            f"So many frames of every video in place of --video-fps, up to {MOST_FRAMES}; 0: as that says.",
-        ),
+    runner: tuple[str, ...] = setting(
+        DEFAULT_RUNNERS,
+        RUNNERS,
+        readers.texts,
+        "A comma list of names, or one runner with options: name@key=value,key=value; repeatable.",
+        default_text="every method and some variants",
     )
-    runner: tuple[str, ...] = field(
-        default=DEFAULT_RUNNERS,
-        metadata=about(
-            ANSWERING,
-            settings.texts,
-            "A comma list of names, or one runner with options: name@key=value,key=value; repeatable.",
-            shown="every method and some variants",
-        ),
+    donor: DonorPolicy = setting(
+        RunnerDefaults.donor,
+        RUNNERS,
+        readers.one_of(*get_args(DonorPolicy)),
+        "What stands before a medium when it is stored: previous (request), template or isolated.",
     )
-    donor: str = field(
-        default="previous",
-        metadata=about(
-            ANSWERING,
-            settings.one_of("previous", "template", "isolated"),
-            "What stands before a medium when it is stored: previous (request), template or isolated.",
-        ),
+    model: str = setting(
+        "builtin",
+        MODEL,
+        readers.text,
+        "builtin, a folder, a model on the Hugging Face hub as owner/name, or shape:NAME for random weights in a "
+        "published shape (see vlcache list models).",
     )
-    model: str = field(
-        default="builtin",
-        metadata=about(
-            MODEL,
-            settings.text,
-            "builtin, a folder, a model on the Hugging Face hub as owner/name, or shape:NAME for random weights in a "
-            "published shape (see vlcache list models).",
-        ),
+    revision: str | None = setting(None, MODEL, readers.text, "Branch, tag or commit of a model on the hub.")
+    dtype: str = setting(
+        AUTO,
+        MODEL,
+        readers.one_of(*DTYPES),
+        "Number format of the weights: float32, bfloat16 or float16; auto is bfloat16 for shapes, else float32.",
     )
-    revision: str | None = field(
-        default=None, metadata=about(MODEL, settings.text, "Branch, tag or commit of a model on the hub.")
+    device: str = setting(AUTO, MODEL, readers.one_of(*DEVICES), "auto, cpu or cuda.")
+    device_map: str = setting(
+        SINGLE,
+        MODEL,
+        readers.one_of(*DEVICE_MAPS),
+        "single: all on --device; auto: on the device where accelerate finds room.",
     )
-    dtype: str = field(
-        default="auto",
-        metadata=about(
-            MODEL,
-            settings.one_of("auto", "float32", "bfloat16", "float16"),
-            "Number format of the weights: float32, bfloat16 or float16; auto is bfloat16 for shapes, else float32.",
-        ),
+    attn: str = setting(
+        AUTO, MODEL, readers.one_of(AUTO, *BACKENDS), f"What computes attention: auto, {', '.join(BACKENDS)}."
     )
-    device: str = field(
-        default="auto", metadata=about(MODEL, settings.one_of("auto", "cpu", "cuda"), "auto, cpu or cuda.")
+    device_budget: int = setting(
+        2**30,
+        STORE,
+        readers.size,
+        "Most bytes that each runner stores on the device.",
+        default_text="1GiB",
+        flag_type=str,
     )
-    device_map: str = field(
-        default="single",
-        metadata=about(
-            MODEL,
-            settings.one_of("single", "auto"),
-            "single: all on --device; auto: on the device where accelerate finds room.",
-        ),
+    output: Path = setting(
+        Path("results"), OUTPUT, readers.path, "Folder of the run.", default_text="results/<UTC time>-<configuration>"
     )
-    attn: str = field(
-        default="auto",
-        metadata=about(
-            MODEL, settings.one_of("auto", *BACKENDS), f"What computes attention: auto, {', '.join(BACKENDS)}."
-        ),
-    )
-    device_budget: int = field(
-        default=2**30,
-        metadata=about(STORE, settings.size, "Most bytes that each runner stores on the device.", "1GiB", str),
-    )
-    output: Path = field(
-        default=Path("results"),
-        metadata=about(OUTPUT, settings.path, "Folder of the run.", shown="results/<UTC time>-<configuration>"),
-    )
-    json: bool = field(
-        default=False, metadata=about(OUTPUT, settings.switch, "Print one JSON document instead of tables.")
-    )
+    json: bool = setting(False, OUTPUT, readers.switch, "Print one JSON document instead of tables.")
 
     @property
     def sampling(self) -> FrameSampling:
@@ -162,9 +132,8 @@ class StreamConfig:
 
     def measured(self) -> dict[str, Any]:
         """What has an influence on what is measured, as JSON types: only runs in which it is equal may be merged."""
-        told = settings_of(type(self)).items()
-        values = {name: getattr(self, name) for name, setting in told if setting.group.measured}
-        return {name: _plain(value) for name, value in values.items()}
+        names = [name for name, about in settings_of(type(self)).items() if about.group.measured]
+        return {name: _plain(getattr(self, name)) for name in names}
 
     def digest(self) -> str:
         """SHA-256 (hex) of ``measured``."""

@@ -1,1 +1,1 @@
-"""What a command measures: checked while it is cheap, then run."""
+"""The measurements of the commands: checked while that is cheap, then run."""

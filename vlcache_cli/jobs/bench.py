@@ -1,4 +1,4 @@
-"""What a command is to measure: checked while it is cheap, then measured request by request into its run folder."""
+"""Check what is to be measured while that is cheap, then measure it request by request into a run folder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done, known to be possible as far as that can be told without the weights.
+    """A run to be measured, checked as far as that is possible without the model's weights.
 
     Attributes:
-        streams: what is asked of each workload.
+        streams: the requests of each workload.
         fingerprints: of each stream.
         saved: the run that is continued; None for a new one.
-        notes: what else the manifest of a new run tells.
+        notes: more entries of a new run's manifest.
     """
 
     config: RunConfig
@@ -45,16 +45,17 @@ class Job:
 
 def parse_runners(config: RunConfig, ratio: float) -> list[RunnerSpec]:
     """The runners that are asked for, ``ratio`` given to those that take one and name none."""
-    from runners.registry import RunnerDefaults, parse_specs
+    from runners.defaults import RunnerDefaults
+    from runners.registry import parse_specs
 
     defaults = RunnerDefaults(
-        ratio,
-        config.donor,
-        config.device_budget,
-        config.host_budget,
-        config.strict_reuse,
-        config.tolerance,
-        config.max_ratio,
+        recompute_ratio=ratio,
+        donor=config.donor,
+        budget_bytes=config.device_budget,
+        host_budget_bytes=config.host_budget,
+        strict_reuse=config.strict_reuse,
+        tolerance=config.tolerance,
+        max_ratio=config.max_ratio,
     )
     return parse_specs(config.runner, defaults)
 
@@ -79,14 +80,14 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
     saved = _reopen(folder, config, fingerprints) if config.resume else None
     if saved is None:
         folder.claim()
-    asked = {workload: stream.describe() for workload, stream in streams.items()}
-    told = {"asked": asked, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
-    return Job(config, specs, model, streams, fingerprints, folder, saved, told)
+    stream_options = {workload: stream.describe() for workload, stream in streams.items()}
+    notes = {"asked": stream_options, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
+    return Job(config, specs, model, streams, fingerprints, folder=folder, saved=saved, notes=notes)
 
 
 def measure(job: Job) -> Measurements:
     """Answer what is not yet answered, each record kept as it comes; returns the whole run."""
-    from reports.run.asked import AskedLog
+    from reports.run.changed_answers import ChangedAnswersLog
     from reports.run.measurements import Measurements
     from runners.local import build_runner
     from runners.models.load import load_model
@@ -97,11 +98,11 @@ def measure(job: Job) -> Measurements:
     model = load_model(
         config.model,
         job.model,
-        config.dtype,
-        config.device,
-        config.profile,
-        config.device_map,
-        config.attn,
+        dtype=config.dtype,
+        device=config.device,
+        profile=config.profile,
+        device_map=config.device_map,
+        attention=config.attn,
         sampling=config.sampling,
     )
     runners = [build_runner(spec, model) for spec in job.specs]
@@ -110,36 +111,44 @@ def measure(job: Job) -> Measurements:
     turns = sum(stream.turns for stream in job.streams.values())
 
     def answer(workload: str, stream: Stream) -> Iterator[Record]:
-        options = SessionOptions(config.reference, config.seed, stream.asked.max_new_tokens, config.warmup)
+        options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
         return serve(workload, stream.conversations, runners, options, finished)
 
     answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
-    asked = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
-    log = AskedLog(job.folder.path, keep_media=not config.no_media)
+    place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
+    log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
     with job.folder.appending() as append:
         for answered in console.track(answers, "answers", turns * len(runners) - len(finished)):
             record = answered.unjudged() if model.random_weights else answered
             append(record)
             records.append(record)
             if record.agrees is False or record.status is not Status.OK:
-                log.keep(record.workload, *asked[record.workload, record.request])
+                log.keep(record.workload, *place_of[record.workload, record.request])
     return Measurements(manifest, records)
 
 
 def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Manifest, dict[str, Record]]:
-    """Write a new run's manifest, or check that a saved run had this model; returns what is finished, too."""
+    """Write a new run's manifest, or check that a saved run had this model and code; returns what is finished, too."""
     from reports.run.new_manifest import build_manifest
-    from reports.run.resume import require_same_model
+    from reports.run.resume import require_same, require_same_model
 
+    descriptions = [runner.describe() for runner in runners]
     if job.saved is None:
-        described = [runner.describe() for runner in runners]
-        told = model.describe() | {"ceilings": model.ceilings()}
-        manifest = build_manifest(job.config.measured(), job.fingerprints, told, described, job.notes)
+        model_description = model.describe() | {"ceilings": model.ceilings()}
+        manifest = build_manifest(job.config.measured(), job.fingerprints, model_description, descriptions, job.notes)
         job.folder.start(manifest)
         return manifest, {}
-    require_same_model(job.folder.path, job.saved.manifest.model.document, model.describe())
+    require_same_model(job.folder.path, job.saved.manifest.document["model"], model.describe())
+    saved = job.saved.manifest.document["runners"]
+    require_same(job.folder.path, "source", _code_of(saved), _code_of(descriptions))
     job.folder.mend(job.saved)
     return job.saved.manifest, job.saved.records
+
+
+def _code_of(runners: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The hash of the file of every runner that is a method of the user's own, by its label."""
+    sources = ((runner["label"], runner.get("source")) for runner in runners)
+    return {label: source.get("sha256") for label, source in sources if isinstance(source, dict)}
 
 
 def _require_reference(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:

@@ -1,4 +1,4 @@
-"""What ``vlcache profile`` is to measure: checked while it is cheap, then measured and kept in its folder."""
+"""Check what ``vlcache profile`` is to measure while that is cheap, then measure it into its folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProfileJob:
-    """What is to be done, known to be possible as far as that can be told without the weights."""
+    """A profile to be measured, checked as far as that is possible without the model's weights."""
 
     config: ProfileConfig
     spec: RunnerSpec
@@ -45,19 +45,19 @@ class ProfileJob:
 
 @dataclass(frozen=True)
 class Profiled:
-    """What was found.
+    """What was measured, and the profile that follows from it.
 
     Attributes:
         records: of every request.
         errors: the error map, see ``reports.profile.error_map.COLUMNS``.
         costs: what staleness in each layer costs.
-        found: the profile that follows.
+        conclusion: the profile that follows.
     """
 
     records: Sequence[Record]
     errors: DataFrame
     costs: Sequence[LayerCost]
-    found: Conclusion
+    conclusion: Conclusion
 
 
 def prepare(config: ProfileConfig) -> ProfileJob:
@@ -91,22 +91,21 @@ def measure(job: ProfileJob) -> Profiled:
     model = load_model(
         config.model,
         job.model,
-        config.dtype,
-        config.device,
-        None,
-        config.device_map,
-        config.attn,
+        dtype=config.dtype,
+        device=config.device,
+        device_map=config.device_map,
+        attention=config.attn,
         sampling=config.sampling,
     )
     runner = ObservedRunner(job.spec, model)
     records, observations = _observe(job, runner)
     errors, stale = error_map.to_frame(observations), sensitivity.to_frame(observations)
     costs = sensitivity.layer_costs(stale)
-    found = _conclude(job, runner, observations, costs)
+    conclusion = _conclude(job, runner, observations, costs)
     folder.keep(errors, stale, costs)
     with writing_to(folder.path):
-        write_profile(folder.profile, found.profile, _comment(config, model))
-    return Profiled(records, errors, costs, found)
+        write_profile(folder.profile, conclusion.profile, _comment(config, model))
+    return Profiled(records, errors, costs, conclusion)
 
 
 def _observe(job: ProfileJob, runner: ObservedRunner) -> tuple[list[Record], list[Observation]]:
@@ -152,7 +151,8 @@ def _conclude(
 
 def _require_one_runner(config: ProfileConfig) -> RunnerSpec:
     """The runner to be observed; UsageError when there are several, or it never reuses keys and values of media."""
-    from runners.registry import RunnerDefaults, load_method, parse_specs
+    from runners.defaults import RunnerDefaults
+    from runners.registry import load_method, parse_specs
 
     defaults = RunnerDefaults(config.budget, config.donor, config.device_budget)
     first, *others = parse_specs(config.runner, defaults)
@@ -165,10 +165,10 @@ def _require_one_runner(config: ProfileConfig) -> RunnerSpec:
 
 def _comment(config: ProfileConfig, model: LoadedModel) -> str:
     """Where the profile comes from."""
-    told = model.describe()
+    description = model.describe()
     return (
         f"Measured by vlcache profile on {datetime.now(UTC):%Y-%m-%d}.\n"
-        f"model: {config.model} in {told['dtype']}, {told['fingerprint']}\n"
+        f"model: {config.model} in {description['dtype']}, {description['fingerprint']}\n"
         f"workloads: {', '.join(config.workload)}; samples: {config.samples} of each, seed: {config.seed}, "
         f"reuse rate: {'usual' if config.reuse_rate is None else f'{config.reuse_rate:g}'}\n"
         f"runner: {', '.join(config.runner)}, donor: {config.donor}; for a budget of {config.budget:g}"

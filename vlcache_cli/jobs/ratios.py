@@ -1,4 +1,4 @@
-"""Runners at several recompute ratios: who takes one, and what each is called at each of them."""
+"""Expand the runners of a sweep over its recompute ratios, each with a label of its own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runners.registry import RunnerSpec
 
 BASELINES = ("full", "prefix-cache", "full-reuse")
+RATIO = "recompute_ratio"  # the setting that a sweep varies
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Swept:
     """One runner of a sweep.
 
     Attributes:
-        family: the label of what was asked for, shared by all ratios of it.
+        family: the label of the runner without a ratio, shared by all ratios of it.
     """
 
     spec: RunnerSpec
@@ -69,8 +70,8 @@ def expand(config: SweepConfig) -> list[Swept]:
 
 def describe(config: SweepConfig, runners: Sequence[Swept]) -> dict[str, Any]:
     """What the manifest tells of a sweep, so that its reports need not read labels."""
-    told = {runner.spec.label: {"family": runner.family, "ratio": _ratio(runner.spec)} for runner in runners}
-    return {"sweep": {"ratios": list(config.recompute_ratio), "runners": told}}
+    families = {runner.spec.label: {"family": runner.family, "ratio": _ratio(runner.spec)} for runner in runners}
+    return {"sweep": {"ratios": list(config.recompute_ratio), "runners": families}}
 
 
 def _parse(config: SweepConfig) -> list[tuple[RunnerSpec, bool]]:
@@ -80,17 +81,20 @@ def _parse(config: SweepConfig) -> list[tuple[RunnerSpec, bool]]:
 
 
 def _ratio(spec: RunnerSpec) -> float | None:
-    ratio: float | None = spec.options.get("ratio")
-    return ratio
+    """The share of vision tokens that a runner computes; None for a method that takes none."""
+    option = spec.option_for(RATIO)
+    return None if option is None else spec.options[option]
 
 
 def _at(spec: RunnerSpec, ratio: float) -> RunnerSpec:
     """The runner at a ratio. Its label is a spec for ``--runner``, unless the runner was given a name of its own."""
-    shown = repr(ratio).removesuffix(".0")
+    option = spec.option_for(RATIO)
+    assert option is not None
+    digits = repr(ratio).removesuffix(".0")
     if spec.label == spec.method:
-        label = f"{spec.label}@ratio={shown}"
+        label = f"{spec.label}@{option}={digits}"
     elif spec.label.startswith(f"{spec.method}@"):
-        label = f"{spec.label},ratio={shown}"
+        label = f"{spec.label},{option}={digits}"
     else:
-        label = f"{spec.label}@{shown}"
-    return replace(spec, label=label, options={**spec.options, "ratio": ratio})
+        label = f"{spec.label}@{digits}"
+    return replace(spec, label=label, options={**spec.options, option: ratio})

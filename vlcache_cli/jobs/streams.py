@@ -1,4 +1,4 @@
-"""What is asked of each workload: its conversations, and how they came about."""
+"""Open the request stream of each workload: its conversations, and the options that they were drawn with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vlcache_cli.config.stream import StreamConfig
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
-    from workloads.base import Usual, Workload
+    from workloads.base import Workload, WorkloadDefaults
     from workloads.records import Conversation
 
 
@@ -20,11 +20,11 @@ class Stream:
     """The requests of one workload.
 
     Attributes:
-        asked: what the user said of how it is asked, and else what is usual for the workload.
+        options: those that the user gave, else the defaults of the workload.
     """
 
     conversations: list[Conversation]
-    asked: Usual
+    options: WorkloadDefaults
 
     @property
     def turns(self) -> int:
@@ -40,7 +40,7 @@ class Stream:
     def describe(self) -> dict[str, Any]:
         """For the manifest, as plain types."""
         metrics = {turn.answer.metric for conversation in self.conversations for turn in conversation.turns}
-        return {**asdict(self.asked), "metrics": sorted(metrics)}
+        return {**asdict(self.options), "metrics": sorted(metrics)}
 
 
 def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dict[str, Stream]:
@@ -58,21 +58,23 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
 
 
 def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> Stream:
-    from workloads.base import StreamOptions, Usual
-    from workloads.datasets.recur import MEANING
+    from workloads.base import StreamOptions, WorkloadDefaults
+    from workloads.datasets.recurring_stream import MEANING
     from workloads.registry import WORKLOADS, is_dataset
 
-    usual = workload.usual
-    reuse_rate = usual.reuse_rate if config.reuse_rate is None else config.reuse_rate
-    recurrence = usual.recurrence if reuse_rate or not is_dataset(workload.name) else MEANING["none"]
-    asked = Usual(max_new_tokens or usual.max_new_tokens, reuse_rate, config.popularity or usual.popularity, recurrence)
-    options = StreamOptions(config.samples, config.seed, asked.reuse_rate, popularity=asked.popularity)
+    defaults = workload.defaults
+    reuse_rate = defaults.reuse_rate if config.reuse_rate is None else config.reuse_rate
+    recurrence = defaults.recurrence if reuse_rate or not is_dataset(workload.name) else MEANING["none"]
+    options = WorkloadDefaults(
+        max_new_tokens or defaults.max_new_tokens, reuse_rate, config.popularity or defaults.popularity, recurrence
+    )
+    drawing = StreamOptions(config.samples, config.seed, options.reuse_rate, popularity=options.popularity)
     if is_dataset(workload.name):
-        console.note(f"{workload.name}: {asked.recurrence}")
-    read = workload.conversations(options)
+        console.note(f"{workload.name}: {options.recurrence}")
+    drawn = workload.conversations(drawing)
     if workload.name not in WORKLOADS:
-        read = console.track(read, f"requests of {workload.name}", config.samples)
-    conversations = list(read)
+        drawn = console.track(drawn, f"requests of {workload.name}", config.samples)
+    conversations = list(drawn)
     if not conversations:
         raise UsageError(f"workload '{workload.name}' has nothing to ask")
-    return Stream(conversations, asked)
+    return Stream(conversations, options)

@@ -1,4 +1,4 @@
-"""From a row of a data set to what is asked about it, as the file that describes the data set says."""
+"""Make requests and answer keys of a row of a data set, as the description of the data set says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 
 from workloads.datasets.description import MEDIA, NAME, OPTIONS, DatasetFile
 from workloads.datasets.media import MediaFiles
-from workloads.errors import unknown_name
-from workloads.media.pictures import shown
+from workloads.errors import quoted, unknown_name
 from workloads.records import Answer, Media, MediaKind, Turn
 from workloads.scoring.option_letter import LETTERED, read_letter
 
@@ -36,10 +35,10 @@ class RowReader:
 
     def text(self, name: str) -> str:
         """The field ``name`` in words; of a list, all."""
-        found = self.optional(name)
-        if found is None:
+        words = self.optional(name)
+        if words is None:
             raise ValueError(f"its {name} is empty")
-        return found
+        return words
 
     def optional(self, name: str) -> str | None:
         """The same; None where there is nothing in it."""
@@ -49,27 +48,27 @@ class RowReader:
     @property
     def media_count(self) -> int:
         """How many media the row has, none of them read."""
-        return sum(len(value) if isinstance(value, list) else value is not None for _, value in self._held())
+        return sum(len(value) if isinstance(value, list) else value is not None for _, value in self._media_fields())
 
     def turns(self, name: str, family: str) -> tuple[Turn, ...]:
         """What is asked: one turn called ``name``, or those of a talk."""
-        media = [medium for kind, value in self._held() for medium in self._media.media(value, kind, name)]
+        media = [medium for kind, value in self._media_fields() for medium in self._media.media(value, kind, name)]
         if self._file.fields.talk is None:
             return (Turn(name, self._prompt(media), self._answer(), family),)
         messages = [_message(message) for message in self._list(self._file.fields.talk)]
-        asked = [words for asks, words in messages if asks]
+        questions = [words for asks, words in messages if asks]
         replies = [words for asks, words in messages if not asks]
-        if [asks for asks, _ in messages] != [index % 2 == 0 for index in range(len(messages))] or not asked:
+        if [asks for asks, _ in messages] != [index % 2 == 0 for index in range(len(messages))] or not questions:
             raise ValueError(f"in its {self._file.fields.talk}, user and assistant do not take turns")
         answers = [Answer((reply,), self._file.metric) for reply in replies]
-        answers += [Answer((), self._file.metric)] * (len(asked) - len(replies))
-        contents = self._placed(asked, media)
+        answers += [Answer((), self._file.metric)] * (len(questions) - len(replies))
+        contents = self._placed(questions, media)
         return tuple(
             Turn(f"{name}.{index}", content, answer, family)
             for index, (content, answer) in enumerate(zip(contents, answers, strict=True))
         )
 
-    def _held(self) -> Iterator[tuple[MediaKind, Any]]:
+    def _media_fields(self) -> Iterator[tuple[MediaKind, Any]]:
         kinds: tuple[tuple[MediaKind, tuple[str, ...]], ...] = (
             ("image", self._file.fields.images),
             ("video", self._file.fields.videos),
@@ -108,10 +107,10 @@ class RowReader:
     def _answer(self) -> Answer:
         """The answer key; without accepted texts where the row has none."""
         name, choices = self._file.fields.answers, self._choices()
-        held = self._value(name) if name is not None else None
-        if self._file.python_answers and isinstance(held, str):
-            held = _python(held)
-        accepted = held if isinstance(held, list | tuple) else [] if held is None else [held]
+        value = self._value(name) if name is not None else None
+        if self._file.python_answers and isinstance(value, str):
+            value = _python(value)
+        accepted = value if isinstance(value, list | tuple) else [] if value is None else [value]
         texts = tuple(self._accepted(value, choices) for value in accepted)
         return Answer(texts if any(text.strip() for text in texts) else (), self._file.metric, choices)
 
@@ -124,18 +123,18 @@ class RowReader:
             return ascii_uppercase[value] if lettered else choices[value]
         text = _word(value)
         if lettered and choices and text.strip() and read_letter(text, choices) is None:
-            raise ValueError(f"its answer {shown(text)} is neither the letter nor the text of one of its choices")
+            raise ValueError(f"its answer {quoted(text)} is neither the letter nor the text of one of its choices")
         return text
 
-    def _placed(self, asked: Sequence[str], media: Sequence[Media]) -> list[tuple[str | Media, ...]]:
+    def _placed(self, questions: Sequence[str], media: Sequence[Media]) -> list[tuple[str | Media, ...]]:
         """What the user says, with the media in their places; all before the first words if there are no places."""
         mark = self._file.placeholder
-        places = sum(words.count(mark) for words in asked)
+        places = sum(words.count(mark) for words in questions)
         if places not in (0, len(media)):
-            raise ValueError(f"it has {places} places for media, {shown(mark)}, and {len(media)} media")
+            raise ValueError(f"it has {places} places for media, {quoted(mark)}, and {len(media)} media")
         left = iter(media)
         contents: list[tuple[str | Media, ...]] = []
-        for words in asked:
+        for words in questions:
             parts: list[str | Media] = [] if contents or places else list(left)
             for index, piece in enumerate(words.split(mark)):
                 parts += [*([next(left)] if index else []), *([piece] if piece else [])]
@@ -146,12 +145,12 @@ class RowReader:
 
     def _list(self, name: str, as_python: bool = False) -> Sequence[Any]:
         """The list that the field ``name`` holds, or is in the words of Python; an empty one where there is nothing."""
-        held = self._value(name)
-        if as_python and isinstance(held, str):
-            held = _python(held)
-        if not isinstance(held, list | tuple | None):
-            raise ValueError(f"its {name} must be a list, not {shown(str(held))}")
-        return held or ()
+        value = self._value(name)
+        if as_python and isinstance(value, str):
+            value = _python(value)
+        if not isinstance(value, list | tuple | None):
+            raise ValueError(f"its {name} must be a list, not {quoted(str(value))}")
+        return value or ()
 
     def _value(self, name: str) -> Any:
         if name not in self._fields:
@@ -164,20 +163,20 @@ def _python(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise ValueError(f"{shown(text)} is no list in the words of Python") from error
+        raise ValueError(f"{quoted(text)} is no list in the words of Python") from error
 
 
 def _word(value: Any) -> str:
     """A text, a number or the like in words."""
     if isinstance(value, dict | list | tuple | bytes | None):
-        raise ValueError(f"{shown(str(value))} is neither a text nor a number")
+        raise ValueError(f"{quoted(str(value))} is neither a text nor a number")
     return str(value)
 
 
 def _message(message: Any) -> tuple[bool, str]:
     """Whether the user says it, and what."""
-    said = message if isinstance(message, dict) else {}
-    who, words = said.get("from", said.get("role")), said.get("value", said.get("content"))
+    fields = message if isinstance(message, dict) else {}
+    who, words = fields.get("from", fields.get("role")), fields.get("value", fields.get("content"))
     if who not in (*ASKING, *REPLYING) or not isinstance(words, str):
-        raise ValueError(f"{shown(str(message))} is no message of a user or an assistant")
+        raise ValueError(f"{quoted(str(message))} is no message of a user or an assistant")
     return who in ASKING, words

@@ -1,4 +1,4 @@
-"""Data sets that files describe (``workloads.datasets.description``), from the hub or a local copy."""
+"""Open a data set by its description (``workloads.datasets.description``), from the hub or a local copy."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from workloads.base import StreamOptions, Usual
+from workloads.base import StreamOptions, WorkloadDefaults
 from workloads.datasets.case import RowReader
 from workloads.datasets.description import SUBJECT, DatasetFile, read_dataset_file
 from workloads.datasets.media import MediaFiles
-from workloads.datasets.recur import Case, recurring, usual
+from workloads.datasets.recurring_stream import Case, default_recurrence, recurring
 from workloads.datasets.rows import Table, windows
 from workloads.datasets.sources import Sources, chosen
-from workloads.errors import UsageError
-from workloads.media.pictures import shown
+from workloads.errors import UsageError, quoted
 from workloads.records import Conversation, Turn
 from workloads.seeding import stream
 
@@ -32,9 +31,9 @@ class Dataset:
     sources: Sources
 
     @property
-    def usual(self) -> Usual:
+    def defaults(self) -> WorkloadDefaults:
         """See ``workloads.base.Workload``."""
-        return usual(self.file.max_new_tokens, self.sources.recur or self.file.recur)
+        return default_recurrence(self.file.max_new_tokens, self.sources.recur or self.file.recur)
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
         """See ``workloads.base.Workload``."""
@@ -57,7 +56,7 @@ class Dataset:
                     continue
                 own = row.number if file.fields.id is None else reader.text(file.fields.id)
                 if own in seen:
-                    raise ValueError(f"another row is called {shown(own)}: {file.fields.id} is no id")
+                    raise ValueError(f"another row is called {quoted(own)}: {file.fields.id} is no id")
                 seen.add(own)
                 shared = None if file.group is None else reader.optional(file.group)
                 group = None if shared is None else f"{file.group}/{shared}"
@@ -86,12 +85,12 @@ def open_dataset(name: str, file: Traversable, sources: Sources) -> Dataset:
     Raises:
         UsageError: the file is not what it should be, or there is no such part.
     """
-    found = read_dataset_file(file)
-    if sources.subjects and not found.subjects:
+    description = read_dataset_file(file)
+    if sources.subjects and not description.subjects:
         raise UsageError(f"--subjects chooses parts of a data set, and {name} has none: drop it")
-    if found.subjects:
-        found = replace(found, subjects=chosen(found.subjects, sources.subjects, name))
-    beside = file.parent / found.path if isinstance(file, Path) else None
+    if description.subjects:
+        description = replace(description, subjects=chosen(description.subjects, sources.subjects, name))
+    beside = file.parent / description.path if isinstance(file, Path) else None
     if sources.dataset_path is None and beside is not None and beside.is_dir():
         sources = replace(sources, dataset_path=beside)
-    return Dataset(name, found, sources)
+    return Dataset(name, description, sources)

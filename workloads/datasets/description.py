@@ -1,4 +1,4 @@
-r"""Data sets as data: a YAML file says where one lies, what its fields are, and how it is asked and scored.
+r"""Read the description of a data set: a YAML file with its place, its fields, its prompt and its metric.
 
     description: Questions about scanned pages.
     path: lmms-lab/DocVQA       # on the hub, or a folder beside the file
@@ -28,21 +28,15 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from workloads.errors import UsageError, unknown_name
+from workloads.errors import UsageError
 from workloads.reading import Read, Text, Texts, keys, read_yaml
 from workloads.records import Recur
-from workloads.scoring import METRICS
+from workloads.scoring import MetricName
 
 MEDIA = "media"
 OPTIONS = "options"
 SUBJECT = "subject"
 NAME = re.compile(r"\{(\w+)\}")
-
-
-def _metric(name: str) -> str:
-    if name not in METRICS:
-        raise unknown_name("metric", name, METRICS)
-    return name
 
 
 def _subjects(given: tuple[str, ...] | dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
@@ -51,7 +45,6 @@ def _subjects(given: tuple[str, ...] | dict[str, dict[str, Any] | None]) -> dict
     return {name: given[name] or {} for name in given} if isinstance(given, dict) else {name: {} for name in given}
 
 
-Metric = Annotated[str, Read(_metric, Text)]
 Count = Annotated[int, Ge(1)]
 Subjects = Annotated[
     Mapping[str, Mapping[str, Any]], Read(_subjects, tuple[Text, ...] | dict[str, dict[str, Any] | None])
@@ -117,7 +110,7 @@ class DatasetFile:
     option: Text = "{letter}. {text}"
     python_answers: bool = False
     placeholder: Text = "<image>"
-    metric: Metric = "exact-match"
+    metric: MetricName = "exact-match"
     recur: Recur = "prefix"
     group: Text | None = None
     most_media: Count | None = None

@@ -1,4 +1,4 @@
-"""Pictures and videos of data sets: bytes in a row, files beside the rows, or members of zip archives among them."""
+"""Read pictures and videos of data sets: bytes in a row, files beside the rows, or members of zip archives."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from workloads.datasets.rows import Table, reason
-from workloads.media.pictures import MOST_BYTES as MOST_PICTURE_BYTES
-from workloads.media.pictures import shown
-from workloads.media.videos import container_of
+from workloads.errors import quoted
+from workloads.media.containers import container_of
+from workloads.media.limits import MOST_BYTES as MOST_PICTURE_BYTES
 from workloads.records import Media, MediaKind
 
 if TYPE_CHECKING:
@@ -57,17 +57,17 @@ class MediaFiles:
 
     def encoded(self, value: Any, kind: MediaKind) -> bytes:
         """The file that a field holds or names; ValueError as for ``media``."""
-        held = value
+        source = value
         if isinstance(value, dict):
-            held = value.get("bytes") or value.get("path")
-        if isinstance(held, bytes):
-            return held
-        if isinstance(held, str):
+            source = value.get("bytes") or value.get("path")
+        if isinstance(source, bytes):
+            return source
+        if isinstance(source, str):
             try:
-                return self._read(held, MOST_BYTES[kind])
+                return self._read(source, MOST_BYTES[kind])
             except Exception as error:  # whatever file systems, archives and the network have to say
-                raise ValueError(f"{shown(held)} cannot be read: {reason(error)}") from error
-        raise ValueError(f"{shown(str(value))} is no picture, video or path")
+                raise ValueError(f"{quoted(source)} cannot be read: {reason(error)}") from error
+        raise ValueError(f"{quoted(str(value))} is no picture, video or path")
 
     def _read(self, path: str, most: int) -> bytes:
         """The file at ``path`` from the top folder; a leading slash, as some data sets have, means the same."""
@@ -107,12 +107,12 @@ class MediaFiles:
     @cached_property
     def _members(self) -> dict[str, str]:
         """In which archive a file is; of the archives, only the tables of contents are read."""
-        found: dict[str, str] = {}
+        archive_of: dict[str, str] = {}
         for place in [place for glob in self._archives for place in sorted(self._files.glob(f"{self._top}/{glob}"))]:
             with self._files.open(place, "rb") as file, ZipFile(file) as archive:
                 for name in archive.namelist():
-                    found.setdefault(name, place)
-        return found
+                    archive_of.setdefault(name, place)
+        return archive_of
 
     @cached_property
     def _files(self) -> AbstractFileSystem:

@@ -1,4 +1,4 @@
-"""Rows of a data set, from the hub or a local copy, a window at a time: with `datasets`, and nothing in them is run.
+"""Read the rows of a data set, from the hub or a local copy, a window at a time; no code in a data set is run.
 
 Only as many rows are read as are asked for. Pictures and videos stay the encoded bytes, or the paths, that they are.
 """
@@ -88,10 +88,10 @@ def _numbered(rows: IterableDataset, prefix: str, origin: str) -> Iterator[Row]:
     counted = enumerate(rows)
     while True:
         with _reading(origin):
-            found = next(counted, None)
-        if found is None:
+            numbered = next(counted, None)
+        if numbered is None:
             return
-        yield Row(f"{prefix}{found[0]}", found[1])
+        yield Row(f"{prefix}{numbered[0]}", numbered[1])
 
 
 @contextmanager
@@ -141,8 +141,8 @@ def _open(table: Table, folder: Path | None) -> IterableDataset:
     logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # what is wrong is told once, as an error
     try:
         if folder is not None:
-            builder, found = _local_files(table, folder)
-            return load_dataset(builder, data_files={table.split: found}, split=table.split, streaming=True)
+            builder, files = _local_files(table, folder)
+            return load_dataset(builder, data_files={table.split: files}, split=table.split, streaming=True)
         if table.files is not None:
             place = f"hf://datasets/{table.path}@{table.revision or 'main'}/{table.files}"
             return load_dataset(_builder(table.files), data_files=place, split="train", streaming=True)
@@ -167,11 +167,13 @@ def _local_files(table: Table, folder: Path) -> tuple[str, list[str]]:
         names = [f"{table.split}{rest}{suffix}" for suffix in BUILDERS for rest in ("", "-*", "/*")]
         patterns = [f"{place}{name}" for place in places for name in names]
     for pattern in patterns:
-        found = sorted(path for path in folder.glob(pattern) if path.is_file())
-        if found:
-            pictures = found[0].name in ("metadata.jsonl", "metadata.csv")  # of a folder of pictures
-            files = sorted(path for path in found[0].parent.rglob("*") if path.is_file()) if pictures else found
-            return ("imagefolder" if pictures else _builder(found[0].name)), [str(path) for path in files]
+        files = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if files:
+            first = files[0]
+            if first.name in ("metadata.jsonl", "metadata.csv"):  # of a folder of pictures
+                beside = sorted(path for path in first.parent.rglob("*") if path.is_file())
+                return "imagefolder", [str(path) for path in beside]
+            return _builder(first.name), [str(path) for path in files]
     expected = (
         patterns[0] if table.files else f"{places[0]}{table.split}-*.parquet, nor {', '.join(BUILDERS)} in its place"
     )

@@ -1,4 +1,4 @@
-"""Where the items of data sets come from, and how their media come back."""
+"""Options of data sets: a local copy, some of their parts, and how their media recur."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures and videos that requests refer to by path or data URI: found, bounded and tried before anything is asked."""
+"""Load pictures and videos that request lines name by path or data URI, and check that they can be decoded."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from urllib.parse import unquote
 
 from blake3 import blake3
 
-from workloads.media import pictures, videos
-from workloads.media.pictures import FORMATS, decode, shown
+from workloads.errors import quoted
+from workloads.media import limits
+from workloads.media.containers import CONTAINERS, container_of
+from workloads.media.pictures import FORMATS, decode
+from workloads.media.videos import require_playable
 from workloads.records import Media, MediaKind
 
-MOST_BYTES: dict[MediaKind, int] = {"image": pictures.MOST_BYTES, "video": 256 * 2**20}  # of an encoded file
+MOST_BYTES: dict[MediaKind, int] = {"image": limits.MOST_BYTES, "video": 256 * 2**20}  # of an encoded file
 DATA_URI: dict[MediaKind, re.Pattern[str]] = {
     "image": re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE),
     "video": re.compile(r"data:(?:video|image)/[\w.+-]+;base64,", re.IGNORECASE),  # animations are images
@@ -32,44 +35,50 @@ class Attachments:
         self._folder = folder.resolve()
         self._known: dict[tuple[MediaKind, bytes], Media] = {}
 
-    def load(self, url: str, kind: MediaKind = "image") -> Media:
-        """The file at ``url``; ValueError with the end of a sentence that begins with what holds the ``url``."""
+    def load(self, url: str, kind: MediaKind, field: str) -> Media:
+        """The file at ``url``; ValueError with a sentence that begins with the ``field`` that holds the ``url``."""
+        try:
+            return self._load(url, kind)
+        except ValueError as error:
+            raise ValueError(f"{field} {error}") from error
+
+    def _load(self, url: str, kind: MediaKind) -> Media:
         inline = url[:5].lower() == "data:"
         name, data = _inline(url, kind) if inline else (url, self._read(url, kind))
         if (kind, data) not in self._known:
             try:
                 (decode if kind == "image" else _require_playable)(data)
             except ValueError as error:
-                raise ValueError(f"{'' if inline else f'{shown(url)} '}{error}") from error
+                raise ValueError(f"{'' if inline else f'{quoted(url)} '}{error}") from error
             self._known[kind, data] = Media(kind, data, name)
         return self._known[kind, data]
 
     def _read(self, url: str, kind: MediaKind) -> bytes:
         path = unquote(url.removeprefix(LOCAL)) if url.startswith(LOCAL) else url
         if "://" in path:
-            raise ValueError(f"{shown(url)} is not read: nothing is downloaded, save the file beside the requests")
+            raise ValueError(f"{quoted(url)} is not read: nothing is downloaded, save the file beside the requests")
         try:
             file = (self._folder / path).resolve()
             if not file.is_relative_to(self._folder):
-                raise ValueError(f"{shown(url)} leads out of the folder of the requests")
+                raise ValueError(f"{quoted(url)} leads out of the folder of the requests")
             if not file.is_file():
-                raise ValueError(f"{shown(url)} does not exist or is no file")
+                raise ValueError(f"{quoted(url)} does not exist or is no file")
             with file.open("rb") as stream:
                 data = stream.read(MOST_BYTES[kind] + 1)
         except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in circles, before Python 3.13
             reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
-            raise ValueError(f"{shown(url)} cannot be read ({reason})") from error
+            raise ValueError(f"{quoted(url)} cannot be read ({reason})") from error
         if len(data) > MOST_BYTES[kind]:
-            raise ValueError(f"{shown(url)} is larger than {MOST_BYTES[kind] // 2**20} MiB")
+            raise ValueError(f"{quoted(url)} is larger than {MOST_BYTES[kind] // 2**20} MiB")
         return data
 
 
 def _require_playable(data: bytes) -> None:
     """ValueError for what is neither a readable video nor a picture; one with several frames is a video, too."""
-    if videos.container_of(data):
-        videos.require_playable(data)
+    if container_of(data):
+        require_playable(data)
     else:
-        decode(data, "video", (*videos.CONTAINERS, *FORMATS))
+        decode(data, "video", (*CONTAINERS, *FORMATS))
 
 
 def _inline(uri: str, kind: MediaKind) -> tuple[str, bytes]:

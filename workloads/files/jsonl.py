@@ -8,21 +8,20 @@ tried, only as far as is asked.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from workloads.base import StreamOptions, Usual
-from workloads.errors import UsageError
+from workloads.base import StreamOptions, WorkloadDefaults
+from workloads.errors import UsageError, quoted
 from workloads.files.attachments import Attachments
-from workloads.files.forms import form_of, load_form
-from workloads.media.pictures import shown
+from workloads.files.forms import detect_form, load_form
+from workloads.reading import parse_json
 from workloads.records import Conversation
 
 LONGEST_LINE = 64 * 2**20  # bytes
-USUAL = Usual(max_new_tokens=64, recurrence="as in the file")
+DEFAULTS = WorkloadDefaults(max_new_tokens=64, recurrence="as in the file")
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class JsonlWorkload:
     """
 
     path: Path
-    usual: Usual = USUAL
+    defaults: WorkloadDefaults = DEFAULTS
 
     @property
     def name(self) -> str:
@@ -73,12 +72,12 @@ def _requests(path: Path) -> Iterator[Conversation]:
     for number, line in _lines(path):
         try:
             data = _parse(line)
-            form, seen_in = first = first or (form_of(data), number)
+            form, seen_in = first = first or (detect_form(data), number)
             _require_form(data, form, seen_in)
             conversation = load_form(form)(data, f"line-{number}", files)
             for turn in conversation.turns:
                 if taken.setdefault(turn.id, number) != number:
-                    raise ValueError(f"id {shown(turn.id)} is taken by line {taken[turn.id]}")
+                    raise ValueError(f"id {quoted(turn.id)} is taken by line {taken[turn.id]}")
         except ValueError as error:
             raise UsageError(f"{path}, line {number}: {error}") from error
         yield conversation
@@ -86,18 +85,13 @@ def _requests(path: Path) -> Iterator[Conversation]:
 
 def _require_form(data: dict[str, Any], form: str, seen_in: int) -> None:
     """ValueError when a line has another form than the first."""
-    own = form_of(data)
+    own = detect_form(data)
     if own != form:
         raise ValueError(f"{own} is given, but line {seen_in} has {form}: all lines of a file have one form")
 
 
 def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(line.decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON ({error.msg}, column {error.colno})") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"is not JSON ({error})") from error
+    data = parse_json(line)
     if not isinstance(data, dict):
         raise ValueError("must be a JSON object")
     return data

@@ -1,4 +1,4 @@
-"""One document of an lm-eval task: what is asked about a row of its data, and what the task makes of a reply."""
+"""One document of an lm-eval task: its prompt with pictures, its target, and its scores of a reply."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from workloads.datasets.media import MediaFiles
 from workloads.datasets.rows import Window, reason
 from workloads.errors import UsageError
 from workloads.lm_eval.files import TaskFile, generation
-from workloads.media.pictures import decode, pack
+from workloads.media.packing import pack
+from workloads.media.pictures import decode
 from workloads.records import Media
 from workloads.scoring.official import random_state_kept
 
@@ -57,8 +58,8 @@ class Document:
     def content(self, files: MediaFiles) -> tuple[str | Media, ...]:
         """The task's prompt, each picture in the place where lm-eval's hf-multimodal puts it."""
         fields = decoded(self.fields, self.task.task_docs.features, files)
-        shown = self.task.doc_to_image(fields)
-        pictures = [picture for picture in (shown if isinstance(shown, list) else [shown]) if picture is not None]
+        images = self.task.doc_to_image(fields)
+        pictures = [picture for picture in (images if isinstance(images, list) else [images]) if picture is not None]
         media = [_media(picture, f"{self.id}-{number}", files) for number, picture in enumerate(pictures)]
         return placed(self.task.fewshot_context(fields, 0), media)
 

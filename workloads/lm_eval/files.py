@@ -1,4 +1,4 @@
-"""The files of lm-eval's tasks: which task, or tasks of a group, a name stands for, and whether they can be asked."""
+"""Find the files of lm-eval's tasks: the task, or the tasks of a group, of a name, and whether they can be served."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class TaskFile:
         return int(generation(self.get("generation_kwargs"))["max_gen_toks"])
 
 
-def generation(told: Mapping[str, Any] | None) -> dict[str, Any]:
+def generation(kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
     """A task's ``generation_kwargs`` as lm-eval reads them: ``max_gen_toks`` and a list ``until`` are always there."""
     from lm_eval.models.utils import normalize_gen_kwargs
 
-    given = {key: value for key, value in (told or {}).items() if value is not None}
-    settings: dict[str, Any] = normalize_gen_kwargs(given, MAX_NEW_TOKENS)
+    set_kwargs = {key: value for key, value in (kwargs or {}).items() if value is not None}
+    settings: dict[str, Any] = normalize_gen_kwargs(set_kwargs, MAX_NEW_TOKENS)
     return settings
 
 

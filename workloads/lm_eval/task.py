@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from workloads.base import StreamOptions, Usual
+from workloads.base import StreamOptions, WorkloadDefaults
 from workloads.datasets.media import MediaFiles
-from workloads.datasets.recur import Case, recurring, usual
+from workloads.datasets.recurring_stream import Case, default_recurrence, recurring
 from workloads.datasets.rows import Table, windows
 from workloads.datasets.sources import Sources, chosen
 from workloads.errors import UsageError
@@ -38,10 +38,10 @@ class LmEvalTasks:
     sources: Sources
 
     @property
-    def usual(self) -> Usual:
+    def defaults(self) -> WorkloadDefaults:
         """See ``workloads.base.Workload``."""
         longest = max(task.max_new_tokens for task in self.tasks.values())
-        return usual(longest, self.sources.recur or RECUR)
+        return default_recurrence(longest, self.sources.recur or RECUR)
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
         """See ``workloads.base.Workload``."""
@@ -108,9 +108,9 @@ def _judge(document: Document, metric: str, prediction: str, answer: Answer) -> 
 
 def _unique(name: str, taken: set[str]) -> str:
     """``name``, which is then taken, or else with a number."""
-    found, number = name, 0
-    while found in taken:
+    unique, number = name, 0
+    while unique in taken:
         number += 1
-        found = f"{name}-{number}"
-    taken.add(found)
-    return found
+        unique = f"{name}-{number}"
+    taken.add(unique)
+    return unique

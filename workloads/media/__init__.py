@@ -1,1 +1,1 @@
-"""Media files: pictures and videos, recognised and packed."""
+"""Media files: their limits, containers, decoding and packing."""

@@ -1,4 +1,4 @@
-"""Picture files: which are read, how large they may be, and how they are decoded and packed."""
+"""Decode picture files, of a few formats and within limits."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from collections.abc import Sequence
 
 from PIL import Image, UnidentifiedImageError
 
-MOST_PIXELS = 100_000_000  # of one decoded frame: 300 MB as RGB; a 600 dpi A4 scan has 35 million
-TOO_LARGE = f"no more than {MOST_PIXELS // 10**6} million are decoded, scale it down"
-MOST_BYTES = 64 * 2**20  # of an encoded file
+from workloads.media.limits import MOST_PIXELS
+
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # no format for which Pillow starts other programs
-PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
-LONGEST_SHOWN = 100
 
 
 def decode(data: bytes, kind: str = "picture", formats: Sequence[str] = FORMATS) -> Image.Image:
@@ -41,16 +38,3 @@ def decode(data: bytes, kind: str = "picture", formats: Sequence[str] = FORMATS)
     if not fits:
         raise ValueError(too_large)
     return image
-
-
-def pack(picture: Image.Image) -> bytes:
-    """The same pixels as a PNG file, quickly rather than tightly packed; as RGB where PNG does not know the mode."""
-    with io.BytesIO() as file:
-        plain = picture if picture.mode in PNG_MODES else picture.convert("RGB")
-        plain.save(file, "PNG", compress_level=1)
-        return file.getvalue()
-
-
-def shown(text: str) -> str:
-    """A user's text in quotes, on one line of bearable length."""
-    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}...")

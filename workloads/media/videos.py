@@ -1,4 +1,4 @@
-"""Videos in MP4, MOV, WebM and Matroska files, read with PyAV, which comes with the extra ``video``.
+"""Read videos in MP4, MOV, WebM and Matroska files, with PyAV, which comes with the extra ``video``.
 
 Nothing that a file claims is believed: its frames are counted, and sizes are bounded before there is room for a frame.
 """
@@ -10,7 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from workloads.media.pictures import MOST_PIXELS, TOO_LARGE
+from workloads.media.containers import CONTAINERS, container_of
+from workloads.media.limits import MOST_PIXELS, TOO_LARGE
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,20 +22,7 @@ if TYPE_CHECKING:
 MOST_FRAMES = 2_000_000  # in a file: nine hours at 60 a second
 MOST_DECODED = 50_000  # to reach those that are wanted
 DEFAULT_FRAME_SECONDS = 0.5  # of a video with one frame
-CONTAINERS = ("MP4", "MOV", "WebM", "Matroska")
 UNREADABLE = "is not a readable video"
-QUICKTIME_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-EBML = b"\x1aE\xdf\xa3"
-
-
-def container_of(data: bytes) -> str | None:
-    """FFmpeg's name of the container that a file begins like; None when it is none of those read here.
-
-    A demuxer is always named, for some that FFmpeg would find by itself open other files and addresses.
-    """
-    if data[4:8] in QUICKTIME_ATOMS:
-        return "mov"
-    return "matroska" if data.startswith(EBML) else None
 
 
 def require_playable(data: bytes) -> None:
@@ -144,7 +132,7 @@ class Film:
 
 
 def _bounds() -> dict[str, str]:
-    """What FFmpeg's decoders are told, for looking at a file and for decoding."""
+    """Options of FFmpeg's decoders, for indexing a file and for decoding."""
     return {"max_pixels": str(MOST_PIXELS)}
 
 

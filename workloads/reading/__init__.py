@@ -16,23 +16,38 @@ annotations are looked up when the kind is first read, so they may not be import
 ``__post_init__`` may raise ValueError with the end of a sentence that begins with the path of the field, or UsageError
 with a sentence of its own.
 
-Types are strict: no "1" and no true for 1. An int is taken as a float, a list as a tuple, a text as a member of a
-StrEnum. Floats are finite. pydantic does the work, and is imported when the first file is read.
+Types are strict: no "1" and no true for 1. An int is taken as a float, a list as a tuple (and a tuple as a list), a
+text as a member of a StrEnum. Floats are finite. pydantic does the work, and is imported when the first file is read.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar, overload
 
 from workloads.errors import UsageError
 from workloads.reading.kinds import Read, Text, Texts, keys
-from workloads.reading.mistakes import in_one_line, tell
+from workloads.reading.mistakes import brief, brief_name, in_one_line, tell
 
-__all__ = ["Read", "Text", "Texts", "check", "keys", "parse_yaml", "read_json", "read_yaml"]
+__all__ = [
+    "Read",
+    "Text",
+    "Texts",
+    "brief",
+    "brief_name",
+    "check",
+    "in_one_line",
+    "keys",
+    "parse_json",
+    "parse_yaml",
+    "read_json",
+    "read_yaml",
+]
 
 T = TypeVar("T")
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+TOO_DEEP = "lists and mappings are nested too deeply"
 CONSTRUCTOR_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError)
 """What PyYAML lets through from the constructors of dates, numbers and tagged values."""
 
@@ -57,7 +72,7 @@ def check(value: object, kind: Any, origin: str = "") -> Any:
     except ValidationError as error:
         raise UsageError(tell(error, origin)) from error
     except RecursionError as error:
-        raise UsageError(in_one_line(f"{origin} lists and mappings are nested too deeply".strip())) from error
+        raise UsageError(in_one_line(f"{origin} {TOO_DEEP}".strip())) from error
 
 
 @overload
@@ -68,19 +83,22 @@ def read_json(data: bytes | str, kind: Any, origin: str = "") -> Any:
     """The value of that ``kind`` in a JSON text; of equal keys the last holds.
 
     Raises:
-        UsageError: as ``check`` does; the text is no JSON; or it holds half of a character (a lone surrogate).
+        UsageError: as ``check`` does; the text is no JSON; or half of a character (a lone surrogate) is in it.
     """
     from pydantic import ValidationError
 
     from workloads.reading.strict import validator_of
 
     try:
-        encoded = data.encode() if isinstance(data, str) else data
+        encoded = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
         return validator_of(kind).validate_json(encoded.removeprefix(BYTE_ORDER_MARK))
     except ValidationError as error:
-        raise UsageError(tell(error, origin)) from error
-    except UnicodeEncodeError as error:
-        raise UsageError(in_one_line(f"{origin} is not valid JSON: half of a character".strip())) from error
+        reason = error.errors(include_input=False)[0]
+        if reason["type"] != "json_invalid":
+            raise UsageError(tell(error, origin)) from error
+        check(parse_json(data, origin), kind, origin)  # Python's texts are plainer, and name the field
+        refused = f"{origin} is not valid JSON: {reason['ctx']['error']}"
+        raise UsageError(in_one_line(refused.strip())) from error
 
 
 @overload
@@ -103,7 +121,7 @@ def parse_yaml(data: bytes | str, origin: str = "") -> Any:
     try:
         return yaml.safe_load(data.decode() if isinstance(data, bytes) else data)
     except RecursionError as error:
-        raise UsageError(f"{origin} is not valid YAML: lists and mappings are nested too deeply".strip()) from error
+        raise UsageError(f"{origin} is not valid YAML: {TOO_DEEP}".strip()) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -111,3 +129,17 @@ def parse_yaml(data: bytes | str, origin: str = "") -> Any:
         raise UsageError(in_one_line(f"{origin} is not valid YAML: {reason}".strip())) from error
     except (yaml.YAMLError, *CONSTRUCTOR_ERRORS) as error:
         raise UsageError(in_one_line(f"{origin} is not valid YAML: {error}".strip())) from error
+
+
+def parse_json(data: bytes | str, origin: str = "") -> Any:
+    """Whatever a JSON text holds, halves of characters too, which ``check`` refuses; UsageError when it is no JSON."""
+    try:
+        return json.loads(data.decode("utf-8-sig") if isinstance(data, bytes) else data)
+    except (ValueError, RecursionError) as error:
+        reason = str(error)
+        if isinstance(error, RecursionError):
+            reason = TOO_DEEP
+        if isinstance(error, json.JSONDecodeError):
+            line = f"line {error.lineno}, " if error.lineno > 1 else ""
+            reason = f"{error.msg}, {line}column {error.colno}"
+        raise UsageError(in_one_line(f"{origin} is not valid JSON: {reason}".strip())) from error

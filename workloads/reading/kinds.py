@@ -1,4 +1,4 @@
-"""What may be said in a type about its reading: how keys are read, texts, and functions that read one value."""
+"""Metadata of types that are read: how keys are read, texts, and functions that read one value."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The first mistake in what was read, as one line: which field, what it must be, and what it is."""
+"""Describe the first mistake in what was read, in one line: the field, what it must be, and what it is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import takewhile
@@ -31,6 +32,9 @@ WORDS = {
     "dataclass_exact_type": MAPPING,
     "model_type": MAPPING,
 }
+HALVES = re.compile("[\ud800-\udfff]")
+"""Lone surrogates, which JSON can say and UTF-8 cannot."""
+
 LONGEST_NAME = 40
 LONGEST_PATH = 120
 LONGEST_VALUE = 80
@@ -43,10 +47,7 @@ Error = dict[str, Any]
 def tell(error: ValidationError, origin: str) -> str:
     """The first mistake that pydantic found in what ``origin`` holds."""
     errors: list[Error] = [dict(found) for found in error.errors(include_url=False)]
-    if errors[0]["type"] == "json_invalid":
-        reason = str(errors[0]["ctx"]["error"]).replace(" at line 1 column ", ", column ")
-        return in_one_line(f"{origin} is not valid JSON: {reason}".strip())
-    path, sentence, stands_alone = _told(errors)
+    path, sentence, stands_alone = _describe(errors)
     place = ": ".join(filter(None, (origin, path)))
     return in_one_line(f"{place}{':' if stands_alone and place else ''} {sentence}".strip())
 
@@ -64,6 +65,11 @@ def brief(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
+def brief_name(key: object) -> str:
+    """A key of a mapping, in at most ``LONGEST_NAME`` characters that can be printed."""
+    return in_one_line(key[:LONGEST_NAME])[:LONGEST_NAME] if isinstance(key, str) else brief(key)[:LONGEST_NAME]
+
+
 def in_one_line(text: str) -> str:
     """A text without line breaks and unprintable characters, of at most ``LONGEST_TEXT`` characters."""
     line = " ".join(text.split())
@@ -71,7 +77,7 @@ def in_one_line(text: str) -> str:
     return printable if len(printable) <= LONGEST_TEXT else f"{printable[: LONGEST_TEXT - 3]}..."
 
 
-def _told(errors: Sequence[Error]) -> tuple[str, str, bool]:
+def _describe(errors: Sequence[Error]) -> tuple[str, str, bool]:
     """Path, sentence, and whether that stands alone, of the first error; branches of a union are told together."""
     first = errors[0]
     before = tuple(takewhile(lambda part: not _is_branch(part), first["loc"]))
@@ -85,9 +91,9 @@ def _told(errors: Sequence[Error]) -> tuple[str, str, bool]:
             branches.setdefault(place[len(before)], []).append(within)
     for found in branches.values():
         if any(_depth(error) > len(before) or error["type"] == "value_error" for error in found):
-            return _told(found)
+            return _describe(found)
     wanted = [words for found in branches.values() for error in found for words in _words(error)]
-    return _path(before), f"{_must(wanted)}, not {brief(first['input'])}", False
+    return _path(before), _must(wanted, first["input"]), False
 
 
 def _alone(error: Error) -> tuple[str, str, bool]:
@@ -99,8 +105,8 @@ def _alone(error: Error) -> tuple[str, str, bool]:
         return _path(place), str(cause), isinstance(cause, UsageError)
     if error["type"] == "invalid_key" or (place and place[-1] == "[key]"):
         within = place[: -1 if error["type"] == "invalid_key" else -2]
-        return _path(within), f"the name {brief(place[len(within)])} must be a text", True
-    return _path(place), f"{_must(_words(error))}, not {brief(error['input'])}", False
+        return _path(within), f"the name {brief(error['input'])} must be a text", True
+    return _path(place), _must(_words(error), error["input"]), False
 
 
 def _words(error: Error) -> list[str]:
@@ -116,13 +122,14 @@ def _words(error: Error) -> list[str]:
     return [WORDS.get(kind) or error["msg"].removeprefix("Input should be ")]
 
 
-def _must(words: Iterable[str]) -> str:
+def _must(words: Iterable[str], value: object) -> str:
     """That the value must be one of these; null is as good as nothing, and is told only where it is all."""
+    if isinstance(value, str) and HALVES.search(value):
+        return "is not valid Unicode: it holds half of a character"
     distinct = list(dict.fromkeys(words))
     distinct = [word for word in distinct if word != NULL] or distinct
-    if distinct == [MAPPING]:
-        return "must map names to values"
-    return f"must be {' or '.join(filter(None, (', '.join(distinct[:-1]), distinct[-1])))}"
+    wanted = " or ".join(filter(None, (", ".join(distinct[:-1]), distinct[-1])))
+    return f"must {'map names to values' if wanted == MAPPING else f'be {wanted}'}, not {brief(value)}"
 
 
 def _depth(error: Error) -> int:

@@ -1,4 +1,4 @@
-"""A validator of a kind: pydantic's, made strict where it would convert, with words for what each value must be."""
+"""Make the validator of a kind: pydantic's, strict where it would convert, with words for what each value must be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 from workloads.errors import UsageError, unknown_name
 from workloads.reading.kinds import Keys
-from workloads.reading.mistakes import BRANCH, LONGEST_NAME, MUST, NULL, brief
+from workloads.reading.mistakes import BRANCH, MUST, NULL, brief_name
 
 Schema = dict[str, Any]
 NOT_SCHEMAS = ("cls", "config", "default", "expected", "members", "metadata", "ref", "serialization")
@@ -56,7 +56,7 @@ def _leaf(schema: Schema, words: str) -> CoreSchema:
 
 
 def _text(schema: Schema) -> CoreSchema:
-    return _leaf({**schema, "strict": True}, "a text")
+    return _leaf({"min_length": 0, **schema, "strict": True}, "a text")  # a limit has pydantic look at its characters
 
 
 def _whole(schema: Schema) -> CoreSchema:
@@ -99,6 +99,17 @@ def _one_of(values: list[Any]) -> str:
 
 
 def _list(schema: Schema) -> CoreSchema:
+    """A list, or a tuple of Python; what YAML calls a set has no order, and is refused."""
+    strict: Any = {**schema, "strict": True}
+    listed = core_schema.no_info_before_validator_function(_listed, strict)
+    return core_schema.json_or_python_schema(json_schema=strict, python_schema=listed)
+
+
+def _listed(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _mapping(schema: Schema) -> CoreSchema:
     return {**schema, "strict": True}
 
 
@@ -107,7 +118,7 @@ def _tuple(schema: Schema) -> CoreSchema:
     if "variadic_item_index" not in schema or len(schema["items_schema"]) != 1:
         return schema
     length = {key: schema[key] for key in ("min_length", "max_length") if key in schema}
-    given = core_schema.list_schema(schema["items_schema"][0], strict=True, **length)
+    given = _list({**core_schema.list_schema(schema["items_schema"][0], **length)})
     return core_schema.no_info_after_validator_function(tuple, given)
 
 
@@ -155,7 +166,7 @@ def _key_reader(keys: Keys, names: frozenset[str]) -> Callable[[Any], Any]:
         for key, item in value.items():
             name = key.replace("-", "_") if keys.dashes and isinstance(key, str) else key
             if name not in names and keys.unknown == "refuse":
-                raise unknown_name(keys.noun, str(name)[:LONGEST_NAME] if isinstance(name, str) else brief(name), names)
+                raise unknown_name(keys.noun, brief_name(name), names)
             if name in renamed:
                 raise UsageError(f"'{name}' is given twice")
             renamed[name] = item
@@ -173,7 +184,7 @@ CHANGES: Mapping[str, Callable[[Schema], CoreSchema]] = {
     "literal": _literal,
     "enum": _member,
     "list": _list,
-    "dict": _list,
+    "dict": _mapping,
     "tuple": _tuple,
     "union": _union,
     "nullable": _nullable,

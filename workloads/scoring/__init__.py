@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import Annotated
 
+from workloads.errors import unknown_name
 from workloads.judgement import Judgement
+from workloads.reading import Read, Text
 from workloads.records import Answer
 
 Metric = Callable[[str, Answer], Judgement]
@@ -19,6 +22,16 @@ METRICS = {
     "vqa-accuracy": "workloads.scoring.vqa_accuracy:vqa_accuracy",
     "mmmu": "workloads.scoring.mmmu:mmmu",
 }
+
+
+def _known(name: str) -> str:
+    if name not in METRICS:
+        raise unknown_name("metric", name, METRICS)
+    return name
+
+
+MetricName = Annotated[str, Read(_known, Text)]
+"""The name of a metric in a file; see ``workloads.reading``."""
 
 
 def load_metric(name: str) -> Metric:

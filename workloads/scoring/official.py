@@ -1,4 +1,4 @@
-"""What a benchmark's own scorer gives, and whether it guessed: such scorers draw from Python's global random state."""
+"""Score with a benchmark's own scorer, and detect a guess: such scorers draw from Python's global random state."""
 
 from __future__ import annotations
 

@@ -50,9 +50,9 @@ def read_letter(reply: str, choices: Sequence[str] = ()) -> str | None:
     with; then the only letter in brackets. Without ``choices`` every letter may be an option's.
     """
     text = EMPHASIS.sub("", reply).strip()
-    statements = [text[found.end() :].partition("\n")[0] for found in SAID.finditer(text)][::-1]
+    statements = [text[match.end() :].partition("\n")[0] for match in SAID.finditer(text)][::-1]
     letters = [letter for statement in [*statements, text] if (letter := _named(statement, choices)) is not None]
-    bracketed = {found["letter"] for found in BRACKETED.finditer(text)}
+    bracketed = {match["letter"] for match in BRACKETED.finditer(text)}
     if not letters and len(bracketed) == 1:
         letters = list(bracketed)
     return letters[0] if letters and letters[0] in _known(choices) else None
@@ -61,16 +61,16 @@ def read_letter(reply: str, choices: Sequence[str] = ()) -> str | None:
 def _named(statement: str, choices: Sequence[str]) -> str | None:
     """The option that a statement consists of or begins with."""
     plain = re.sub(rf"^{NOUN}", "", statement.strip(), flags=re.IGNORECASE)
-    if (found := ALONE.fullmatch(plain)) and found["letter"].upper() in _known(choices):
-        return found["letter"].upper()
+    if (match := ALONE.fullmatch(plain)) and match["letter"].upper() in _known(choices):
+        return match["letter"].upper()
     texts = [_normalised(choice) for choice in choices]
     repeated = [letter for letter, text in zip(ascii_uppercase, texts, strict=False) if text == _normalised(plain)]
     if repeated:
         return repeated[0] if len(repeated) == 1 else None
-    if found := LABELLED.match(plain):
-        return (found["bracketed"] or found["marked"]).upper()
-    if found := EXPLAINED.match(plain):
-        return found["letter"]
+    if match := LABELLED.match(plain):
+        return (match["bracketed"] or match["marked"]).upper()
+    if match := EXPLAINED.match(plain):
+        return match["letter"]
     with_text = [
         letter
         for letter, text in zip(ascii_uppercase, texts, strict=False)

@@ -42,12 +42,12 @@ def vqa_accuracy(prediction: str, answer: Answer) -> Judgement:
     Of fewer than four people all the others must say the same.
     """
     reply = normalised(prediction)
-    said = [normalised(text) == reply for text in answer.accepted]
-    others = len(said) - 1
+    matches = [normalised(text) == reply for text in answer.accepted]
+    others = len(matches) - 1
     if not others:
-        return Judgement(float(said[0]))
+        return Judgement(float(matches[0]))
     enough = min(ENOUGH, others)
-    return Judgement(sum(min(1.0, (sum(said) - own) / enough) for own in said) / len(said))
+    return Judgement(sum(min(1.0, (sum(matches) - own) / enough) for own in matches) / len(matches))
 
 
 def normalised(text: str) -> str:

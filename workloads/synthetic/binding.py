@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import BUILT_IN, StreamOptions, Usual
+from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.cards import DEFAULT_GRID, DIGITS, KEYS, Cards, cards_on, deal, draw_values
 from workloads.synthetic.drawing import Grid, encode_png
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import NOTHING, SYSTEM, Question, ask, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 VERSIONS = 4
 DISTRACTORS = 2
@@ -49,7 +49,7 @@ class Binding:
 
     name: str = "binding"
     metric: str = "exact-match"
-    usual: Usual = BUILT_IN
+    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
     grid: Grid = DEFAULT_GRID
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:

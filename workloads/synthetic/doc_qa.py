@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import BUILT_IN, StreamOptions, Usual
+from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Turn
 from workloads.seeding import stream
 from workloads.synthetic.album import PAGES, Album, bind_album, deal_pages
 from workloads.synthetic.cards import DEFAULT_GRID, Cards, ask_larger, ask_value
 from workloads.synthetic.drawing import Grid
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 FAMILIES = (ask_value, ask_larger)
 WHOLE_RATE = 0.75  # share of requests that are served every page of their document
@@ -26,7 +26,7 @@ class DocQA:
 
     name: str = "doc-qa"
     metric: str = "exact-match"
-    usual: Usual = BUILT_IN
+    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
     grid: Grid = DEFAULT_GRID
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:

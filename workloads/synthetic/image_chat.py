@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import BUILT_IN, StreamOptions, Usual
+from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.album import PAGES, Album, bind_album, deal_pages
 from workloads.synthetic.cards import DEFAULT_GRID, Cards, ask_count, ask_larger, ask_value
 from workloads.synthetic.drawing import Grid
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 PICTURES_FIRST = 3
 COUNT_RATE = 0.2  # share of counting questions where there is something to count
@@ -30,7 +30,7 @@ class ImageChat:
 
     name: str = "image-chat"
     metric: str = "exact-match"
-    usual: Usual = BUILT_IN
+    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
     grid: Grid = DEFAULT_GRID
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
@@ -52,9 +52,9 @@ class ImageChat:
 
     def _converse(self, rng: np.random.Generator, number: int, album: Album) -> Conversation:
         order = [int(i) for i in rng.permutation(PAGES)]
-        shown = order[:PICTURES_FIRST]
-        later = order[PICTURES_FIRST] if rng.random() < 0.8 else shown[0]
-        steps: list[list[int]] = [shown, [later], []]
+        first_shown = order[:PICTURES_FIRST]
+        later = order[PICTURES_FIRST] if rng.random() < 0.8 else first_shown[0]
+        steps: list[list[int]] = [first_shown, [later], []]
         turns: list[Turn] = []
         known: list[int] = []
         for index, arriving in enumerate(steps):

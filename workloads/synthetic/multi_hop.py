@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import BUILT_IN, StreamOptions, Usual
+from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Turn
 from workloads.seeding import stream
 from workloads.synthetic.album import Album, bind_album
 from workloads.synthetic.cards import DEFAULT_GRID, KEYS, Cards, cards_on, deal, draw_values
 from workloads.synthetic.drawing import Grid
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, ask, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 VERSIONS = 3  # of every kind of page
 
@@ -47,7 +47,7 @@ class MultiHop:
 
     name: str = "multi-hop"
     metric: str = "exact-match"
-    usual: Usual = BUILT_IN
+    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
     grid: Grid = DEFAULT_GRID
     links_to_both: bool = False
 

@@ -1,4 +1,4 @@
-"""The text around media: openings that differ from request to request, and the questions asked."""
+"""Texts around media: openings that differ from request to request, and questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips in which one object moves and others appear for a moment, asked about under other texts."""
+"""Questions about clips in which one object moves and others appear for a moment."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import BUILT_IN, StreamOptions, Usual
+from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.cards import DIGITS, KEYS
 from workloads.synthetic.drawing import Grid, Page, Place, encode_clip
+from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, ask, opening
-from workloads.synthetic.recurrence import RecurringPool
 
 DEFAULT_FRAME = Grid(12, 12)
 MOMENTS = 4
@@ -48,7 +48,7 @@ class Video:
 
     name: str = "video"
     metric: str = "exact-match"
-    usual: Usual = BUILT_IN
+    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
     grid: Grid = DEFAULT_FRAME
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:

@@ -1,1 +1,1 @@
-"""The forms of a gate's verdict: one file each."""
+"""The forms of a gate's result: one file each."""

@@ -1,19 +1,19 @@
-"""A verdict as GitHub's workflow commands, which a run of Actions shows beside its steps."""
+"""The result of a gate as GitHub's workflow commands, which a run of Actions shows beside its steps."""
 
 from __future__ import annotations
 
-from reports.gate.claim import Claim, Outcome, Verdict
+from reports.gate.claim import Claim, GateResult, Outcome
 
 MOST = 10  # of each level; GitHub shows no more of a step
 LEVELS = {Outcome.FAIL: "error", Outcome.UNDECIDED: "warning"}
 
 
-def to_annotations(verdict: Verdict) -> list[str]:
+def to_annotations(result: GateResult) -> list[str]:
     """One line for each requirement that is violated or undecided, the violated ones first."""
     return [
         _command(level, f"{claim.workload}, {claim.runner}", _sentence(claim))
         for outcome, level in LEVELS.items()
-        for claim in verdict.of(outcome)[:MOST]
+        for claim in result.of(outcome)[:MOST]
     ]
 
 

@@ -1,4 +1,4 @@
-"""A verdict as JUnit XML, which CI services show as tests: one suite per workload, one case per requirement.
+"""The result of a gate as JUnit XML, which CI services show as tests: one suite per workload, one case per requirement.
 
 What is undecided is a skipped test: neither of the two others, and JUnit has no word for it.
 """
@@ -9,17 +9,17 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from reports.gate.claim import Claim, Outcome, Verdict
+from reports.gate.claim import Claim, GateResult, Outcome
 
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
-def to_junit(verdict: Verdict) -> str:
+def to_junit(result: GateResult) -> str:
     """The document."""
-    root = ElementTree.Element("testsuites", {"name": "vlcache gate", **_counts(verdict.claims)})
-    for workload in dict.fromkeys(claim.workload for claim in verdict.claims):
-        claims = [claim for claim in verdict.claims if claim.workload == workload]
+    root = ElementTree.Element("testsuites", {"name": "vlcache gate", **_counts(result.claims)})
+    for workload in dict.fromkeys(claim.workload for claim in result.claims):
+        claims = [claim for claim in result.claims if claim.workload == workload]
         suite = ElementTree.SubElement(root, "testsuite", {"name": _clean(workload), **_counts(claims)})
         for claim in claims:
             _add(suite, claim)

@@ -1,10 +1,10 @@
-"""A verdict as Markdown: the comment on a pull request, and the summary of a job."""
+"""The result of a gate as Markdown: the comment on a pull request, and the summary of a job."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.gate.claim import Claim, Outcome, Verdict
+from reports.gate.claim import Claim, GateResult, Outcome
 from reports.tables.markdown import plain
 
 MARKER = "<!-- vlcache gate -->"
@@ -12,23 +12,23 @@ SIGNS = {Outcome.PASS: "✅ met", Outcome.FAIL: "❌ violated", Outcome.UNDECIDE
 MOST_ROWS = 60  # GitHub takes 65,536 characters in a comment
 
 
-def to_markdown(verdict: Verdict) -> str:
+def to_markdown(result: GateResult) -> str:
     """What is not met first, then all of it folded away; begins with ``MARKER``, by which a bot finds its comment."""
-    lines = [MARKER, f"### vlcache: {plain(verdict.line)}", ""]
-    unmet = [*verdict.of(Outcome.FAIL), *verdict.of(Outcome.UNDECIDED)]
+    lines = [MARKER, f"### vlcache: {plain(result.line)}", ""]
+    unmet = [*result.of(Outcome.FAIL), *result.of(Outcome.UNDECIDED)]
     if unmet:
         lines += [*_table(unmet, ("required", "found", "why")), ""]
     lines += ["<details><summary>All requirements</summary>", ""]
-    lines += [*_table(verdict.claims, ("required", "found")), ""]
-    if verdict.outlooks:
-        share = f"{100 * verdict.outlooks[0].power:g} %"
+    lines += [*_table(result.claims, ("required", "found")), ""]
+    if result.outlooks:
+        share = f"{100 * result.outlooks[0].power:g} %"
         lines += [f"Requests of each workload with which the gate tells, in {share} of runs:", ""]
-        lines += [*(f"- {plain(str(outlook))}" for outlook in verdict.outlooks), ""]
-    lines += ["</details>", "", plain(verdict.errors)]
-    if verdict.baseline:
-        lines += ["", f"Compared with {plain(verdict.baseline)}."]
-    if verdict.allowed:
-        lines += ["", f"Differing, as allowed: {plain('; '.join(verdict.allowed))}."]
+        lines += [*(f"- {plain(str(outlook))}" for outlook in result.outlooks), ""]
+    lines += ["</details>", "", plain(result.errors)]
+    if result.baseline:
+        lines += ["", f"Compared with {plain(result.baseline)}."]
+    if result.allowed:
+        lines += ["", f"Differing, as allowed: {plain('; '.join(result.allowed))}."]
     return "\n".join(lines) + "\n"
 
 

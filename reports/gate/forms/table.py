@@ -1,4 +1,4 @@
-"""A verdict as tables for people: what was required and found, why it is not met, and how many requests would tell."""
+"""The result of a gate as tables: what is required and was measured, why it is not met, how many requests would do."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.gate.claim import Claim, Outcome, Verdict
+from reports.gate.claim import Claim, GateResult, Outcome
 
 WORDS = {Outcome.PASS: "met", Outcome.FAIL: "violated", Outcome.UNDECIDED: "open"}
 STYLES = {Outcome.PASS: "green", Outcome.FAIL: "bold red", Outcome.UNDECIDED: "yellow"}
 LABEL_WIDTH = 26
 
 
-def render(verdict: Verdict) -> Group:
-    """One table per workload, what is not met beneath it, the verdict last. Readable at ``tables.WIDTH`` characters."""
+def render(result: GateResult) -> Group:
+    """One table per workload, what is not met beneath it, the result last. Readable at ``tables.WIDTH`` characters."""
     parts: list[RenderableType] = []
-    for workload in dict.fromkeys(claim.workload for claim in verdict.claims):
-        claims = [claim for claim in verdict.claims if claim.workload == workload]
+    for workload in dict.fromkeys(claim.workload for claim in result.claims):
+        claims = [claim for claim in result.claims if claim.workload == workload]
         parts += [Text(f"\n{workload}\n", style="bold"), _table(claims)]
         parts += [_why(claim) for claim in claims if claim.outcome is not Outcome.PASS]
     parts.append(Text())
-    if verdict.outlooks:
-        share = f"{100 * verdict.outlooks[0].power:g} %"
+    if result.outlooks:
+        share = f"{100 * result.outlooks[0].power:g} %"
         parts.append(Text(f"Requests of each workload with which the gate tells, in {share} of runs:", style="dim"))
-        parts += [Text(f"  {outlook}", style="dim") for outlook in verdict.outlooks]
-    parts += [Text(verdict.errors, style="dim"), Text()]
-    parts += [Text(f"compared with {verdict.baseline}")] if verdict.baseline else []
-    parts += [Text(f"differing, as allowed: {'; '.join(verdict.allowed)}")] if verdict.allowed else []
-    parts.append(Text(verdict.line, style=STYLES[verdict.outcome]))
+        parts += [Text(f"  {outlook}", style="dim") for outlook in result.outlooks]
+    parts += [Text(result.errors, style="dim"), Text()]
+    parts += [Text(f"compared with {result.baseline}")] if result.baseline else []
+    parts += [Text(f"differing, as allowed: {'; '.join(result.allowed)}")] if result.allowed else []
+    parts.append(Text(result.line, style=STYLES[result.outcome]))
     return Group(*parts)
 
 

@@ -1,20 +1,17 @@
-"""Where work is recorded, and why not elsewhere."""
+"""The conditions for recording: device, attention backend and kind of layer."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
+from runners.engine.adapters.base import Adapter
 from runners.engine.graphs.arena import Arena
 from runners.engine.graphs.graphs import Graphs
 from runners.engine.graphs.recorder import CudaRecorder
 
-if TYPE_CHECKING:
-    from runners.engine.adapters.base import Adapter
-
 
 def obstacle(adapter: Adapter) -> str | None:
-    """Why nothing is recorded for a model as it is; None where it is."""
+    """Say why nothing is recorded for a model; None where work is recorded."""
     if adapter.device.type != "cuda":
         return "recording needs a CUDA device"
     if not adapter.attention.recordable:
@@ -25,5 +22,5 @@ def obstacle(adapter: Adapter) -> str | None:
 
 
 def graphs_of(adapter: Adapter) -> Graphs | None:
-    """Recordings for a model, none made yet; None where there is an ``obstacle``."""
+    """Make an empty set of recordings for a model; None where there is an ``obstacle``."""
     return None if obstacle(adapter) else Graphs(partial(CudaRecorder, adapter.device), Arena(adapter))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from runners.engine.forward.capture import Capture
 from runners.engine.kv.rotary import rotate
 from runners.engine.measure.flops import attention_flops
 from runners.engine.method import PlanContext
-from runners.engine.prefill import Capture
 from runners.engine.shapes import TextShape
 
 HELD_AT_ONCE = 1 << 24  # attention probabilities

@@ -1,21 +1,28 @@
-"""What methods with a recompute ratio share: the option, and its check."""
+"""The base of methods with a recompute ratio: the option, and its check."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from runners.defaults import from_setting
 from runners.methods.parts.reuse import ReuseMethod
 
 
 @dataclass(frozen=True)
 class RatioMethod(ReuseMethod):
-    """A method told which share of the vision tokens to recompute, all of them reusable.
+    """A method that recomputes a given share of the vision tokens, all of them reusable.
 
     Options:
         ratio: 0..1.
+
+    Class attributes:
+        keeps_to_ratio: whether no more than that is ever executed; not so where some layers always compute all tokens.
     """
 
-    ratio: float = 0.05
+    keeps_to_ratio: ClassVar[bool] = True
+
+    ratio: float = from_setting("recompute_ratio")
 
     def __post_init__(self) -> None:
         if not 0 <= self.ratio <= 1:

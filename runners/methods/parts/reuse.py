@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runners.engine.method import DonorPolicy, Method
+from runners.defaults import DonorPolicy, from_setting
+from runners.engine.method import Method
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class ReuseMethod(Method):
             template alone; ``isolated``: computed with nothing before it.
     """
 
-    donor: DonorPolicy = "previous"
+    donor: DonorPolicy = from_setting("donor")
 
     @property
     def donor_policy(self) -> DonorPolicy:

@@ -1,4 +1,4 @@
-"""The forms in which files hold requests, told by the field that only one of them has; imported on look-up."""
+"""Forms of request lines: each is detected by a field that no other has, and imported on look-up."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ FORMS = {
 }
 
 
-def form_of(data: dict[str, Any]) -> str:
-    """The field that tells the form of a line; ValueError when it has none or several of them."""
-    found = [field for field in FORMS if data.get(field) is not None]
-    if len(found) != 1:
-        fields = f"{', '.join(list(FORMS)[:-1])} or {list(FORMS)[-1]}"
-        raise ValueError(
-            f"{' and '.join(found)} are both given: keep one" if found else f"must have one of the fields {fields}"
-        )
-    return found[0]
+def detect_form(data: dict[str, Any]) -> str:
+    """The field by which the form of a line is detected; ValueError when it has none or several of them."""
+    given = [field for field in FORMS if data.get(field) is not None]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} are both given: keep one")
+    if not given:
+        raise ValueError(f"must have one of the fields {', '.join(list(FORMS)[:-1])} or {list(FORMS)[-1]}")
+    return given[0]
 
 
 def load_form(field: str) -> ReadLine:
-    """The reader of the form that is told by ``field``."""
+    """The reader of the form that ``field`` detects."""
     module, attribute = FORMS[field].split(":")
     read: ReadLine = getattr(import_module(module), attribute)
     return read

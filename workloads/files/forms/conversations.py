@@ -12,14 +12,18 @@ of its question, scored by the words that it shares unless ``metric`` names anot
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import MinLen
+from typing_extensions import TypedDict
 
 from workloads.files.attachments import Attachments
-from workloads.files.forms.answers import read_metric, refuse_answer
-from workloads.files.forms.fields import items, json_object, text, texts
-from workloads.files.forms.talk import Exchange, conversation
-from workloads.media.pictures import shown
+from workloads.files.forms.answers import refuse_answer
+from workloads.files.forms.exchanges import Exchange, conversation
+from workloads.files.forms.line import Line, SomeTexts
+from workloads.reading import Text, check, keys
 from workloads.records import Answer, Conversation, Media, MediaKind
 
 SPEAKERS = {"system": "system", "human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
@@ -27,31 +31,37 @@ KINDS: tuple[MediaKind, ...] = ("image", "video")
 PLACEHOLDER = re.compile(r"\n?<(image|video)>\n?")
 METRIC = "f1"
 
+Saying = TypedDict("Saying", {"from": Literal["system", "human", "user", "gpt", "assistant"], "value": Text})
+keys(unknown="ignore")(Saying)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationLine(Line):
+    """A line of this form."""
+
+    conversations: Annotated[tuple[Saying, ...], MinLen(1)]
+    image: str | SomeTexts | None = None
+    video: str | SomeTexts | None = None
+
 
 def read_conversations(data: dict[str, Any], default_id: str, files: Attachments) -> Conversation:
     """See ``workloads.files.forms.ReadLine``."""
-    refuse_answer(data, "in conversations, replies are the answers")
-    said = [_said(item, f"conversations[{index}]") for index, item in enumerate(items(data, "conversations"))]
+    line = check(data, ConversationLine)
+    refuse_answer(line, "in conversations, replies are the answers")
+    said = [(SPEAKERS[saying["from"]], saying["value"]) for saying in line.conversations]
     system = said[0][1] if said[0][0] == "system" else ""
     talk = said[1:] if said[0][0] == "system" else said
     _require_order([speaker for speaker, _ in talk], first=len(said) - len(talk))
     questions, replies = [value for _, value in talk[::2]], [value for _, value in talk[1::2]]
-    metric = read_metric(data, METRIC)
+    metric = line.metric or METRIC
     answers = [Answer((reply,), metric) for reply in replies]
     answers += [Answer((), metric)] * (len(questions) - len(replies))
-    contents = _placed(questions, {kind: _media(data, kind, files) for kind in KINDS})
-    return conversation(data, default_id, system, [Exchange(*pair) for pair in zip(contents, answers, strict=True)])
-
-
-def _said(value: object, where: str) -> tuple[str, str]:
-    entry = json_object(value, where)
-    speaker = text(entry, "from", where)
-    if speaker not in SPEAKERS:
-        raise ValueError(f"{where}.from must be one of {', '.join(SPEAKERS)}, not {shown(speaker)}")
-    words = text(entry, "value", where)
-    if not words.strip():
-        raise ValueError(f"{where}.value is empty")
-    return SPEAKERS[speaker], words
+    contents = _placed(
+        questions, {"image": _media(line.image, "image", files), "video": _media(line.video, "video", files)}
+    )
+    return conversation(
+        line, line.own_id(default_id), system, [Exchange(*pair) for pair in zip(contents, answers, strict=True)]
+    )
 
 
 def _require_order(speakers: list[str], first: int) -> None:
@@ -66,17 +76,10 @@ def _require_order(speakers: list[str], first: int) -> None:
         raise ValueError("conversations must have something that a human says")
 
 
-def _media(data: dict[str, Any], kind: MediaKind, files: Attachments) -> list[Media]:
-    if data.get(kind) is None:
-        return []
-    several = isinstance(data[kind], list)
-    loaded = []
-    for index, url in enumerate(texts(data, kind) if several else (text(data, kind, expected="a text or a list"),)):
-        try:
-            loaded.append(files.load(url, kind))
-        except ValueError as error:
-            raise ValueError(f"{kind}{f'[{index}]' if several else ''} {error}") from error
-    return loaded
+def _media(urls: str | Sequence[str] | None, kind: MediaKind, files: Attachments) -> list[Media]:
+    if isinstance(urls, str):
+        return [files.load(urls, kind, kind)]
+    return [files.load(url, kind, f"{kind}[{index}]") for index, url in enumerate(urls or ())]
 
 
 def _placed(questions: list[str], media: dict[MediaKind, list[Media]]) -> list[tuple[str | Media, ...]]:

@@ -7,26 +7,27 @@ Of vllm-project/vllm, ``vllm/benchmarks/datasets``. There, too, the pictures fol
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from workloads.files.attachments import Attachments
 from workloads.files.forms.answers import read_answer
-from workloads.files.forms.fields import text, texts
-from workloads.files.forms.talk import Exchange, conversation
-from workloads.records import Conversation, Media
+from workloads.files.forms.exchanges import Exchange, conversation
+from workloads.files.forms.line import Line, SomeTexts
+from workloads.reading import Text, check
+from workloads.records import Conversation
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomImageLine(Line):
+    """A line of this form."""
+
+    prompt: Text
+    image_files: SomeTexts
 
 
 def read_custom_image(data: dict[str, Any], default_id: str, files: Attachments) -> Conversation:
     """See ``workloads.files.forms.ReadLine``."""
-    prompt = text(data, "prompt")
-    if not prompt.strip():
-        raise ValueError("prompt is empty")
-    pictures = [_picture(url, index, files) for index, url in enumerate(texts(data, "image_files"))]
-    return conversation(data, default_id, "", [Exchange((prompt, *pictures), read_answer(data))])
-
-
-def _picture(url: str, index: int, files: Attachments) -> Media:
-    try:
-        return files.load(url)
-    except ValueError as error:
-        raise ValueError(f"image_files[{index}] {error}") from error
+    line = check(data, CustomImageLine)
+    pictures = [files.load(url, "image", f"image_files[{index}]") for index, url in enumerate(line.image_files)]
+    return conversation(line, line.own_id(default_id), "", [Exchange((line.prompt, *pictures), read_answer(line))])

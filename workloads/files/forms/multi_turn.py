@@ -10,80 +10,109 @@ turns and lengths of answers are not followed.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import MinLen
 
 from workloads.files.attachments import Attachments
 from workloads.files.forms.answers import DEFAULT_METRIC, refuse_answer
-from workloads.files.forms.fields import items, json_object, path, text, unicode
-from workloads.files.forms.talk import Exchange, conversation
+from workloads.files.forms.exchanges import Exchange, conversation
+from workloads.files.forms.line import Line
+from workloads.reading import check, keys
 from workloads.records import Answer, Conversation, Media, MediaKind
 
 KINDS: tuple[MediaKind, ...] = ("image", "video")
 NOT_READ = ("audio", "audios", "image_uuids")
 
 
+@keys(unknown="ignore")
+@dataclass(frozen=True)
+class Contents:
+    """Several values as one."""
+
+    contents: Annotated[tuple[str, ...], MinLen(1)]
+
+
+Values = Annotated[tuple[str | Contents, ...], MinLen(1)]
+
+
+@keys(unknown="ignore")
+@dataclass(frozen=True)
+class SessionTurn:
+    """A turn as it is written: of each kind of content one value, or several under its name with an s."""
+
+    role: str | None = None
+    text: str | None = None
+    texts: Values | None = None
+    image: str | None = None
+    images: Values | None = None
+    video: str | None = None
+    videos: Values | None = None
+    audio: object = None
+    audios: object = None
+    image_uuids: object = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionLine(Line):
+    """A line of this form."""
+
+    turns: Annotated[tuple[SessionTurn, ...], MinLen(1)]
+
+
 def read_multi_turn(data: dict[str, Any], default_id: str, files: Attachments) -> Conversation:
     """See ``workloads.files.forms.ReadLine``. A first turn of the system stands before all others."""
-    refuse_answer(data, "in turns, nobody says what is right")
-    turns = [json_object(item, f"turns[{index}]") for index, item in enumerate(items(data, "turns"))]
-    system = _system(turns[0], "turns[0]") if turns[0].get("role") == "system" else ""
+    line = check(data, SessionLine)
+    refuse_answer(line, "in turns, nobody says what is right")
+    system = _system(line.turns[0], "turns[0]") if line.turns[0].role == "system" else ""
     first = 1 if system else 0
-    contents = [_content(turn, f"turns[{index}]", files) for index, turn in enumerate(turns) if index >= first]
+    contents = [_content(turn, f"turns[{index}]", files) for index, turn in enumerate(line.turns) if index >= first]
     if not contents:
         raise ValueError("turns must have one of the user")
     unknown = Answer((), DEFAULT_METRIC)
-    return conversation(data, default_id, system, [Exchange(content, unknown) for content in contents], "session_id")
+    exchanges = [Exchange(content, unknown) for content in contents]
+    return conversation(line, default_id if line.session_id is None else str(line.session_id), system, exchanges)
 
 
-def _system(turn: dict[str, Any], where: str) -> str:
+def _system(turn: SessionTurn, where: str) -> str:
     for kind in KINDS:
         for field, _ in _values(turn, kind, where):
             raise ValueError(f"{field} is of the system: only turns of the user may hold media")
     return "\n".join(_texts(turn, where))
 
 
-def _content(turn: dict[str, Any], where: str, files: Attachments) -> tuple[str | Media, ...]:
+def _content(turn: SessionTurn, where: str, files: Attachments) -> tuple[str | Media, ...]:
     """The texts, then the pictures, then the videos, as AIPerf sends them."""
-    if turn.get("role") not in (None, "user"):
+    if turn.role not in (None, "user"):
         raise ValueError(f"{where}.role must be 'user', or 'system' in the first turn")
     for name in NOT_READ:
-        if turn.get(name) is not None:
+        if getattr(turn, name) is not None:
             raise ValueError(f"{where}.{name} is not supported: no model here takes it; remove it")
-    media = [_load(url, field, kind, files) for kind in KINDS for field, url in _values(turn, kind, where)]
+    media = [files.load(url, kind, field) for kind in KINDS for field, url in _values(turn, kind, where)]
     content: tuple[str | Media, ...] = (*_texts(turn, where), *media)
     if not any(content):
         raise ValueError(f"{where} must have a text, an image or a video")
     return content
 
 
-def _texts(turn: dict[str, Any], where: str) -> list[str]:
+def _texts(turn: SessionTurn, where: str) -> list[str]:
     return [value for _, value in _values(turn, "text", where)]
 
 
-def _load(url: str, field: str, kind: MediaKind, files: Attachments) -> Media:
-    try:
-        return files.load(url, kind)
-    except ValueError as error:
-        raise ValueError(f"{field} {error}") from error
-
-
-def _values(turn: dict[str, Any], name: str, where: str) -> list[tuple[str, str]]:
-    """What ``name`` holds, or ``name`` with an s: texts, or objects with ``contents``; each with the path to it."""
-    many = f"{name}s"
-    if turn.get(name) is not None and turn.get(many) is not None:
-        raise ValueError(f"{where}.{name} and {where}.{many} are both given: keep one")
-    if turn.get(name) is not None:
-        return [(path(where, name), text(turn, name, where))]
-    if turn.get(many) is None:
-        return []
-    found: list[tuple[str, str]] = []
-    for index, item in enumerate(items(turn, many, where)):
-        place = f"{path(where, many)}[{index}]"
-        held = [(place, item)]
-        if isinstance(item, dict):
-            held = [(f"{place}.contents[{number}]", part) for number, part in enumerate(items(item, "contents", place))]
-        for field, value in held:
-            if not isinstance(value, str):
-                raise ValueError(f"{field} must be a text")
-            found.append((field, unicode(value, field)))
-    return found
+def _values(turn: SessionTurn, name: str, where: str) -> list[tuple[str, str]]:
+    """What the field ``name`` and the one with an s hold, of which only one may be given; each with the path to it."""
+    one: str | None = getattr(turn, name)
+    several: tuple[str | Contents, ...] | None = getattr(turn, f"{name}s")
+    if one is not None and several is not None:
+        raise ValueError(f"{where}.{name} and {where}.{name}s are both given: keep one")
+    if one is not None:
+        return [(f"{where}.{name}", one)]
+    values: list[tuple[str, str]] = []
+    for index, item in enumerate(several or ()):
+        place = f"{where}.{name}s[{index}]"
+        if isinstance(item, str):
+            values.append((place, item))
+        else:
+            values += [(f"{place}.contents[{number}]", part) for number, part in enumerate(item.contents)]
+    return values

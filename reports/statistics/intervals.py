@@ -1,26 +1,23 @@
-"""Percentiles, and intervals and tests that respect clusters.
+"""Percentiles, and intervals that respect clusters.
 
 Requests of one cluster share their media, so their errors are not independent. Every interval is the inversion of a
 score test on the effective number of requests, see ``clusters.Sample.effective_size``: sound for few requests, and
-where no answer or hardly any differs. Of one cluster, or of nothing, there is no uncertainty to tell: None.
+where no answer or hardly any differs. Of one cluster, or of nothing, the uncertainty is unknown: None. scipy has
+Wilson's interval for whole counts alone (``binomtest``), and effective numbers are not whole; Tango's it has not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from math import comb
 from statistics import NormalDist
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from reports.statistics.clusters import Floats, Sample
 
 HALVINGS = 50
-SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -29,22 +26,6 @@ class Interval:
 
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Fall:
-    """Accuracy that is lower at a higher ratio.
-
-    Attributes:
-        low_ratio, high_ratio: what is compared.
-        drop: mean score at the lower ratio less that at the higher one.
-        p_adjusted: probability of a fall as clear between equally good ratios, all pairs of ratios considered.
-    """
-
-    low_ratio: float
-    high_ratio: float
-    drop: float
-    p_adjusted: float
 
 
 def percentile(values: ArrayLike, rank: float) -> float | None:
@@ -146,42 +127,3 @@ def variance_if(difference: Floats, gained: Floats, lost: Floats) -> Floats:
     q = (np.sqrt(np.maximum(b**2 + 8 * lost * difference * (1 - difference), 0)) - b) / 4
     variance: Floats = 2 * q + difference * (1 - difference)
     return variance
-
-
-def falls(scores: pd.DataFrame, clusters: Sequence[str], alpha: float) -> list[Fall]:
-    """Where more is computed and accuracy falls: the significant falls among all pairs of ratios.
-
-    Each pair is compared by the sign test over clusters: between equally good ratios, a cluster that differs is as
-    likely worse as better at the higher one. That is exact, whatever requests of one cluster have in common. The chance
-    of any false fall is at most ``alpha`` (Holm, Scandinavian Journal of Statistics 6, 1979).
-
-    ``scores``: requests x ratio, of one runner, ratios ascending, no NaN. ``clusters``: the cluster of each request.
-    """
-    ratios = [float(ratio) for ratio in scores.columns]
-    if ratios != sorted(set(ratios)):
-        raise ValueError(f"ratios must ascend, not {ratios}")
-    if scores.isna().any(axis=None):
-        raise ValueError("every request needs a score at every ratio")
-    totals = scores.groupby(np.asarray(clusters, dtype=np.str_)).sum().to_numpy(dtype=np.float64)
-    pairs = list(combinations(range(len(ratios)), 2))
-    chances = _holm([_sign_test(totals[:, low] - totals[:, high]) for low, high in pairs])
-    return [
-        Fall(ratios[low], ratios[high], drop, chance)
-        for (low, high), chance in zip(pairs, chances, strict=True)
-        if chance <= alpha and (drop := float((totals[:, low] - totals[:, high]).sum() / len(scores))) > 0
-    ]
-
-
-def _sign_test(losses: Floats) -> float:
-    """Probability that as many of the clusters that differ lose by chance. ``losses``: ``(clusters,)``."""
-    lost, differing = int((losses > SAME).sum()), int((np.abs(losses) > SAME).sum())
-    return sum(comb(differing, count) for count in range(lost, differing + 1)) / (1 << differing)
-
-
-def _holm(chances: Sequence[float]) -> list[float]:
-    """The probabilities adjusted for being the least of so many, in the same order."""
-    adjusted, highest = [0.0] * len(chances), 0.0
-    for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
-        highest = max(highest, min(1.0, (len(chances) - rank) * chances[index]))
-        adjusted[index] = highest
-    return adjusted

@@ -1,4 +1,4 @@
-"""How the media of a data set come back: its cases become a stream in which they do, as the data alone seldom have it.
+"""Turn the cases of a data set, in which media seldom recur, into a stream in which they do.
 
 Cases come in blocks of ``BLOCK``: first each once, then about the same media again, in shuffled order. A request about
 media that were shown before begins with an opening that no other has: it is a new request, no exact prefix serves its
@@ -17,11 +17,11 @@ from typing import TypeVar
 import numpy as np
 from blake3 import blake3
 
-from workloads.base import StreamOptions, Usual
+from workloads.base import StreamOptions, WorkloadDefaults
 from workloads.records import Conversation, Media, Recur, Turn
 from workloads.seeding import stream
+from workloads.synthetic.pool import zipf_rank
 from workloads.synthetic.prose import opening
-from workloads.synthetic.recurrence import zipf_rank
 
 T = TypeVar("T")
 
@@ -37,9 +37,9 @@ MOST_OTHERS = 2  # pictures of other cases before one that is asked again
 APART = "So much for other cases. What follows is a case of its own.\n"
 
 
-def usual(max_new_tokens: int, recur: Recur) -> Usual:
-    """How a data set is asked where the user does not say: about each medium twice."""
-    return Usual(max_new_tokens, 0.0 if recur == "none" else 0.5, "even", MEANING[recur])
+def default_recurrence(max_new_tokens: int, recur: Recur) -> WorkloadDefaults:
+    """The defaults of a data set: about each medium two requests."""
+    return WorkloadDefaults(max_new_tokens, 0.0 if recur == "none" else 0.5, "even", MEANING[recur])
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ def recurring(
     """
     rng = stream(options.split, name, options.seed, "recur")
     groups = _in_turn([_grouped(parts[part], recur, window) for part in rng.permutation(list(parts))])
-    asking = _Asking(name, recur, rng)
+    maker = _Conversations(name, recur, rng)
     once = recur == "none" or options.reuse_rate == 0
-    asked = map(asking.once, groups) if once else _asked_again(groups, asking, recur, options, rng)
+    conversations = map(maker.once, groups) if once else _with_repeats(groups, maker, recur, options, rng)
     left = options.samples
     while left > 0:
-        conversation = next(asked, None)
+        conversation = next(conversations, None)
         if conversation is None:
             return
         yield replace(conversation, turns=conversation.turns[:left])
@@ -108,8 +108,8 @@ class _Loaded:
         return f"media/{blake3(self.media[0].data).hexdigest()[:16]}" if self.media else f"case/{self.case.id}"
 
 
-class _Asking:
-    """Makes conversations of cases, and knows what was shown."""
+class _Conversations:
+    """Makes conversations of cases, and keeps which media were shown."""
 
     def __init__(self, name: str, recur: Recur, rng: np.random.Generator) -> None:
         self._name = name
@@ -122,7 +122,7 @@ class _Asking:
         """The first case as it is."""
         return self._conversation(cases[0], (), "")
 
-    def asked(self, cases: Sequence[_Loaded], number: int) -> Conversation:
+    def request(self, cases: Sequence[_Loaded], number: int) -> Conversation:
         """The ``number``-th request about the media of ``cases``, from 0."""
         case = cases[number % len(cases)]
         before = self._before(case) if case.group in self._pictures or number else ()
@@ -152,8 +152,12 @@ class _Asking:
         return Conversation(f"{case.case.id}{mark}", f"{self._name}/{case.group}", "", named)
 
 
-def _asked_again(
-    groups: Iterator[Sequence[_Loaded]], asking: _Asking, recur: Recur, options: StreamOptions, rng: np.random.Generator
+def _with_repeats(
+    groups: Iterator[Sequence[_Loaded]],
+    maker: _Conversations,
+    recur: Recur,
+    options: StreamOptions,
+    rng: np.random.Generator,
 ) -> Iterator[Conversation]:
     """Block by block, each first once and then again, without end."""
     known: list[Sequence[_Loaded]] = []
@@ -162,7 +166,7 @@ def _asked_again(
 
     def ask(index: int) -> Conversation:
         times[index] += 1
-        return asking.asked(known[index], times[index] - 1)
+        return maker.request(known[index], times[index] - 1)
 
     for block in _blocks(groups, known):
         yield from map(ask, block)
@@ -207,10 +211,10 @@ def _grouped(part: Callable[[], Iterator[Case]], recur: Recur, size: int) -> Ite
         yield from ([case] for case in cases)
         return
     while window := list(islice(cases, size)):
-        found: dict[str, list[_Loaded]] = {}
+        grouped: dict[str, list[_Loaded]] = {}
         for case in window:
-            found.setdefault(case.group, []).append(case)
-        yield from found.values()
+            grouped.setdefault(case.group, []).append(case)
+        yield from grouped.values()
 
 
 def _in_turn(parts: Sequence[Iterator[T]]) -> Iterator[T]:

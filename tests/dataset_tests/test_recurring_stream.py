@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workloads.base import StreamOptions
-from workloads.datasets.recur import BLOCK, MEANING, Case, recurring
+from workloads.datasets.recurring_stream import BLOCK, MEANING, Case, recurring
 from workloads.records import Answer, Conversation, Media, Popularity, Recur, Turn
 
 KINDS = st.sampled_from(get_args(Recur))

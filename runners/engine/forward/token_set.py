@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from runners.engine.attention.view import LookBack
-
-if TYPE_CHECKING:
-    from runners.engine.prompt.tensors import PromptTensors
+from runners.engine.prompt.tensors import PromptTensors
 
 
 class TokenSet:
-    """Some tokens of a prompt. What is derived from them is worked out once, when it is first needed.
+    """Some tokens of a prompt, see ``Rows``. What is derived from them is worked out once, when it is first needed.
 
     Attributes:
-        tokens: their indices on the CPU.
+        tokens: their indices, ascending, ``(tokens,)`` on the CPU.
         everything: whether they are all of the prompt's tokens.
     """
 
@@ -31,16 +28,25 @@ class TokenSet:
         """Their indices on the device."""
         return self.tokens.to(self._prompt.hidden.device, non_blocking=True)
 
+    @property
+    def slots(self) -> slice | Tensor:
+        """Where in a KV cache their keys and values belong."""
+        return slice(self._length) if self.everything else self.at
+
     @cached_property
     def angles(self) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of their rotary angles."""
-        which = slice(None, self._length) if self.everything else self.at
-        return self._prompt.cos[which], self._prompt.sin[which]
+        """See ``Rows``."""
+        return self._prompt.cos[self.slots], self._prompt.sin[self.slots]
 
     @cached_property
     def view(self) -> LookBack | None:
-        """Which keys they see; None for everything."""
+        """See ``Rows``."""
         return None if self.everything else LookBack(self.tokens, self.at)
+
+    def deepstack(self, layer: int) -> Tensor | None:
+        """See ``Rows``."""
+        added = self._prompt.deepstack
+        return None if added is None or layer >= len(added) else added[layer, self.at]
 
     @cached_property
     def pairs(self) -> float:

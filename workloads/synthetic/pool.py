@@ -1,4 +1,4 @@
-"""How media come back: a growing pool of collections, some popular or all alike."""
+"""Draw items that recur from a growing pool: popular ones often (Zipf), or all equally often."""
 
 from __future__ import annotations
 

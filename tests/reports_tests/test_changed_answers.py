@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.run import asked as asked_module
-from reports.run.asked import AskedLog, AskedMedium, read_asked, read_medium
+from reports.run import changed_answers as changed_answers_module
+from reports.run.changed_answers import ChangedAnswersLog, KeptMedium, read_changed_answers, read_medium
 from workloads.errors import UsageError
 from workloads.records import Answer, Conversation, Media, Turn
 
@@ -18,10 +18,10 @@ TALK = Conversation(
 
 
 def test_what_was_asked_comes_back_with_the_media_of_the_whole_prompt(tmp_path: Path) -> None:
-    log = AskedLog(tmp_path, keep_media=True)
+    log = ChangedAnswersLog(tmp_path, keep_media=True)
     log.keep("w", TALK, 1)
     log.keep("w", TALK, 1)
-    (asked,) = read_asked(tmp_path).values()
+    (asked,) = read_changed_answers(tmp_path).values()
     assert (asked.workload, asked.request, asked.question) == ("w", "t1", "And?")
     assert [(medium.kind, medium.name) for medium in asked.media] == [
         ("image", "one.png"),
@@ -33,30 +33,32 @@ def test_what_was_asked_comes_back_with_the_media_of_the_whole_prompt(tmp_path: 
 
 
 def test_a_log_goes_on_behind_a_torn_line(tmp_path: Path) -> None:
-    AskedLog(tmp_path, keep_media=True).keep("w", TALK, 0)
+    ChangedAnswersLog(tmp_path, keep_media=True).keep("w", TALK, 0)
     whole = (tmp_path / "asked.jsonl").read_bytes()
     (tmp_path / "asked.jsonl").write_bytes(whole + whole[: len(whole) // 2])
-    AskedLog(tmp_path, keep_media=True).keep("w", TALK, 1)
-    assert [*read_asked(tmp_path)] == [("w", "t0"), ("w", "t1")]
+    ChangedAnswersLog(tmp_path, keep_media=True).keep("w", TALK, 1)
+    assert [*read_changed_answers(tmp_path)] == [("w", "t0"), ("w", "t1")]
 
 
 def test_media_stay_out_on_request_and_beyond_the_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    AskedLog(tmp_path, keep_media=False).keep("w", TALK, 0)
-    monkeypatch.setattr(asked_module, "MOST_BYTES", 4)
-    AskedLog(tmp_path, keep_media=True).keep("w", TALK, 1)
-    first, second = read_asked(tmp_path).values()
+    ChangedAnswersLog(tmp_path, keep_media=False).keep("w", TALK, 0)
+    monkeypatch.setattr(changed_answers_module, "MOST_BYTES", 4)
+    ChangedAnswersLog(tmp_path, keep_media=True).keep("w", TALK, 1)
+    first, second = read_changed_answers(tmp_path).values()
     assert [medium.file is not None for medium in (*first.media, *second.media)] == [False, True, False, True]
-    monkeypatch.setattr(asked_module, "LARGEST_MEDIUM", 2)
+    monkeypatch.setattr(changed_answers_module, "LARGEST_MEDIUM", 2)
     assert read_medium(tmp_path, second.media[0]) is None
 
 
 def test_no_file_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     line = {"workload": "w", "request": "t", "question": "?", "media": [{"kind": "image", "name": "x", "file": "../x"}]}
     (tmp_path / "asked.jsonl").write_text(json.dumps(line) + "\n")
-    with pytest.raises(UsageError, match=r"asked.jsonl, line 1 is corrupt \('../x' is no name of a kept medium\)"):
-        read_asked(tmp_path)
+    with pytest.raises(
+        UsageError, match=r"asked.jsonl, line 1 is corrupt \(media\[0\]: '../x' is no name of a kept medium\)"
+    ):
+        read_changed_answers(tmp_path)
 
 
 def test_of_a_run_without_changed_answers_nothing_was_kept(tmp_path: Path) -> None:
-    assert read_asked(tmp_path) == {}
-    assert read_medium(tmp_path, AskedMedium("image", "x", "0" * 32)) is None
+    assert read_changed_answers(tmp_path) == {}
+    assert read_medium(tmp_path, KeptMedium("image", "x", "0" * 32)) is None

@@ -1,19 +1,18 @@
-"""What was asked where an answer differs from the reference's or is missing: kept in the run folder, for the report."""
+"""The log of changed answers: requests whose answer differs from the reference's or is missing, with their media."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from blake3 import blake3
 
 from reports.run.disk import writing_to
 from workloads.errors import UsageError
+from workloads.reading import keys, read_json
 from workloads.records import Conversation, Media, media_in
 
 FILE = "asked.jsonl"
@@ -24,7 +23,7 @@ NAME = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
-class AskedMedium:
+class KeptMedium:
     """One medium of a prompt.
 
     Attributes:
@@ -37,18 +36,24 @@ class AskedMedium:
     name: str
     file: str | None
 
+    def __post_init__(self) -> None:
+        """Let no name lead out of the folder of media."""
+        if self.file is not None and not NAME.fullmatch(self.file):
+            raise UsageError(f"'{self.file}' is no name of a kept medium")
 
+
+@keys("ignore")
 @dataclass(frozen=True)
-class Asked:
-    """One request: the last thing the user said, and the media of the whole prompt, in order."""
+class ChangedAnswer:
+    """A request some answer to which differs: the last message of the user, and the media of the prompt, in order."""
 
     workload: str
     request: str
     question: str
-    media: tuple[AskedMedium, ...]
+    media: tuple[KeptMedium, ...]
 
 
-class AskedLog:
+class ChangedAnswersLog:
     """Keeps requests, each once, and their media.
 
     Args:
@@ -59,38 +64,39 @@ class AskedLog:
     def __init__(self, path: Path, keep_media: bool) -> None:
         self._path, self._keep_media = path, keep_media
         _mend(path / FILE)
-        self._kept = set(read_asked(path))
+        self._kept = set(read_changed_answers(path))
         self._bytes = sum(file.stat().st_size for file in (path / FOLDER).glob("*"))
 
     def keep(self, workload: str, conversation: Conversation, turn: int) -> None:
-        """Write what turn number ``turn`` asks, unless that was done; UsageError when the disk refuses."""
-        asked = conversation.turns[turn]
-        if (workload, asked.id) in self._kept:
+        """Write the request of turn number ``turn``, unless that was done; UsageError when the disk refuses."""
+        request = conversation.turns[turn]
+        if (workload, request.id) in self._kept:
             return
-        question = " ".join(part for part in asked.content if isinstance(part, str))
+        question = " ".join(part for part in request.content if isinstance(part, str))
         with writing_to(self._path):
             media = tuple(self._medium(medium) for medium in media_in(conversation.prompt(turn)))
-            line = json.dumps(asdict(Asked(workload, asked.id, question, media)), ensure_ascii=False)
+            changed = ChangedAnswer(workload, request.id, question, media)
+            line = json.dumps(asdict(changed), ensure_ascii=False)
             with (self._path / FILE).open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
-        self._kept.add((workload, asked.id))
+        self._kept.add((workload, request.id))
 
-    def _medium(self, medium: Media) -> AskedMedium:
+    def _medium(self, medium: Media) -> KeptMedium:
         name = blake3(medium.data).hexdigest(length=16)
         file = self._path / FOLDER / name
         if not self._keep_media:
-            return AskedMedium(medium.kind, medium.name, None)
+            return KeptMedium(medium.kind, medium.name, None)
         if not file.exists():
             if len(medium.data) > LARGEST_MEDIUM or self._bytes + len(medium.data) > MOST_BYTES:
-                return AskedMedium(medium.kind, medium.name, None)
+                return KeptMedium(medium.kind, medium.name, None)
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(medium.data)
             self._bytes += len(medium.data)
-        return AskedMedium(medium.kind, medium.name, name)
+        return KeptMedium(medium.kind, medium.name, name)
 
 
-def read_asked(path: Path) -> dict[tuple[str, str], Asked]:
-    """What a run folder tells of its requests, by workload and request; a torn last line is left out.
+def read_changed_answers(path: Path) -> dict[tuple[str, str], ChangedAnswer]:
+    """The log in a run folder, by workload and request; a torn last line is left out.
 
     Raises:
         UsageError: a line is corrupt.
@@ -101,17 +107,17 @@ def read_asked(path: Path) -> dict[tuple[str, str], Asked]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path / FILE}: {error}") from error
-    found: dict[tuple[str, str], Asked] = {}
+    answers: dict[tuple[str, str], ChangedAnswer] = {}
     for number, line in enumerate(lines, start=1):
         try:
-            asked = _parse(json.loads(line))
-        except (ValueError, TypeError, KeyError) as error:
+            changed = read_json(line, ChangedAnswer)
+        except UsageError as error:
             raise UsageError(f"{path / FILE}, line {number} is corrupt ({error}); remove that line") from error
-        found[asked.workload, asked.request] = asked
-    return found
+        answers[changed.workload, changed.request] = changed
+    return answers
 
 
-def read_medium(path: Path, medium: AskedMedium) -> bytes | None:
+def read_medium(path: Path, medium: KeptMedium) -> bytes | None:
     """The encoded file of a medium in a run folder; None where it was not kept or is not there any more."""
     if medium.file is None:
         return None
@@ -126,11 +132,3 @@ def _mend(file: Path) -> None:
     if file.exists() and not (data := file.read_bytes()).endswith(b"\n"):
         with writing_to(file.parent):
             os.truncate(file, data.rfind(b"\n") + 1)
-
-
-def _parse(data: Mapping[str, Any]) -> Asked:
-    media = tuple(AskedMedium(**medium) for medium in data["media"])
-    for medium in media:
-        if medium.file is not None and not NAME.fullmatch(medium.file):
-            raise ValueError(f"'{medium.file}' is no name of a kept medium")
-    return Asked(data["workload"], data["request"], data["question"], media)

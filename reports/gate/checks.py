@@ -1,24 +1,26 @@
-"""Which requirements a run has to meet, each with what the run shows of it."""
+"""The checks of a run: each requirement of each runner on each workload, with the evidence for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 
 import pandas as pd
 
 from reports.gate import evidence, evidence_since
 from reports.gate.baseline import Baseline
-from reports.gate.evidence import Evidence, Scene
+from reports.gate.evidence import Evidence, Subject
 from reports.gate.policy import Policy, baseline_limits, default_limits
-from reports.gate.question import Question
-from reports.gate.requirements import REQUIREMENTS, Limits
+from reports.gate.requirements import REQUIREMENTS, Limits, Requirement
 from reports.run.manifest import Manifest, RunnerDescription
 from reports.run.measurements import Measurements
+from reports.statistics.intervals import Interval
 from reports.statistics.pairing import Paired
 from reports.summary.row import Row
 from workloads.errors import UsageError
 
-GATHERERS: Mapping[str, Callable[[Scene], Evidence]] = {
+GATHERERS: Mapping[str, Callable[[Subject], Evidence]] = {
     "margin": evidence.accuracy,
     "min_speedup": evidence.speedup,
     "max_ttft_p99_ratio": evidence.p99_ratio,
@@ -35,10 +37,54 @@ GATHERERS: Mapping[str, Callable[[Scene], Evidence]] = {
 UNFINISHED = Evidence(None, why="the run has no record of it yet: finish it with --resume")
 
 
-def ask(
+@dataclass(frozen=True)
+class Check:
+    """One requirement of one runner on one workload.
+
+    Attributes:
+        limit: as the policy has it.
+        requests: turns of the workload that the runner was asked.
+    """
+
+    workload: str
+    runner: str
+    requirement: Requirement
+    limit: float
+    evidence: Evidence
+    requests: int
+
+    @property
+    def bound(self) -> float:
+        """What the value must be at least or at most."""
+        return self.requirement.bound(self.limit)
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is an estimate to test, and no plain count."""
+        return self.evidence.bounds is not None
+
+    def ends(self, alpha: float) -> Interval:
+        """Bounds of the truth, each wrong with a probability of at most ``alpha``; of a count its value."""
+        if self.evidence.bounds is not None:
+            return self.evidence.bounds(alpha)
+        value = self.evidence.value
+        return Interval(-inf, inf) if value is None else Interval(value, value)
+
+    def violated(self, alpha: float) -> bool:
+        """Whether the truth is shown to lie on the wrong side of the bound."""
+        ends = self.ends(alpha)
+        return ends.high < self.bound if self.requirement.side == "least" else ends.low > self.bound
+
+    def holds(self, alpha: float) -> bool:
+        """Whether the truth is shown to lie on the right side."""
+        ends = self.ends(alpha)
+        return ends.low >= self.bound if self.requirement.side == "least" else ends.high <= self.bound
+
+
+def find_checks(
     run: Measurements, rows: Sequence[Row], policy: Policy, baseline: Baseline | None, margin: float
-) -> list[Question]:
-    """Every requirement, by workload and runner as the manifest has them; see ``judge.judge`` for the arguments.
+) -> list[Check]:
+    """Every requirement, by workload and runner as the manifest has them; see ``judge.judge_run`` for the arguments.
 
     The reference, runners for analysis only and the noise floor are compared with, and not judged.
 
@@ -51,13 +97,13 @@ def ask(
         raise UsageError(
             f"{policy.origin}: {policy.wants_baseline} compares with an earlier run: add --baseline, or drop that line"
         )
-    scenes = _Scenes(run, rows, baseline)
+    subjects = _Subjects(run, rows, baseline)
     found = [
-        question
+        check
         for workload in run.manifest.workloads
         for runner in runners
         if policy.judges(workload, runner.label)
-        for question in _questions(workload, runner, scenes, policy, margin)
+        for check in _checks(workload, runner, subjects, policy, margin)
     ]
     if not found:
         raise UsageError(
@@ -66,7 +112,7 @@ def ask(
     return found
 
 
-class _Scenes:
+class _Subjects:
     """What there is to see of each workload and runner."""
 
     def __init__(self, run: Measurements, rows: Sequence[Row], baseline: Baseline | None) -> None:
@@ -87,7 +133,7 @@ class _Scenes:
         """Whether there is a baseline."""
         return self._baseline is not None
 
-    def of(self, workload: str, runner: str) -> Scene | None:
+    def of(self, workload: str, runner: str) -> Subject | None:
         """None where nothing was recorded."""
         row = self._rows.get((workload, runner))
         if row is None:
@@ -95,7 +141,7 @@ class _Scenes:
         if workload not in self._paired:
             self._paired[workload] = self._pair(workload)
         asked, paired, then_paired = self._paired[workload]
-        return Scene(
+        return Subject(
             runner,
             asked,
             paired,
@@ -121,19 +167,19 @@ def _judged(manifest: Manifest) -> list[RunnerDescription]:
     return [runner for runner in manifest.runners if runner.label not in beside]
 
 
-def _questions(
-    workload: str, runner: RunnerDescription, scenes: _Scenes, policy: Policy, margin: float
-) -> Iterator[Question]:
+def _checks(
+    workload: str, runner: RunnerDescription, subjects: _Subjects, policy: Policy, margin: float
+) -> Iterator[Check]:
     label = runner.label
-    scene = scenes.of(workload, label)
+    subject = subjects.of(workload, label)
     limits: Limits = {}
-    if policy.origin is not None or not scenes.compared():
+    if policy.origin is not None or not subjects.compared():
         limits |= default_limits(runner, margin)
-    if scenes.then(workload, label) is not None:
+    if subjects.then(workload, label) is not None:
         limits |= baseline_limits(margin)
     required = policy.limits(workload, label, limits)
     for key, requirement in REQUIREMENTS.items():
         if key in required:
-            found = UNFINISHED if scene is None else GATHERERS[key](scene)
-            requests = 0 if scene is None else scene.row.requests
-            yield Question(workload, label, requirement, required[key], found, requests)
+            found = UNFINISHED if subject is None else GATHERERS[key](subject)
+            requests = 0 if subject is None else subject.row.requests
+            yield Check(workload, label, requirement, required[key], found, requests)

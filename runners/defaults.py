@@ -1,0 +1,41 @@
+"""Defaults that all runners of a run share, and the options of methods that take them over. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+DonorPolicy = Literal["previous", "template", "isolated"]
+SETTING = "setting"  # key of a field's metadata
+
+
+@dataclass(frozen=True)
+class RunnerDefaults:
+    """What all runners of a run share unless their spec says otherwise.
+
+    Attributes:
+        recompute_ratio: share of a prompt's vision tokens to compute.
+        donor: what stands before a medium when it is stored.
+        budget_bytes, host_budget_bytes: most bytes that each runner stores on the device and on the host.
+        strict_reuse: whether a request fails when something that should be reused is computed.
+        tolerance: relative deviation up to which computed and stored keys and values agree.
+        max_ratio: largest share of the vision tokens that is computed in any layer.
+    """
+
+    recompute_ratio: float = 0.05
+    donor: DonorPolicy = "previous"
+    budget_bytes: int = 1 << 30
+    host_budget_bytes: int = 0
+    strict_reuse: bool = False
+    tolerance: float = 0.1
+    max_ratio: float = 1.0
+
+
+def from_setting(setting: str) -> Any:
+    """Declare an option of a method that takes the value of a setting of ``RunnerDefaults``, unless a spec gives it."""
+    return field(default=getattr(RunnerDefaults, setting), metadata={SETTING: setting})
+
+
+def options_by_setting(method: Any) -> dict[str, str]:
+    """Find the options of a method, or of its class, that take over a setting: each by the name of its setting."""
+    return {option.metadata[SETTING]: option.name for option in fields(method) if SETTING in option.metadata}

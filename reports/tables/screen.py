@@ -37,7 +37,10 @@ def grid(table: Table) -> RichTable:
             max_width=column.max_width,
         )
     for place, row in enumerate(table.rows):
-        cells = (Text(_cell(text, column)) for text, column in zip(row, table.columns, strict=True))
+        cells = (
+            Text(_cell(text, column), style=table.styles.get((place, across), ""))
+            for across, (text, column) in enumerate(zip(row, table.columns, strict=True))
+        )
         drawn.add_row(*cells, style="bold" if place in table.emphasised else None)
     return drawn
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 
@@ -45,6 +45,7 @@ class Table:
         about: what is said of it behind the title; empty for nothing.
         rows: as many texts each as there are columns.
         emphasised: the places of rows that stand out.
+        styles: colours of single cells on a screen, by the places of their row and column.
         dense: whether columns stand as close as can be.
     """
 
@@ -54,6 +55,7 @@ class Table:
     about: str = ""
     notes: Sequence[Note] = ()
     emphasised: frozenset[int] = frozenset()
+    styles: Mapping[tuple[int, int], str] = field(default_factory=dict)
     dense: bool = False
 
     @classmethod

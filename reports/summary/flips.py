@@ -89,8 +89,8 @@ def ledger(counts: Mapping[tuple[str, str], Mapping[FlipKind, int]]) -> tuple[li
     """``count_flips`` as texts: the head of a table, and a line for each workload and runner, its sum at the end."""
     head = ["workload", "runner", *(kind.value for kind in FlipKind), "all"]
     lines = [
-        [workload, runner, *(str(told[kind]) for kind in FlipKind), str(sum(told.values()))]
-        for (workload, runner), told in counts.items()
+        [workload, runner, *(str(numbers[kind]) for kind in FlipKind), str(sum(numbers.values()))]
+        for (workload, runner), numbers in counts.items()
     ]
     return head, lines
 

@@ -40,10 +40,10 @@ def _table(claims: list[Claim]) -> Table:
         table.add_column(column, overflow="fold")
     for claim in claims:
         outcome = Text(WORDS[claim.outcome], style=STYLES[claim.outcome])
-        table.add_row(Text(claim.runner), claim.about.title, claim.required, claim.found, outcome)
+        table.add_row(Text(claim.runner), claim.about.title, claim.required, claim.measured, outcome)
     return table
 
 
 def _why(claim: Claim) -> Text:
-    told = f"{claim.runner}, {claim.about.title}: {claim.explanation}"
-    return Text(told, style=STYLES[claim.outcome].removeprefix("bold "))
+    text = f"{claim.runner}, {claim.about.title}: {claim.explanation}"
+    return Text(text, style=STYLES[claim.outcome].removeprefix("bold "))

@@ -40,7 +40,7 @@ from runners.engine.attention.capability import installed
 from runners.engine.engine import Engine
 from runners.engine.kv.workspace import Workspace
 from runners.engine.measure.timing import synchronize
-from runners.engine.media.decode import decode_image
+from runners.engine.media.pictures import decode_image
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 from runners.engine.prompt.tensors import PromptTensors

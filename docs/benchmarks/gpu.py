@@ -29,7 +29,7 @@ from runners.engine.attention.capability import lacks_triton
 from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.view import LookBack
 from runners.engine.kv.placing import placing_by_torch
-from runners.engine.kv.stored import Stored
+from runners.engine.kv.stored import StoredKV
 
 TOLERANCE = 0.02  # of bfloat16 outputs of order 1
 SHAPES = {"qwen2.5-vl-7b": (28, 28, 4, 128), "qwen3-vl-8b": (36, 32, 8, 128)}
@@ -132,7 +132,7 @@ def compare_attention(what: str, asked: Asked, repeats: int) -> bool:
     return _print(what, errors, measure(works, repeats), len(asked.k))
 
 
-def placing(shape: str, tokens: int, device: torch.device) -> tuple[list[Stored], Tensor, Tensor]:
+def placing(shape: str, tokens: int, device: torch.device) -> tuple[list[StoredKV], Tensor, Tensor]:
     """Media that fill a prompt, and room for its keys and values."""
     layers, _, kv_heads, head_dim = SHAPES[shape]
     each = tokens // MEDIA
@@ -141,7 +141,7 @@ def placing(shape: str, tokens: int, device: torch.device) -> tuple[list[Stored]
         for size in ((tokens, head_dim),) * 2 + ((layers, kv_heads, tokens, head_dim),) * 2
     )
     media = [
-        Stored(
+        StoredKV(
             start,
             torch.randn(layers, kv_heads, each, head_dim, device=device, dtype=torch.bfloat16),
             torch.randn(layers, kv_heads, each, head_dim, device=device, dtype=torch.bfloat16),
@@ -166,7 +166,7 @@ def compare_placing(shape: str, tokens: int, device: torch.device, repeats: int)
     return _print(f"placing {MEDIA} media, {tokens:,} tokens", errors, measure(works, repeats), len(k))
 
 
-def placing_error(media: Sequence[Stored], k: Tensor, v: Tensor) -> float:
+def placing_error(media: Sequence[StoredKV], k: Tensor, v: Tensor) -> float:
     """Largest difference between our kernel and torch."""
     from runners.engine.kv.triton_placing import placing_by_kernel
 

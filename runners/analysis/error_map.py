@@ -39,14 +39,14 @@ def compare(seen: Seen) -> Compared:
     deviation: list[NDArray[np.float32]] = []
 
     def look(fresh: FreshLayer) -> None:
-        used, held, layer = context.kv, seen.held, fresh.layer
+        used, stored, layer = context.kv, seen.stored, fresh.layer
         for name, mine, true in (("k", used.k, fresh.k), ("v", used.v, fresh.v)):
             delta, relative = _difference(mine[layer][:, vision], true[:, vision])
             rows[f"delta_{name}"].append(_plain(delta))
             rows[f"relative_{name}"].append(_plain(relative))
         states = seen.states[layer].float(), fresh.hidden[vision].float()
         rows["cosine"].append(_plain(torch.nn.functional.cosine_similarity(*states, dim=-1)))
-        deviation.append(_plain(_difference(held.v[layer][:, reusable], fresh.v[:, reusable])[1]))
+        deviation.append(_plain(_difference(stored.v[layer][:, reusable], fresh.v[:, reusable])[1]))
 
     logits = recompute(context, look)
     errors = ErrorMap(**{name: np.stack(found) for name, found in rows.items()}, computed=seen.computed.numpy())

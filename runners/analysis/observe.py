@@ -69,14 +69,14 @@ class Seen:
 
     Attributes:
         context: what the method was given; its ``kv`` holds what the method used for the prompt's tokens.
-        held: the same buffer before anything was computed: reused keys and values, the rest undefined.
+        stored: the same buffer before anything was computed: reused keys and values, the rest undefined.
         tokens: indices of the vision tokens, ascending, ``(vision,)`` on the CPU.
         states: their hidden states before each layer, ``(layers, vision, hidden)``; NaN where unknown.
         computed: whether they were computed in a layer, ``(layers, vision)`` bool on the CPU.
     """
 
     context: PlanContext
-    held: KVBuffer
+    stored: KVBuffer
     tokens: Tensor
     states: Tensor
     computed: Tensor
@@ -154,8 +154,8 @@ class Observer:
         tokens = torch.cat(spans) if spans else torch.empty(0, dtype=torch.int64)
         hidden = context.prompt.hidden
         states = hidden.new_full((context.layers, len(tokens), hidden.shape[-1]), torch.nan)
-        held = KVBuffer(context.kv.k.clone(), context.kv.v.clone())
-        self.seen = Seen(context, held, tokens, states, torch.zeros(states.shape[:2], dtype=torch.bool))
+        stored = KVBuffer(context.kv.k.clone(), context.kv.v.clone())
+        self.seen = Seen(context, stored, tokens, states, torch.zeros(states.shape[:2], dtype=torch.bool))
         keys = {segment.end: segment.key for segment in segments}
         for part in context.reusable:
             donor = self._donors.get(keys[part.end])

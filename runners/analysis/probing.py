@@ -1,4 +1,4 @@
-"""Which layers a drift probe should look at: those in which the tokens that matter stand out (METHODS 9).
+"""Choosing probe layers: those whose drift ranks highest the tokens that matter (docs/method.md, Probe layers).
 
 What decides is what is left of the cost of reuse when the budget is spent on the tokens that a layer, or a group of
 them, ranks highest. How much of the true damage these tokens have is told beside it, but a layer that finds the largest
@@ -37,7 +37,7 @@ def layer_drifts(seen: Seen) -> NDArray[np.float32]:
     everything = torch.arange(len(seen.context.candidates()))
     scores = [np.empty((0, len(everything)), dtype=np.float32)]
     for layer in seen.context.probe_layers:
-        kv = KVBuffer(seen.held.k.clone(), seen.held.v.clone())
+        kv = KVBuffer(seen.stored.k.clone(), seen.stored.v.clone())
         alone = replace(probed_at(seen.context, (layer,)), kv=kv)
         alone.compute_before_candidates(layer + 1)
         scores.append(drift_scores(alone, everything).numpy()[None])

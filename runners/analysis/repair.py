@@ -23,7 +23,7 @@ def kl_after(seen: Seen, exact: NDArray[np.float32], order: NDArray[np.int64], r
     """
     context = seen.context
     chosen = context.candidates()[torch.from_numpy(order)[: context.budget(ratio)]]
-    kv = KVBuffer(seen.held.k.clone(), seen.held.v.clone())
+    kv = KVBuffer(seen.stored.k.clone(), seen.stored.v.clone())
     result = prefill(context.adapter, context.prompt, kv, Plan(context.compute(chosen)))
     logits: NDArray[np.float32] = context.adapter.head(result.hidden)[0].float().cpu().numpy()
     return kl_divergence(exact, logits)

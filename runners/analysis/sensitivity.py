@@ -1,4 +1,4 @@
-"""What staleness in one layer alone costs (METHODS 2).
+"""Layer sensitivity: what staleness in one layer alone costs.
 
 Everything is computed, but in the chosen layers attention sees the stored keys and values of the reusable tokens. In
 layer 0 these are exact, so its cost is 0 up to rounding; in all layers together it is that of pure reuse.
@@ -32,7 +32,7 @@ def stale_in(seen: Seen, layers: Collection[int]) -> NDArray[np.float32]:
 
     def look(fresh: FreshLayer) -> None:
         if fresh.layer in layers:
-            fresh.k[:, reusable] = seen.held.k[fresh.layer][:, reusable]
-            fresh.v[:, reusable] = seen.held.v[fresh.layer][:, reusable]
+            fresh.k[:, reusable] = seen.stored.k[fresh.layer][:, reusable]
+            fresh.v[:, reusable] = seen.stored.v[fresh.layer][:, reusable]
 
     return recompute(seen.context, look)

@@ -135,8 +135,8 @@ def patches(moments: Sequence[Page]) -> NDArray[np.float32]:
     pixels = (pixels - mean) / std
     time, height, width, channels = pixels.shape
     block = PATCH * MERGE
-    tiled = pixels.reshape(time, height // block, MERGE, PATCH, width // block, MERGE, PATCH, channels)
-    ordered = tiled.transpose(0, 1, 4, 2, 5, 7, 3, 6)[..., None, :, :]
+    tiled = pixels.reshape((time, height // block, MERGE, PATCH, width // block, MERGE, PATCH, channels))
+    ordered = tiled.transpose((0, 1, 4, 2, 5, 7, 3, 6))[..., None, :, :]
     repeated = np.broadcast_to(ordered, (*ordered.shape[:6], FRAMES_PER_MOMENT, PATCH, PATCH))
     return np.ascontiguousarray(repeated).reshape(-1, channels * FRAMES_PER_MOMENT * PATCH * PATCH)
 

@@ -179,7 +179,7 @@ def label(moments: Sequence[Page], earlier: Sequence[Mapping[str, str]] | None =
                 changed[token] = int(known[neighbour] != name)
             if name in known and neighbour in KEYS:
                 before[token] = int(known[name])
-    return Picture(tuple(moments), glyph, left, clock, rank, before, changed)
+    return Picture(tuple(moments), glyph=glyph, left=left, clock=clock, rank=rank, before=before, changed=changed)
 
 
 def _objects(page: Page) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a request took, counted the same way for every method: tokens and operations, and what that asks of a device."""
+"""Counts of a request, taken the same way for every method: tokens, operations, and the bytes and FLOPs executed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from runners.engine.adapters.base import Adapter
 from runners.engine.measure.flops import block_flops, full_prefill_flops, head_flops, kv_flops
 from runners.engine.plan import Plan
 from runners.engine.prefill import PrefillResult
+from runners.engine.prepared import PreparedRequest
 from runners.engine.prompt.layout import Layout
-from runners.engine.work import Work
 from runners.records import CacheStats, ComputedMedium, Demand
 
 
-def count(adapter: Adapter, work: Work, plan: Plan, result: PrefillResult, selection: float) -> CacheStats:
-    """What was asked, reused and computed; ``selection``: operations of choosing tokens. Stores are not looked at."""
-    layout, media, layers = work.layout, work.media, adapter.shape.layers
+def count(
+    adapter: Adapter, prepared: PreparedRequest, plan: Plan, result: PrefillResult, selection: float
+) -> CacheStats:
+    """Count media, hits, tokens and FLOPs of a request. Fields about the stores are left for the caller to fill in.
+
+    Args:
+        selection: FLOPs spent on choosing tokens.
+    """
+    layout, media, layers = prepared.layout, prepared.media, adapter.shape.layers
     spans = [slice(segment.start, segment.end) for segment in layout.segments]
     all_encoded = sum(adapter.encoder_flops(grid) for grid in media.grids.values())
     kv_hit = [bool((result.depth[span] < layers).any()) for span in spans]
@@ -25,42 +31,46 @@ def count(adapter: Adapter, work: Work, plan: Plan, result: PrefillResult, selec
         kv_hits=sum(kv_hit),
         prompt_tokens=layout.tokens,
         vision_tokens=layout.vision_tokens,
-        prefix_tokens=work.prefix_tokens,
+        prefix_tokens=prepared.prefix_tokens,
         planned_token_layers=sum(int(plan.depth[span].sum()) for span in spans),
         computed_token_layers=sum(int(result.depth[span].sum()) for span in spans),
         layers=layers,
-        flops=_encoded(adapter, work) + result.flops + selection + head_flops(adapter.shape),
+        flops=_encoded(adapter, prepared) + result.flops + selection + head_flops(adapter.shape),
         full_flops=all_encoded + full_prefill_flops(adapter.shape, layout.tokens),
         stored_bytes=0,
         kv_bytes_per_token=None,
     )
 
 
-def demand(adapter: Adapter, work: Work, result: PrefillResult, selection: float) -> Demand:
-    """What the executed work asks of the device, see ``Demand``; weights are counted from the model's sizes."""
+def demand(adapter: Adapter, prepared: PreparedRequest, result: PrefillResult, selection: float) -> Demand:
+    """Count FLOPs and bytes of the executed plan, see ``Demand``; bytes of weights follow from the model's sizes.
+
+    Args:
+        selection: FLOPs spent on choosing tokens.
+    """
     shape, number = adapter.shape, adapter.dtype.itemsize
     token = 2 * shape.kv_heads * shape.head_dim * number
-    reused = work.prefix_tokens + sum(part.tokens for part in work.reusable)
+    reused = prepared.prefix_tokens + sum(part.tokens for part in prepared.reusable)
     weights = (kv_flops(shape, 1) + block_flops(shape, 1)) / 2 * number
     return Demand(
-        encode_flops=_encoded(adapter, work),
+        encode_flops=_encoded(adapter, prepared),
         load_bytes=2.0 * reused * token * shape.layers,
         select_flops=selection,
         prefill_flops=result.flops,
-        prefill_bytes=shape.layers * (weights + work.layout.tokens * token),
+        prefill_bytes=shape.layers * (weights + prepared.layout.tokens * token),
         head_flops=head_flops(shape),
         head_bytes=head_flops(shape) / 2 * number,
-        fetch_bytes=float(work.fetched_bytes),
+        fetch_bytes=float(prepared.fetched_bytes),
     )
 
 
 def computed_media(adapter: Adapter, layout: Layout, result: PrefillResult) -> tuple[ComputedMedium, ...]:
-    """In how many layers each token of each medium was computed."""
+    """Count in how many layers each token of each medium was computed."""
     return tuple(
         ComputedMedium.of(adapter.token_grid(segment.grid), result.depth[segment.start : segment.end].tolist())
         for segment in layout.segments
     )
 
 
-def _encoded(adapter: Adapter, work: Work) -> float:
-    return sum(adapter.encoder_flops(work.media.grids[key]) for key in work.media.computed)
+def _encoded(adapter: Adapter, prepared: PreparedRequest) -> float:
+    return sum(adapter.encoder_flops(prepared.media.grids[key]) for key in prepared.media.computed)

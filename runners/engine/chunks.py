@@ -1,4 +1,4 @@
-"""Prefill chunk by chunk, as servers do (Sarathi, arXiv 2308.16369): the same numbers, other kernels."""
+"""Chunked prefill, as in servers (Sarathi, arXiv 2308.16369): results equal those of one prefill up to rounding."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from runners.engine.prompt.tensors import PromptTensors
 
 
 def prefill_in_chunks(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, plan: Plan, chunk: int) -> PrefillResult:
-    """``prefill`` of ``plan``, its tokens computed ``chunk`` at a time, in order; equal up to rounding.
+    """Execute ``plan`` as ``prefill`` does, ``chunk`` of its tokens at a time, in order.
 
-    ValueError for a plan that refines: it looks at all tokens of a layer at once.
+    Raises:
+        ValueError: the plan refines, and so must look at all tokens of a layer at once.
     """
     if plan.refine is not None:
         raise ValueError("a plan that refines cannot be computed in chunks")

@@ -1,4 +1,4 @@
-"""Where stored keys and values come from: the request just answered, or a prefill of the medium alone."""
+"""Donors made: copied out of the prefill of the request just answered, or compiled by a prefill of the medium alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def compile_donor(
     probe_layers: tuple[int, ...],
     sketch: OutputSketch,
 ) -> DonorKV:
-    """Prefill a medium after nothing but the token ids ``before``, and keep its keys and values."""
+    """Compile a donor: prefill a medium after nothing but the token ids ``before``; keep its keys and values."""
     start, end = len(before), len(before) + segment.tokens
     positions = torch.cat(
         (
@@ -71,6 +71,6 @@ def compile_donor(
 
 
 def _rows(tokens: Tensor, segment: MediaSegment) -> slice:
-    """Where a segment's tokens lie among ascending token indices."""
+    """Find the rows of a segment's tokens among ascending token indices."""
     first = int(torch.searchsorted(tokens, segment.start))
     return slice(first, first + segment.tokens)

@@ -1,4 +1,4 @@
-"""The short story: segments -> stores -> plan -> prefill -> first token -> decode -> what is kept."""
+"""Answers requests: first token, decoding, and behind the answer the stores and the recordings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
 from runners.engine.prefill import PrefillResult
+from runners.engine.prepared import PreparedRequest
 from runners.engine.prompt.layout import SymbolTable
 from runners.engine.store.entries import MediaEntry
 from runners.engine.store.stores import DEVICE, HOST, Allowed, Lookup, Stores
-from runners.engine.work import Work
 from runners.profile import ModelProfile
 from runners.records import Status, Timing
 from workloads.records import Media, MediaKind, Message
@@ -32,15 +32,15 @@ UNMEASURED = ModelProfile()
 
 
 class Engine:
-    """Answers requests with one method and its own stores.
+    """Answers requests with one method and stores of its own.
 
     Args:
         workspace: memory for the keys and values of the request being answered; engines of one model share it, for
             they answer one after the other.
-        budget: bytes that stored media and prefixes may hold together on the device.
-        profile: what was measured for the model.
-        strict: whether computing what could have been reused fails the request.
-        host_budget: bytes that they may hold together on the host; 0 for no host tier.
+        budget: bytes that stored media and prefixes together may take on the device.
+        strict: whether a request fails when media that were sent before had to be computed again.
+        profile: measured layer sensitivities and probe layers of the model.
+        host_budget: bytes that stored media and prefixes together may take on the host; 0 for no host tier.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Engine:
         self._stores = Stores(budget, host_budget, method.prefix_block)
         self._lookup: Lookup = Allowed(self._stores, method.uses_encoder_cache, method.uses_prefix)
         self._symbols = SymbolTable()
-        self._asked: set[str] = set()
+        self._sent_before: set[str] = set()
         self._too_large: set[str] = set()
 
     def reset(self) -> None:
         """Forget everything stored."""
         self._stores.tiers.clear()
         self._symbols = SymbolTable()
-        self._asked.clear()
+        self._sent_before.clear()
         self._too_large.clear()
 
     @torch.inference_mode()
@@ -87,25 +87,25 @@ class Engine:
 
     def _answer(self, request: Request) -> Response:
         adapter = self._adapter
-        held, peak = self._held(), PeakMeter(adapter.device)
+        allocated, peak = self._allocated(), PeakMeter(adapter.device)
         first = self._prefiller.answer(request, self._lookup, self._symbols)
-        work, result = first.work, first.result
+        prepared, result = first.prepared, first.result
         if not bool(torch.isfinite(first.logits).all()):
             return Response(
                 Status.ERROR, error=f"the model's logits are not finite in {adapter.dtype}: try another --dtype"
             )
 
         watch = TtftClock(adapter.device)
-        token_ids = decode(adapter, work.prompt, work.kv, first.token, request.max_new_tokens)
+        token_ids = decode(adapter, prepared.prompt, prepared.kv, first.token, request.max_new_tokens)
         decoded, _ = watch.stop()
-        fallbacks = self._fallbacks(first.rendered.media, work)
-        on_host = None if work.found_on_host else self._stores.on_host(work.media.entries, work.match)
+        fallbacks = self._fallbacks(first.rendered.media, prepared)
+        on_host = None if prepared.found_on_host else self._stores.on_host(prepared.media.entries, prepared.match)
         watch = TtftClock(adapter.device)
-        self._keep(work, result, first.capture)
+        self._keep(prepared, result, first.capture)
         stored, _ = watch.stop()
         taken = peak.taken()
 
-        host_ttft = first.ttft_ms if work.found_on_host else self._time_again(request, on_host)
+        host_ttft = first.ttft_ms if prepared.found_on_host else self._time_again(request, on_host)
         spent = {f"{part}_ms": first.parts.get(part, 0.0) for part in PARTS}
         timing = Timing(
             ttft_ms=first.ttft_ms,
@@ -116,7 +116,7 @@ class Engine:
             **spent,
         )
         cache = replace(
-            count(adapter, work, first.plan, result, first.selection_flops),
+            count(adapter, prepared, first.plan, result, first.selection_flops),
             stored_bytes=self._stores.tiers.nbytes(DEVICE),
             host_bytes=self._stores.tiers.nbytes(HOST),
             kv_bytes_per_token=self._stores.bytes_per_vision_token(),
@@ -131,13 +131,13 @@ class Engine:
             first_logits=first.logits.float().cpu().numpy(),
             timing=timing,
             cache=cache,
-            computed=computed_media(adapter, work.layout, result),
-            demand=demand(adapter, work, result, first.selection_flops),
-            peak_bytes=None if taken is None else held + taken,
+            computed=computed_media(adapter, prepared.layout, result),
+            demand=demand(adapter, prepared, result, first.selection_flops),
+            peak_bytes=None if taken is None else allocated + taken,
         )
 
     def _time_again(self, request: Request, stores: Lookup | None) -> float | None:
-        """TTFT with what is reused coming from other ``stores``; None without them, or if memory does not suffice."""
+        """Measure TTFT once more, reading entries from ``stores``; None without them, or when memory runs out."""
         if stores is None:
             return None
         try:
@@ -147,14 +147,14 @@ class Engine:
                 raise
             return None
 
-    def _held(self) -> int:
-        """Bytes of the model, its workspace and the stores in the device's memory; a CPU's is the host's."""
+    def _allocated(self) -> int:
+        """Bytes of weights, workspace and stores in the device's memory, which for a CPU is the host's."""
         tiers = (DEVICE, HOST) if self._adapter.device.type == "cpu" else (DEVICE,)
         stored = sum(self._stores.tiers.nbytes(tier) for tier in tiers)
         return self._adapter.weight_bytes + self._workspace.nbytes + stored
 
     def _record(self) -> float:
-        """Record what this answer computed for the first time; milliseconds."""
+        """Record the work of sizes that this answer computed for the first time; milliseconds that it took."""
         graphs = self._workspace.graphs
         if graphs is None:
             return 0.0
@@ -162,36 +162,43 @@ class Engine:
         graphs.record_pending()
         return watch.stop()[0]
 
-    def _keep(self, work: Work, result: PrefillResult, capture: Capture | None) -> None:
-        """Fill the stores, behind the answer: what was fetched, new media, and the prefix that was computed exactly."""
-        self._promote(work)
+    def _keep(self, prepared: PreparedRequest, result: PrefillResult, capture: Capture | None) -> None:
+        """Fill the stores: promote fetched entries, put new media, and put the prefix that was computed exactly."""
+        self._promote(prepared)
         layers = self._adapter.shape.layers
-        partial = (result.depth[work.prefix_tokens :] < layers).nonzero()
-        exact = work.prefix_tokens + int(partial[0]) if len(partial) else work.layout.tokens
+        partial = (result.depth[prepared.prefix_tokens :] < layers).nonzero()
+        exact = prepared.prefix_tokens + int(partial[0]) if len(partial) else prepared.layout.tokens
         if self._method.uses_encoder_cache:
-            self._keep_media(work, result, capture, exact)
-        if self._method.uses_prefix and exact > work.prefix_tokens:
-            symbols = torch.from_numpy(work.layout.symbols[:exact])
-            self._stores.prefixes.put(symbols, work.kv.k[:, :, :exact], work.kv.v[:, :, :exact])
-        self._asked.update(work.media.keys)
+            self._keep_media(prepared, result, capture, exact)
+        if self._method.uses_prefix and exact > prepared.prefix_tokens:
+            symbols = torch.from_numpy(prepared.layout.symbols[:exact])
+            self._stores.prefixes.put(symbols, prepared.kv.k[:, :, :exact], prepared.kv.v[:, :, :exact])
+        self._sent_before.update(prepared.media.keys)
 
-    def _promote(self, work: Work) -> None:
-        """Hold on the device, too, what came from the host whole."""
-        for key, entry in work.media.entries.items():
-            donor = work.fetched.get(key)
+    def _promote(self, prepared: PreparedRequest) -> None:
+        """Put entries that were fetched from the host into the device tier again, if all of their tensors were."""
+        for key, entry in prepared.media.entries.items():
+            donor = prepared.fetched.get(key)
             if entry.on_host and (donor is not None or entry.donor is None):
-                features = work.media.features[key].clone()
+                features = prepared.media.features[key].clone()
                 self._stores.media.promote(key, MediaEntry(entry.grid, features, donor))
-        if work.fetched_prefix is not None:
-            self._stores.prefixes.promote(work.match, work.fetched_prefix)
+        if prepared.fetched_prefix is not None:
+            self._stores.prefixes.promote(prepared.match, prepared.fetched_prefix)
 
-    def _keep_media(self, work: Work, result: PrefillResult, capture: Capture | None, exact: int) -> None:
-        new = set(work.media.lacking(self._method.uses_kv))
-        for segment in work.layout.segments:
+    def _keep_media(
+        self, prepared: PreparedRequest, result: PrefillResult, capture: Capture | None, exact: int
+    ) -> None:
+        """Put an entry for each medium that has none, with a donor if the method reuses keys and values.
+
+        Args:
+            exact: length of the prefix that was computed exactly, in tokens.
+        """
+        new = set(prepared.media.lacking(self._method.uses_kv))
+        for segment in prepared.layout.segments:
             if segment.key not in new:
                 continue
             new.discard(segment.key)
-            grid, features = work.media.grids[segment.key], work.media.features[segment.key]
+            grid, features = prepared.media.grids[segment.key], prepared.media.features[segment.key]
             donor = None
             if self._method.uses_kv and self._method.donor_policy != "previous":
                 before = self._donor_prefix(segment.grid.kind)
@@ -202,24 +209,24 @@ class Engine:
                 self._too_large.add(segment.key)
 
     def _donor_prefix(self, kind: MediaKind) -> tuple[int, ...]:
-        """The text a compiled donor stands after: nothing, or the chat template's own."""
+        """Token ids before the medium in a compiled donor: none, or those of the chat template."""
         if self._method.donor_policy == "isolated":
             return ()
         placeholder = Media(kind, b"", "donor")
         return self._adapter.render((Message("user", (placeholder,)),)).texts[0]
 
-    def _fallbacks(self, media: tuple[Media, ...], work: Work) -> tuple[str, ...]:
-        """Why media that were sent before had to be computed again; empty for methods that keep nothing."""
+    def _fallbacks(self, media: tuple[Media, ...], prepared: PreparedRequest) -> tuple[str, ...]:
+        """Say why media that were sent before had to be computed again; empty for methods that store nothing."""
         if not self._method.uses_encoder_cache:
             return ()
-        names = dict(zip(work.media.keys, (item.name for item in media), strict=True))
+        names = dict(zip(prepared.media.keys, (item.name for item in media), strict=True))
         reasons = {True: "is larger than the store's budget", False: "was evicted from the store"}
-        beyond = {segment.key for segment in work.layout.segments if segment.end > work.prefix_tokens}
-        lacking = work.media.lacking(self._method.uses_kv)
-        again = [key for key in lacking if key in beyond or key not in work.media.entries]
-        return tuple(f"{names[key]} {reasons[key in self._too_large]}" for key in again if key in self._asked)
+        after_prefix = {segment.key for segment in prepared.layout.segments if segment.end > prepared.prefix_tokens}
+        lacking = prepared.media.lacking(self._method.uses_kv)
+        again = [key for key in lacking if key in after_prefix or key not in prepared.media.entries]
+        return tuple(f"{names[key]} {reasons[key in self._too_large]}" for key in again if key in self._sent_before)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: torch has a class for it on a GPU only, on a CPU it is a plain RuntimeError."""
+    """Whether memory ran out. On a GPU torch has a class for it, on a CPU it raises a plain RuntimeError."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

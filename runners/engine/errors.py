@@ -1,4 +1,4 @@
-"""What can be wrong with a request or a model; each becomes one line for people."""
+"""Errors of a request or a model; each is shown as one line."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ class UnsupportedModel(ValueError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line with text of what an error of a library says, which may begin with blank ones; else its kind."""
+    """The first line of an error's text that is not blank; the class of the error where there is none."""
     return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)

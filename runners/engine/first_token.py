@@ -1,4 +1,4 @@
-"""A request up to its first token: everything that TTFT measures."""
+"""The first token of a request, from chat messages to logits: everything that TTFT measures."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from runners.engine.measure.timing import Part, TtftClock
 from runners.engine.method import Method, PlanContext
 from runners.engine.plan import Plan
 from runners.engine.prefill import PrefillResult, prefill
+from runners.engine.prepared import PreparedRequest
 from runners.engine.prompt.features import place_features
 from runners.engine.prompt.layout import Layout, SymbolTable, lay_out
 from runners.engine.prompt.resolve import ResolvedMedia, resolve_media
 from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.stores import Lookup
-from runners.engine.work import Work
 from runners.profile import ModelProfile
 
 
 @dataclass(frozen=True)
 class FirstToken:
-    """What there is when the first token is out.
+    """The first token, and everything computed on the way to it.
 
     Attributes:
-        capture: keys and values that the request computed as donor of a medium; None when it is no donor.
-        selection_flops: operations of choosing tokens.
+        capture: keys and values computed for the stores; None when the request is no donor of a medium.
+        selection_flops: FLOPs spent on choosing tokens.
         logits: ``(vocabulary,)``.
         ttft_ms, parts: see ``TtftClock``.
     """
 
     rendered: RenderedPrompt
-    work: Work
+    prepared: PreparedRequest
     plan: Plan
     result: PrefillResult
     capture: Capture | None
@@ -53,7 +53,7 @@ class FirstToken:
 
 
 class Prefiller:
-    """Takes requests to their first token with one method."""
+    """Computes first tokens with one method."""
 
     def __init__(
         self, adapter: Adapter, workspace: Workspace, method: Method, profile: ModelProfile, sketch: OutputSketch
@@ -64,7 +64,7 @@ class Prefiller:
         self._loader = Loader(adapter, workspace, method, Fetcher(adapter.device))
 
     def answer(self, request: Request, stores: Lookup, symbols: SymbolTable) -> FirstToken:
-        """Compute the first token of a request, reusing what is found in ``stores``, and stop the clock.
+        """Compute the first token of a request, reusing entries of ``stores``, and stop the clock.
 
         Raises:
             MediaError, PromptError: see ``runners.engine.errors``.
@@ -79,25 +79,36 @@ class Prefiller:
         clock.cut("prepare")
         # the last token is always computed: its output is the answer
         match = stores.prefix(layout.symbols[:-1])
-        work = self._loader.load(layout, media, prompt, match, request.max_new_tokens)
+        prepared = self._loader.load(layout, media, prompt, match, request.max_new_tokens)
         clock.cut("load")
-        context = self._context(request, work)
+        context = self._context(request, prepared)
         plan = method.plan(context)
         clock.cut("select")
         capture = Capture(self.probes) if self._is_donor(media) else None
         if method.prefill_chunk:
-            result = prefill_in_chunks(adapter, prompt, work.kv, plan, method.prefill_chunk)
+            result = prefill_in_chunks(adapter, prompt, prepared.kv, plan, method.prefill_chunk)
         else:
-            result = prefill(adapter, prompt, work.kv, plan, capture)
+            result = prefill(adapter, prompt, prepared.kv, plan, capture)
         clock.cut("prefill")
         logits = adapter.head(result.hidden)[0]
         token = int(logits.argmax())
         clock.cut("head")
         ttft, parts = clock.stop()
-        return FirstToken(rendered, work, plan, result, capture, context.selection_flops, logits, token, ttft, parts)
+        return FirstToken(
+            rendered=rendered,
+            prepared=prepared,
+            plan=plan,
+            result=result,
+            capture=capture,
+            selection_flops=context.selection_flops,
+            logits=logits,
+            token=token,
+            ttft_ms=ttft,
+            parts=parts,
+        )
 
     def _embed(self, layout: Layout, media: ResolvedMedia, room: int) -> PromptTensors:
-        """Embed the text, put the media's features in place, and work out the rotary angles."""
+        """Embed the text, put the media's features in place, and compute rotary angles of ``room`` more tokens, too."""
         hidden = self._adapter.embed(layout.ids.to(self._adapter.device))
         placed = [(slice(segment.start, segment.end), media.features[segment.key]) for segment in layout.segments]
         deepstack = place_features(hidden, placed, self._adapter.shape.deepstack)
@@ -105,21 +116,21 @@ class Prefiller:
         positions = torch.cat((layout.positions, to_come), dim=1)
         return PromptTensors(hidden, *self._adapter.rotary(positions.to(self._adapter.device)), deepstack)
 
-    def _context(self, request: Request, work: Work) -> PlanContext:
+    def _context(self, request: Request, prepared: PreparedRequest) -> PlanContext:
         return PlanContext(
-            request.id,
-            self._adapter,
-            work.layout,
-            work.prompt,
-            work.kv,
-            work.required,
-            work.reusable,
-            self._profile,
-            self._sketch,
-            self.probes,
+            request=request.id,
+            adapter=self._adapter,
+            layout=prepared.layout,
+            prompt=prepared.prompt,
+            kv=prepared.kv,
+            required=prepared.required,
+            reusable=prepared.reusable,
+            profile=self._profile,
+            sketch=self._sketch,
+            probe_layers=self.probes,
         )
 
     def _is_donor(self, media: ResolvedMedia) -> bool:
-        """Whether keys and values are to be collected while they are computed."""
+        """Whether this request is the donor of a medium, whose keys and values are to be captured."""
         method = self._method
         return method.uses_kv and method.donor_policy == "previous" and bool(media.lacking(with_kv=True))

@@ -1,4 +1,4 @@
-"""Puts the exact prefix and the reused media's keys and values of a request in place; the rest is to be computed."""
+"""Loading: stored keys and values of the exact prefix and of reused media, put into the KV cache of a request."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ import torch
 from runners.engine.adapters.base import Adapter
 from runners.engine.kv.fetch import Fetched, Fetcher
 from runners.engine.kv.placing import placing
-from runners.engine.kv.stored import Stored
+from runners.engine.kv.stored import StoredKV
 from runners.engine.kv.workspace import Workspace
 from runners.engine.method import Method, Reusable
+from runners.engine.prepared import PreparedRequest
 from runners.engine.prompt.layout import Layout
 from runners.engine.prompt.resolve import ResolvedMedia
 from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.entries import DonorKV, PrefixEntry
 from runners.engine.store.prefix_store import Match
-from runners.engine.work import Work
 
 
 @dataclass(frozen=True)
 class _Incoming:
-    """What the host holds of a request's keys and values, on its way to the device.
+    """Entries of the host tier on their way to the device.
 
     Attributes:
+        fetched: when which layer arrives.
         donors: by the content key of their media.
+        prefix: the exact prefix; None where there is none or the device has it.
     """
 
     fetched: Fetched
@@ -35,11 +37,11 @@ class _Incoming:
 
 @dataclass(frozen=True)
 class Loader:
-    """Loads for one method of one model: what the device holds at once, what the host holds layer by layer.
+    """Loads for one method of one model: entries on the device at once, entries on the host layer by layer.
 
     Attributes:
         workspace: memory for a request's keys and values.
-        fetcher: brings what the host holds.
+        fetcher: copies from the host to the device.
     """
 
     adapter: Adapter
@@ -47,12 +49,14 @@ class Loader:
     method: Method
     fetcher: Fetcher
 
-    def load(self, layout: Layout, media: ResolvedMedia, prompt: PromptTensors, match: Match, room: int) -> Work:
-        """Lay out keys and values of a prompt and ``room`` more tokens, those of ``match`` and ``media`` in place."""
+    def load(
+        self, layout: Layout, media: ResolvedMedia, prompt: PromptTensors, match: Match, room: int
+    ) -> PreparedRequest:
+        """Prepare the KV cache of a prompt and ``room`` more tokens, with stored keys and values in place."""
         kv = self.workspace.kv(layout.tokens + room)
-        found = self._reusable(layout, media, match.tokens)
-        incoming = self._fetch(found, media, match.entry)
-        reusable = [replace(part, donor=incoming.donors.get(part.key, part.donor)) for part in found]
+        parts = self._reusable(layout, media, match.tokens)
+        incoming = self._fetch(parts, media, match.entry)
+        reusable = [replace(part, donor=incoming.donors.get(part.key, part.donor)) for part in parts]
         required = torch.full((layout.tokens,), self.adapter.shape.layers)
         required[: match.tokens] = 0
         for part in reusable:
@@ -61,9 +65,11 @@ class Loader:
         k, v, matched = kv.k, kv.v, slice(match.tokens)
         if match.entry is not None and not match.entry.on_host:
             k[:, :, matched], v[:, :, matched] = match.entry.k[:, :, matched], match.entry.v[:, :, matched]
-        moved = [(part.key in incoming.donors, self._moved(part, prompt, layout)) for part in reusable]
-        placing([stored for comes, stored in moved if not comes], k, v)(0, len(k))
-        place = placing([stored for comes, stored in moved if comes], k, v)
+        at_hand, fetched = [], []
+        for part in reusable:
+            (fetched if part.key in incoming.donors else at_hand).append(self._moved(part, prompt, layout))
+        placing(at_hand, k, v)(0, len(k))
+        place = placing(fetched, k, v)
 
         def arrive(layer: int) -> None:
             incoming.fetched.wait(layer)
@@ -74,10 +80,20 @@ class Loader:
 
         if incoming.fetched.pairs:
             kv.expect(arrive)
-        return Work(layout, media, prompt, kv, match, reusable, required, incoming.donors, incoming.prefix)
+        return PreparedRequest(
+            layout=layout,
+            media=media,
+            prompt=prompt,
+            kv=kv,
+            match=match,
+            reusable=reusable,
+            required=required,
+            fetched=incoming.donors,
+            fetched_prefix=incoming.prefix,
+        )
 
     def _reusable(self, layout: Layout, media: ResolvedMedia, matched: int) -> list[Reusable]:
-        """The parts of media that an exact prefix leaves and whose keys and values are held."""
+        """The vision tokens after the exact prefix that have stored keys and values, by medium."""
         parts = []
         for segment in layout.segments if self.method.uses_kv else ():
             entry = media.entries.get(segment.key)
@@ -87,7 +103,7 @@ class Loader:
         return parts
 
     def _fetch(self, parts: list[Reusable], media: ResolvedMedia, prefix: PrefixEntry | None) -> _Incoming:
-        """Start fetching what the host holds, each medium once."""
+        """Start copying what only the host tier has, each medium once."""
         on_host = {part.key: part.donor for part in parts if media.entries[part.key].on_host}
         sources = [(donor.k, donor.v) for donor in on_host.values()]
         if prefix is not None and prefix.on_host:
@@ -102,8 +118,8 @@ class Loader:
         k, v = fetched.pairs[-1]
         return _Incoming(fetched, donors, replace(prefix, k=k, v=v, on_host=False))
 
-    def _moved(self, part: Reusable, prompt: PromptTensors, layout: Layout) -> Stored:
-        """What is stored of a medium, to be rotated to where it stands now (or, as a control, stood then)."""
+    def _moved(self, part: Reusable, prompt: PromptTensors, layout: Layout) -> StoredKV:
+        """Stored keys and values with the angles of their new positions (or, as a control, of those in the donor)."""
         span = slice(part.start, part.end)
         if self.method.rotates:
             cos, sin = prompt.cos[span], prompt.sin[span]
@@ -111,4 +127,4 @@ class Loader:
             segment = next(segment for segment in layout.segments if segment.end == part.end)
             moved = layout.positions[:, span] - segment.position + part.donor.position
             cos, sin = self.adapter.rotary(moved.to(self.adapter.device))
-        return Stored(part.start, part.donor.k[:, :, part.offset :], part.donor.v[:, :, part.offset :], cos, sin)
+        return StoredKV(part.start, part.donor.k[:, :, part.offset :], part.donor.v[:, :, part.offset :], cos, sin)

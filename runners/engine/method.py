@@ -30,12 +30,12 @@ from runners.profile import ModelProfile
 
 @dataclass
 class Reusable:
-    """Vision tokens of one medium whose keys and values are at hand: token indices ``start``..``end``, half open.
+    """Vision tokens of one medium that have stored keys and values: token indices ``start``..``end``, half open.
 
     Attributes:
         key: content key of the medium.
-        donor: what was stored of the whole medium.
-        offset: where ``start`` lies within the medium (not 0 when a prefix covers its beginning).
+        donor: stored keys and values of the whole medium.
+        offset: index of ``start`` within the medium (not 0 when an exact prefix covers its beginning).
     """
 
     key: str
@@ -46,24 +46,24 @@ class Reusable:
 
     @property
     def tokens(self) -> int:
-        """How many there are."""
+        """Number of tokens."""
         return self.end - self.start
 
 
 @dataclass
 class PlanContext:
-    """What a method may look at while planning one request.
+    """All that a method may look at while it plans one request.
 
     Attributes:
         request: identity of the request, to seed draws.
         required: depth of every token if nothing reusable is recomputed: all layers for text and new media, 0 for
             an exact prefix and for reusable tokens; ``(tokens,)`` int64 on the CPU.
-        reusable: the media parts a method decides about.
-        kv: reused keys and values in place, those of other tokens still undefined.
-        profile: what was measured for the model.
-        sketch: what the outputs in a donor's probe were sketched with.
-        probe_layers: layers of which donors carry a probe.
-        selection_flops: what looking cost; a method adds to it.
+        reusable: the vision tokens about which the method decides, by medium.
+        kv: stored keys and values in place, those of other tokens still undefined.
+        profile: measured layer sensitivities and probe layers of the model.
+        sketch: the random projection by which attention outputs in a donor's probe were sketched.
+        probe_layers: layers of which donors have a probe.
+        selection_flops: FLOPs spent on choosing tokens; a method adds to it.
     """
 
     request: str
@@ -95,10 +95,10 @@ class PlanContext:
         return mask
 
     def budget(self, ratio: float) -> int:
-        """How many reusable tokens a ratio pays for: that share of all the prompt's vision tokens, rounded down.
+        """Number of reusable tokens that a ratio allows to recompute: that share of all vision tokens, rounded down.
 
-        So media that are new, or covered by an exact prefix, leave more to those that are reused (METHODS 1 measures
-        what is executed by all vision tokens, too).
+        So media that are new, or covered by an exact prefix, leave more to those that are reused. The share executed
+        is measured of all vision tokens, too.
         """
         reusable = sum(part.tokens for part in self.reusable)
         return min(reusable, floor(ratio * self.layout.vision_tokens + 1e-9))
@@ -110,13 +110,13 @@ class PlanContext:
         return depth
 
     def compute_before_candidates(self, layers: int) -> None:
-        """Fill in keys and values of the required tokens that candidates see, in the first layers."""
+        """Compute, in the first layers, keys and values of the required tokens before the last candidate."""
         depth = self.required.clamp(max=layers)
         depth[self.reusable[-1].end :] = 0
         self.rehearse(depth)
 
     def rehearse(self, depth: Tensor, capture: Capture | None = None) -> None:
-        """Compute tokens to a ``depth`` while planning, over the reused keys and values as they are, and charge it.
+        """Compute tokens to a ``depth`` while planning, over stored keys and values; FLOPs are counted as selection.
 
         They are computed anew when the plan is executed. A depth of one more than there are layers takes a token
         through the last layer, too, so that it has a query there.
@@ -126,7 +126,7 @@ class PlanContext:
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """One rule for what is reused and what is computed.
+    """One rule that decides what is reused and what is computed.
 
     Class attributes:
         lossless: whether answers equal full recomputation's up to kernel rounding.
@@ -157,21 +157,21 @@ class Method(ABC):
 
     @property
     def prefix_block(self) -> int:
-        """Prefixes match in multiples of so many tokens."""
+        """Block size of the prefix cache: prefixes match in multiples of so many tokens."""
         return 1
 
     @property
     def prefill_chunk(self) -> int:
-        """So many tokens are computed at a time; 0: all at once, for whoever keeps or refines keys and values."""
+        """Chunk size of the prefill in tokens; 0 for none, which methods need that store or refine keys and values."""
         return 0
 
     @property
     def donor_policy(self) -> DonorPolicy:
-        """Where stored keys and values come from."""
+        """In which context donors are computed: the request that brought the medium, or one of their own."""
         return "previous"
 
     def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
-        """In which of a model's ``layers`` the donor's queries and attention outputs are to be stored, ascending."""
+        """Choose the layers, of so many, in which queries and attention outputs of donors are stored, ascending."""
         return ()
 
     def without_early_exit(self) -> Self:
@@ -183,5 +183,5 @@ class Method(ABC):
 
     @abstractmethod
     def plan(self, context: PlanContext) -> Plan:
-        """Decide what to compute."""
+        """Decide which token is computed in which layer."""
         ...

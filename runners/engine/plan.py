@@ -20,10 +20,11 @@ class FreshLayer:
         tokens: indices of the tokens computed in it, ascending, ``(computed,)`` on the CPU.
         at: the same on the device.
         hidden, normed: their hidden states before the layer, as they are and normed, each ``(computed, hidden)``.
-        k, v: their fresh values, k after RoPE, each ``(kv_heads, computed, head_dim)``; what stands in them when
-            ``refine`` returns is what the layer's attention sees.
-        held_k, held_v: what stands in the layer for every token, not yet overwritten, each ``(kv_heads, capacity,
-            head_dim)``; meaningful for reusable tokens and those before them that were computed while planning.
+        k, v: their fresh keys, after RoPE, and values, each ``(kv_heads, computed, head_dim)``; attention in this layer
+            sees what they contain when ``refine`` returns.
+        stored_k, stored_v: the KV cache of the layer before fresh keys and values are written to it, each ``(kv_heads,
+            capacity, head_dim)``; defined for reusable tokens and for tokens before them that were computed while
+            planning.
     """
 
     layer: int
@@ -33,16 +34,16 @@ class FreshLayer:
     normed: Tensor
     k: Tensor
     v: Tensor
-    held_k: Tensor
-    held_v: Tensor
+    stored_k: Tensor
+    stored_v: Tensor
 
     def change_k(self, rows: Tensor | slice = ALL) -> Tensor:
-        """Fresh less held K of some of the computed tokens, ``(kv_heads, rows, head_dim)``."""
-        return self.k[:, rows] - self.held_k[:, self.at[rows]]
+        """Fresh less stored K of some of the computed tokens, ``(kv_heads, rows, head_dim)``."""
+        return self.k[:, rows] - self.stored_k[:, self.at[rows]]
 
     def change_v(self, rows: Tensor | slice = ALL) -> Tensor:
-        """Fresh less held V of some of the computed tokens, ``(kv_heads, rows, head_dim)``."""
-        return self.v[:, rows] - self.held_v[:, self.at[rows]]
+        """Fresh less stored V of some of the computed tokens, ``(kv_heads, rows, head_dim)``."""
+        return self.v[:, rows] - self.stored_v[:, self.at[rows]]
 
 
 Refine = Callable[[FreshLayer], Tensor | None]
@@ -76,5 +77,5 @@ class Plan:
         return self.refine is not None and (self.looks_in is None or layer in self.looks_in)
 
     def look(self, fresh: FreshLayer) -> Tensor | None:
-        """What ``refine`` returns, where it looks; else None."""
+        """What ``refine`` returns in the layers in which it is called; None in the others."""
         return self.refine(fresh) if self.refine is not None and self.looks(fresh.layer) else None

@@ -1,4 +1,4 @@
-"""Executes a plan, layer by layer, on the tokens it computes."""
+"""Prefill: executes a plan, layer by layer, on the tokens that it computes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def prefill(
     to_head: bool = True,
     skips: bool = True,
 ) -> PrefillResult:
-    """Compute the plan's tokens on top of what ``kv`` holds for the others, and write their keys and values there.
+    """Compute the plan's tokens over the keys and values in ``kv`` of all others, and write their own there.
 
     The last token goes through every layer to the head, whatever the plan says, unless ``to_head`` is False.
 
@@ -76,11 +76,11 @@ class _Leaving(NamedTuple):
 
 
 class _Prefill:
-    """A prefill on its way through the layers.
+    """The state of a prefill between two layers.
 
     Attributes:
-        depth: see ``Plan``, one more than there are layers for who goes to the head.
-        active: the tokens to be computed in the next layer.
+        depth: see ``Plan``; one more than there are layers for a token that goes to the head.
+        active: the tokens that are computed in the next layer.
         hidden: their hidden states before it.
         flops: operations of the layers so far.
     """
@@ -139,8 +139,8 @@ class _Prefill:
                 normed=normed,
                 k=k,
                 v=v,
-                held_k=old.k,
-                held_v=old.v,
+                stored_k=old.k,
+                stored_v=old.v,
             )
             self._drop(index, self._plan.look(fresh))
         self._leaving = None
@@ -150,9 +150,9 @@ class _Prefill:
         return None if self._leaving is None or not self._skips else EarlyExit(*self._leaving)
 
     def recordable_to(self, first: int) -> int | None:
-        """The last of the layers from ``first`` on that can be one launch; None where ``first`` cannot.
+        """Find the last layer of a launch that begins with ``first``; None where that cannot be recorded.
 
-        A layer of which something is still on its way begins a launch of its own: those before it need not wait.
+        A layer whose stored keys are still being fetched begins a launch of its own: those before need not wait.
         """
         if self._graphs is None or self.active.everything or len(self.active.tokens) > LARGEST:
             return None
@@ -166,7 +166,7 @@ class _Prefill:
         return last
 
     def replay(self, first: int, last: int) -> None:
-        """The layers from ``first`` to ``last`` as one launch."""
+        """Run the layers from ``first`` to ``last`` in one launch, or eagerly where it is not yet recorded."""
         assert self._graphs is not None
         self._kv.layer(first)
         adapter, prompt, active, (k, v) = self._adapter, self._prompt, self.active, self._kv.unsettled
@@ -205,7 +205,7 @@ class _Prefill:
         return (self.depth[self.active.tokens] > index + 1).nonzero()[:, 0]
 
     def _count(self, projected: TokenSet, finished: TokenSet, layers: int) -> None:
-        """Charge what so many layers take that project keys and values of some tokens and finish some of them."""
+        """Count the FLOPs of so many layers that project K and V of some tokens and finish some of them."""
         shape = self._adapter.shape
         self.flops += layers * kv_flops(shape, len(projected.tokens))
         self.flops += layers * (block_flops(shape, len(finished.tokens)) + attention_flops(shape, finished.pairs))

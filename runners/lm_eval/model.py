@@ -68,7 +68,7 @@ class VLCacheLM(RunnerLM):
         spec = _read_spec(str(runner), options, RunnerDefaults(budget_bytes=device_budget, strict_reuse=strict_reuse))
         name, measured = str(pretrained), None if profile is None else Path(str(profile))
         source = resolve_model(name, None if revision is None else str(revision))
-        model = load_model(name, source, dtype, device, measured, device_map, attn)
+        model = load_model(name, source, dtype, device, profile=measured, device_map=device_map, attention=attn)
         if model.random_weights:
             logger.warning("%s has random weights: its answers, and so all scores, mean nothing", name)
         super().__init__(build_runner(spec, model), max_images, warmup)

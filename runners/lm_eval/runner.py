@@ -130,15 +130,15 @@ class RunnerLM(LM):  # type: ignore[misc]  # lm-eval tells no types
             self._sent.add(digest)
         self.timings.append(
             SampleTiming(
-                question.task,
-                question.doc_id,
-                question.prompt_hash,
-                len(media),
-                recurring,
-                response.status,
-                response.error,
-                response.timing,
-                response.cache,
+                task=question.task,
+                doc_id=question.doc_id,
+                prompt_hash=question.prompt_hash,
+                media=len(media),
+                recurring_media=recurring,
+                status=response.status,
+                error=response.error,
+                timing=response.timing,
+                cache=response.cache,
             )
         )
         text: str = postprocess_generated_text(response.text or "", list(question.until), None)

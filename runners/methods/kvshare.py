@@ -77,7 +77,7 @@ def _attention_mass(context: PlanContext, fresh: FreshLayer) -> Tensor:
     shape, layer = context.adapter.shape, context.adapter.layers[fresh.layer]
     at = fresh.at
     q = rotate(layer.project_q(fresh.normed), context.prompt.cos[at], context.prompt.sin[at])
-    k = fresh.held_k[:, : context.layout.tokens].index_copy(1, at, fresh.k)
+    k = fresh.stored_k[:, : context.layout.tokens].index_copy(1, at, fresh.k)
     context.selection_flops += 2.0 * len(at) * shape.hidden * shape.heads * shape.head_dim
     context.selection_flops += attention_mass_flops(shape, at)
     return attention_mass(q[None], k[None], at)[0]

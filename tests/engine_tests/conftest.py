@@ -19,7 +19,7 @@ from runners.base import Request, Response
 from runners.defaults import RunnerDefaults
 from runners.engine.attention.view import LookBack
 from runners.engine.engine import Engine
-from runners.engine.media.decode import content_key
+from runners.engine.media.content_key import content_key
 from runners.engine.method import Method, PlanContext
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.store.entries import MediaEntry

@@ -17,7 +17,7 @@ from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.view import LookBack
 from runners.engine.engine import Engine
 from runners.engine.kv.placing import placing_by_torch
-from runners.engine.kv.stored import Stored
+from runners.engine.kv.stored import StoredKV
 from runners.models.load import load_model, resolve_model
 
 DEVICE = torch.device("cuda", 0)
@@ -98,7 +98,7 @@ def test_placing_rounds_as_torch_does(dtype: torch.dtype, head_dim: int) -> None
     media, at = [], 3
     for tokens, offset in ((700, 0), (33, 5), (1, 1)):
         k, v = (some(4, 3, tokens + offset, head_dim)[:, :, offset:] for _ in range(2))
-        media.append(Stored(at, k, v, some(tokens, head_dim), some(tokens, head_dim)))
+        media.append(StoredKV(at, k, v, some(tokens, head_dim), some(tokens, head_dim)))
         at += tokens + 2
     k, v = some(4, 3, at, head_dim), some(4, 3, at, head_dim)
     expected_k, expected_v = k.clone(), v.clone()

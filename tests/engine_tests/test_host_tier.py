@@ -43,7 +43,7 @@ def same(first: Response, second: Response) -> bool:
 @pytest.mark.parametrize("donor", ["previous", "template"])
 @pytest.mark.parametrize("name", STORING)
 def test_no_tier_changes_an_answer(lab: Any, name: str, donor: str) -> None:
-    """The law of METHODS 4, to the last bit: donors are the same, and on a CPU so are kernels."""
+    """Answers are equal to the last bit: donors are the same, and on a CPU so are kernels."""
     method = lab.method(name, recompute_ratio=0.2, donor=donor)
     budgets = {"device": (PLENTY, 0), "host": (0, PLENTY), "both": (PLENTY, PLENTY)}
     engines = {tier: lab.engine(method, device, host_budget=host) for tier, (device, host) in budgets.items()}
@@ -141,7 +141,7 @@ def test_timing_from_the_host_leaves_no_trace(lab: Any, monkeypatch: pytest.Monk
         assert same(first, second)
         assert first.cache == second.cache
         assert first.demand == second.demand
-    held = [[list(tier.held.items()) for tier in engine._stores.tiers._tiers] for engine in (timed, plain)]
+    held = [[list(tier.entries.items()) for tier in engine._stores.tiers._tiers] for engine in (timed, plain)]
     assert [[key for key, _ in tier] for tier in held[0]] == [[key for key, _ in tier] for tier in held[1]]
 
 

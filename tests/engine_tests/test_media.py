@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from runners.engine.errors import MediaError
-from runners.engine.media.decode import DEFAULT_FRAME_MS, content_key, decode_clip, decode_image
+from runners.engine.media.clips import DEFAULT_FRAME_MS, decode_clip
+from runners.engine.media.content_key import content_key
+from runners.engine.media.pictures import decode_image
 from runners.engine.media.sampling import CLIP_PIXELS, DEFAULT_SAMPLING, MOST_FRAMES, FrameSampling
 from workloads.records import Media, MediaKind
 
@@ -131,7 +133,7 @@ def test_a_later_page_may_be_no_larger_than_the_first(monkeypatch: pytest.Monkey
     pages = [Image.new("RGB", size) for size in ((8, 8), (40, 40))]
     clip = Media("video", encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]), "pages.tiff")
     assert len(decode_clip(clip, FrameSampling(frames=2)).frames) == 2
-    monkeypatch.setattr("runners.engine.media.decode.MOST_PIXELS", 1000)
+    monkeypatch.setattr("runners.engine.media.pictures.MOST_PIXELS", 1000)
     with pytest.raises(MediaError, match=r"^pages\.tiff: 40x40 pixels; "):
         decode_clip(clip, FrameSampling(frames=2))
 

@@ -14,16 +14,16 @@ from runners.engine import loading
 from runners.engine.adapters.registry import ADAPTERS
 from runners.engine.kv.placing import placing
 from runners.engine.kv.rotary import rotate
-from runners.engine.kv.stored import Place, Stored
+from runners.engine.kv.stored import Place, StoredKV
 
 
 def some(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(shape).to(dtype)
 
 
-def medium(start: int = 2, tokens: int = 5, dtype: torch.dtype = torch.float32) -> Stored:
+def medium(start: int = 2, tokens: int = 5, dtype: torch.dtype = torch.float32) -> StoredKV:
     sizes = ((3, 2, tokens, 8), (3, 2, tokens, 8), (tokens, 8), (tokens, 8))
-    return Stored(start, *(some(*size, dtype=dtype) for size in sizes))
+    return StoredKV(start, *(some(*size, dtype=dtype) for size in sizes))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -59,9 +59,9 @@ def test_what_the_engine_places_can_be_read_by_address(
     lab_of: Any, name: str, runner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab = lab_of(name)
-    seen: list[Stored] = []
+    seen: list[StoredKV] = []
 
-    def read(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
+    def read(stored: Sequence[StoredKV], k: Tensor, v: Tensor) -> Place:
         for part in stored:
             part.require_readable(k, v)
         seen.extend(stored)

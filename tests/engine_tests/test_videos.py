@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.engine.errors import MediaError
-from runners.engine.media.decode import decode_clip
+from runners.engine.media.clips import decode_clip
 from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
 from workloads.media import videos
 from workloads.media.containers import container_of

@@ -21,7 +21,7 @@ from runners.engine.attention.view import LookBack
 from runners.engine.graphs.arena import Arena
 from runners.engine.graphs.graphs import Graphs
 from runners.engine.kv.placing import placing_by_torch
-from runners.engine.kv.stored import Stored
+from runners.engine.kv.stored import StoredKV
 from runners.engine.kv.triton_placing import placing_by_kernel
 from runners.engine.kv.workspace import Workspace
 from runners.methods.full_recompute import FullRecompute
@@ -96,7 +96,7 @@ def test_placing_equals_the_reference(
     for tokens, offset, gap in media:
         k, v = (some(layers, kv_heads, tokens + offset, head_dim)[:, :, offset:] for _ in range(2))
         cos, sin = (some(tokens + offset, head_dim)[offset:] for _ in range(2))
-        stored.append(Stored(at, k, v, cos, sin))
+        stored.append(StoredKV(at, k, v, cos, sin))
         at += tokens + gap
     before = some(layers, kv_heads, at + 3, head_dim)
     k, v, expected_k, expected_v = (before.clone() for _ in range(4))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from runners.engine.errors import MediaError
-from runners.engine.media.decode import decode_image
+from runners.engine.media.pictures import decode_image
 from runners.lm_eval.prompt import PLACEHOLDER, Question, read, read_generation, write_chat
 from workloads.errors import UsageError
 from workloads.records import media_in

@@ -1,4 +1,4 @@
-"""The contract of an adapter: all that the engine needs to know about one model family.
+"""The contract of an adapter: one model family, described as the engine needs it.
 
 The engine calls the language model's layers itself, on any subset of tokens, so an adapter hands out their parts.
 Tensors have no batch axis: hidden states are ``(tokens, hidden)``, keys and values ``(kv_heads, tokens, head_dim)``,
@@ -22,7 +22,7 @@ from workloads.records import Media, Message
 
 @dataclass(frozen=True)
 class Pixels:
-    """A decoded medium as its family's vision encoder takes it, e.g. ``values`` of ``(patches, patch values)``."""
+    """A preprocessed medium: the input of the vision encoder, e.g. ``values`` of ``(patches, patch values)``."""
 
     values: Tensor
     grid: MediaGrid
@@ -37,12 +37,12 @@ class RenderedPrompt:
 
 
 class TextLayer(Protocol):
-    """One decoder layer, taken apart at the places where the engine steps in."""
+    """One decoder layer, split into the parts that the engine calls by themselves."""
 
     def project_qkv(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """``project_kv``, and Q of the same tokens behind the normed hidden states: ``normed, q, k, v``.
+        """Norm the hidden states and project Q, K and V: ``normed, q, k, v``.
 
-        The three may be views of one tensor: who keeps only K and V for long takes ``project_kv``, to keep no Q alive.
+        The three may be views of one tensor: use ``project_kv`` where K and V are kept, or Q stays in memory, too.
         """
         ...
 
@@ -82,31 +82,31 @@ class Adapter(Protocol):
 
     @property
     def fused(self) -> tuple[str, ...]:
-        """Which projections are one product in every layer: ``qkv``, ``gate_up``."""
+        """Which projections are fused in every layer: ``qkv``, ``gate_up``."""
         ...
 
     def fuse(self) -> None:
-        """Make one matrix product of projections of the same input, where the model's modules allow it.
+        """Fuse projections of the same input into one matrix product, where the model's modules allow it.
 
-        Weights are moved layer by layer, so that no more than a layer's are in memory twice. Results stay what they
-        were but for rounding.
+        Weights are moved layer by layer, so that no more than a layer's are in memory twice. Results change by rounding
+        alone.
         """
         ...
 
     def processor_fingerprint(self) -> str:
-        """Names everything besides a medium's bytes that its encoder output depends on."""
+        """Hash of everything besides a medium's bytes that its encoder output depends on."""
         ...
 
     def render(self, messages: Sequence[Message]) -> RenderedPrompt:
-        """The chat template applied and tokenised; PromptError when a text forges a media placeholder."""
+        """Apply the chat template and tokenise; PromptError when a text contains a media placeholder."""
         ...
 
     def decode_text(self, token_ids: Sequence[int]) -> str:
-        """Token ids as text, without special tokens."""
+        """Decode token ids to text, without special tokens."""
         ...
 
     def variant(self, media: Sequence[Media]) -> str:
-        """What the encoder output of a prompt's media depends on besides their bytes; part of their content keys."""
+        """Name what the encoder output depends on in a prompt besides each medium's bytes; part of the content keys."""
         ...
 
     def preprocess(self, media: Media, variant: str = "") -> Pixels:
@@ -114,22 +114,22 @@ class Adapter(Protocol):
         ...
 
     def encode(self, pixels: Sequence[Pixels]) -> list[Tensor]:
-        """What stands in the prompt for each medium, ``(tokens, (1 + deepstack) * hidden)``.
+        """Encode media to the rows that represent them in a prompt, each ``(tokens, (1 + deepstack) * hidden)``.
 
         The first ``hidden`` numbers of a row are its input embedding, the others are added after the first layers.
         """
         ...
 
     def encoder_flops(self, grid: MediaGrid) -> float:
-        """Floating point operations of ``encode`` for one medium."""
+        """FLOPs of ``encode`` for one medium."""
         ...
 
     def media_tokens(self, grid: MediaGrid) -> int:
-        """How many tokens a medium has, those of text that belongs to it included."""
+        """Number of tokens of a medium, including those of text that belongs to it."""
         ...
 
     def token_grid(self, grid: MediaGrid) -> tuple[int, int, int]:
-        """Frames, rows and columns of the grid that a medium's tokens lay over it; zeros where there is no one such."""
+        """Frames, rows and columns of a medium's tokens; zeros where they form no single grid over it."""
         ...
 
     def media_positions(self, grid: MediaGrid) -> Tensor:
@@ -137,7 +137,7 @@ class Adapter(Protocol):
         ...
 
     def media_advance(self, grid: MediaGrid) -> int:
-        """By how much the position of the next token is ahead of the medium's start."""
+        """Difference between the positions of the next token and of the medium's start."""
         ...
 
     def media_ids(self, grid: MediaGrid) -> Tensor:

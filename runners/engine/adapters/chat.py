@@ -1,4 +1,4 @@
-"""From messages to token ids with holes for the media: the chat template, tokenised as the family's processor does."""
+"""The chat template: messages rendered to token ids with placeholders, tokenised as by the family's processor."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def render(
     """Apply the chat template and cut its tokens at the placeholders.
 
     Args:
-        holes: the placeholder of each kind of medium that the model takes.
-        around: what the family's processor makes of a placeholder before it tokenises: itself among other text.
+        holes: the placeholder of each kind of medium that the model supports.
+        around: text by which the family's processor replaces a placeholder before it tokenises; contains it.
 
     Raises:
-        MediaError: a medium of a kind that the model does not take.
+        MediaError: a medium of a kind that the model does not support.
         PromptError: the template refuses the messages, or a text contains a placeholder.
     """
     media = media_in(messages)
@@ -55,13 +55,13 @@ def render(
 
 
 def encoded(tokenizer: Any, text: str, special: bool = False) -> list[int]:
-    """Token ids of a text, with what the tokenizer puts before every text where ``special``."""
+    """Tokenise a text; with ``special`` including the tokens that the tokenizer adds to every text."""
     ids: list[int] = tokenizer.encode(text, add_special_tokens=special)
     return ids
 
 
 def require_chat(tokenizer: Any, expected: Mapping[str, int]) -> None:
-    """UnsupportedModel for a tokenizer without the model's placeholders or a chat template: its prompts are garbage."""
+    """UnsupportedModel for a tokenizer without the model's placeholders or without a chat template."""
     for token, number in expected.items():
         if tokenizer.get_vocab().get(token) != number:
             raise UnsupportedModel(f"its tokenizer does not encode {token} as {number}: it is missing or another one")
@@ -70,7 +70,7 @@ def require_chat(tokenizer: Any, expected: Mapping[str, int]) -> None:
 
 
 def adopt_template(tokenizer: Any, directory: Path) -> None:
-    """Give a tokenizer the chat template that its model's processor uses, where that has one of its own.
+    """Give a tokenizer the chat template of its model's processor, if that has one of its own.
 
     ``chat_template.jinja`` is the tokenizer's already; older checkpoints keep the template in a file of the processor,
     beside a tokenizer that has none, or that of the text model alone.

@@ -1,6 +1,7 @@
-"""The language models of all supported families: Llama's decoder layers (arXiv 2302.13971), with or without Q/K norms.
+"""Decoder layers of all supported families: Llama's (arXiv 2302.13971), with or without Q/K norms.
 
-Reads the modules of transformers; nothing is copied, so results follow the stock layers, to the last bit until fused.
+They call the modules of transformers; nothing is copied, so results equal the stock layers', to the last bit until
+fused.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class DecoderLayer:
     """One decoder layer; see ``TextLayer``.
 
     Attributes:
-        fused: which projections are one product: ``qkv``, ``gate_up``.
+        fused: which projections are fused: ``qkv``, ``gate_up``.
     """
 
     def __init__(self, layer: nn.Module, shape: TextShape) -> None:
@@ -45,7 +46,7 @@ class DecoderLayer:
         self.fused: tuple[str, ...] = ()
 
     def fuse(self) -> None:
-        """Make one product of Q, K and V, and one of gate and up, where the modules allow it."""
+        """Fuse Q, K and V, and gate and up, where the modules allow it."""
         qkv, mlp = fuse_linears(self._q, self._k, self._v), fuse_mlp(self._mlp)
         if qkv is not None:
             self._qkv, self._kv = qkv, qkv.without_first()
@@ -76,13 +77,13 @@ class DecoderLayer:
         return output
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
-        """See ``TextLayer``. Layers with experts want a batch axis."""
+        """See ``TextLayer``. Layers with experts need a batch axis."""
         hidden = hidden + self._o(attended)
         output: Tensor = hidden + self._mlp(self._output_norm(hidden)[None])[0]
         return output
 
     def _heads(self, projected: Tensor, norm: Any = None) -> Tensor:
-        """``(tokens, heads * head_dim)`` as ``(heads, tokens, head_dim)``, each head normed where there is a norm."""
+        """Split ``(tokens, heads * head_dim)`` into ``(heads, tokens, head_dim)``, normed where there is a norm."""
         heads: Tensor = projected.unflatten(-1, (-1, self._shape.head_dim))
         if norm is not None:
             heads = norm(heads)
@@ -90,11 +91,11 @@ class DecoderLayer:
 
 
 class DecoderAdapter:
-    """What the adapters of all families share; see ``Adapter``.
+    """The part of an adapter that all families share; see ``Adapter``.
 
     Args:
         text: the module with ``embed_tokens``, ``layers``, ``norm`` and ``rotary_emb``.
-        holes: the placeholder token of each kind of medium that the family takes.
+        holes: the placeholder token of each kind of medium that the family supports.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class DecoderAdapter:
         for layer in self.layers:
             layer.fuse()
             if self.device.type == "cuda":
-                torch.cuda.empty_cache()  # or the allocator would keep what was freed, too small for the next layer
+                torch.cuda.empty_cache()  # else freed blocks are kept, too small for the next layer
 
     def processor_fingerprint(self) -> str:
         """See ``Adapter``: class (its pixel backend) and settings of the image processor, dtype, and frames taken."""
@@ -179,7 +180,7 @@ class DecoderAdapter:
         return logits
 
     def _among_text(self, grid: MediaGrid, features: Tensor, pad: int) -> Tensor:
-        """Features at the ``pad`` places of a medium; text that belongs to it has its own embedding, nothing to add."""
+        """Put features where a medium has ``pad`` tokens; its text gets its own embedding, and nothing by DeepStack."""
         if grid.kind == "image":
             return features
         ids = self.media_ids(grid).to(self.device)

@@ -1,8 +1,8 @@
-"""Projections of the same input as one matrix product: Q, K and V of a layer, and gate and up of its MLP.
+"""Fused projections of the same input, one matrix product: Q, K and V of a layer, and gate and up of its MLP.
 
 Their weights lie in one tensor, one below the other, and the stock modules' parameters become views of it: nothing is
-in memory twice, and the stock forward runs on the same numbers as before. What is written into a parameter is seen by
-both; a model whose parameters are moved elsewhere, to another device or format, has to be fused anew, by a new adapter.
+in memory twice, and the stock forward runs on the same numbers as before. Both see a change of a parameter; a model
+whose parameters are moved elsewhere, to another device or format, has to be fused anew, by a new adapter.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ GATED = {"gate_proj", "up_proj", "down_proj", "act_fn"}
 
 
 class Separate:
-    """Projections of the same input, each a module that is called by itself."""
+    """Projections of the same input, each a module of its own."""
 
     def __init__(self, *modules: Any) -> None:
         self._modules = modules
 
     def __call__(self, x: Tensor) -> Sequence[Tensor]:
-        """What each module makes of ``(..., features)``."""
+        """Project ``(..., features)`` by each module."""
         return [module(x) for module in self._modules]
 
 
@@ -32,20 +32,20 @@ class Fused:
     """Linear projections of the same input, in one product.
 
     Args:
-        weight, bias: of all of them, ``(rows, features)`` and ``(rows,)``.
-        rows: how many are whose.
+        weight, bias: of all projections together, ``(rows, features)`` and ``(rows,)``.
+        rows: number of rows of each projection.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, rows: Sequence[int]) -> None:
         self._weight, self._bias, self._rows = weight, bias, list(rows)
 
     def __call__(self, x: Tensor) -> Sequence[Tensor]:
-        """What each makes of ``(..., features)``: views of one tensor, side by side in its last dimension."""
+        """Project ``(..., features)``; the results are views of one tensor, side by side in its last dimension."""
         parts: Sequence[Tensor] = linear(x, self._weight, self._bias).split(self._rows, dim=-1)
         return parts
 
     def without_first(self) -> Fused:
-        """All but the first of them, on the same weights."""
+        """All projections but the first, on the same weights."""
         first, *rest = self._rows
         return Fused(self._weight[first:], None if self._bias is None else self._bias[first:], rest)
 
@@ -57,7 +57,7 @@ class FusedMlp:
         self._gate_up, self._act, self._down = gate_up, mlp.act_fn, mlp.down_proj
 
     def __call__(self, x: Tensor) -> Tensor:
-        """What the stock module makes of ``(..., hidden)``."""
+        """Run the MLP on ``(..., hidden)``."""
         output: Tensor = self._down(self._gated(x))
         return output
 
@@ -69,10 +69,10 @@ class FusedMlp:
 
 @torch.no_grad()
 def fuse_linears(*modules: Any) -> Fused | None:
-    """Move the weights of linear layers into one tensor; None, and nothing is touched, where they do not allow it.
+    """Move the weights of linear layers into one tensor; None, with nothing changed, where that is not possible.
 
-    They do if they are plain and unhooked, of the same input features, dtype and device, all or none with a bias, and
-    if each parameter has its memory to itself: none that is tied, on the meta device, or fused already.
+    It is possible for plain layers without hooks, of the same input features, dtype and device, all or none with a
+    bias, each parameter with memory of its own: not tied, not on the meta device, not fused already.
     """
     if not all(type(module) is nn.Linear and _is_unhooked(module) for module in modules):
         return None
@@ -87,7 +87,7 @@ def fuse_linears(*modules: Any) -> Fused | None:
 
 
 def fuse_mlp(mlp: Any) -> FusedMlp | None:
-    """The same for gate and up of a decoder layer's MLP; None as well for one of another form, such as with experts."""
+    """Fuse gate and up of a decoder layer's MLP; None as well for an MLP of another form, such as with experts."""
     if not isinstance(mlp, nn.Module) or dict(mlp.named_children()).keys() != GATED or not _is_unhooked(mlp):
         return None
     gate_up = fuse_linears(mlp.gate_proj, mlp.up_proj)
@@ -95,7 +95,7 @@ def fuse_mlp(mlp: Any) -> FusedMlp | None:
 
 
 def _are_alone(parameters: Sequence[Any]) -> bool:
-    """Whether each is a plain tensor with its memory to itself; on the meta device none has any."""
+    """Whether each is a plain tensor that shares its memory with no other; false on the meta device, without memory."""
     if any(type(parameter) is not nn.Parameter for parameter in parameters):
         return False
     own = all(parameter.untyped_storage().nbytes() == parameter.nbytes for parameter in parameters)
@@ -103,7 +103,7 @@ def _are_alone(parameters: Sequence[Any]) -> bool:
 
 
 def _join(parameters: Sequence[Any]) -> Tensor:
-    """One tensor of all rows, of which the parameters become views; what they held before is freed."""
+    """Concatenate parameters to one tensor, of which they become views; their old memory is freed."""
     joined = torch.cat([parameter.data for parameter in parameters])
     for parameter, rows in zip(parameters, joined.split([len(parameter) for parameter in parameters]), strict=True):
         parameter.data = rows
@@ -111,5 +111,5 @@ def _join(parameters: Sequence[Any]) -> Tensor:
 
 
 def _is_unhooked(module: nn.Module) -> bool:
-    """Whether a call runs the class's own forward and no more: no hook of torch, no forward of accelerate."""
+    """Whether a call runs the class's own forward alone: no hook of torch, no forward of accelerate."""
     return not (module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module))

@@ -15,7 +15,8 @@ from torch import Tensor
 from runners.engine.adapters.base import Pixels, RenderedPrompt
 from runners.engine.adapters.chat import render
 from runners.engine.adapters.tower_vl import TowerVL
-from runners.engine.media.decode import decode_clip, decode_image
+from runners.engine.media.clips import decode_clip
+from runners.engine.media.pictures import decode_image
 from runners.engine.shapes import MediaGrid
 from workloads.records import Media, MediaKind, Message
 

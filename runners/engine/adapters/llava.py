@@ -15,7 +15,7 @@ from torch import Tensor
 from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.tower_vl import TowerVL
 from runners.engine.errors import MediaError
-from runners.engine.media.decode import decode_image
+from runners.engine.media.pictures import decode_image
 from runners.engine.shapes import MediaGrid
 from workloads.media.limits import MOST_PIXELS
 from workloads.records import Media, MediaKind
@@ -42,7 +42,7 @@ class Llava(TowerVL):
 
     @property
     def _kept(self) -> int:
-        """Tokens of a picture: what the tower sees, less the first where the model leaves it out."""
+        """Number of tokens of a picture: the tower's, without the class token where the model leaves it out."""
         left_out = int(self._config.vision_feature_select_strategy == "default")
         return self._side**2 + self._class_tokens - left_out
 
@@ -56,14 +56,14 @@ class Llava(TowerVL):
 
 
 def projector_flops(config: Any, tokens: int) -> float:
-    """Of LLaVA's two-layer projector, which takes all chosen layers of the tower side by side."""
+    """FLOPs of LLaVA's two-layer projector, whose input is all chosen layers of the tower side by side."""
     chosen, hidden = config.vision_feature_layer, config.text_config.hidden_size
     layers = 1 if isinstance(chosen, int) else len(chosen)
     return float(2 * tokens * hidden * (layers * config.vision_config.hidden_size + hidden))
 
 
 def decode_bounded(media: Media) -> Image.Image:
-    """A picture that may be scaled by its short edge, or padded to a square; MediaError where that makes it huge."""
+    """Decode a picture; MediaError if scaling its short edge, or padding it to a square, would make it huge."""
     image = decode_image(media)
     long, short = max(image.size), min(image.size)
     if long > MOST_ASPECT_RATIO * short:

@@ -1,7 +1,7 @@
-"""LLaVA-OneVision (arXiv 2408.03326): a picture alone in its prompt is also seen in tiles, several are seen once each.
+"""LLaVA-OneVision (arXiv 2408.03326): a picture alone in its prompt is encoded with its tiles, several without tiles.
 
-So the encoder output of a picture depends on whether there are others, and what is stored of it under the one condition
-is not found under the other. A clip's frames are pooled, four patches to a token.
+So the encoder output of a picture depends on whether there are others, and its content key, too. A clip's frames are
+pooled, four patches to a token.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.llava import decode_bounded, projector_flops
 from runners.engine.adapters.tower_vl import TowerVL
 from runners.engine.errors import UnsupportedModel
-from runners.engine.media.decode import decode_clip
+from runners.engine.media.clips import decode_clip
 from runners.engine.shapes import MediaGrid
 from workloads.records import Media, MediaKind
 
 ALONE = "alone"
-BLANK = Image.new("RGB", (1, 1))  # the image processor cuts whatever comes without company into tiles
+BLANK = Image.new("RGB", (1, 1))  # a second picture, without which the image processor would cut the first into tiles
 
 
 class LlavaOneVision(TowerVL):
@@ -55,11 +55,11 @@ class LlavaOneVision(TowerVL):
         return Pixels(values, MediaGrid("image", len(values), image.height, image.width))
 
     def _once(self, media: Media, images: list[Image.Image]) -> Tensor:
-        """Pictures without tiles."""
+        """Preprocess pictures without tiles."""
         return self._pixels(media, [[*images, BLANK]])[:-1, 0]
 
     def encode(self, pixels: Sequence[Pixels]) -> list[Tensor]:
-        """See ``Adapter``. Pictures that are seen once go through the tower together."""
+        """See ``Adapter``. Pictures without tiles go through the tower together."""
         together = [item for item in pixels if _seen_once(item.grid)]
         found = iter(self._images(together))
         return [next(found) if _seen_once(item.grid) else self._encode_alone(item) for item in pixels]
@@ -72,7 +72,7 @@ class LlavaOneVision(TowerVL):
         return torch.cat((features, self._model.image_newline[None]))  # not every release has added it
 
     def _images(self, pixels: Sequence[Pixels]) -> list[Tensor]:
-        """Encode pictures: one with its tiles, or several seen once."""
+        """Encode pictures: one with its tiles, or several without."""
         if not pixels:
             return []
         values = torch.cat([item.values for item in pixels]).to(self.device, self.dtype)

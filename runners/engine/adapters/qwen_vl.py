@@ -1,4 +1,4 @@
-"""What the Qwen-VL families share: merged patches, M-RoPE positions, and a chat template with one pad per medium."""
+"""The Qwen-VL families: merged patches, M-RoPE positions, and a chat template with one pad per medium."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.chat import require_chat
 from runners.engine.adapters.decoder import DecoderAdapter, text_shape
 from runners.engine.errors import MediaError
-from runners.engine.media.decode import decode_clip, decode_image
+from runners.engine.media.clips import decode_clip
+from runners.engine.media.pictures import decode_image
 from runners.engine.shapes import MediaGrid
 from workloads.records import Media
 
@@ -93,15 +94,15 @@ class QwenVL(DecoderAdapter):
 
     @abstractmethod
     def _encoder_widths(self) -> tuple[int, int, int]:
-        """Of the vision encoder: its width, that of its MLP, and how many matrices the MLP has."""
+        """Widths of the vision encoder and of its MLP, and the number of the MLP's matrices."""
         ...
 
     def _patches_seen(self, grid: MediaGrid) -> int:
-        """How many patches a patch sees in all layers together: in each those of its time step."""
+        """Number of patches that a patch sees, summed over layers: in each those of its time step."""
         return int(self._vision.depth * grid.height * grid.width)
 
     def _merged(self, grid: MediaGrid) -> int:
-        """How many vision tokens a medium's patches become."""
+        """Number of vision tokens after merging patches."""
         return int(grid.time * grid.height * grid.width // self._vision.spatial_merge_size**2)
 
     def media_tokens(self, grid: MediaGrid) -> int:
@@ -125,7 +126,7 @@ class QwenVL(DecoderAdapter):
         return torch.stack(axes).reshape(3, -1)
 
     def _time_interval(self, grid: MediaGrid) -> float:
-        """By how much the position in time grows from one time step to the next."""
+        """Difference in the temporal position between two time steps."""
         return 1.0
 
     def media_advance(self, grid: MediaGrid) -> int:
@@ -134,7 +135,7 @@ class QwenVL(DecoderAdapter):
 
 
 def _merge_in_time(first: Tensor, second: Tensor, channels: int) -> Tensor:
-    """Two frames' patches, each with its frame repeated in time, as the patches of the pair: ``(patches, values)``."""
+    """Merge two frames' patches, each repeated in time, to the patches of the pair: ``(patches, values)``."""
     shape = (len(first), channels, TEMPORAL_PATCH, -1)
     pair = torch.stack((first.view(shape)[:, :, 0], second.view(shape)[:, :, 1]), dim=2)
     return pair.reshape(len(first), -1)

@@ -24,7 +24,7 @@ REFUSED = {
     "mllama": "its images are not in the prompt: layers of their own read them by cross-attention",
     "paligemma": "its images see the question after them, so that nothing of them stays the same for another question",
 }
-"""Families whose images have no keys and values that could be reused as the laws of the engine ask, and why."""
+"""Families whose images have no keys and values that can be reused exactly, each with the reason."""
 
 
 def require_supported(family: str | None) -> None:
@@ -38,7 +38,7 @@ def require_supported(family: str | None) -> None:
 def build_adapter(
     model: Any, tokenizer: Any, image_processor: Any, sampling: FrameSampling = DEFAULT_SAMPLING
 ) -> Adapter:
-    """The adapter for a loaded model; UnsupportedModel when there is none or it cannot be exact."""
+    """Make the adapter for a loaded model; UnsupportedModel when there is none or reuse cannot be exact."""
     family = model.config.model_type
     require_supported(family)
     module, attribute = ADAPTERS[family].split(":")

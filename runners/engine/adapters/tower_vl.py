@@ -1,7 +1,7 @@
-"""What the families share that put a vision tower and a projector before a text model with plain positions.
+"""Families with a vision tower and a projector before a text model with plain positions.
 
-A tower takes pictures of one size only. What a family makes of a medium is one or several of these: the picture scaled
-and cropped, its tiles, or the frames of a clip.
+A tower takes pictures of one size only. A medium becomes one or several of these: the picture scaled and cropped, its
+tiles, or the frames of a clip.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ TEXT_MODELS = ("llama", "qwen2", "qwen3")
 
 
 class TowerVL(DecoderAdapter):
-    """See ``Adapter``. A grid's ``time`` counts the pictures that the tower sees.
+    """See ``Adapter``. A grid's ``time`` counts the tower's input pictures.
 
     Args:
-        pads: the placeholder of each kind of medium that the family takes, and its token id.
-        towers: model types of the vision towers that the family is known with.
+        pads: the placeholder of each kind of medium that the family supports, and its token id.
+        towers: model types of the vision towers that are supported.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TowerVL(DecoderAdapter):
         return 0, 0, 0
 
     def media_positions(self, grid: MediaGrid) -> Tensor:
-        """See ``Adapter``: counted on, as for text."""
+        """See ``Adapter``: consecutive, as for text."""
         return torch.arange(self.media_tokens(grid))[None]
 
     def media_advance(self, grid: MediaGrid) -> int:
@@ -80,7 +80,7 @@ class TowerVL(DecoderAdapter):
 
     @abstractmethod
     def _projector_flops(self) -> float:
-        """Of what the projector does with one picture."""
+        """FLOPs of the projector for one picture."""
         ...
 
     @property
@@ -90,11 +90,11 @@ class TowerVL(DecoderAdapter):
 
     @property
     def _class_tokens(self) -> int:
-        """How many tokens the tower sees besides the patches."""
+        """Number of the tower's tokens besides the patches."""
         return 0 if self._vision.model_type == "siglip_vision_model" else 1
 
     def _pixels(self, media: Media, images: Any, **options: Any) -> Tensor:
-        """What the image processor makes of pictures; MediaError when it, or the tower, cannot take it."""
+        """Run the image processor; MediaError when it refuses the pictures, or the tower cannot take its output."""
         try:
             values: Tensor = self._image_processor(images=images, return_tensors="pt", **options)["pixel_values"]
         except ValueError as error:

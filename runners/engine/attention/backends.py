@@ -1,4 +1,4 @@
-"""Attention backends by name, and which of them a model gets. No torch here."""
+"""The registry of attention backends, and the choice of one for a model. No torch here."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BACKENDS = {
 }
 AUTO = "auto"
 PREFERRED = {"cuda": ("triton", "flash", "sdpa")}
-"""What ``auto`` tries by type of device, best first: ``triton`` as the only one that is made for scattered tokens."""
+"""Backends that ``auto`` tries, by type of device, best first: only ``triton`` is made for scattered tokens."""
 OTHERWISE = ("sdpa",)
 
 
 def choose_backend(name: str, device: torch.device, dtype: torch.dtype, head_dim: int | None = None) -> Attention:
-    """The backend called ``name``, or for ``auto`` the first of ``PREFERRED`` that can run.
+    """Make the backend called ``name``, or for ``auto`` the first of ``PREFERRED`` that can run.
 
     Args:
         head_dim: of the model's heads; None when it is not yet known.
@@ -46,16 +46,16 @@ def choose_backend(name: str, device: torch.device, dtype: torch.dtype, head_dim
 
 
 def backend_class(name: str) -> type[Attention]:
-    """The class of a backend; needs torch, but not what the backend itself needs."""
+    """Import the class of a backend; this needs torch, but not the backend's own library."""
     module, attribute = BACKENDS[name].split(":")
     return cast("type[Attention]", getattr(import_module(module), attribute))
 
 
 def obstacles(device: torch.device) -> dict[str, str | None]:
-    """For every backend why this machine cannot run it for models on ``device``; None where it can."""
+    """Say of every backend why this machine cannot run it for models on ``device``; None where it can."""
     return {name: backend_class(name).lacks(device) for name in BACKENDS}
 
 
 def _obstacle(backend: type[Attention], device: torch.device, dtype: torch.dtype, head_dim: int | None) -> str | None:
-    """What keeps a backend from computing for a model."""
+    """Say why a backend cannot run a model on this machine; None when it can."""
     return backend.lacks(device) or backend.refuses(dtype, head_dim)

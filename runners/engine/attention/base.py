@@ -1,4 +1,4 @@
-"""The contract of a backend: attention of some of a prompt's tokens over the keys of all before them."""
+"""The contract of an attention backend: some of a prompt's tokens over the keys of all before them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Attention(ABC):
 
     Class attributes:
         name: as on the command line.
-        page: room for keys and values is a multiple of so many tokens where this backend is to run without copies.
+        page: the capacity of a KV cache must be a multiple of this, in tokens, for the backend to run without copies.
         recordable: whether it takes a ``fixed`` view, for which launches depend on sizes alone.
     """
 
@@ -29,12 +29,12 @@ class Attention(ABC):
     @classmethod
     @abstractmethod
     def lacks(cls, device: torch.device) -> str | None:
-        """Why this machine cannot run it for a model on ``device``; None when it can."""
+        """Say why this machine cannot run it for a model on ``device``; None when it can."""
         ...
 
     @classmethod
     def refuses(cls, dtype: torch.dtype, head_dim: int | None) -> str | None:
-        """Why it cannot take a model with such queries and keys; None when it can, as far as is known."""
+        """Say why it cannot run a model with such queries and keys; None when it can, as far as is known."""
         return None
 
     @abstractmethod
@@ -43,8 +43,8 @@ class Attention(ABC):
 
         Args:
             q: rotated queries, ``(heads, queries, head_dim)``.
-            k, v: rotated keys and values of tokens 0, 1, ..., each ``(kv_heads, capacity, head_dim)``; what lies
-                beyond the last query's own token is not looked at, it may be undefined.
+            k, v: rotated keys and values of tokens 0, 1, ..., each ``(kv_heads, capacity, head_dim)``; values
+                after the last query's own token are not read and may be undefined.
             view: which keys each query sees; None when the queries are tokens 0, 1, ... themselves.
 
         Returns:
@@ -54,5 +54,5 @@ class Attention(ABC):
 
 
 def beside_each_other(attended: Tensor) -> Tensor:
-    """``(heads, queries, head_dim)`` as ``(queries, heads * head_dim)``."""
+    """Join the heads: ``(heads, queries, head_dim)`` to ``(queries, heads * head_dim)``."""
     return attended.transpose(0, 1).reshape(attended.shape[1], -1)

@@ -1,4 +1,4 @@
-"""What a machine has for kernels that are not torch's own."""
+"""Requirements of kernels that are not torch's own, checked on this machine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ OLDEST = (8, 0)  # compute capability: the first with bfloat16
 
 
 def installed(package: str) -> bool:
-    """Whether there is a package of this name; it is not imported."""
+    """Whether a package is installed; it is not imported."""
     return find_spec(package) is not None
 
 
 def too_old(device: torch.device) -> str | None:
-    """Why a CUDA device cannot run such kernels; None when it can."""
+    """Say why a CUDA device is too old for such kernels; None when it is not."""
     found = torch.cuda.get_device_capability(device)
     if found >= OLDEST:
         return None
@@ -25,7 +25,7 @@ def too_old(device: torch.device) -> str | None:
 
 
 def lacks_triton(device: torch.device) -> str | None:
-    """Why Triton kernels cannot run on a device; None when they can. On a CPU only Triton's interpreter runs them."""
+    """Say why Triton kernels cannot run on a device; None when they can. A CPU needs Triton's interpreter."""
     if device.type != "cuda":
         return None if installed("triton") and _interprets() else NO_CUDA
     return too_old(device) if installed("triton") else "triton is not installed: pip install triton"

@@ -25,13 +25,12 @@ WIDEST = 256  # head_dim
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of neighbouring tokens of a view, as ``flash_attn_varlen_func`` takes sequences.
+    """The runs of neighbouring tokens of a view, as the sequences that ``flash_attn_varlen_func`` takes.
 
     Attributes:
-        cu_seqlens_q, cu_seqlens_k: where each one's queries and keys would begin, one after the other, and the ends of
-            the last ones, each ``(runs + 1,)`` int32.
-        max_seqlen_q, max_seqlen_k: queries of the longest, and keys that the last one sees.
-        block_table: the page that holds each one's keys, ``(runs, 1)`` int32: always the first.
+        cu_seqlens_q, cu_seqlens_k: cumulative numbers of queries and of keys, from 0, each ``(runs + 1,)`` int32.
+        max_seqlen_q, max_seqlen_k: queries of the longest run, and keys that the last run sees.
+        block_table: index of the page with each run's keys, ``(runs, 1)`` int32: always 0.
     """
 
     cu_seqlens_q: Tensor
@@ -42,7 +41,7 @@ class Runs:
 
     @classmethod
     def of(cls, view: LookBack) -> Runs:
-        """Those of a view, on its device."""
+        """Find the runs of a view, on its device."""
         tokens = view.tokens
         last = torch.cat((tokens[1:] != tokens[:-1] + 1, torch.ones(1, dtype=torch.bool))).nonzero()[:, 0]
         starts = torch.cat((torch.zeros(1, dtype=torch.int64), last + 1))
@@ -92,7 +91,7 @@ class Flash(Attention):
         return None
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, view: LookBack | None) -> Tensor:
-        """See ``Attention``. Keys and values whose room is no multiple of ``page`` are copied."""
+        """See ``Attention``. Keys and values whose capacity is no multiple of ``page`` are copied."""
         queries = q.transpose(0, 1)
         if view is None:
             keys, values = (x[:, : len(queries)].transpose(0, 1)[None] for x in (k, v))
@@ -103,15 +102,15 @@ class Flash(Attention):
                 queries,
                 self._as_page(k),
                 self._as_page(v),
-                runs.cu_seqlens_q,
-                runs.cu_seqlens_k,
-                runs.max_seqlen_q,
-                runs.max_seqlen_k,
+                cu_seqlens_q=runs.cu_seqlens_q,
+                cu_seqlens_k=runs.cu_seqlens_k,
+                max_seqlen_q=runs.max_seqlen_q,
+                max_seqlen_k=runs.max_seqlen_k,
                 causal=True,
                 block_table=runs.block_table,
             )
         return cast(Tensor, attended).reshape(len(queries), -1)
 
     def _as_page(self, x: Tensor) -> Tensor:
-        """All keys or values as one page, ``(1, capacity, kv_heads, head_dim)``."""
+        """Reshape all keys or values to one page, ``(1, capacity, kv_heads, head_dim)``."""
         return pad(x, (0, 0, 0, -x.shape[1] % self.page)).transpose(0, 1)[None]

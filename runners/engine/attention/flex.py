@@ -20,7 +20,7 @@ from runners.engine.attention.capability import NO_CUDA, lacks_triton
 from runners.engine.attention.sdpa import attend_all
 from runners.engine.attention.view import LookBack
 
-BLOCK = 128  # queries and keys; what flex_attention's kernels are made for
+BLOCK = 128  # queries and keys of a block, as flex_attention's kernels expect
 NARROWEST = 16  # head_dim
 
 
@@ -34,7 +34,7 @@ class Flex(Attention):
     """See ``Attention``.
 
     Args:
-        kernel: computes what ``flex_attention`` does; that function, compiled, when None.
+        kernel: a function that computes what ``flex_attention`` does; that one, compiled, when None.
     """
 
     name: ClassVar[str] = "flex"
@@ -65,7 +65,7 @@ class Flex(Attention):
 
 
 def block_mask(view: LookBack) -> BlockMask:
-    """Which blocks of keys each block of a view's queries sees in full, and which in part."""
+    """Find which blocks of keys each block of a view's queries sees in full, and which in part."""
     at, reach = view.at, view.reach
     first, last = at[::BLOCK], at[BLOCK - 1 :: BLOCK]
     if len(last) < len(first):

@@ -12,16 +12,16 @@ from torch.nn.functional import scaled_dot_product_attention
 from runners.engine.attention.base import Attention, beside_each_other
 from runners.engine.attention.view import LookBack
 
-WORTH_A_CALL = 8192  # query-key pairs whose saving pays for one call more
+WORTH_A_CALL = 8192  # query-key pairs that must be saved for a second call to pay
 
 
 @dataclass(frozen=True)
 class Span:
-    """Neighbouring queries that look back over the same keys.
+    """Neighbouring queries that share one call, with their mask.
 
     Attributes:
-        start, end: which queries, half open.
-        reach: they see keys before this one.
+        start, end: indices of the queries, half open.
+        reach: number of keys that the last of them sees.
         mask: 0 where a query sees a key and -inf where not, once for each head of a group,
             ``(groups * (end - start), reach)``.
     """
@@ -56,17 +56,17 @@ class Sdpa(Attention):
 
 
 def attend_all(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """``Attention.attend`` of all tokens, by whatever torch has for it: flash attention where the numbers allow it."""
+    """``Attention.attend`` of all tokens, by torch's best kernel: flash attention where the dtype allows it."""
     queries, groups = q.shape[1], q.shape[0] // k.shape[0]
     k, v = k[:, :queries], v[:, :queries]
-    if groups > 1 and q.is_cuda and q.dtype == torch.float32:  # its only fused kernel for these takes no groups
+    if groups > 1 and q.is_cuda and q.dtype == torch.float32:  # torch's only fused kernel for these takes no groups
         k, v, groups = k.repeat_interleave(groups, dim=0), v.repeat_interleave(groups, dim=0), 1
     attended = scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True, enable_gqa=groups > 1)
     return beside_each_other(attended[0])
 
 
 def masked_spans(view: LookBack, groups: int, dtype: torch.dtype) -> list[Span]:
-    """A view's queries in one span or two, with ``groups`` query heads per key head.
+    """Split a view's queries into one span or two, with ``groups`` query heads per key head.
 
     The first queries often see few keys (the text before a picture), the last ones nearly all: two spans are made
     where that saves enough work.
@@ -89,14 +89,14 @@ def _span(view: LookBack, start: int, end: int, groups: int, dtype: torch.dtype)
 
 
 def _defined(x: Tensor, view: LookBack) -> Tensor:
-    """Keys or values with 0 for those that nobody sees: what is undefined there may be no number."""
+    """Set keys or values that no query sees to 0: undefined memory there may hold NaN."""
     reach = view.reach
     unseen = view.once("unseen", lambda: torch.arange(reach, device=x.device) > view.at[-1])
     return x[:, :reach].masked_fill(unseen[:, None], 0.0)
 
 
 def _attend_span(q: Tensor, k: Tensor, v: Tensor, span: Span) -> Tensor:
-    """One call, ``(heads, queries, head_dim)``: the query heads of a group go side by side, so no key is copied."""
+    """Attend in one call, ``(heads, queries, head_dim)``: heads of a group are packed, so no key is copied."""
     packed = q.reshape(k.shape[0], -1, q.shape[2])
     k, v = k[:, : span.reach], v[:, : span.reach]
     return scaled_dot_product_attention(packed[None], k[None], v[None], attn_mask=span.mask)[0].view(q.shape)

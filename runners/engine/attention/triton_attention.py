@@ -1,4 +1,4 @@
-"""Our own kernel (``triton_kernel``): any subset of tokens, scattered or not, keys and values where they lie."""
+"""Attention by the project's own kernel (``triton_kernel``): any subset of tokens, without copying keys or values."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from runners.engine.attention.sdpa import attend_all
 from runners.engine.attention.view import LookBack
 
 WIDEST, STEP = 256, 16  # head_dim
-FEWEST_KEYS = 256  # that a split is worth
+FEWEST_KEYS = 256  # keys that make a split worthwhile
 MOST_SPLITS = 64
-ADDED_ROWS = 16  # of a program that adds splits up
+ADDED_ROWS = 16  # rows of a program that adds splits up
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """How a launch divides the work.
+    """The tile sizes of a launch, and how many programs share it.
 
     Attributes:
         rows, keys, dims: of one program's blocks; powers of two.
@@ -41,7 +41,7 @@ class Tiles:
 
     @classmethod
     def of(cls, rows: int, kv_heads: int, reach: int, head_dim: int, half: bool, processors: int) -> Tiles:
-        """For ``rows`` queries times heads of a group: blocks that fit, and enough programs for so many processors.
+        """Choose tiles for ``rows`` (queries times heads of a group) that fit, and enough programs for the processors.
 
         Blocks are as large as ptxas (CUDA 12.8, compute capability 8.0 and 9.0) finds registers for. Tensor cores take
         only half precision; float32 is multiplied as it is, in far more registers.
@@ -59,7 +59,7 @@ class TritonAttention(Attention):
     """See ``Attention``.
 
     Args:
-        processors: how many multiprocessors launches are to fill; those of the device when None.
+        processors: multiprocessors that launches should fill; those of the device when None.
     """
 
     name: ClassVar[str] = "triton"
@@ -104,12 +104,12 @@ class TritonAttention(Attention):
             view.at,
             parts,
             weights,
-            queries,
-            tiles.keys_per_split,
-            log2(e) * head_dim**-0.5,
-            *q.stride(),
-            *k.stride(),
-            *v.stride(),
+            queries=queries,
+            keys_per_split=tiles.keys_per_split,
+            scale=log2(e) * head_dim**-0.5,
+            **dict(zip(("q_head", "q_query", "q_dim"), q.stride(), strict=True)),
+            **dict(zip(("k_head", "k_token", "k_dim"), k.stride(), strict=True)),
+            **dict(zip(("v_head", "v_token", "v_dim"), v.stride(), strict=True)),
             GROUPS=groups,
             HEAD_DIM=head_dim,
             ROWS=tiles.rows,
@@ -135,5 +135,5 @@ def _processors(device: torch.device) -> int:
 
 
 def _power_of_two(number: int) -> int:
-    """The smallest that is not less."""
+    """Round up to a power of two."""
     return 1 << (number - 1).bit_length()

@@ -5,7 +5,7 @@ keys, so they stand in the rows of one block, and each key is read once for all 
 keys of a block of rows are split over several programs, whose results a second kernel adds up by their weights
 (Flash-Decoding, PyTorch blog of 13 October 2023).
 
-Rows are queries times the heads of a group, query by query: so the rows of a block look back about equally far.
+Rows are queries times the heads of a group, query by query: so the rows of a block see about equally many keys.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def attend_kernel(
     SPLIT: tl.constexpr,
     PRECISION: tl.constexpr,
 ) -> None:
-    """One block of rows over the keys of one split; the grid is (row blocks, kv_heads, splits).
+    """Attend with one block of rows over the keys of one split; the grid is (row blocks, kv_heads, splits).
 
     Args:
         at: the token of each query, ascending.
@@ -109,7 +109,7 @@ def add_up_kernel(
     ROWS: tl.constexpr,
     DIMS: tl.constexpr,
 ) -> None:
-    """The mean of what the splits found, by their weights; the grid is the blocks of rows (queries times all heads).
+    """Average the results of the splits by their weights; the grid is the blocks of rows (queries times all heads).
 
     Args:
         parts, weights: ``out`` and ``weights`` of ``attend_kernel``. The first split has keys for every row.

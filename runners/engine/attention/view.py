@@ -1,4 +1,4 @@
-"""Which keys a subset of a prompt's tokens sees."""
+"""The causal view of some tokens: which keys each of them sees."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class LookBack:
-    """What the queries of some tokens see: every key up to the token's own. Made once, used in many layers.
+    """A causal mask by token index: a query sees every key up to its own token. Made once, used in many layers.
 
     Attributes:
-        tokens: indices of the tokens, ascending, ``(queries,)`` int64 on the CPU; with a ``room`` nobody looks at them.
-        at: the same where the queries are.
-        room: work that is recorded, to be replayed for other tokens, reckons with so many keys; None for other work.
+        tokens: indices of the tokens, ascending, ``(queries,)`` int64 on the CPU; not read where there is a ``room``.
+        at: the same on the device of the queries.
+        room: number of keys for recorded work, which is replayed for other tokens; None for eager work.
     """
 
     tokens: Tensor
@@ -34,21 +34,21 @@ class LookBack:
 
     @classmethod
     def within(cls, at: Tensor, room: int) -> LookBack:
-        """The view of tokens whose indices the host does not know, among ``room`` tokens."""
+        """The view for recorded work: token indices known on the device only, among ``room`` keys."""
         return cls(at, at, room)
 
     @property
     def fixed(self) -> bool:
-        """Whether the host knows nothing of it but sizes."""
+        """Whether only sizes are known on the host."""
         return self.room is not None
 
     @property
     def reach(self) -> int:
-        """How many keys the last query sees, as far as the host knows; no query sees more."""
+        """Upper bound of the keys that a query sees: exact for eager work, the ``room`` for recorded work."""
         return int(self.tokens[-1]) + 1 if self.room is None else self.room
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What a backend derives from the view (masks, spans, ...), kept for the layers to come under its ``key``."""
+        """Derive something (masks, spans, ...) by ``make``, once, and keep it under ``key`` for later layers."""
         if key not in self._derived:
             self._derived[key] = make()
         derived: T = self._derived[key]

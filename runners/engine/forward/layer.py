@@ -64,11 +64,11 @@ class LayerKV(NamedTuple):
 
     def write(self, k: Tensor, v: Tensor) -> None:
         """Put the rows' keys and values, each ``(kv_heads, rows, head_dim)``, into their slots."""
-        for cache, new in ((self.k, k), (self.v, v)):
-            if isinstance(self.slots, slice):
-                cache[:, self.slots] = new
-            else:
-                cache.index_copy_(1, self.slots, new)
+        if isinstance(self.slots, slice):
+            self.k[:, self.slots], self.v[:, self.slots] = k, v
+        else:
+            self.k.index_copy_(1, self.slots, k)
+            self.v.index_copy_(1, self.slots, v)
 
 
 class EarlyExit(NamedTuple):
@@ -84,9 +84,9 @@ class EarlyExit(NamedTuple):
 
 
 Exits = Callable[[Tensor, Tensor, Tensor], EarlyExit | None]
-"""Decides who goes on, given normed hidden states, keys after RoPE and values that are not yet written.
+"""Decides which rows go on, given normed hidden states, keys after RoPE and values that are not yet written.
 
-What it writes into keys and values is what goes into the cache. None: all rows go on.
+What it writes into keys and values is what goes into the cache. It returns None if all rows go on.
 """
 
 

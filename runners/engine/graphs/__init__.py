@@ -1,1 +1,1 @@
-"""Work that is launched as one: layers and decoding steps recorded as CUDA graphs, by the buckets of their sizes."""
+"""CUDA graphs: work recorded by the buckets of its sizes and launched as one."""

@@ -1,4 +1,4 @@
-"""The recorded work of a model: looked up by its sizes, recorded behind the answer that needed it first."""
+"""Recordings of a model: looked up by their sizes, and made behind the answer that needed them first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from runners.engine.graphs.arena import Arena
 from runners.engine.graphs.recorder import Recorder, Replay, Work
 
-MOST = 512  # recordings held at once: one for each layer, where keys come from the host, of many sizes
+MOST = 512  # recordings kept; where keys come from the host there is one for each layer and size
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class _Pending:
 
 
 class Graphs:
-    """Recordings on one workspace, those not used for longest dropped first.
+    """Recordings on one workspace, with eviction of those least recently used.
 
     Args:
-        make_recorder: called anew whenever all recordings are dropped.
-        most: how many are held.
+        make_recorder: called for a new recorder after all recordings were dropped.
+        most: recordings that are kept.
 
     Attributes:
-        arena: where recorded work finds its inputs and leaves its results.
+        arena: memory for inputs and results of recorded work.
     """
 
     def __init__(self, make_recorder: Callable[[], Recorder], arena: Arena, most: int = MOST) -> None:
@@ -38,14 +38,14 @@ class Graphs:
         self._pending: dict[Hashable, _Pending] = {}
 
     def __len__(self) -> int:
-        """How many are held."""
+        """Number of recordings."""
         return len(self._recorded)
 
     def run(self, key: Hashable, work: Work, *tensors: Any) -> None:
-        """Do ``work(*tensors)``: as one launch where it was recorded, else as it is, to be recorded later.
+        """Run ``work(*tensors)``: in one launch where it was recorded; else eagerly, and note it for recording.
 
         Args:
-            key: names the work, with whatever its launches depend on; work of the same name has the same tensors.
+            key: everything that the launches depend on; work with an equal key has the same tensors.
         """
         replay = self._recorded.get(key)
         if replay is not None:
@@ -56,7 +56,7 @@ class Graphs:
         self._pending[key] = _Pending(work, tensors)
 
     def record_pending(self) -> int:
-        """Record what was done since the last call and was not recorded yet; how much it was."""
+        """Record all noted work; returns how many recordings were made."""
         pending, self._pending = self._pending, {}
         for key, item in pending.items():
             self._recorder = self._recorder or self._make_recorder()
@@ -66,7 +66,7 @@ class Graphs:
         return len(pending)
 
     def clear(self) -> None:
-        """Drop everything: the memory it refers to is given back."""
+        """Drop all recordings, because the memory that they refer to is freed."""
         self._recorded.clear()
         self._pending.clear()
         self._recorder = None

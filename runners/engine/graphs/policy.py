@@ -1,4 +1,4 @@
-"""Where work is recorded, and why not elsewhere."""
+"""The conditions for recording: device, attention backend and kind of layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runners.engine.graphs.recorder import CudaRecorder
 
 
 def obstacle(adapter: Adapter) -> str | None:
-    """Why nothing is recorded for a model as it is; None where it is."""
+    """Say why nothing is recorded for a model; None where work is recorded."""
     if adapter.device.type != "cuda":
         return "recording needs a CUDA device"
     if not adapter.attention.recordable:
@@ -22,5 +22,5 @@ def obstacle(adapter: Adapter) -> str | None:
 
 
 def graphs_of(adapter: Adapter) -> Graphs | None:
-    """Recordings for a model, none made yet; None where there is an ``obstacle``."""
+    """Make an empty set of recordings for a model; None where there is an ``obstacle``."""
     return None if obstacle(adapter) else Graphs(partial(CudaRecorder, adapter.device), Arena(adapter))

@@ -1,4 +1,4 @@
-"""Records work on tensors that stay where they are, to be launched again as one."""
+"""Recording of work on tensors at fixed addresses, to be launched again as one CUDA graph."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any, Protocol
 import torch
 
 Work = Callable[..., None]
-"""Reads and writes the tensors that it is given; nothing but its launches may depend on anything on the host."""
+"""A function of tensors that reads and writes only these; its launches must not depend on values of a tensor."""
 Replay = Callable[[], None]
 
 
 class Recorder(Protocol):
-    """Makes recordings that are never replayed at the same time."""
+    """Makes recordings; no two of them are replayed at the same time."""
 
     def record(self, work: Work, tensors: tuple[Any, ...]) -> Replay:
-        """Record ``work(*tensors)``; what is returned does the same again with what the tensors then hold.
+        """Record ``work(*tensors)``; calling the result repeats it on the values that the tensors have then.
 
-        The tensors come one by one or in named tuples. The work was done before with the same ones.
+        Tensors come one by one or in named tuples. The work was run eagerly before, with the same ones.
         """
         ...
 
 
 class CudaRecorder:
-    """Captures CUDA graphs (torch 2.13, ``torch.cuda.graph``); all share the memory for what lies between."""
+    """Captures CUDA graphs (torch 2.13, ``torch.cuda.graph``), which share one memory pool for intermediate results."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pool = torch.cuda.graph_pool_handle()
 
     def record(self, work: Work, tensors: tuple[Any, ...]) -> Replay:
-        """See ``Recorder``. Nothing is computed while recording."""
+        """See ``Recorder``. A capture computes nothing."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool):
             work(*tensors)

@@ -1,4 +1,4 @@
-"""The keys and values that one request's tokens see: those it computes, and those it takes over from a store."""
+"""The KV cache of one request: keys and values that it computes, and those that it reuses from a store."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from runners.engine.graphs.graphs import Graphs
 from runners.engine.shapes import KVShape
 
 Arrive = Callable[[int], None]
-"""Puts what is reused of one layer, by its index, where it belongs."""
+"""Writes the reused keys and values of one layer, given by its index, into the cache."""
 
 
 class KVBuffer:
     """Keys (after RoPE) and values of one request, each ``(layers, kv_heads, capacity, head_dim)``.
 
-    What comes from a slower tier comes layer by layer while layers before it are computed: a layer is to be asked for
-    by ``layer``, which waits for no other; whoever takes ``k`` or ``v`` as a whole waits for all.
+    What is fetched from a slower tier arrives layer by layer, while earlier layers are computed: ``layer`` waits for
+    one layer alone, ``k`` and ``v`` wait for all.
 
     Attributes:
         graphs: work that was recorded on this memory; None where nothing is recorded, which is always so for memory
@@ -40,16 +40,16 @@ class KVBuffer:
 
     @property
     def k(self) -> Tensor:
-        """All keys; what is still on its way is waited for."""
+        """All keys, once every layer has arrived."""
         return self.first(len(self._k))[0]
 
     @property
     def v(self) -> Tensor:
-        """All values; what is still on its way is waited for."""
+        """All values, once every layer has arrived."""
         return self.first(len(self._k))[1]
 
     def layer(self, index: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of one layer, each ``(kv_heads, capacity, head_dim)``, what is reused of it in place."""
+        """Keys and values of one layer, each ``(kv_heads, capacity, head_dim)``, once it has arrived."""
         if index in self._due:
             self._due.remove(index)
             for arrive in self._arrivals:
@@ -57,21 +57,21 @@ class KVBuffer:
         return self._k[index], self._v[index]
 
     def is_due(self, index: int) -> bool:
-        """Whether something of a layer is still to come."""
+        """Whether a layer has not yet arrived."""
         return index in self._due
 
     @property
     def unsettled(self) -> tuple[Tensor, Tensor]:
-        """All keys and values, not waited for: for whoever keeps away from layers that are due."""
+        """All keys and values without waiting; layers that are due must not be read or written."""
         return self._k, self._v
 
     def first(self, layers: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of the first layers, each ``(layers, kv_heads, capacity, head_dim)``."""
+        """Keys and values of the first ``layers``, once they have arrived; sizes as of ``k`` and ``v``."""
         for index in range(layers):
             self.layer(index)
         return self._k[:layers], self._v[:layers]
 
     def expect(self, arrive: Arrive) -> None:
-        """Have ``arrive`` called once for every layer, before anything of it is read or written."""
+        """Register ``arrive``, to be called once for every layer before that layer is read or written."""
         self._arrivals.append(arrive)
         self._due = set(range(len(self._k)))

@@ -1,4 +1,4 @@
-"""Brings stored keys and values from the host's memory to the device's, layer by layer, while others are computed."""
+"""Fetching: stored keys and values copied from host to device layer by layer, while other layers are computed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KV = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Fetched:
-    """Keys and values on their way.
+    """Keys and values being copied to the device.
 
     Attributes:
-        pairs: on the device; a layer is undefined until it was waited for.
+        pairs: the copies; a layer is undefined before ``wait`` was called for it.
     """
 
     pairs: tuple[KV, ...]
@@ -25,7 +25,7 @@ class Fetched:
     _arrived: tuple[torch.cuda.Event, ...]
 
     def wait(self, layer: int) -> None:
-        """Have what is asked of the device from now on see this layer. On a CPU it is copied here and now."""
+        """Make all later work on the device wait for a layer's copies. On a CPU the layer is copied now."""
         if self._arrived:
             torch.cuda.current_stream(self.pairs[0][0].device).wait_event(self._arrived[layer])
             return
@@ -35,14 +35,14 @@ class Fetched:
 
 
 class Fetcher:
-    """Fetches for one device: on a GPU on a stream of its own, from pinned memory, so that copies overlap with work."""
+    """Copies from host to device; on a GPU on a stream of its own, so that copies overlap with other work."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def fetch(self, sources: Sequence[KV]) -> Fetched:
-        """Start fetching from the host, all of a layer before any of the next."""
+        """Start copying, all tensors of a layer before any of the next layer."""
         pairs = tuple((self._room_for(k), self._room_for(v)) for k, v in sources)
         if self._stream is None or not pairs:
             return Fetched(pairs, tuple(sources), ())
@@ -50,8 +50,8 @@ class Fetcher:
         arrived = []
         with torch.cuda.stream(self._stream):
             for layer in range(len(pairs[0][0])):
-                for held, targets in zip(sources, pairs, strict=True):
-                    for source, target in zip(held, targets, strict=True):
+                for pair, targets in zip(sources, pairs, strict=True):
+                    for source, target in zip(pair, targets, strict=True):
                         target[layer].copy_(source[layer], non_blocking=True)
                 arrived.append(torch.cuda.Event())
                 arrived[-1].record(self._stream)
@@ -60,7 +60,7 @@ class Fetcher:
         return Fetched(pairs, tuple(sources), tuple(arrived))
 
     def fetch_now(self, source: Tensor) -> Tensor:
-        """A copy on the device of what is needed at once."""
+        """Copy a tensor that is needed at once."""
         return self._room_for(source).copy_(source, non_blocking=True)
 
     def _room_for(self, source: Tensor) -> Tensor:
@@ -68,6 +68,6 @@ class Fetcher:
 
 
 def to_host(tensor: Tensor) -> Tensor:
-    """A copy in the host's memory: pinned where a GPU is to read it, so that its copies need not wait for the CPU."""
+    """Copy a tensor to the host; pinned if it comes from a GPU, so that copying it back does not block the CPU."""
     copy = torch.empty_like(tensor, device="cpu", pin_memory=tensor.is_cuda)
     return copy.copy_(tensor)

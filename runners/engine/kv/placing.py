@@ -1,4 +1,4 @@
-"""Puts the stored keys and values of reused media where the media stand now: keys rotated there, values as they are."""
+"""Placing: stored keys, rotated to new positions, and stored values are written into the KV cache of a request."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 from runners.engine.attention.capability import lacks_triton
 from runners.engine.kv.rotary import rotate_into
-from runners.engine.kv.stored import Place, Stored
+from runners.engine.kv.stored import Place, StoredKV
 
 
-def placing(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
-    """Fills in the keys (after RoPE) and values of media: with a kernel where Triton runs, else with torch.
+def placing(stored: Sequence[StoredKV], k: Tensor, v: Tensor) -> Place:
+    """Prepare to write keys (after RoPE) and values of media, by a kernel where Triton runs, else by torch.
 
-    Both round alike, so that what is placed equals what ``rotate`` gives where tokens are computed; in float32, where
-    a GPU may fuse a product and a sum, up to the last bit. What every layer needs is worked out once.
+    Both round alike, so that placed keys equal those that ``rotate`` gives when tokens are computed; in float32 up to
+    the last bit, for a GPU may fuse a product and a sum. Preparations that serve all layers are made once, here.
 
     Args:
         k, v: of the prompt, each ``(layers, kv_heads, capacity, head_dim)``; the layers are those of ``stored``.
@@ -34,8 +34,8 @@ def _has_triton(device: torch.device) -> bool:
     return lacks_triton(device) is None
 
 
-def placing_by_torch(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
-    """The reference of ``placing``."""
+def placing_by_torch(stored: Sequence[StoredKV], k: Tensor, v: Tensor) -> Place:
+    """``placing`` in plain torch, the reference."""
 
     def place(first: int, last: int) -> None:
         layers = slice(first, last)

@@ -1,4 +1,4 @@
-"""Eight bits a number: enough for the queries of a probe, which only rank tokens."""
+"""Quantisation to 8 bits, precise enough for the queries of a probe, which only rank tokens."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Quantised:
 
     @classmethod
     def of(cls, x: Tensor) -> Quantised:
-        """Round ``(..., tokens, width)``; the error is at most 0.4 % of a row's largest number."""
+        """Quantise ``(..., tokens, width)``; the error is at most 0.4 % of a row's largest number."""
         exact = x.float()
         scale = exact.abs().amax(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / LEVELS
         return cls((exact / scale).round().to(torch.int8), scale, x.dtype)
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes of values and scales."""
         return self.values.nbytes + self.scale.nbytes
 
     def restore(self, rows: Tensor | slice = EVERY) -> Tensor:
-        """The rows of some tokens or of all, ``(..., rows, width)``."""
+        """Dequantise the rows of some tokens or of all, ``(..., rows, width)``."""
         return (self.values[..., rows, :] * self.scale[..., rows, :]).to(self.dtype)

@@ -17,9 +17,9 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def rotate_into(out: Tensor, x: Tensor, cos: Tensor, sin: Tensor) -> None:
-    """``out[:] = rotate(x, cos, sin)``, to the last bit, with less room for what lies between.
+    """Rotate into ``out``: equals ``out[:] = rotate(x, cos, sin)`` to the last bit, with less temporary memory.
 
-    In float32 only: narrower numbers are few bytes, and torch adds to every other half row of them slowly.
+    Only float32 takes the path without temporaries: for narrower numbers torch's strided additions are slow.
     """
     if x.dtype != torch.float32:
         out.copy_(rotate(x, cos, sin))

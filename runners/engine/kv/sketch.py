@@ -1,4 +1,4 @@
-"""Attention outputs in few numbers whose distances are those of the projected outputs.
+"""Sketches: random projections of attention outputs that keep the distances between them.
 
 A random projection to 64 numbers keeps a distance within about 9 % (Johnson and Lindenstrauss, 1984; Gaussian
 entries as in Dasgupta and Gupta, 2003). It is folded into the layer's output projection, so a sketch costs less than
@@ -24,14 +24,14 @@ class OutputSketch:
         self._folded: dict[int, Tensor] = {}
 
     def __call__(self, layer: int, attended: Tensor) -> Tensor:
-        """The sketches, ``(tokens, width)``, of outputs before their projection, ``(tokens, heads * head_dim)``."""
+        """Sketch outputs before their projection, ``(tokens, heads * head_dim)``, as ``(tokens, width)``."""
         if layer not in self._folded:
             self._folded[layer] = self._fold(layer)
         sketched: Tensor = attended @ self._folded[layer]
         return sketched
 
     def _fold(self, layer: int) -> Tensor:
-        """Output projection and random projection in one, ``(heads * head_dim, width)``; a bias would cancel out."""
+        """Multiply output and random projection, ``(heads * head_dim, width)``; a bias would cancel out."""
         shape, device, dtype = self._adapter.shape, self._adapter.device, self._adapter.dtype
         every = torch.eye(shape.heads * shape.head_dim, device=device, dtype=dtype)
         nothing = torch.zeros_like(every[:1])

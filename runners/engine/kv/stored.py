@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Stored:
-    """The tokens of one medium (or what a prefix leaves of it) in some layers.
+class StoredKV:
+    """Keys and values of one medium, or of its part after an exact prefix, and where they go.
 
     Attributes:
         start: index of the first token in the prompt.
         k, v: before RoPE and as is, each ``(layers, kv_heads, tokens, head_dim)``.
-        cos, sin: rotary angles of where they stand, each ``(tokens, head_dim)``.
+        cos, sin: rotary angles of the tokens' positions in the prompt, each ``(tokens, head_dim)``.
     """
 
     start: int
@@ -30,7 +30,7 @@ class Stored:
         return self.start + self.k.shape[2]
 
     def require_readable(self, k: Tensor, v: Tensor) -> None:
-        """ValueError unless it fits what ``placing`` fills in, and lies as a kernel reads it that goes by addresses."""
+        """ValueError unless it fits the KV cache ``k``, ``v`` and lies in memory as the Triton kernel reads it."""
         layers, kv_heads, capacity, head_dim = k.shape
         tokens = self.end - self.start
         tensors = (self.k, self.v, self.cos, self.sin)
@@ -44,4 +44,4 @@ class Stored:
 
 
 Place = Callable[[int, int], None]
-"""Fills in the layers from one to before another."""
+"""Writes the layers from one index up to, but without, another into the KV cache."""

@@ -1,7 +1,7 @@
 """A Triton kernel for ``placing``: all media of a request in one launch, one layer or all, each number moved once.
 
-Media lie in tensors of their own. A table in int64 tells every block of tokens where from its numbers come: addresses
-and strides, as in Triton's tutorial on grouped matrix products.
+Media lie in tensors of their own. A table in int64 has the addresses and strides from which each block of tokens is
+read, as in Triton's tutorial on grouped matrix products.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from runners.engine.kv.stored import Place, Stored
+from runners.engine.kv.stored import Place, StoredKV
 
-TOKENS = 32  # of a block
+TOKENS = 32  # tokens of a block
 COLUMNS = 10
-WIDE = 16  # numbers and bytes: what loads of several numbers at once want addresses and strides to be multiples of
+WIDE = 16  # addresses and strides that are multiples of this, in numbers and in bytes, allow vectorised loads
 
 
 @triton.jit(do_not_specialize=["first_layer"])
@@ -38,12 +38,12 @@ def place_kernel(
     COLUMNS: tl.constexpr,
     UNIT: tl.constexpr,
 ) -> None:
-    """One block of tokens of one layer and head; the grid is (blocks, kv_heads, layers).
+    """Place one block of tokens in one layer and head; the grid is (blocks, kv_heads, layers).
 
     Args:
         table: see ``_table``.
         k, v: of the prompt; numbers of a token lie side by side. After them their strides.
-        first_layer: that the launch is about.
+        first_layer: the first layer of the launch.
     """
     kind: tl.constexpr = k.dtype.element_ty
     pointer: tl.constexpr = tl.pointer_type(kind)
@@ -78,12 +78,12 @@ def place_kernel(
 
 @triton.jit
 def rounded(x: tl.tensor, y: tl.tensor, kind: tl.constexpr) -> tl.tensor:
-    """A product, rounded as torch rounds it, in float32."""
+    """Multiply, round as torch does, and return float32."""
     return (x.to(tl.float32) * y.to(tl.float32)).to(kind).to(tl.float32)
 
 
-def placing_by_kernel(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
-    """See ``placing.placing``; ValueError for tensors that the kernel would misread: it goes by their addresses."""
+def placing_by_kernel(stored: Sequence[StoredKV], k: Tensor, v: Tensor) -> Place:
+    """See ``placing.placing``; ValueError for tensors whose memory layout the kernel would misread."""
     _, kv_heads, _, head_dim = k.shape
     for part in stored:
         part.require_readable(k, v)
@@ -110,11 +110,11 @@ def placing_by_kernel(stored: Sequence[Stored], k: Tensor, v: Tensor) -> Place:
     return place
 
 
-def _table(stored: Sequence[Stored], item_bytes: int) -> tuple[Tensor, int]:
-    """What ``place_kernel`` is told of every block of tokens, ``(blocks, COLUMNS)`` int64 on the CPU, and its unit.
+def _table(stored: Sequence[StoredKV], item_bytes: int) -> tuple[Tensor, int]:
+    """Make the table of ``place_kernel``, ``(blocks of tokens, COLUMNS)`` int64 on the CPU, and its unit.
 
-    The addresses of its first token's K, V, cos and sin; strides of K and V over layers and heads, in units; the
-    token's index in the prompt; how many tokens of the medium there are from it on.
+    A row has the addresses of the first token's K, V, cos and sin; strides of K and V over layers and heads, in units;
+    that token's index in the prompt; and the number of the medium's tokens from it on.
     """
     blocks = [-(-(part.end - part.start) // TOKENS) for part in stored]
     table = torch.tensor([_row(part) for part in stored]).repeat_interleave(torch.tensor(blocks), dim=0)
@@ -127,7 +127,7 @@ def _table(stored: Sequence[Stored], item_bytes: int) -> tuple[Tensor, int]:
     return table, unit
 
 
-def _row(part: Stored) -> list[int]:
-    """What its medium says of a block, as if it were the first; strides in numbers."""
+def _row(part: StoredKV) -> list[int]:
+    """Make the table's row for the first block of a medium; strides in numbers."""
     addresses = [tensor.data_ptr() for tensor in (part.k, part.v, part.cos, part.sin)]
     return [*addresses, *part.k.stride()[:2], *part.v.stride()[:2], part.start, part.end - part.start]

@@ -1,4 +1,4 @@
-"""Memory for the keys and values of one request at a time, allocated once and used again by the next."""
+"""The workspace: memory for the KV cache of one request at a time, reused by the next."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Workspace:
         return KVBuffer(k, v, self.graphs)
 
     def release(self) -> None:
-        """Give the memory back, and forget what was recorded on it."""
+        """Free the memory, and drop what was recorded on it."""
         if self.graphs is not None:
             self.graphs.clear()
         self._slab = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes held from request to request."""
+        """Bytes that stay allocated between requests."""
         return 0 if self._slab is None else self._slab.nbytes

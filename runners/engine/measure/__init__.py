@@ -1,1 +1,1 @@
-"""What a request takes: time by parts, operations, peak memory, and the roofline beneath."""
+"""Measurements of a request: time by parts, FLOPs, peak memory, and the roofline."""

@@ -16,7 +16,7 @@ def block_flops(shape: TextShape, tokens: int) -> float:
 
 
 def attention_flops(shape: TextShape, pairs: float) -> float:
-    """Attention in one layer over so many pairs of a query and a key it sees."""
+    """Attention in one layer over so many pairs of a query and a key."""
     return 4.0 * shape.heads * shape.head_dim * pairs
 
 
@@ -26,7 +26,7 @@ def head_flops(shape: TextShape) -> float:
 
 
 def full_prefill_flops(shape: TextShape, tokens: int) -> float:
-    """A prefill that computes all, with the last layer's skip for all tokens but the last."""
+    """A prefill that computes everything, with early exit from the last layer for all tokens but the last."""
     every = kv_flops(shape, tokens) * shape.layers
     inner = block_flops(shape, tokens) + attention_flops(shape, tokens * (tokens + 1) / 2)
     return (

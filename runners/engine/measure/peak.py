@@ -1,4 +1,4 @@
-"""How much memory a request takes at its peak, beyond what is held before it."""
+"""Peak memory of a request, beyond what was allocated before it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class PeakMeter:
-    """Started when made, on a device whose driver (CUDA) or kernel (Linux) keeps a high-water mark."""
+    """Measures from its creation on, where the driver (CUDA) or the kernel (Linux) keeps a high-water mark."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._before = self._reset()
 
     def taken(self) -> int | None:
-        """Bytes at the peak beyond those held at the start; None where nobody tells."""
+        """Bytes at the peak beyond those allocated at the start; None where there is no high-water mark."""
         if self._before is None:
             return None
         peak = torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else _resident("VmHWM")
@@ -35,7 +35,7 @@ class PeakMeter:
 
 
 def _resident(name: str) -> int | None:
-    """A line of this process's status, in bytes."""
+    """Read a line of this process's status, in bytes."""
     try:
         lines = STATUS.read_text().splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""How fast this device could be: measured ceilings of memory and arithmetic (the roofline model, CACM 52, 2009).
+"""The roofline of this device: measured ceilings of memory and arithmetic (the roofline model, CACM 52, 2009).
 
-The floor of a request's time follows from them and from what its work asks, see ``runners.records.Demand``.
+The floor of a request's time follows from them and from its FLOPs and bytes, see ``runners.records.Demand``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ TRIES = 5
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What a device reached at best.
+    """The best rates that a device reached.
 
     Attributes:
         flops_per_s: of a large square matrix product in the model's number format.
-        bytes_per_s: of a copy of as many bytes as the model's weights have, read and written: what fits into a cache
-            is copied as fast as from there.
+        bytes_per_s: of a copy of as many bytes as the model's weights have, read and written; fewer might fit into a
+            cache and be copied faster.
         host_bytes_per_s: of a copy of as many bytes from the host's memory to the device, each counted once.
     """
 
@@ -37,7 +37,7 @@ class Ceilings:
 
 @torch.inference_mode()
 def measure_ceilings(device: torch.device, dtype: torch.dtype, working_set: int) -> Ceilings:
-    """Measure a device, in well under a second; ``working_set``: bytes that a request reads again and again."""
+    """Measure a device, in well under a second; ``working_set``: bytes that every request reads."""
     side = MATRIX.get(device.type, MATRIX["cpu"])
     left, right = (torch.ones(side, side, device=device, dtype=dtype) for _ in range(2))
     product = torch.empty_like(left)

@@ -1,1 +1,1 @@
-"""From the bytes of a picture or a video to frames of pixels."""
+"""Media files: content keys, pictures and clips decoded to RGB, frames sampled."""

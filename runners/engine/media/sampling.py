@@ -1,16 +1,16 @@
-"""Which frames of a video are looked at."""
+"""Frame sampling: which frames of a video the model sees, and how large."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-MOST_FRAMES = 768  # what the processors of the Qwen-VL families look at, too
+MOST_FRAMES = 768  # as in the processors of the Qwen-VL families
 CLIP_PIXELS = 115_200 * 28 * 28  # of all frames together, as in Qwen's qwen-vl-utils: 270 MB as RGB
 
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """Frames evenly spread over a video, and how large they are at most.
+    """Frames evenly spread over a video, and a bound on their size.
 
     As in the processors of the Qwen-VL families: two frames a second, at least four, each of at most 768 tokens of
     28 x 28 pixels. They take 768 frames at most, more than a prompt has room for; here 64 unless ``frames`` says more.
@@ -29,7 +29,7 @@ class FrameSampling:
     frame_pixels: int = 768 * 28 * 28
 
     def choose(self, frames: int, seconds: float) -> list[int]:
-        """The numbers of the frames to look at, ascending, of a video with so many that is so long."""
+        """Choose frames of a video by number, ascending, given how many it has and its length in seconds."""
         by_rate = max(self.fewest, min(self.most, round(min(seconds * self.fps, self.most))))
         count = max(1, min(self.frames or by_rate, frames, MOST_FRAMES))
         return [index * frames // count for index in range(count)]

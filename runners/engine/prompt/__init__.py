@@ -1,1 +1,1 @@
-"""From messages and media to a laid-out prompt: token ids, positions, embeddings, content keys."""
+"""Prompts: media resolved, tokens and positions laid out, embeddings with media features in place."""

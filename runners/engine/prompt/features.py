@@ -1,4 +1,4 @@
-"""Puts the vision encoder's output where a prompt has its media."""
+"""Media features placed into a prompt's embeddings."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import Tensor
 
 
 def place_features(hidden: Tensor, media: Iterable[tuple[slice, Tensor]], deepstack: int) -> Tensor | None:
-    """Write every medium's input embeddings into ``hidden``, ``(tokens, hidden)``, in place.
+    """Write the input embeddings of every medium into ``hidden``, ``(tokens, hidden)``, in place.
 
     Args:
-        media: which tokens each is, and its rows, ``(its tokens, (1 + deepstack) * hidden)``.
+        media: the tokens of each medium, and its rows, ``(its tokens, (1 + deepstack) * hidden)``.
         deepstack: how many layers add features.
 
     Returns:
-        What these layers add, ``(deepstack, tokens, hidden)``; None where none does.
+        Features that these layers add, ``(deepstack, tokens, hidden)``; None where no layer does.
 
     Raises:
-        ValueError: rows that do not fill their tokens.
+        ValueError: a medium has another number of rows than tokens, or rows of another width.
     """
     tokens, width = hidden.shape
     added = hidden.new_zeros(deepstack, tokens, width) if deepstack else None

@@ -1,4 +1,4 @@
-"""A request laid out as tokens: text and media segments with their positions."""
+"""The layout of a prompt: token ids, media segments and positions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MediaSegment:
 
     @property
     def tokens(self) -> int:
-        """How many vision tokens there are."""
+        """Number of vision tokens."""
         return self.end - self.start
 
 
@@ -63,12 +63,12 @@ class Layout:
 
     @property
     def vision_tokens(self) -> int:
-        """How many tokens stand for media."""
+        """Number of vision tokens of all media."""
         return sum(segment.tokens for segment in self.segments)
 
 
 class SymbolTable:
-    """Gives every token of every medium a negative number of its own."""
+    """Assigns every token of every medium a negative number of its own, by which prefixes are compared."""
 
     def __init__(self) -> None:
         self._first: dict[str, int] = {}
@@ -90,7 +90,7 @@ def lay_out(
     table: SymbolTable,
     room: int,
 ) -> Layout:
-    """Place text and media one after the other; PromptTooLong when ``room`` more tokens do not fit the context."""
+    """Lay out text and media one after the other; PromptTooLong when ``room`` more tokens exceed the context."""
     ids: list[Tensor] = []
     positions: list[Tensor] = []
     symbols: list[NDArray[np.int64]] = []

@@ -1,4 +1,4 @@
-"""From a request's media to encoder output: by content key from the store, computed where it is not there."""
+"""Media resolved to encoder output: read from a store by content key, or encoded anew."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.measure.timing import TtftClock
-from runners.engine.media.decode import content_key
+from runners.engine.media.content_key import content_key
 from runners.engine.shapes import MediaGrid
 from runners.engine.store.entries import MediaEntry
 from runners.engine.store.stores import Lookup
@@ -18,12 +18,12 @@ from workloads.records import Media
 
 @dataclass(frozen=True)
 class ResolvedMedia:
-    """The media of one prompt, in order, repeats included.
+    """The media of one prompt.
 
     Attributes:
-        keys: content keys.
-        grids, features: per content key.
-        entries: what the store held, per content key found.
+        keys: content keys in the order of the prompt, repeats included.
+        grids, features: sizes and encoder output, by content key.
+        entries: what the stores had, by content key.
     """
 
     keys: tuple[str, ...]
@@ -32,16 +32,18 @@ class ResolvedMedia:
     entries: dict[str, MediaEntry]
 
     def lacking(self, with_kv: bool) -> list[str]:
-        """Media of which the stores did not have all that a method keeps (keys and values as well?), each once.
+        """Content keys, each once, of media without an entry, or ``with_kv`` without a donor in their entry.
 
-        A medium that was evicted and computed again inside a stored prefix is held without keys and values.
+        An entry has no donor where a medium was evicted and then computed again within an exact prefix.
         """
-        held = self.entries
-        return [key for key in dict.fromkeys(self.keys) if key not in held or (with_kv and held[key].donor is None)]
+        entries = self.entries
+        return [
+            key for key in dict.fromkeys(self.keys) if key not in entries or (with_kv and entries[key].donor is None)
+        ]
 
     @property
     def computed(self) -> list[str]:
-        """Keys of the media that had to be encoded, each once."""
+        """Content keys of the media that had to be encoded, each once."""
         return [key for key in dict.fromkeys(self.keys) if key not in self.entries]
 
 
@@ -51,8 +53,8 @@ def resolve_media(
     """Look media up; decode, preprocess and encode (in one batch) those that are not in ``stores``."""
     variant = adapter.variant(media)
     keys = tuple(content_key(item, fingerprint + variant) for item in media)
-    held = {key: stores.medium(key) for key in dict.fromkeys(keys)}
-    entries = {key: entry for key, entry in held.items() if entry is not None}
+    looked_up = {key: stores.medium(key) for key in dict.fromkeys(keys)}
+    entries = {key: entry for key, entry in looked_up.items() if entry is not None}
     clock.cut("prepare")
     missing = {key: item for key, item in zip(keys, media, strict=True) if key not in entries}
     pixels = {key: adapter.preprocess(item, variant) for key, item in missing.items()}

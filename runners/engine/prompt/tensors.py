@@ -14,7 +14,7 @@ class PromptTensors:
     Attributes:
         hidden: input embeddings with the media's features in place, ``(tokens, hidden)``.
         cos, sin: rotary angles, each ``(capacity, head_dim)``.
-        deepstack: what is added to the hidden states after each of the first layers, ``(deepstack, tokens, hidden)``,
+        deepstack: features added to the hidden states after each of the first layers, ``(deepstack, tokens, hidden)``,
             0 for text; None for families that add nothing.
     """
 

@@ -1,4 +1,4 @@
-"""What the store keeps of a medium."""
+"""Store entries: encoder output of a medium with its donor keys and values, and exact prefixes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from runners.engine.shapes import MediaGrid
 
 @dataclass(frozen=True)
 class Probe:
-    """What the drift probe needs of the donor, for the probed layers.
+    """Queries and attention outputs of a donor in some layers, which the drift probe compares with fresh ones.
 
     Attributes:
         q: queries before RoPE, ``(layers, heads, tokens, head_dim)``, quantised.
-        outputs: sketches of the attention outputs the tokens had, ``(layers, tokens, width)``.
+        outputs: sketches of the tokens' attention outputs, ``(layers, tokens, width)``.
     """
 
     q: Quantised
@@ -25,29 +25,29 @@ class Probe:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes of all its tensors."""
         return self.q.nbytes + self.outputs.nbytes
 
     def copied(self, copy: Callable[[Tensor], Tensor]) -> Probe:
-        """The same with a ``copy`` of every tensor."""
+        """Copy it, every tensor by ``copy``."""
         q = replace(self.q, values=copy(self.q.values), scale=copy(self.q.scale))
         return Probe(q, copy(self.outputs))
 
     def only(self, rows: list[int]) -> Probe:
-        """The probe of some of its layers, by their place in it."""
+        """Take some of its layers, by their index in the probe."""
         return Probe(Quantised(self.q.values[rows], self.q.scale[rows], self.q.dtype), self.outputs[rows])
 
 
 @dataclass(frozen=True)
 class DonorKV:
-    """Keys and values of a medium as computed in its donor request.
+    """Keys and values of a medium, computed in an earlier request, its donor: the KV part of a media entry.
 
     Attributes:
         k: before RoPE, ``(layers, kv_heads, tokens, head_dim)``.
         v: same shape.
-        position: where the medium started in the donor.
-        exact: whether all that stood before it there was computed, not reused.
-        probe: see ``Probe``; None unless a method asked for it.
+        position: position of the medium's start in the donor request.
+        exact: whether everything before the medium was computed there, not reused.
+        probe: see ``Probe``; None unless the method uses one.
     """
 
     k: Tensor
@@ -58,21 +58,22 @@ class DonorKV:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes of all its tensors."""
         return self.k.nbytes + self.v.nbytes + (self.probe.nbytes if self.probe else 0)
 
     def copied(self, copy: Callable[[Tensor], Tensor]) -> DonorKV:
-        """The same with a ``copy`` of every tensor."""
+        """Copy it, every tensor by ``copy``."""
         probe = self.probe.copied(copy) if self.probe else None
         return replace(self, k=copy(self.k), v=copy(self.v), probe=probe)
 
 
 @dataclass(frozen=True)
 class MediaEntry:
-    """A medium's encoder output, ``(tokens, hidden)``, and its keys and values where a method reuses them.
+    """A medium's encoder output, and its donor where the method reuses keys and values.
 
     Attributes:
-        on_host: whether the tensors are the host tier's, and have to be fetched.
+        features: ``(tokens, (1 + deepstack) * hidden)``.
+        on_host: whether the tensors lie in the host tier and have to be fetched.
     """
 
     grid: MediaGrid
@@ -82,11 +83,11 @@ class MediaEntry:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes of all its tensors."""
         return self.features.nbytes + (self.donor.nbytes if self.donor else 0)
 
     def for_host(self, copy: Callable[[Tensor], Tensor]) -> MediaEntry:
-        """The entry of the host tier, with a ``copy`` of every tensor."""
+        """Make the entry of the host tier, every tensor copied by ``copy``."""
         donor = self.donor.copied(copy) if self.donor else None
         return replace(self, features=copy(self.features), donor=donor, on_host=True)
 
@@ -98,7 +99,7 @@ class PrefixEntry:
     Attributes:
         symbols: the tokens, ``(tokens,)`` int64; see ``prompt.Layout``.
         k, v: each ``(layers, kv_heads, tokens, head_dim)``.
-        on_host: whether they are the host tier's, and have to be fetched.
+        on_host: whether they lie in the host tier and have to be fetched.
     """
 
     symbols: Tensor
@@ -108,11 +109,11 @@ class PrefixEntry:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes of all its tensors."""
         return self.symbols.nbytes + self.k.nbytes + self.v.nbytes
 
     def for_host(self, copy: Callable[[Tensor], Tensor]) -> PrefixEntry:
-        """The entry of the host tier, with a ``copy`` of keys and values."""
+        """Make the entry of the host tier, keys and values copied by ``copy``."""
         return replace(self, k=copy(self.k), v=copy(self.v), on_host=True)
 
 

@@ -1,4 +1,4 @@
-"""A mapping with a byte budget that evicts what was used longest ago."""
+"""A mapping with a byte budget and eviction of the least recently used values."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Sized(Protocol):
-    """Something whose memory is known."""
+    """A value that knows how many bytes it takes."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes of memory."""
         ...
 
 
@@ -20,25 +20,25 @@ V = TypeVar("V", bound=Sized)
 
 
 class ByteBudgetLru(Generic[V]):
-    """Holds values while their bytes fit ``budget``; ``peek`` and iteration leave the order of use alone."""
+    """Keeps values within a budget of bytes; ``peek`` and iteration leave the order of use unchanged."""
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
         self._values: OrderedDict[str, V] = OrderedDict()
-        self._held = 0
+        self._nbytes = 0
         self._watchers: list[Callable[[str, V], None]] = []
 
     def on_eviction(self, watcher: Callable[[str, V], None]) -> None:
-        """Call ``watcher`` with key and value of everything that is no longer held, for whatever reason."""
+        """Call ``watcher`` with key and value of every value that leaves the mapping, for whatever reason."""
         self._watchers.append(watcher)
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, never more than the budget."""
-        return self._held
+        """Bytes of all values, never more than the budget."""
+        return self._nbytes
 
     def get(self, key: str) -> V | None:
-        """The value, marked as just used; None when it is not held."""
+        """The value, marked as just used; None when there is none."""
         value = self._values.get(key)
         if value is not None:
             self._values.move_to_end(key)
@@ -53,24 +53,24 @@ class ByteBudgetLru(Generic[V]):
         return value.nbytes <= self._budget
 
     def put(self, key: str, value: V) -> bool:
-        """Hold ``value`` under ``key``, evicting others as needed; False when it alone exceeds the budget.
+        """Put ``value`` under ``key``, evicting others as needed; False when it alone exceeds the budget.
 
         A refused value leaves the store as it was.
         """
         if not self.fits(value):
             return False
         self.discard(key)
-        while self._held + value.nbytes > self._budget:
+        while self._nbytes + value.nbytes > self._budget:
             self.discard(next(iter(self._values)))
         self._values[key] = value
-        self._held += value.nbytes
+        self._nbytes += value.nbytes
         return True
 
     def discard(self, key: str) -> None:
-        """Forget ``key`` if it is held."""
+        """Remove ``key``, if it is there."""
         value = self._values.pop(key, None)
         if value is not None:
-            self._held -= value.nbytes
+            self._nbytes -= value.nbytes
             for watcher in self._watchers:
                 watcher(key, value)
 

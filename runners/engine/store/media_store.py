@@ -31,13 +31,13 @@ class MediaStore:
 
     def put(self, key: str, entry: MediaEntry) -> bool:
         """Store a medium; False when it is larger than every budget."""
-        held = self._tiers.peek(NAMESPACE + key)
-        if isinstance(held, MediaEntry) and _is_exact(held) and not _is_exact(entry):
+        present = self._tiers.peek(NAMESPACE + key)
+        if isinstance(present, MediaEntry) and _is_exact(present) and not _is_exact(entry):
             return True
         return self._tiers.put(NAMESPACE + key, entry)
 
     def promote(self, key: str, entry: MediaEntry) -> None:
-        """Hold a medium that was fetched on the device, too."""
+        """Put a medium that was fetched from the host into the device tier again."""
         self._tiers.promote(NAMESPACE + key, entry)
 
 

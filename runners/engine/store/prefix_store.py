@@ -1,4 +1,4 @@
-"""The prefix cache: exact keys and values of whole requests, found again by their longest equal beginning."""
+"""The prefix cache: exact keys and values of whole requests, matched by their longest common prefix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMESPACE = "prefix/"
 
 @dataclass(frozen=True)
 class Match:
-    """The first ``tokens`` of a prompt, found in an ``entry`` of that ``name``; none with 0 tokens."""
+    """A prefix of a prompt, ``tokens`` long, that the ``entry`` of that ``name`` begins with; 0 tokens for no match."""
 
     tokens: int = 0
     name: str = ""
@@ -36,25 +36,25 @@ class PrefixStore:
         tiers.on_eviction(self._forget)
 
     def match(self, symbols: NDArray[np.int64]) -> Match:
-        """The longest stored beginning of ``symbols`` in whole blocks."""
+        """Find the longest stored prefix of ``symbols``, in whole blocks."""
         length, name = self._index.longest_match(symbols)
         length = length // self._block * self._block
         entry = self._tiers.get(name) if name is not None and length else None
         return Match(length, name or "", entry) if isinstance(entry, PrefixEntry) else Match()
 
     def in_tier(self, match: Match, tier: str) -> Match | None:
-        """The same beginning in the tier of that name."""
+        """The same match with the entry of the tier of that name."""
         entry = self._tiers.peek(match.name, tier)
         return replace(match, entry=entry) if isinstance(entry, PrefixEntry) else None
 
     def promote(self, match: Match, entry: PrefixEntry) -> None:
-        """Hold a beginning that was fetched on the device, too."""
+        """Put a prefix that was fetched from the host into the device tier again."""
         self._tiers.promote(match.name, entry)
 
     def put(self, symbols: Tensor, k: Tensor, v: Tensor) -> bool:
-        """Store a copy of the beginning of a request; False when it is larger than every budget.
+        """Store a copy of a prefix; False when it is larger than every budget.
 
-        Nothing is stored for what an entry covers already, and entries that the new one covers are dropped.
+        Nothing is stored if an entry begins with it already; entries that are prefixes of the new one are dropped.
         """
         new = symbols.numpy()
         length, covering = self._index.longest_match(new)
@@ -72,6 +72,6 @@ class PrefixStore:
         return True
 
     def _forget(self, name: str, entry: Entry) -> None:
-        """Keep the index in step with what the budget holds."""
+        """Remove an evicted entry from the index."""
         if isinstance(entry, PrefixEntry):
             self._index.remove(entry.symbols.numpy(), name)

@@ -1,4 +1,4 @@
-"""All that one runner keeps between requests, and where a request looks for what it may reuse."""
+"""The stores of one runner: media and prefixes in tiers, and the look-up of entries for a request."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DEVICE, HOST = "device", "host"
 
 
 class Lookup(Protocol):
-    """Where a request looks for what it may reuse."""
+    """Looks up entries that a request may reuse."""
 
     def medium(self, key: str) -> MediaEntry | None:
-        """What is held of a medium, by its content key."""
+        """Look up the entry of a medium by its content key."""
         ...
 
     def prefix(self, symbols: NDArray[np.int64]) -> Match:
-        """The longest held beginning of a prompt."""
+        """Look up the longest stored prefix of a prompt."""
         ...
 
 
@@ -56,24 +56,24 @@ class Stores:
         return self.prefixes.match(symbols)
 
     def on_host(self, media: Mapping[str, MediaEntry], match: Match) -> OnHost | None:
-        """What a request found, as the host tier has it; None where it found nothing, or the host lacks some of it."""
-        found = {key: self.media.in_tier(key, HOST) for key in media}
-        entries = {key: entry for key, entry in found.items() if entry is not None}
+        """Entries of the host tier for the same media and prefix; None where there are none or one is missing there."""
+        looked_up = {key: self.media.in_tier(key, HOST) for key in media}
+        entries = {key: entry for key, entry in looked_up.items() if entry is not None}
         prefix = self.prefixes.in_tier(match, HOST) if match.tokens else match
         if not (media or match.tokens) or len(entries) < len(media) or prefix is None:
             return None
         return OnHost(entries, prefix)
 
     def bytes_per_vision_token(self) -> float | None:
-        """Everything held, probes and prefixes included, per vision token of the media held; None without media."""
-        held = [entry for _, entry in self.tiers.items()]
-        tokens = sum(len(entry.features) for entry in held if isinstance(entry, MediaEntry))
-        return sum(entry.nbytes for entry in held) / tokens if tokens else None
+        """Bytes of all entries, probes and prefixes included, per vision token of stored media; None without media."""
+        entries = [entry for _, entry in self.tiers.items()]
+        tokens = sum(len(entry.features) for entry in entries if isinstance(entry, MediaEntry))
+        return sum(entry.nbytes for entry in entries) / tokens if tokens else None
 
 
 @dataclass(frozen=True)
 class OnHost:
-    """What one request found, as the host tier has it; see ``Lookup``."""
+    """See ``Lookup``: the entries of one request, read from the host tier."""
 
     media: Mapping[str, MediaEntry]
     match: Match
@@ -89,7 +89,7 @@ class OnHost:
 
 @dataclass(frozen=True)
 class Allowed:
-    """As much of the stores as a method uses; see ``Lookup``."""
+    """See ``Lookup``: only those stores that a method uses."""
 
     stores: Lookup
     media: bool

@@ -1,4 +1,4 @@
-"""Memories behind each other: the device's, then the host's; each holds what fits its own byte budget.
+"""Tiers of memory: the device's, then the host's; each keeps what fits its own byte budget.
 
 Tiers are inclusive: what is stored is put into every tier, so that nothing has to be written when it is evicted from
 one, and the slower ones, with larger budgets, still hold what the faster ones had to give up (as in SGLang's HiCache).
@@ -20,21 +20,20 @@ Copy = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Tier:
-    """One memory.
+    """One memory with its own eviction.
 
     Attributes:
-        name: in words.
-        held: what it holds.
-        copy: a tensor on the device as a copy of its own in this memory; None for the device, which takes it as is.
+        entries: by key.
+        copy: copies a tensor from the device to this memory; None for the device tier, which keeps it as it is.
     """
 
     name: str
-    held: ByteBudgetLru[Entry]
+    entries: ByteBudgetLru[Entry]
     copy: Copy | None = None
 
     def put(self, key: str, entry: Entry) -> None:
-        """Hold an entry of the device that fits."""
-        self.held.put(key, entry if self.copy is None else entry.for_host(self.copy))
+        """Put an entry, whose tensors are on the device and which fits."""
+        self.entries.put(key, entry if self.copy is None else entry.for_host(self.copy))
 
 
 class Tiers:
@@ -44,73 +43,73 @@ class Tiers:
         self._tiers = tuple(tiers)
         self._watchers: list[Callable[[str, Entry], None]] = []
         for tier in self._tiers:
-            tier.held.on_eviction(self._tell)
+            tier.entries.on_eviction(self._tell)
 
     def on_eviction(self, watcher: Callable[[str, Entry], None]) -> None:
-        """Call ``watcher`` with key and value of everything that no tier holds any longer."""
+        """Call ``watcher`` with key and entry once no tier has it any longer."""
         self._watchers.append(watcher)
 
     def get(self, key: str) -> Entry | None:
         """The entry, from the fastest tier that has it, marked as just used in all."""
-        found = [entry for entry in (tier.held.get(key) for tier in self._tiers) if entry is not None]
+        found = [entry for entry in (tier.entries.get(key) for tier in self._tiers) if entry is not None]
         return found[0] if found else None
 
     def peek(self, key: str, tier: str | None = None) -> Entry | None:
         """The entry, from the tier of that name or else the fastest that has it."""
         for other in self._tiers:
-            entry = other.held.peek(key)
+            entry = other.entries.peek(key)
             if entry is not None and tier in (None, other.name):
                 return entry
         return None
 
     def fits(self, entry: Entry) -> bool:
         """Whether some tier can hold an entry."""
-        return any(tier.held.fits(entry) for tier in self._tiers)
+        return any(tier.entries.fits(entry) for tier in self._tiers)
 
     def put(self, key: str, entry: Entry) -> bool:
-        """Hold an entry of the device in every tier that it fits, and no older one of that key; False if it fits none.
+        """Put an entry into every tier that it fits, and drop older ones of its key; False if it fits none.
 
         A refused entry leaves all tiers as they were.
         """
-        roomy = [tier for tier in self._tiers if tier.held.fits(entry)]
+        roomy = [tier for tier in self._tiers if tier.entries.fits(entry)]
         for tier in roomy:
             tier.put(key, entry)
         for tier in self._tiers:
             if roomy and tier not in roomy:
-                tier.held.discard(key)
+                tier.entries.discard(key)
         return bool(roomy)
 
     def promote(self, key: str, entry: Entry) -> None:
-        """Hold an entry that was brought to the device there again, unless it is, or no tier holds it any longer."""
+        """Put an entry that was fetched into the fastest tier, if that lacks it and another tier still has it."""
         fastest = self._tiers[0]
-        if key in self and key not in fastest.held and fastest.held.fits(entry):
+        if key in self and key not in fastest.entries and fastest.entries.fits(entry):
             fastest.put(key, entry)
 
     def discard(self, key: str) -> None:
         """Forget an entry in all tiers."""
         for tier in self._tiers:
-            tier.held.discard(key)
+            tier.entries.discard(key)
 
     def clear(self) -> None:
         """Forget everything."""
         for tier in self._tiers:
-            tier.held.clear()
+            tier.entries.clear()
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         """Keys and entries, each once."""
         seen: set[str] = set()
         for tier in self._tiers:
-            for key, entry in tier.held.items():
+            for key, entry in tier.entries.items():
                 if key not in seen:
                     seen.add(key)
                     yield key, entry
 
     def nbytes(self, tier: str) -> int:
         """Bytes that the tier of that name holds; 0 when there is none."""
-        return sum(other.held.nbytes for other in self._tiers if other.name == tier)
+        return sum(other.entries.nbytes for other in self._tiers if other.name == tier)
 
     def __contains__(self, key: str) -> bool:
-        return any(key in tier.held for tier in self._tiers)
+        return any(key in tier.entries for tier in self._tiers)
 
     def _tell(self, key: str, entry: Entry) -> None:
         if key not in self:

@@ -1,7 +1,7 @@
 """The dynamic part: recomputed tokens whose fresh keys and values agree with the stored ones go no deeper.
 
-METHODS 2: where the new context changed nothing, what is stored in the deeper layers is right, too. A token must be
-told apart from one that the context has not reached yet: nobody differs in the first layer.
+Where the new context changed nothing, what is stored in the deeper layers is right, too. A token must be
+told apart from one that the context has not reached yet: in the first layer none differs (docs/method.md, Settling).
 """
 
 from __future__ import annotations

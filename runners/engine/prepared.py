@@ -1,4 +1,4 @@
-"""One request between its first and its last token: what is at hand, and what has to be computed."""
+"""A request ready for prefill: laid out, with reused keys and values in place."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from runners.engine.store.prefix_store import Match
 
 
 @dataclass(frozen=True)
-class Work:
-    """A laid-out request with its media, and the keys and values in place that are reused.
+class PreparedRequest:
+    """A request between the look-up in the stores and the plan.
 
     Attributes:
-        match: the exactly equal prefix that is taken over.
-        reusable: media parts whose keys and values were put in place.
+        kv: the request's KV cache, with the keys and values of ``match`` and ``reusable`` in place, or on their way.
+        match: the exact prefix that is reused.
+        reusable: the vision tokens whose stored keys and values were put in place.
         required: depth of every token if nothing reusable is recomputed, see ``PlanContext``.
-        fetched, fetched_prefix: what was brought to the device for this request, whole once all layers were used.
+        fetched, fetched_prefix: copies on the device of entries that only the host tier had: donors by content key,
+            and the prefix; complete once every layer was used.
     """
 
     layout: Layout
@@ -39,18 +41,18 @@ class Work:
 
     @property
     def prefix_tokens(self) -> int:
-        """Tokens taken over with an exactly equal prefix."""
+        """Tokens of the exact prefix that is reused."""
         return self.match.tokens
 
     @property
     def fetched_bytes(self) -> int:
-        """Bytes that were brought to the device."""
+        """Bytes copied from the host to the device for this request."""
         of_prefix = self.fetched_prefix.nbytes if self.fetched_prefix is not None else 0
         return of_prefix + sum(donor.nbytes for donor in self.fetched.values())
 
     @property
     def found_on_host(self) -> bool:
-        """Whether something was found in the stores, and all of it by the host tier alone."""
+        """Whether the stores had entries for this request, and only the host tier had them."""
         on_host = [entry.on_host for entry in self.media.entries.values()]
         if self.match.entry is not None:
             on_host.append(self.match.entry.on_host)

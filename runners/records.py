@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
@@ -33,6 +33,11 @@ class Warmth(StrEnum):
     WARM = "warm"
 
 
+def ttft_part(meaning: str) -> dict[str, str]:
+    """Metadata of a field of ``Timing`` that is a part of the time to first token; ``meaning`` explains it briefly."""
+    return {"meaning": meaning}
+
+
 @dataclass(frozen=True)
 class Timing:
     """Milliseconds. The parts are disjoint and add up to ``ttft_ms``; what comes after it stands apart.
@@ -56,18 +61,24 @@ class Timing:
     """
 
     ttft_ms: float
-    prepare_ms: float
-    preprocess_ms: float
-    encode_ms: float
-    load_ms: float
-    select_ms: float
-    prefill_ms: float
-    head_ms: float
+    prepare_ms: float = field(metadata=ttft_part("hashing, prompt, look-up"))
+    preprocess_ms: float = field(metadata=ttft_part("files to pixels"))
+    encode_ms: float = field(metadata=ttft_part("vision encoder"))
+    load_ms: float = field(metadata=ttft_part("placing stored K, V"))
+    select_ms: float = field(metadata=ttft_part("choosing tokens"))
+    prefill_ms: float = field(metadata=ttft_part("language model"))
+    head_ms: float = field(metadata=ttft_part("first token"))
     decode_ms: float
     store_ms: float
     host_ttft_ms: float | None = None
     capture_ms: float = 0.0
     warmup_ms: float = 0.0
+
+    @classmethod
+    def parts(cls) -> dict[str, str]:
+        """The parts of the time to first token, ``prepare`` and so on, in order, and what each of them means."""
+        declared = [entry for entry in fields(cls) if "meaning" in entry.metadata]
+        return {entry.name.removesuffix("_ms"): entry.metadata["meaning"] for entry in declared}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Flat files: the summary, or the frame of all records, as CSV and Parquet at full precision."""
+"""Make flat tables of the summary, or of all records, and encode them as CSV or Parquet at full precision."""
 
 from __future__ import annotations
 

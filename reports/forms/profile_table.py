@@ -1,16 +1,17 @@
-"""What was measured of a model as tables for people, the legend beneath."""
+"""Print what was measured of a model as tables for people, the legend beneath."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from reports.forms.table import UNDEFINED
+from reports.statistics.shown import UNDEFINED
+from reports.tables import screen
+from reports.tables.cells import one_line
+from reports.tables.table import Table, TableColumn
 
 Row = Mapping[str, Any]
 
@@ -18,23 +19,20 @@ Row = Mapping[str, Any]
 def render(
     requests: Sequence[Row], layers: Sequence[Row], media: Sequence[Row], probes: Sequence[Row], budget: float
 ) -> Group:
-    """The rows of ``profile_summary``, readable at ``tables.WIDTH`` characters."""
-    parts: list[RenderableType] = [
-        _heading("warm requests"),
-        _table(requests, (("workload", "workload", ""), ("requests", "requests", "d"), ("KL, nats", "kl", ".3g"))),
-        _heading("by layer"),
-        _layers(layers),
-        _heading("error of V by medium"),
-        _media(media),
-        _heading("probe layers"),
-        _probes(probes),
+    """The rows of ``profile_summary``, readable at ``screen.WIDTH`` characters."""
+    columns = (("workload", "workload", ""), ("requests", "requests", "d"), ("KL, nats", "kl", ".3g"))
+    parts = [
+        *screen.section(_table("warm requests", requests, columns)),
+        *screen.section(_layers(layers)),
+        *screen.section(_media(media)),
+        *_probes(probes),
         _legend(budget),
     ]
     return Group(*parts)
 
 
 def _layers(rows: Sequence[Row]) -> Table:
-    shown = [{**row, "interval": _interval(row)} for row in rows]
+    with_interval = [{**row, "interval": _interval(row)} for row in rows]
     columns = (
         ("layer", "layer", "d"),
         ("sensitivity\nnats", "sensitivity", ".3g"),
@@ -47,19 +45,21 @@ def _layers(rows: Sequence[Row]) -> Table:
         ("error\nof V", "relative_v", ".2%"),
         ("cosine of\nstates", "cosine", ".4f"),
     )
-    return _table(shown, columns)
+    return _table("by layer", with_interval, columns)
 
 
 def _media(rows: Sequence[Row]) -> Table:
     workloads = [name for name in rows[0] if name != "medium"] if rows else []
-    return _table(rows, (("medium", "medium", "d"), *((name, name, ".2%") for name in workloads)))
+    columns = (("medium", "medium", "d"), *((name, name, ".2%") for name in workloads))
+    return _table("error of V by medium", rows, columns)
 
 
-def _probes(rows: Sequence[Row]) -> RenderableType:
+def _probes(rows: Sequence[Row]) -> list[RenderableType]:
     if not rows:
-        return Text("reuse cost nothing here: there is nothing for a probe to find")
-    shown = [{**row, "layers": "+".join(map(str, row["layers"]))} for row in rows]
-    return _table(shown, (("layers", "layers", ""), ("repaired", "repaired", ".1%")))
+        nothing = Text("reuse cost nothing here: there is nothing for a probe to find")
+        return [screen.heading("probe layers"), nothing]
+    joined = [{**row, "layers": "+".join(map(str, row["layers"]))} for row in rows]
+    return screen.section(_table("probe layers", joined, (("layers", "layers", ""), ("repaired", "repaired", ".1%"))))
 
 
 def _legend(budget: float) -> Text:
@@ -77,18 +77,13 @@ def _legend(budget: float) -> Text:
     return Text("\n" + "\n".join(lines), style="dim")
 
 
-def _heading(text: str) -> Text:
-    return Text(f"\n{text}\n", style="bold")
-
-
-def _table(rows: Sequence[Row], columns: Sequence[tuple[str, str, str]]) -> Table:
+def _table(title: str, rows: Sequence[Row], columns: Sequence[tuple[str, str, str]]) -> Table:
     """Columns are a title, the key in the rows, and the format specification, empty for texts."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 0, 0, 1), pad_edge=False)
-    for title, _, spec in columns:
-        table.add_column(Text(title), justify="right" if spec else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_cell(row[key], spec)) for _, key, spec in columns))
-    return table
+    return Table(
+        title=title,
+        columns=[TableColumn(one_line(name), name, right=bool(spec)) for name, _, spec in columns],
+        rows=[[_cell(row[key], spec) for _, key, spec in columns] for row in rows],
+    )
 
 
 def _cell(value: Any, spec: str) -> str:

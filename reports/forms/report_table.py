@@ -1,78 +1,49 @@
-"""Saved runs as tables for people: those of ``bench`` and ``sweep``, and of several runs what changed."""
+"""Print saved runs as tables for people: those of ``bench`` and ``sweep``, and of several runs what changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from reports.compare import COMPARED, Comparison, compare
-from reports.forms import sweep_table as sweep_tables
-from reports.forms import table as tables
-from reports.forms.markdown import shown
+from reports.compare import compare
+from reports.forms import sweep_table, table
+from reports.forms.form import Form, ReportOptions
 from reports.runs import Run
-from reports.summary.flips import count_flips, ledger
-from reports.summary.row import COLUMNS
-
-SHOWN = {column.name: column for column in COLUMNS}
+from reports.tables import screen
+from reports.tables.summary import comparison_table, ledger_table
 
 
 def render(runs: Sequence[Run]) -> Group:
-    """Everything, readable at ``tables.WIDTH`` characters."""
+    """Everything, readable at ``screen.WIDTH`` characters."""
     parts: list[RenderableType] = []
     for run in runs:
         parts += [Text(f"\n{run.label}", style="bold underline")] if len(runs) > 1 else []
-        parts += [_run(run), *_ledger(run)]
+        parts.append(_tables(run))
+        changed = ledger_table(run.flips)
+        parts += screen.section(changed) if changed.rows else []
     if len(runs) > 1:
-        parts += _comparison(compare(runs))
+        parts += screen.section(comparison_table(compare(runs)))
     return Group(*parts)
 
 
-def _run(run: Run) -> RenderableType:
+def _tables(run: Run) -> RenderableType:
     if run.is_sweep:
-        return sweep_tables.render(run.trade_off, run.notices)
-    return tables.render(run.rows, run.reference, run.notices)
-
-
-def _ledger(run: Run) -> list[RenderableType]:
-    head, lines = ledger(count_flips(run.flips))
-    if not lines:
-        return []
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 0, 0, 1), pad_edge=False)
-    for place, title in enumerate(head):
-        table.add_column(title.replace("->", "->\n").replace(", ", ",\n"), justify="left" if place < 2 else "right")
-    for line in lines:
-        table.add_row(*map(Text, line))
-    return [Text("\nchanged answers\n", style="bold"), table]
-
-
-def _comparison(found: Comparison) -> list[RenderableType]:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 0, 0, 1), pad_edge=False)
-    for title in ("workload", "runner", "run"):
-        table.add_column(title, overflow="fold")
-    for name in COMPARED:
-        table.add_column(SHOWN[name].title, justify="right", no_wrap=True)
-        table.add_column("less\nfirst", justify="right", no_wrap=True)
-    for change in found.changes:
-        numbers = (
-            text
-            for name in COMPARED
-            for text in (
-                shown(SHOWN[name], change.values[name]),
-                shown(SHOWN[name], change.changes[name], sign=True),
-            )
-        )
-        table.add_row(*map(Text, (change.workload, change.runner, change.run, *numbers)))
-    notes = [Text(str(mismatch), style="yellow") for mismatch in found.mismatches]
-    return [Text("\ncomparison\n", style="bold"), table, *notes]
+        return sweep_table.render(run.trade_off, run.notices)
+    return table.render(run.rows, run.reference, run.notices)
 
 
 def as_text(runs: Sequence[Run]) -> str:
-    """The same without colours, as a text of ``tables.WIDTH`` characters a line."""
+    """The same without colours, as a text of ``screen.WIDTH`` characters a line."""
     out = StringIO()
-    Console(file=out, width=tables.WIDTH, highlight=False).print(render(runs))
+    Console(file=out, width=screen.WIDTH, highlight=False).print(render(runs))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _write(runs: Sequence[Run], options: ReportOptions) -> bytes:
+    return as_text(runs).encode()
+
+
+FORM = Form(".txt", _write, render)

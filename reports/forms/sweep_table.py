@@ -1,24 +1,28 @@
-"""The result of a sweep as tables: one per workload with knees, recommendation and cautions, the legend beneath."""
+"""Print the result of a sweep as tables: one per workload with knees, recommendation and cautions, then the legend."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from reports.forms.table import UNDEFINED, cell, heading, legend, warnings
+from reports.forms.table import legend
+from reports.statistics.shown import UNDEFINED
 from reports.summary.notice import Notice
 from reports.summary.row import COLUMNS, Row
 from reports.sweep.knees import Knee
 from reports.sweep.pareto import Point
 from reports.sweep.recommend import Recommendation
 from reports.sweep.trade_off import TradeOff
+from reports.tables import screen
+from reports.tables.cells import cell
+from reports.tables.summary import about, notes_on, table_column
+from reports.tables.table import Table, TableColumn
 
 LABEL_WIDTH = 22
-MEASURED = (
+MEASURED_NAMES = (
     "recompute_ratio",
     "executed_flops_ratio",
     "accuracy",
@@ -27,7 +31,7 @@ MEASURED = (
     "agreement",
     "ttft_speedup",
 )
-SHOWN = tuple(column for name in MEASURED for column in COLUMNS if column.name == name)
+MEASURED = tuple(column for name in MEASURED_NAMES for column in COLUMNS if column.name == name)
 OPTIMAL, CHOSEN = "P", "R"
 LEGEND = (
     f"{OPTIMAL}: no other runner is as accurate and as fast, and better in one; {CHOSEN}: recommended",
@@ -38,40 +42,48 @@ LEGEND = (
 )
 
 
-def render(found: TradeOff, notices: Sequence[Notice]) -> Group:
-    """Tables in the order of the points. Readable at ``tables.WIDTH`` characters."""
+def render(trade_off: TradeOff, notices: Sequence[Notice]) -> Group:
+    """Tables in the order of the points. Readable at ``screen.WIDTH`` characters."""
     parts: list[RenderableType] = []
-    for workload, choice in found.recommended.items():
-        rows = {row.runner: row for row in found.rows if row.workload == workload}
-        parts += [heading(list(rows.values())), _table(found.of(workload), rows, choice), Text()]
-        parts += [_knees(found.knees[workload]), _choice(f"recommended for {workload}", choice)]
-        parts += warnings([*notices, *found.cautions], workload)
-    if len(found.recommended) > 1:
-        parts += [Text(), _choice("recommended for all workloads", found.recommended_overall)]
-    parts += [legend(found.margin, found.alpha, SHOWN), Text("\n".join(LEGEND), style="dim")]
+    for workload, choice in trade_off.recommended.items():
+        rows = {row.runner: row for row in trade_off.rows if row.workload == workload}
+        table = _table(trade_off.of(workload), rows, choice)
+        noted = replace(table, notes=notes_on(workload, [*notices, *trade_off.cautions]))
+        parts += [screen.heading(table.title, table.about), screen.grid(table), Text()]
+        parts += [_knees(trade_off.knees[workload]), _choice(f"recommended for {workload}", choice)]
+        parts += screen.notes(noted)
+    if len(trade_off.recommended) > 1:
+        parts += [Text(), _choice("recommended for all workloads", trade_off.recommended_overall)]
+    parts += [legend(trade_off.margin, trade_off.alpha, MEASURED), Text("\n".join(LEGEND), style="dim")]
     return Group(*parts)
 
 
 def _table(points: Sequence[Point], rows: Mapping[str, Row], choice: Recommendation) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 0, 0, 1), pad_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("runner", overflow="fold", max_width=LABEL_WIDTH)
-    table.add_column("ratio\nset", justify="right", no_wrap=True)
-    for column in SHOWN:
-        table.add_column(column.title, justify="right" if column.unit else "left", no_wrap=True)
-    for point in points:
-        chosen = point.runner == choice.runner
-        marks = OPTIMAL * point.optimal + CHOSEN * chosen
-        ratio = UNDEFINED if point.ratio is None else f"{point.ratio:g}"
-        family = f"{point.family} *" if point.is_reference else point.family
-        told = (marks, family, ratio, *(cell(column, rows[point.runner]) for column in SHOWN))
-        table.add_row(*map(Text, told), style="bold" if chosen else None)
-    return table
+    first = next(iter(rows.values()))
+    return Table(
+        title=first.workload,
+        columns=[
+            TableColumn("", wrap=False),
+            TableColumn("runner", max_width=LABEL_WIDTH),
+            TableColumn("ratio set", "ratio\nset", right=True, wrap=False),
+            *(replace(table_column(column), wrap=False) for column in MEASURED),
+        ],
+        rows=[_cells(point, rows[point.runner], point.runner == choice.runner) for point in points],
+        about=about(first),
+        emphasised=frozenset(place for place, point in enumerate(points) if point.runner == choice.runner),
+    )
+
+
+def _cells(point: Point, row: Row, chosen: bool) -> list[str]:
+    marks = OPTIMAL * point.optimal + CHOSEN * chosen
+    ratio = UNDEFINED if point.ratio is None else f"{point.ratio:g}"
+    family = f"{point.family} *" if point.is_reference else point.family
+    return [marks, family, ratio, *(cell(column, row) for column in MEASURED)]
 
 
 def _knees(knees: Mapping[str, Knee | None]) -> Text:
-    told = [f"{family} {_knee(knee)}" for family, knee in knees.items()]
-    return Text(f"knees: {', '.join(told) or UNDEFINED}")
+    described = [f"{family} {_knee(knee)}" for family, knee in knees.items()]
+    return Text(f"knees: {', '.join(described) or UNDEFINED}")
 
 
 def _knee(knee: Knee | None) -> str:

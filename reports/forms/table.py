@@ -1,24 +1,19 @@
-"""The summary as tables for people: one per workload, the legend beneath all."""
+"""Print the summary as tables for people: one per workload, the legend beneath all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from reports.summary.column import Column
 from reports.summary.notice import Notice
 from reports.summary.row import TABLE_COLUMNS, Row
-from reports.summary.row_notices import points
+from reports.tables import screen
+from reports.tables import summary as tables
 
-WIDTH = 120
-LABEL_WIDTH = 18
-UNDEFINED = "-"
+WIDTH = screen.WIDTH
 
 
 def render(rows: Sequence[Row], reference: str, notices: Sequence[Notice]) -> Group:
@@ -26,67 +21,10 @@ def render(rows: Sequence[Row], reference: str, notices: Sequence[Notice]) -> Gr
     parts: list[RenderableType] = []
     for workload in dict.fromkeys(row.workload for row in rows):
         mine = [row for row in rows if row.workload == workload]
-        parts += [heading(mine), _table(mine, reference), *warnings(notices, workload)]
+        parts += screen.section(tables.summary_table(mine, reference, notices))
     return Group(*parts, *(legend(row.margin, row.alpha) for row in rows[:1]))
 
 
 def legend(margin: float, alpha: float, columns: Sequence[Column] = TABLE_COLUMNS) -> Text:
-    """One line for each column of a table, and what verdicts and intervals mean."""
-    lines = []
-    for column in columns:
-        good = f" ({column.better} is better)" if column.better else ""
-        lines.append(f"{' '.join(column.title.split()).replace('- ', '')}: {column.meaning}{good}")
-        if column.words:
-            shown = ", ".join(f"{word} = {text}" for text, word in column.words)
-            lines.append(f"{shown}; the margin is {points(margin)}")
-    lines.append(
-        f"[low,high]: {100 * (1 - alpha):g} % interval; requests that share media count for less than separate ones"
-    )
-    lines.append(f"{UNDEFINED}: undefined, or too little was seen to say")
-    return Text("\n" + "\n".join(lines), style="dim")
-
-
-def heading(rows: Sequence[Row]) -> Text:
-    """What one workload's rows are about."""
-    first = rows[0]
-    what = f"{first.requests} requests, {first.model} on {first.device} in {first.dtype}"
-    return Text.assemble("\n", (first.workload, "bold"), f": {what}\n")
-
-
-def _table(rows: Sequence[Row], reference: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, pad_edge=False)
-    for column in TABLE_COLUMNS:
-        table.add_column(column.title, justify="right" if column.unit else "left", overflow="fold")
-    for row in rows:
-        shown = replace(row, runner=_label(row.runner, reference))
-        table.add_row(*(Text(cell(column, shown)) for column in TABLE_COLUMNS))
-    return table
-
-
-def _label(runner: str, reference: str) -> str:
-    """The runner's label, marked if it is the reference; the options of a long one stand on lines of their own."""
-    marked = f"{runner} *" if runner == reference else runner
-    return marked.replace("@", "\n@", 1).replace(",", ",\n") if len(marked) > LABEL_WIDTH else marked
-
-
-def cell(column: Column, row: Row) -> str:
-    """The value of a column, with its interval where there is one."""
-    text = _shown(getattr(row, column.name), column)
-    if column.interval_spec is None or getattr(row, f"{column.name}_ci_low") is None:
-        return text
-    ends = (getattr(row, f"{column.name}_ci_{end}") for end in ("low", "high"))
-    low, high = (format(end * column.scale, column.interval_spec) for end in ends)
-    return f"{text} [{low},{high}]"
-
-
-def _shown(value: Any, column: Column) -> str:
-    if value is None:
-        return UNDEFINED
-    if isinstance(value, str):
-        return dict(column.words).get(value, value)
-    return format(value * column.scale, column.spec)
-
-
-def warnings(notices: Iterable[Notice], workload: str) -> list[Text]:
-    """One line for each notice about a workload."""
-    return [Text(str(notice), style=notice.kind.style) for notice in notices if notice.workload == workload]
+    """What the columns of a table, verdicts and intervals mean, in faint lines."""
+    return Text("\n" + "\n".join(tables.legend(margin, alpha, columns)), style="dim")

@@ -1,4 +1,4 @@
-"""What a section of the report shows: drawings, and the same numbers as a table for those who cannot see them."""
+"""Hold the drawings of a section of the page, and the same numbers as a table for those who cannot see them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
+
+from reports.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -22,18 +24,9 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """A table of texts; the first of each line names it."""
-
-    caption: str
-    head: tuple[str, ...]
-    lines: Sequence[tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Part:
+class ChartGroup:
     """Drawings of the same kind for one workload, or another thing that ``title`` names, and their numbers."""
 
     title: str
     charts: Sequence[Chart]
-    numbers: Numbers
+    numbers: Table

@@ -1,90 +1,74 @@
-"""The error map of a profile: where reuse leaves errors, by layer and token."""
+"""Draw the error map of a profile as charts of the page."""
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-from markupsafe import Markup
-from matplotlib.ticker import MaxNLocator
+from collections.abc import Sequence
 
-from reports.html.chart import Chart, Numbers, Part
-from reports.html.svg import Drawing
-from reports.html.theme import hexadecimal
+from markupsafe import Markup
+
+from reports.html.chart import Chart, ChartGroup
+from reports.pictures.error_map import brightest_of, draw_costs, draw_errors
+from reports.pictures.svg import Drawing
+from reports.pictures.theme import hexadecimal
 from reports.profile import error_map
+from reports.profile.heat_map import ErrorGrid, grids_of
 from reports.profile.saved import Profile
 from reports.profile.sensitivity import LayerCost
 from reports.statistics.shown import number
+from reports.tables.table import Table
 
 WIDTH, HEIGHT = 360, 220
-BRIGHTEST = 99.0  # percentile of the mean errors: a few outliers must not darken the rest
 MOST_COLUMNS = 1200  # of the picture; what is longer is averaged
 
 
-def error_parts(profile: Profile, name: str) -> list[Part]:
+def error_parts(profile: Profile, name: str) -> list[ChartGroup]:
     """One part with a map for each workload, and one with the cost of every layer."""
-    maps = {str(key): _layer_by_token(part) for key, part in profile.errors.groupby("workload", observed=True)}
-    known = np.concatenate([image[np.isfinite(image)] for image in maps.values()])
-    brightest = (float(np.percentile(known, BRIGHTEST)) if known.size else 0.0) or 1.0
+    grids = grids_of(profile.errors, MOST_COLUMNS)
+    brightest = brightest_of({workload: grid.errors for workload, grid in grids.items()})
     charts = [
-        Chart(f"{workload}: relative error of V", _draw_map(image, brightest, f"{name}-errors-{workload}", workload))
-        for workload, image in maps.items()
+        Chart(f"{workload}: relative error of V", _draw_map(grid, brightest, f"{name}-errors-{workload}", workload))
+        for workload, grid in sorted(grids.items())
     ]
     if profile.costs:
         charts.append(Chart("What staleness in one layer costs", _draw_costs(profile.costs, f"{name}-costs")))
-    return [Part("by layer", charts, _numbers(profile))]
+    return [ChartGroup("by layer", charts, _numbers(profile))]
 
 
-def _layer_by_token(frame: pd.DataFrame) -> np.ndarray:
-    """Mean errors ``(layers, tokens)``, the media of a prompt side by side, NaN where there is none."""
-    means = error_map.by_token(frame)["relative_v"].reset_index()
-    lengths = means.groupby("medium")["token"].max() + 1
-    starts = dict(zip(lengths.index, np.concatenate(([0], np.cumsum(lengths.to_numpy()))), strict=False))
-    tokens = int(lengths.sum())
-    at = means["medium"].map(starts) + means["token"]
-    group = -(-tokens // MOST_COLUMNS)
-    summed = means["relative_v"].groupby([means["layer"], at // group]).mean().unstack()
-    return summed.to_numpy(dtype=np.float64)
-
-
-def _draw_map(image: np.ndarray, brightest: float, name: str, workload: str) -> Markup:
+def _draw_map(grid: ErrorGrid, brightest: float, name: str, workload: str) -> Markup:
     drawing = Drawing(WIDTH, HEIGHT)
     panel = drawing.axes()
-    shown = panel.imshow(
-        image, aspect="auto", origin="lower", interpolation="none", vmin=0, vmax=brightest, cmap="cividis"
-    )
-    panel.grid(visible=False)
-    panel.set_xlabel("vision token of the prompt")
-    panel.set_ylabel("layer")
-    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
-    bar = drawing.figure.colorbar(shown, ax=panel, fraction=0.05, pad=0.02)
+    image = draw_errors(panel, grid.errors, grid.borders, brightest)
+    bar = drawing.figure.colorbar(image, ax=panel, fraction=0.05, pad=0.02)
     bar.ax.tick_params(color=hexadecimal("other"), labelcolor=hexadecimal("muted"), labelsize=11)
     bar.outline.set_visible(False)
-    label = f"{workload}: mean relative error of V in {image.shape[0]} layers and {image.shape[1]} columns of tokens"
+    layers, columns = grid.errors.shape
+    label = f"{workload}: mean relative error of V in {layers} layers and {columns} columns of tokens"
     return drawing.to_svg(name, f"{label}, from 0 to {brightest:.2g}")
 
 
-def _draw_costs(costs: list[LayerCost], name: str) -> Markup:
+def _draw_costs(costs: Sequence[LayerCost], name: str) -> Markup:
     drawing = Drawing(WIDTH, HEIGHT)
-    panel = drawing.axes()
-    for cost in costs:
-        panel.plot([cost.layer] * 2, [cost.lower, cost.upper], color=hexadecimal("accent"), linewidth=1.5)
-        (mark,) = panel.plot(cost.layer, cost.mean, "o", color=hexadecimal("accent"), markersize=6)
+    marks = draw_costs(
+        drawing.axes(),
+        layers=[cost.layer for cost in costs],
+        means=[cost.mean for cost in costs],
+        lows=[cost.lower for cost in costs],
+        highs=[cost.upper for cost in costs],
+    )
+    for mark, cost in zip(marks, costs, strict=True):
         drawing.tell(mark, f"layer {cost.layer}: {cost.mean:.3g} nats, {cost.lower:.3g} to {cost.upper:.3g}")
-    panel.set_ylim(bottom=0)
-    panel.set_xlabel("layer")
-    panel.set_ylabel("KL of the first token, nats")
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     worst = max(costs, key=lambda cost: cost.mean)
     return drawing.to_svg(name, f"Cost of staleness by layer with 95 % intervals; the costliest is layer {worst.layer}")
 
 
-def _numbers(profile: Profile) -> Numbers:
+def _numbers(profile: Profile) -> Table:
     means = error_map.by_layer(profile.errors)
     costs = {cost.layer: cost for cost in profile.costs}
     lines = []
     for layer, row in means.iterrows():
+        errors = (number(row[name], ".2f", 100) for name in ("relative_k", "relative_v"))
         cost = costs.get(int(str(layer)))
-        told = (number(cost.mean, ".3g"), number(cost.lower, ".3g"), number(cost.upper, ".3g")) if cost else ("-",) * 3
-        lines.append((str(layer), *(number(row[name], ".2f", 100) for name in ("relative_k", "relative_v")), *told))
+        ends = (cost.mean, cost.lower, cost.upper) if cost else (None, None, None)
+        lines.append((str(layer), *errors, *(number(value, ".3g") for value in ends)))
     head = ("layer", "error of K, %", "error of V, %", "cost, nats", "from", "to")
-    return Numbers("means by layer", head, lines)
+    return Table.of_numbers("means by layer", head, lines)

@@ -1,17 +1,18 @@
-"""The changed answers of a run, request by request: what was asked, what each runner said, and what it had computed."""
+"""Make a card for each changed request: what was asked, what each runner answered, and what it had computed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reports.html.chart import Numbers
 from reports.html.overlay import Overlay, overlay
 from reports.html.thumbnails import Album, Thumbnail
 from reports.run.changed_answers import ChangedAnswer, KeptMedium
 from reports.runs import Run
 from reports.statistics.shown import UNDEFINED, number
-from reports.summary.flips import Flip, FlipKind, count_flips, ledger
+from reports.summary.flips import Flip, FlipKind
+from reports.tables.summary import ledger_table
+from reports.tables.table import Table
 from runners.records import ComputedMedium, Record, Status
 
 FAILED = "no answer"
@@ -25,7 +26,7 @@ LONGEST_TITLE = 110
 
 
 @dataclass(frozen=True)
-class Shown:
+class PromptMedium:
     """One medium of a prompt: its pictures, as many as moments are shown, None for one that is missing."""
 
     medium: KeptMedium
@@ -33,8 +34,8 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one runner made of a request.
+class RunnerAnswer:
+    """One runner's answer to a request, or its failure.
 
     Attributes:
         overlays: of each medium; None where nothing is known. Paths are left out when the page is full.
@@ -59,19 +60,19 @@ class Card:
     gold: tuple[str, ...]
     reference_answer: str | None
     reference_score: str
-    media: tuple[Shown, ...]
-    said: tuple[Said, ...]
+    media: tuple[PromptMedium, ...]
+    answers: tuple[RunnerAnswer, ...]
 
     @property
     def counts(self) -> dict[str, int]:
         """How many runners made each kind of change."""
-        kinds = [said.kind for said in self.said]
+        kinds = [answer.kind for answer in self.answers]
         return {kind: kinds.count(kind) for kind in WORST_FIRST if kind in kinds}
 
 
 @dataclass
-class Room:
-    """Characters that are left for overlays.
+class CharacterBudget:
+    """How many characters of the page are left for overlays.
 
     Attributes:
         left_out: overlays that there was no room for.
@@ -80,15 +81,15 @@ class Room:
     left: int = MOST_OVERLAY_CHARACTERS
     left_out: int = 0
 
-    def take(self, found: Overlay | None) -> Overlay | None:
+    def take(self, overlay: Overlay | None) -> Overlay | None:
         """The overlay, without its paths where there is no room for them."""
-        if found is None:
+        if overlay is None:
             return None
-        if found.size > self.left:
+        if overlay.size > self.left:
             self.left_out += 1
-            return replace(found, frames=(), shown=())
-        self.left -= found.size
-        return found
+            return replace(overlay, frames=(), shown_frames=())
+        self.left -= overlay.size
+        return overlay
 
 
 @dataclass(frozen=True)
@@ -103,19 +104,19 @@ class Explorer:
 
     cards: Sequence[Card]
     album: Album
-    ledger: Numbers
+    ledger: Table
     requests: int
     notes: Sequence[str]
 
     @property
     def runners(self) -> list[str]:
-        """Those that said something in a card."""
-        return list(dict.fromkeys(said.runner for card in self.cards for said in card.said))
+        """Those with an answer, or without one that they should have, in a card."""
+        return list(dict.fromkeys(answer.runner for card in self.cards for answer in card.answers))
 
     @property
     def kinds(self) -> list[str]:
         """The kinds of change in the cards, the worst first."""
-        seen = {said.kind for card in self.cards for said in card.said}
+        seen = {answer.kind for card in self.cards for answer in card.answers}
         return [kind for kind in WORST_FIRST if kind in seen]
 
 
@@ -131,21 +132,22 @@ def explore(run: Run, with_media: bool, prefix: str) -> Explorer:
             failed.setdefault((record.workload, record.request), []).append(record)
     keys = list(dict.fromkeys([*changed, *failed]))
     keys.sort(key=lambda key: -sum(flip.kind is FlipKind.LOST for flip in changed.get(key, ())))
-    references = {(told.workload, told.request): told for told in run.records if told.runner == run.reference}
-    room, layers = Room(), max((told.cache.layers for told in run.records if told.cache is not None), default=0)
+    references = {(record.workload, record.request): record for record in run.records if record.runner == run.reference}
+    budget = CharacterBudget()
+    layers = max((record.cache.layers for record in run.records if record.cache is not None), default=0)
     cards = [
         _card(
-            run.changed_answers.get(key) or ChangedAnswer(*key, "", ()),
-            changed.get(key, []),
-            failed.get(key, []),
-            references.get(key),
-            album if with_media else None,
-            room,
-            layers,
+            asked=run.changed_answers.get(key) or ChangedAnswer(*key, "", ()),
+            flips=changed.get(key, []),
+            failed=failed.get(key, []),
+            reference=references.get(key),
+            album=album if with_media else None,
+            budget=budget,
+            layers=layers,
         )
         for key in keys[:MOST_CARDS]
     ]
-    return Explorer(cards, album, _ledger(run), len(keys), _notes(run, keys, album, room, with_media))
+    return Explorer(cards, album, _ledger(run), len(keys), _notes(run, keys, album, budget, with_media))
 
 
 def _card(
@@ -154,17 +156,18 @@ def _card(
     failed: Sequence[Record],
     reference: Record | None,
     album: Album | None,
-    room: Room,
+    budget: CharacterBudget,
     layers: int,
 ) -> Card:
-    said = []
+    answers = []
     for flip in flips:
-        overlays = tuple(room.take(overlay(medium, layers)) for medium in flip.computed)
+        overlays = tuple(budget.take(overlay(medium, layers)) for medium in flip.computed)
         token = str(flip.first_differing_token)
-        said.append(Said(flip.runner, flip.kind.value, _cut(flip.answer), number(flip.score, "g"), token, overlays))
+        score, kind = number(flip.score, "g"), flip.kind.value
+        answers.append(RunnerAnswer(flip.runner, kind, _cut(flip.answer), score, token, overlays))
     for record in failed:
-        told = f"{record.status.value}: {record.error or ''}"
-        said.append(Said(record.runner, FAILED, _cut(told), number(record.score, "g"), UNDEFINED, ()))
+        reason = f"{record.status.value}: {record.error or ''}"
+        answers.append(RunnerAnswer(record.runner, FAILED, _cut(reason), number(record.score, "g"), UNDEFINED, ()))
     grids = next((flip.computed for flip in flips if len(flip.computed) == len(asked.media)), ())
     answer = reference.answer if reference is not None else None
     return Card(
@@ -175,22 +178,25 @@ def _card(
         gold=tuple(_cut(gold) for gold in (flips[0].gold if flips else failed[0].gold)),
         reference_answer=None if answer is None else _cut(answer),
         reference_score=number(reference.score if reference is not None else None, "g"),
-        media=tuple(_shown(medium, place, grids, album) for place, medium in enumerate(asked.media)),
-        said=tuple(sorted(said, key=lambda found: WORST_FIRST.index(found.kind))),
+        media=tuple(_prompt_medium(medium, place, grids, album) for place, medium in enumerate(asked.media)),
+        answers=tuple(sorted(answers, key=lambda entry: WORST_FIRST.index(entry.kind))),
     )
 
 
-def _shown(medium: KeptMedium, place: int, grids: Sequence[ComputedMedium], album: Album | None) -> Shown:
+def _prompt_medium(
+    medium: KeptMedium, place: int, grids: Sequence[ComputedMedium], album: Album | None
+) -> PromptMedium:
     frames = grids[place].frames if place < len(grids) and medium.kind == "video" else 1
-    return Shown(medium, album.of(medium, frames) if album is not None else ())
+    return PromptMedium(medium, album.of(medium, frames) if album is not None else ())
 
 
-def _ledger(run: Run) -> Numbers:
-    head, lines = ledger(count_flips(run.flips))
-    return Numbers("changed answers by runner", tuple(head), [tuple(line) for line in lines])
+def _ledger(run: Run) -> Table:
+    return replace(ledger_table(run.flips), title="changed answers by runner")
 
 
-def _notes(run: Run, keys: Sequence[tuple[str, str]], album: Album, room: Room, with_media: bool) -> list[str]:
+def _notes(
+    run: Run, keys: Sequence[tuple[str, str]], album: Album, budget: CharacterBudget, with_media: bool
+) -> list[str]:
     notes = []
     if len(keys) > MOST_CARDS:
         notes.append(
@@ -204,8 +210,8 @@ def _notes(run: Run, keys: Sequence[tuple[str, str]], album: Album, room: Room, 
         notes.append(f"{album.left_out} pictures are left out: the page holds 3 MB of them.")
     if album.unreadable:
         notes.append(f"{len(album.unreadable)} media could not be decoded; their names stand in their place.")
-    if room.left_out:
-        notes.append(f"{room.left_out} overlays are left out: the page is full.")
+    if budget.left_out:
+        notes.append(f"{budget.left_out} overlays are left out: the page is full.")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""How much was found in the stores, from the first request to the last."""
+"""Draw the share of media found in the stores, from the first request to the last."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from reports.html.chart import Chart, Numbers, Part
-from reports.html.stand_ins import stand_ins
-from reports.html.svg import Drawing, short
-from reports.html.theme import hexadecimal
+from reports.html.chart import Chart, ChartGroup
+from reports.html.representatives import representatives
+from reports.pictures.labels import short
+from reports.pictures.svg import Drawing
+from reports.pictures.theme import hexadecimal
 from reports.runs import Run
 from reports.statistics.shown import number
+from reports.tables.table import Table
 
 WIDTH, HEIGHT = 272, 180
 MOST_WINDOWS = 24
@@ -21,25 +23,25 @@ FEWEST_IN_WINDOW = 4
 SHARES = ("recurring_media", "kv_hits", "encoder_hits")
 
 
-def hits(run: Run, frame: pd.DataFrame, name: str) -> list[Part]:
+def hits(run: Run, frame: pd.DataFrame, name: str) -> list[ChartGroup]:
     """One part for each workload: runners with equal hits share a drawing."""
-    found = []
+    groups = []
     for workload in run.workloads:
-        labels = stand_ins(run.trade_off.of(workload), run.trade_off.recommended[workload])
+        labels = representatives(run.trade_off.of(workload), run.trade_off.recommended[workload])
         asked = frame[frame["workload"] == workload]
         order = {request: place for place, request in enumerate(asked["request"].unique())}
-        alike: dict[bytes, tuple[list[str], pd.DataFrame]] = {}
+        by_shares: dict[bytes, tuple[list[str], pd.DataFrame]] = {}
         for label in labels:
-            told = _windows(asked[(asked["runner"] == label) & asked["media"].notna()], order)
-            if len(told):
-                alike.setdefault(told.to_numpy().tobytes(), ([], told))[0].append(label)
+            shares = _windows(asked[(asked["runner"] == label) & asked["media"].notna()], order)
+            if len(shares):
+                by_shares.setdefault(shares.to_numpy().tobytes(), ([], shares))[0].append(label)
         charts = [
-            Chart(_title(runners), _draw(runners, told, f"{name}-hits-{workload}-{place}"))
-            for place, (runners, told) in enumerate(alike.values())
+            Chart(_title(runners), _draw(runners, shares, f"{name}-hits-{workload}-{place}"))
+            for place, (runners, shares) in enumerate(by_shares.values())
         ]
         if charts:
-            found.append(Part(workload, charts, _numbers(list(alike.values()), workload)))
-    return found
+            groups.append(ChartGroup(workload, charts, _numbers(list(by_shares.values()), workload)))
+    return groups
 
 
 def _windows(mine: pd.DataFrame, order: dict[str, int]) -> pd.DataFrame:
@@ -49,16 +51,16 @@ def _windows(mine: pd.DataFrame, order: dict[str, int]) -> pd.DataFrame:
     size = max(FEWEST_IN_WINDOW, -(-len(order) // MOST_WINDOWS))
     place = mine["request"].map(order)
     sums = mine[[*SHARES, "media"]].groupby(place // size).sum()
-    shares = sums[list(SHARES)].div(sums["media"].where(sums["media"] > 0), axis=0).dropna()
-    shares.index = pd.Index(np.minimum((shares.index + 0.5) * size, len(order)))
-    return shares
+    hit_shares = sums[list(SHARES)].div(sums["media"].where(sums["media"] > 0), axis=0).dropna()
+    hit_shares.index = pd.Index(np.minimum((hit_shares.index + 0.5) * size, len(order)))
+    return hit_shares
 
 
-def _draw(runners: Sequence[str], told: pd.DataFrame, name: str) -> Markup:
+def _draw(runners: Sequence[str], shares: pd.DataFrame, name: str) -> Markup:
     drawing = Drawing(WIDTH, HEIGHT)
     panel = drawing.axes()
-    at = told.index.to_numpy(dtype=np.float64)
-    possible, kv, encoder = (told[share].to_numpy() * 100 for share in SHARES)
+    at = shares.index.to_numpy(dtype=np.float64)
+    possible, kv, encoder = (shares[share].to_numpy() * 100 for share in SHARES)
     panel.fill_between(at, 0, possible, color=hexadecimal("band"), linewidth=0)
     panel.plot(at, possible, color=hexadecimal("muted"), linewidth=1)
     panel.plot(at, encoder, "--", color=hexadecimal("bad"), linewidth=1.8, dash_capstyle="round")
@@ -77,12 +79,12 @@ def _title(runners: Sequence[str]) -> str:
     return f"{short(runners[0], 32)}{more}"
 
 
-def _numbers(alike: Sequence[tuple[list[str], pd.DataFrame]], workload: str) -> Numbers:
+def _numbers(drawn: Sequence[tuple[list[str], pd.DataFrame]], workload: str) -> Table:
     lines = [
         (", ".join(runners), f"{at:.0f}", *(number(row[share], ".0f", 100) for share in SHARES))
-        for runners, told in alike
-        for at, row in told.iterrows()
+        for runners, shares in drawn
+        for at, row in shares.iterrows()
     ]
-    return Numbers(
+    return Table.of_numbers(
         f"{workload}, hits", ("runners", "about request", "sent before, %", "K, V found, %", "encoder output, %"), lines
     )

@@ -1,4 +1,4 @@
-"""Which tokens of a picture were computed, drawn over it: one cell for each token, darker in more layers."""
+"""Draw which tokens of a picture were computed: one cell over it for each token, darker in more layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Overlay:
         rows, columns: of the grid.
         frames: for each frame that is shown the outlines of its computed cells, from few layers to all: paths in units
             of cells, of the deepest class at the end; empty where all were computed alike.
-        shown: the numbers of these frames.
+        shown_frames: the numbers of these frames.
         of_frames: how many frames the grid has.
     """
 
@@ -35,7 +35,7 @@ class Overlay:
     rows: int
     columns: int
     frames: tuple[tuple[str, ...], ...]
-    shown: tuple[int, ...]
+    shown_frames: tuple[int, ...]
     of_frames: int
 
     @property
@@ -53,10 +53,10 @@ class Overlay:
         """What was computed, in words."""
         if self.computed == 0:
             return f"all {self.tokens} tokens reused"
-        told = f"{self.computed} of {self.tokens} tokens computed ({self.share:.1%})"
+        text = f"{self.computed} of {self.tokens} tokens computed ({self.share:.1%})"
         if self.computed == self.tokens:
-            told = f"all {self.tokens} tokens computed"
-        return told if self.depth >= self.layers else f"{told}, in {self.depth:.1f} of {self.layers} layers"
+            text = f"all {self.tokens} tokens computed"
+        return text if self.depth >= self.layers else f"{text}, in {self.depth:.1f} of {self.layers} layers"
 
 
 def overlay(medium: ComputedMedium, layers: int) -> Overlay | None:
@@ -73,11 +73,11 @@ def overlay(medium: ComputedMedium, layers: int) -> Overlay | None:
     fits = min(medium.frames, medium.rows, medium.columns) > 0 and cells == len(depths) <= MOST_CELLS
     if not fits:
         return Overlay(*known, 0, 0, (), (), 0)
-    shown = moments(medium.frames)
+    shown_frames = moments(medium.frames)
     area, uniform = medium.rows * medium.columns, len(set(depths)) == 1
-    frames = [_paths(depths[frame * area : (frame + 1) * area], medium.columns, layers) for frame in shown]
+    frames = [_paths(depths[frame * area : (frame + 1) * area], medium.columns, layers) for frame in shown_frames]
     drawn = () if uniform else tuple(frames)
-    return Overlay(*known, medium.rows, medium.columns, drawn, tuple(shown), medium.frames)
+    return Overlay(*known, medium.rows, medium.columns, drawn, tuple(shown_frames), medium.frames)
 
 
 def _paths(depths: Sequence[int], columns: int, layers: int) -> tuple[str, ...]:

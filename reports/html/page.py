@@ -15,16 +15,15 @@ from markupsafe import Markup, escape
 
 from reports.answer import Word
 from reports.compare import COMPARED, compare
-from reports.forms.markdown import shown
-from reports.forms.table import cell
 from reports.html import pareto_chart, times
 from reports.html.error_chart import error_parts
 from reports.html.section import section
-from reports.html.svg import legible
-from reports.html.theme import style_sheet
+from reports.pictures.labels import legible
+from reports.pictures.theme import style_sheet
 from reports.profile.saved import Profile
 from reports.runs import Run
 from reports.summary.row import COLUMNS, TABLE_COLUMNS
+from reports.tables.cells import cell, difference, one_line, plain_number
 
 LONGEST_MANIFEST = 200_000
 MARKS = {"non-inferior": ("good", "✓", "ok"), "inferior": ("bad", "✕", "worse"), "undecided": ("open", "?", "open")}
@@ -48,8 +47,8 @@ def render(runs: Sequence[Run], profile: Profile | None, with_media: bool) -> st
         lstrip_blocks=True,
         finalize=_legible,
     )
-    environment.filters |= {"plain_json": _json, "heading": heading, "label": label}
-    environment.globals |= {"cell": cell, "shown": shown, **_words()}
+    environment.filters |= {"plain_json": _json, "heading": one_line, "label": label}
+    environment.globals |= {"cell": cell, "plain_number": plain_number, "difference": difference, **_words()}
     return environment.get_template("page.html.j2").render(
         style=style,
         script=script,
@@ -59,11 +58,6 @@ def render(runs: Sequence[Run], profile: Profile | None, with_media: bool) -> st
         profile=profile,
         errors=error_parts(profile, "profile") if profile else [],
     )
-
-
-def heading(title: str) -> str:
-    """A column's title on one line."""
-    return " ".join(title.split()).replace("- ", "")
 
 
 def label(runner: str) -> Markup:

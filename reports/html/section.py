@@ -1,4 +1,4 @@
-"""What the page tells of one run."""
+"""Collect everything that the page has to say of one run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.answer import Answer, answer, overall
-from reports.html.chart import Part
+from reports.html.chart import ChartGroup
 from reports.html.curves import curves
 from reports.html.flip_cards import Explorer, explore
 from reports.html.hits import hits
 from reports.html.pareto_chart import pareto
-from reports.html.stand_ins import stand_ins
+from reports.html.representatives import representatives
 from reports.html.times import parts, spreads
 from reports.html.verdicts import verdicts
 from reports.run.frame import without_times
@@ -25,7 +25,7 @@ class Section:
     Attributes:
         name: of its elements in the page.
         answers: one for each workload; ``overall`` for all of them.
-        stand_ins: by workload the runners of the short table; the drawings show them, too.
+        representatives: by workload the runners of the short table; the drawings show them, too.
         spreads, parts, hits, verdicts, curves, pareto: the drawings.
     """
 
@@ -33,13 +33,13 @@ class Section:
     name: str
     overall: Answer | None
     answers: Sequence[Answer]
-    stand_ins: dict[str, list[str]]
-    verdicts: Sequence[Part]
-    curves: Sequence[Part]
-    pareto: Sequence[Part]
-    spreads: Sequence[Part]
-    parts: Sequence[Part]
-    hits: Sequence[Part]
+    representatives: dict[str, list[str]]
+    verdicts: Sequence[ChartGroup]
+    curves: Sequence[ChartGroup]
+    pareto: Sequence[ChartGroup]
+    spreads: Sequence[ChartGroup]
+    parts: Sequence[ChartGroup]
+    hits: Sequence[ChartGroup]
     explorer: Explorer
 
     @property
@@ -64,7 +64,7 @@ class Section:
 
     @property
     def runners(self) -> list[tuple[str, str, str, str]]:
-        """Label, method, whether it changes no answer, and what else it was told."""
+        """Label, method, whether it changes no answer, and the options it was given."""
         return [
             (
                 runner.label,
@@ -80,7 +80,7 @@ class Section:
         """The environment in short."""
         manifest = self.run.manifest
         model, environment = manifest.model, manifest.environment
-        told = {
+        facts = {
             "Model": f"{model.name}, {model.dtype}",
             "Device": ", ".join(filter(None, (model.device, model.device_name))),
             "Threads": model.threads,
@@ -92,7 +92,7 @@ class Section:
             "Python": environment.python,
             "Commit": environment.git_commit,
         }
-        return [(name, str(value)) for name, value in told.items() if value not in (None, "")]
+        return [(name, str(value)) for name, value in facts.items() if value not in (None, "")]
 
     @property
     def libraries(self) -> list[tuple[str, str]]:
@@ -114,8 +114,8 @@ def section(run: Run, name: str, with_media: bool) -> Section:
         name=name,
         overall=overall(run),
         answers=[answer(run, workload) for workload in run.workloads],
-        stand_ins={
-            workload: stand_ins(run.trade_off.of(workload), run.trade_off.recommended[workload])
+        representatives={
+            workload: representatives(run.trade_off.of(workload), run.trade_off.recommended[workload])
             for workload in run.workloads
         },
         verdicts=verdicts(run, name),

@@ -1,4 +1,4 @@
-"""What each runner's answers lose, against the margin: intervals of the change of accuracy."""
+"""Draw the change of accuracy of each runner with its interval, against the margin."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from reports.html.chart import Chart, Numbers, Part
-from reports.html.stand_ins import stand_ins
-from reports.html.svg import Drawing, row_labels
-from reports.html.theme import hexadecimal
+from reports.html.chart import Chart, ChartGroup
+from reports.html.representatives import representatives
+from reports.pictures.style import row_labels
+from reports.pictures.svg import Drawing
+from reports.pictures.theme import hexadecimal
 from reports.runs import Run
 from reports.statistics.shown import interval, number
 from reports.sweep.pareto import Point
+from reports.tables.table import Table
 
 WIDTH, ROW, FRAME = 360, 24, 56
 MARKS = {
@@ -24,17 +26,17 @@ MARKS = {
 LEAST_REACH = 5.0
 
 
-def verdicts(run: Run, name: str) -> list[Part]:
+def verdicts(run: Run, name: str) -> list[ChartGroup]:
     """One part for each workload whose answers were judged; ``name`` tells the run's drawings from others."""
-    found = []
+    groups = []
     for workload in run.workloads:
-        told = [point for point in run.trade_off.of(workload) if point.accuracy_delta is not None]
-        chosen = set(stand_ins(run.trade_off.of(workload), run.trade_off.recommended[workload]))
-        drawn = [point for point in told if point.runner in chosen and not point.is_reference]
+        judged = [point for point in run.trade_off.of(workload) if point.accuracy_delta is not None]
+        chosen = set(representatives(run.trade_off.of(workload), run.trade_off.recommended[workload]))
+        drawn = [point for point in judged if point.runner in chosen and not point.is_reference]
         if drawn:
             chart = Chart(workload, _draw(drawn, run.trade_off.margin, f"{name}-verdicts-{workload}", workload))
-            found.append(Part(workload, [chart], _numbers(told, workload)))
-    return found
+            groups.append(ChartGroup(workload, [chart], _numbers(judged, workload)))
+    return groups
 
 
 def _draw(points: Sequence[Point], margin: float, name: str, workload: str) -> Markup:
@@ -52,7 +54,7 @@ def _draw(points: Sequence[Point], margin: float, name: str, workload: str) -> M
             panel.plot([low * 100, high * 100], [row, row], color=shade, linewidth=2, solid_capstyle="round")
         face = shade if filled else hexadecimal("ground")
         (mark,) = panel.plot(change * 100, row, marker, color=shade, markerfacecolor=face, markersize=7)
-        drawing.tell(mark, f"{point.runner}: {_told(point)}")
+        drawing.tell(mark, f"{point.runner}: {_describe(point)}")
     row_labels(panel, [point.runner for point in points])
     ends = [end * 100 for point in points for end in (point.accuracy_delta_ci_low, point.accuracy_delta_ci_high) if end]
     panel.set_xlim(min([-LEAST_REACH, *ends]) - 1, max([LEAST_REACH, *ends]) + 1)
@@ -61,12 +63,12 @@ def _draw(points: Sequence[Point], margin: float, name: str, workload: str) -> M
     return drawing.to_svg(name, label)
 
 
-def _told(point: Point) -> str:
+def _describe(point: Point) -> str:
     ends = interval(point.accuracy_delta_ci_low, point.accuracy_delta_ci_high, "+.1f", 100)
     return f"{number(point.accuracy_delta, '+.1f', 100)} points {ends} {point.verdict or ''}".strip()
 
 
-def _numbers(points: Sequence[Point], workload: str) -> Numbers:
+def _numbers(points: Sequence[Point], workload: str) -> Table:
     lines = [
         (
             point.runner,
@@ -77,6 +79,6 @@ def _numbers(points: Sequence[Point], workload: str) -> Numbers:
         )
         for point in points
     ]
-    return Numbers(
+    return Table.of_numbers(
         f"{workload}, change of accuracy", ("runner", "accuracy, %", "change, points", "interval", "verdict"), lines
     )

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from reports.report_file import Wanted, write
+from reports.forms.form import ReportOptions
+from reports.report_file import write
 from reports.runs import Run, read_runs
 from runners.records import CacheStats, ComputedMedium, Record, Status, Timing, Warmth
 
@@ -191,4 +192,22 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def page_text(run: Run) -> str:
     """Its page; rendered once, for that takes a second."""
-    return write([run], "html", Wanted()).decode()
+    return write([run], "html", ReportOptions()).decode()
+
+
+@pytest.fixture
+def two_runs(save_run: SaveRun) -> list[Run]:
+    """The second lacks a runner, is of another model, and answers one request right that was wrong."""
+
+    def other(told: dict[str, Any]) -> None:
+        told["model"]["fingerprint"] = "e" * 64
+        told["environment"]["libraries"]["torch"] = "2.14.0"
+
+    def better(record: Record) -> Record | None:
+        if record.runner == "prefix-cache":
+            return None
+        if record.key != "binding/q3/vlcache@ratio=0":
+            return record
+        return Record.from_json(record.to_json() | {"answer": "yes", "score": 1.0, "agrees": True})
+
+    return read_runs([save_run("first"), save_run("second", change=other, each=better)], 0.02, 0.05)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from reports.answer import answer
+from reports.forms.form import ReportOptions
+from reports.forms.registry import FORMS
 from reports.forms.report_table import as_text
-from reports.report_file import FORMS, Wanted, write
+from reports.report_file import write
 from reports.runs import read_runs
 from runners.records import Record, Status, Timing, Warmth
 from workloads.errors import UsageError
@@ -43,7 +45,7 @@ def test_odd_runs_are_shown_in_every_form(save_run: SaveRun, odd: str) -> None:
     folder = save_run(each=lambda record: ODD[odd](record) if record.workload == "binding" else None)
     runs = read_runs([folder], 0.02, 0.05)
     for form in FORMS:
-        told = as_text(runs).encode() if form == "table" else write(runs, form, Wanted())
+        told = as_text(runs).encode() if form == "table" else write(runs, form, ReportOptions())
         assert len(told) > 100, form
     sentence = answer(runs[0], "binding").sentence
     assert "nan" not in sentence
@@ -58,7 +60,7 @@ def test_a_bench_is_shown_without_what_an_early_version_did_not_tell(save_run: S
 
     folder = save_run(change=change, each=lambda record: record if record.workload == "video" else None)
     (folder / "asked.jsonl").unlink()
-    page = write(read_runs([folder], 0.02, 0.05), "html", Wanted()).decode()
+    page = write(read_runs([folder], 0.02, 0.05), "html", ReportOptions()).decode()
     assert "Of some requests the run folder tells no question" in page
 
 

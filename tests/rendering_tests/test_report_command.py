@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports.forms.registry import FORMS, load_form
 from reports.profile import error_map
 from reports.profile.error_map import ERRORS
 from reports.profile.saved import find_profile, read_profile
-from reports.report_file import FORMS
 from vlcache_cli.app import main
-from vlcache_cli.commands.report import FORMATS
 from workloads.errors import UsageError
 
 SaveRun = Callable[..., Path]
@@ -44,8 +45,51 @@ def profile(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_command_knows_every_form() -> None:
-    assert set(FORMATS) == set(FORMS)
+EXPORTER = """
+from reports.forms.form import Form
+
+FORM = Form(".runners", lambda runs, options: "".join(f"{label}\\n" for run in runs for label in run.labels).encode())
+"""
+
+
+def test_every_registered_form_declares_a_suffix_of_its_own() -> None:
+    suffixes = {name: load_form(name).suffix for name in FORMS}
+    assert suffixes == {
+        "table": ".txt",
+        "csv": ".csv",
+        "parquet": ".parquet",
+        "json": ".json",
+        "md": ".md",
+        "html": ".html",
+    }
+    assert [name for name in FORMS if load_form(name).holds_records] == ["csv", "parquet"]
+    assert [name for name in FORMS if not load_form(name).printed] == ["parquet", "html"]
+
+
+def test_an_exporter_is_one_file_and_one_line_of_the_registry(
+    save_run: SaveRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "exporter_of_a_test.py").write_text(EXPORTER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(FORMS, "runners", "exporter_of_a_test:FORM")
+    run = str(save_run())
+    labels = "full\nprefix-cache\nvlcache@ratio=0\nvlcache@ratio=0.5\n"
+    assert main(["report", run, "--format", "runners"]) == 0
+    assert capsys.readouterr().out == labels
+    assert main(["report", run, "--output", str(tmp_path / "a.runners")]) == 0
+    assert (tmp_path / "a.runners").read_text() == labels
+    monkeypatch.setitem(FORMS, "runners", "exporter_of_a_test:Form")
+    with pytest.raises(TypeError, match="exporter_of_a_test:Form is no Form"):
+        load_form("runners")
+
+
+def test_templates_and_drawings_are_loaded_for_a_page_alone() -> None:
+    code = (
+        "import sys; from reports.forms.registry import FORMS, load_form; [load_form(name) for name in FORMS]\n"
+        "import reports.report_file; print(sorted({'jinja2', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_without_a_format_tables_go_to_the_screen(save_run: SaveRun, capsys: pytest.CaptureFixture[str]) -> None:

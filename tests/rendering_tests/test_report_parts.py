@@ -14,10 +14,11 @@ from PIL import Image
 
 from reports.answer import Word, answer, overall
 from reports.html.overlay import LEVELS, overlay
-from reports.html.stand_ins import stand_ins
-from reports.html.svg import Drawing, short
-from reports.html.theme import COLOURS, style_sheet, variable_of
+from reports.html.representatives import representatives
 from reports.html.thumbnails import LONGEST_SIDE, Album, moments
+from reports.pictures.labels import short
+from reports.pictures.svg import Drawing
+from reports.pictures.theme import COLOURS, spare_shade, style_sheet, variable_of
 from reports.run.changed_answers import KeptMedium
 from reports.runs import Run, read_runs
 from reports.statistics.shown import UNDEFINED, number
@@ -35,7 +36,7 @@ def test_an_overlay_covers_just_the_computed_tokens(data: st.DataObject, frames:
     found = overlay(ComputedMedium.of((frames, rows, columns), depths), 8)
     assert found is not None
     assert (found.tokens, found.computed) == (cells, sum(depth > 0 for depth in depths))
-    for frame, paths in zip(found.shown, found.frames, strict=False):
+    for frame, paths in zip(found.shown_frames, found.frames, strict=False):
         drawn = {cell: level for level, path in enumerate(paths) for cell in _cells(path)}
         area = depths[frame * rows * columns : (frame + 1) * rows * columns]
         assert set(drawn) == {(place // columns, place % columns) for place, depth in enumerate(area) if depth}
@@ -165,6 +166,15 @@ def test_marks_reach_the_contrast_that_they_need(screen: str) -> None:
         assert contrast(getattr(COLOURS[name], screen), getattr(COLOURS["ground"], screen)) >= 3, name
 
 
+@pytest.mark.parametrize("screen", ["light", "dark"])
+def test_colours_of_parts_to_come_reach_the_contrast_that_they_need(screen: str) -> None:
+    shades = [spare_shade(place) for place in range(40)]
+    assert len(set(shades)) == len(shades)
+    assert not {shade.light for shade in shades} & {shade.light for shade in COLOURS.values()}
+    for shade in shades:
+        assert contrast(getattr(shade, screen), getattr(COLOURS["ground"], screen)) >= 3, shade
+
+
 def test_every_colour_of_a_drawing_follows_the_screen() -> None:
     assert len({shade.light for shade in COLOURS.values()}) == len(COLOURS)
     assert all(f"--{name}:{shade.dark};" in style_sheet() for name, shade in COLOURS.items())
@@ -248,10 +258,10 @@ def test_without_gold_answers_times_are_all_there_is(save_run: Callable[..., Pat
 def test_of_every_family_one_runner_stands_for_all(run: Run) -> None:
     points = run.trade_off.of("binding")
     nobody = Recommendation(None, None, "none")
-    assert stand_ins(points, nobody) == ["full", "prefix-cache", "vlcache@ratio=0.5"]
+    assert representatives(points, nobody) == ["full", "prefix-cache", "vlcache@ratio=0.5"]
     chosen = Recommendation("vlcache@ratio=0", 8.0, "it is")
-    assert stand_ins(points, chosen) == ["full", "prefix-cache", "vlcache@ratio=0"]
-    assert len(stand_ins([_named(point, place) for place in range(50) for point in points[:1]], nobody)) == 20
+    assert representatives(points, chosen) == ["full", "prefix-cache", "vlcache@ratio=0"]
+    assert len(representatives([_named(point, place) for place in range(50) for point in points[:1]], nobody)) == 20
 
 
 def _named(point: Point, place: int) -> Point:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reports.forms.json_document import to_json
+from reports.forms.json import summary_document
 from reports.gate.baseline import Baseline, read_baseline, require_comparable
 from reports.gate.claim import Claim, GateResult
 from reports.gate.judge import judge_run
@@ -49,7 +49,7 @@ def saved(tmp_path: Path, whole: Document) -> Callable[..., Path]:
         if as_document:
             path = tmp_path / "baseline.json"
             rows = summarise(Measurements(as_manifest(whole | about), records), MARGIN, ALPHA)
-            path.write_text(to_json(as_manifest(whole | about), rows, gate={"outcome": "pass"}))
+            path.write_text(summary_document(as_manifest(whole | about), rows, gate={"outcome": "pass"}))
             return path
         folder = RunFolder(tmp_path / "baseline")
         folder.claim()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from reports.forms.json_document import document, to_json
+from reports.forms.json import document, summary_document
 from reports.run.manifest import Manifest
 from reports.summary.row import COLUMNS, Row
 
@@ -13,7 +13,7 @@ def test_document_holds_manifest_and_summary_at_full_precision(manifest: dict[st
         runner="full", workload="binding", model="builtin", device="cpu", dtype="float32", requests=3, failed=0,
         fallbacks=0, accuracy=1 / 3, margin=0.02, alpha=0.05,
     )  # fmt: skip
-    printed = json.loads(to_json(Manifest.check(manifest, "here"), [row]))
+    printed = json.loads(summary_document(Manifest.check(manifest, "here"), [row]))
     assert list(printed) == ["schema", "manifest", "summary"]
     assert (printed["schema"], printed["manifest"]) == (1, manifest)
     (told,) = printed["summary"]

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from reports.forms.json_document import document
+from reports.forms.json import document
 from reports.forms.table import WIDTH
 from reports.gate.claim import Claim, GateResult, Needed, Outcome, Outlook
 from reports.gate.forms.annotations import MOST, to_annotations

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation
 from PIL import Image
 
-from reports.forms.plots import COLOURS, MARKERS, draw, file_names, picture
+from reports.pictures.looks import COLOURS, MARKERS
+from reports.pictures.sweep_files import draw, file_names, picture
 from reports.run.manifest import Manifest
 from reports.summary.row import Row
 from reports.sweep.pareto import find_points
@@ -67,10 +69,11 @@ CURVE: list[Line] = [("full", 1.0, 0.9), ("a@0", 0.0, 0.3), ("a@0.1", None, 0.6)
 
 
 def drawn(panel: Axes) -> list[Any]:
-    """The points of every family in a panel, in order."""
-    return [
-        line.get_xydata() for line in panel.lines if line.get_marker() in MARKERS and line.get_linestyle() != "None"
-    ]
+    """The points of every family in a panel, in order: of the line that joins them, and of their marks."""
+    lines = [line.get_xydata() for line in panel.lines if not str(line.get_label()).startswith("_child")]
+    marks = [line.get_xydata() for line in panel.lines if line.get_marker() in MARKERS]
+    np.testing.assert_array_equal(np.concatenate(lines), np.concatenate(marks))
+    return lines
 
 
 def test_every_workload_gets_a_small_picture(tmp_path: Path) -> None:
@@ -115,10 +118,12 @@ def test_the_reference_has_a_band_as_wide_as_the_margin() -> None:
         assert list(panel.patches) == []
 
 
-def test_only_what_is_optimal_is_ringed() -> None:
+def test_only_what_is_optimal_is_numbered_and_joined_by_steps() -> None:
     _, by_time = picture(trade_off([("full", 1.0, 0.9), ("a@0", 0.0, 0.3)]), "binding").axes
-    rings = [np.asarray(line.get_xydata()).tolist() for line in by_time.lines if line.get_linestyle() == "None"]
-    assert rings == [[[2, 90]], []]
+    numbered = [(text.get_text(), text.xy) for text in by_time.texts if isinstance(text, Annotation)]
+    assert numbered == [("1", (2, 90))]
+    steps = [np.asarray(line.get_xydata()).tolist() for line in by_time.lines if line.get_drawstyle() == "steps-post"]
+    assert steps == [[[2, 90]]]
 
 
 def test_every_family_is_explained_and_looks_like_no_other_in_all_pictures() -> None:
@@ -166,6 +171,6 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 
 def test_drawing_leaves_no_state_behind() -> None:
     """The object-oriented interface alone: pyplot would pick a backend and keep figures."""
-    code = "import sys, reports.forms.plots; print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, reports.pictures.sweep_files; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

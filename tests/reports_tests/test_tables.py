@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reports.forms.table import WIDTH, cell, legend, render
+from reports.forms.table import WIDTH, legend, render
 from reports.summary.row import COLUMNS, TABLE_COLUMNS, Row
 from reports.summary.row_notices import row_notices
+from reports.tables.cells import cell
 
 GOLDEN = Path(__file__).parent / "golden_table.txt"
 

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from reports.forms import sweep_table as sweep_tables
-from reports.forms.plots import picture
 from reports.forms.table import WIDTH, render
+from reports.pictures.sweep_files import picture
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
 from reports.summary.notices import find_notices

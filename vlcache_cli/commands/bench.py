@@ -36,9 +36,9 @@ def show(config: BenchConfig, run: Measurements) -> None:
     rows = summarise(run, config.margin, config.alpha)
     notices = find_notices(run, rows)
     if config.json:
-        from reports.forms.json_document import to_json
+        from reports.forms.json import summary_document
 
-        console.show_text(to_json(run.manifest, rows, notices=[asdict(notice) for notice in notices]))
+        console.show_text(summary_document(run.manifest, rows, notices=[asdict(notice) for notice in notices]))
     else:
         from reports.forms.table import WIDTH, render
 

@@ -64,9 +64,9 @@ def gate(
     result = judged.result
     _write(result, junit, markdown)
     if json:
-        from reports.forms.json_document import to_json
+        from reports.forms.json import summary_document
 
-        console.show_text(to_json(judged.manifest, judged.rows, gate=result.to_json()))
+        console.show_text(summary_document(judged.manifest, judged.rows, gate=result.to_json()))
     else:
         from reports.forms.table import WIDTH
         from reports.gate.forms.table import render

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reports.forms.registry import FORMS, choose_form, load_form
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from vlcache_cli import console
 from vlcache_cli.config import readers
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from reports.profile.saved import Profile
-    from reports.runs import Run
 
 CONTENT, OUTPUT = "What is told", "Output"
-FORMATS = ("table", "csv", "parquet", "json", "md", "html")
 
 
 def report(
@@ -34,7 +35,7 @@ def report(
         str | None,
         typer.Option(
             "--format",
-            metavar="|".join(FORMATS),
+            metavar="|".join(FORMS),
             help="Form of the report.",
             rich_help_panel=OUTPUT,
             show_default="as --output ends, else table",
@@ -67,20 +68,26 @@ def report(
     ] = False,
 ) -> None:
     """Show saved runs again, as tables, files or one HTML page; several are compared with the first."""
-    from reports.report_file import FORMS, Wanted, form_of, save, write
+    from reports.forms.form import ReportOptions
+    from reports.report_file import save, write
     from reports.runs import read_runs
 
-    chosen = form_of(_known(form), output)
-    if records and not FORMS[chosen].records:
-        raise UsageError(f"--records goes into csv and parquet files, not into {chosen}; add --format csv")
+    chosen = choose_form(_known(form), output)
+    known = load_form(chosen)
+    if records and not known.holds_records:
+        holders = [name for name in FORMS if load_form(name).holds_records]
+        raise UsageError(
+            f"--records goes into {' and '.join(holders)} files, not into {chosen}; add --format {holders[0]}"
+        )
     folders, profile = _sorted(runs)
     read = read_runs(folders, _share("--margin", margin), _share("--alpha", alpha))
-    if output is None and not FORMS[chosen].printed:
-        output = folders[0] / f"report{FORMS[chosen].suffix}"
-    if chosen == "table":
-        _tables(read, output)
+    if output is None and not known.printed:
+        output = folders[0] / f"report{known.suffix}"
+    if output is None and known.render is not None:
+        _show(known.render(read))
     else:
-        document = write(read, chosen, Wanted(records, profile or _beside(folders, chosen), not no_media))
+        shown = profile or (_beside(folders) if known.shows_profile else None)
+        document = write(read, chosen, ReportOptions(records, shown, not no_media))
         if output is None:
             console.show_text(document.decode().removesuffix("\n"))
         else:
@@ -90,8 +97,8 @@ def report(
 
 
 def _known(form: str | None) -> str | None:
-    if form is not None and form not in FORMATS:
-        raise unknown_name("--format", form, FORMATS)
+    if form is not None and form not in FORMS:
+        raise unknown_name("--format", form, FORMS)
     return form
 
 
@@ -120,20 +127,15 @@ def _sorted(paths: Sequence[Path]) -> tuple[list[Path], Profile | None]:
     return folders, read_profile(profiles[0]) if profiles else None
 
 
-def _beside(folders: Sequence[Path], form: str) -> Profile | None:
-    """The profile that lies in or beside the first run's folder, where the report has a place for it."""
+def _beside(folders: Sequence[Path]) -> Profile | None:
+    """The profile that lies in or beside the first run's folder."""
     from reports.profile.saved import find_profile, read_profile
 
-    path = find_profile(folders[0]) if form == "html" else None
+    path = find_profile(folders[0])
     return read_profile(path) if path is not None else None
 
 
-def _tables(runs: Sequence[Run], output: Path | None) -> None:
-    from reports.forms.report_table import as_text, render
+def _show(tables: RenderableType) -> None:
     from reports.forms.table import WIDTH
-    from reports.report_file import save
 
-    if output is None:
-        console.show(render(runs), WIDTH)
-    else:
-        save(output, as_text(runs).encode())
+    console.show(tables, WIDTH)

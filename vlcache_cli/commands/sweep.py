@@ -32,7 +32,7 @@ def sweep(config: SweepConfig) -> ExitCode:
 
 def show(config: SweepConfig, run: Measurements) -> None:
     """The trade-off on stdout, where it is kept and drawn on stderr."""
-    from reports.forms.plots import draw
+    from reports.pictures.sweep_files import draw
     from reports.summary.notices import find_notices
     from reports.summary.summarise import summarise
     from reports.sweep.trade_off import analyse
@@ -41,10 +41,12 @@ def show(config: SweepConfig, run: Measurements) -> None:
     notices = find_notices(run, rows)
     trade_off = analyse(rows, run, config.margin, config.alpha)
     if config.json:
-        from reports.forms.json_document import to_json
+        from reports.forms.json import summary_document
 
         console.show_text(
-            to_json(run.manifest, rows, notices=[asdict(notice) for notice in notices], sweep=trade_off.to_json())
+            summary_document(
+                run.manifest, rows, notices=[asdict(notice) for notice in notices], sweep=trade_off.to_json()
+            )
         )
     else:
         from reports.forms.sweep_table import render

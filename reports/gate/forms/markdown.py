@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.forms.markdown import plain
 from reports.gate.claim import Claim, GateResult, Outcome
+from reports.tables.markdown import plain
 
 MARKER = "<!-- vlcache gate -->"
 SIGNS = {Outcome.PASS: "✅ met", Outcome.FAIL: "❌ violated", Outcome.UNDECIDED: "❔ open"}

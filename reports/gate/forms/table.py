@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from reports.gate.claim import Claim, GateResult, Outcome
+from reports.tables import screen
+from reports.tables.table import Note, Table, TableColumn
 
 WORDS = {Outcome.PASS: "met", Outcome.FAIL: "violated", Outcome.UNDECIDED: "open"}
 STYLES = {Outcome.PASS: "green", Outcome.FAIL: "bold red", Outcome.UNDECIDED: "yellow"}
@@ -19,8 +19,7 @@ def render(result: GateResult) -> Group:
     parts: list[RenderableType] = []
     for workload in dict.fromkeys(claim.workload for claim in result.claims):
         claims = [claim for claim in result.claims if claim.workload == workload]
-        parts += [Text(f"\n{workload}\n", style="bold"), _table(claims)]
-        parts += [_why(claim) for claim in claims if claim.outcome is not Outcome.PASS]
+        parts += screen.section(_table(claims))
     parts.append(Text())
     if result.outlooks:
         share = f"{100 * result.outlooks[0].power:g} %"
@@ -34,16 +33,21 @@ def render(result: GateResult) -> Group:
 
 
 def _table(claims: list[Claim]) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("runner", overflow="fold", max_width=LABEL_WIDTH)
-    for column in ("requirement", "required", "found", ""):
-        table.add_column(column, overflow="fold")
-    for claim in claims:
-        outcome = Text(WORDS[claim.outcome], style=STYLES[claim.outcome])
-        table.add_row(Text(claim.runner), claim.about.title, claim.required, claim.measured, outcome)
-    return table
+    columns = [
+        TableColumn("runner", max_width=LABEL_WIDTH),
+        *map(TableColumn, ("requirement", "required", "found", "")),
+    ]
+    return Table(
+        title=claims[0].workload,
+        columns=columns,
+        rows=[
+            (claim.runner, claim.about.title, claim.required, claim.measured, WORDS[claim.outcome]) for claim in claims
+        ],
+        styles={(place, len(columns) - 1): STYLES[claim.outcome] for place, claim in enumerate(claims)},
+        notes=[_why(claim) for claim in claims if claim.outcome is not Outcome.PASS],
+    )
 
 
-def _why(claim: Claim) -> Text:
+def _why(claim: Claim) -> Note:
     text = f"{claim.runner}, {claim.about.title}: {claim.explanation}"
-    return Text(text, style=STYLES[claim.outcome].removeprefix("bold "))
+    return Note(text, STYLES[claim.outcome].removeprefix("bold "))

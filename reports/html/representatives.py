@@ -1,4 +1,4 @@
-"""Which runners stand for all in drawings with a line for each: a sweep has too many."""
+"""Choose the runner that represents its family in drawings with a line for each: a sweep has too many."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST = 20
 BEST_FIRST = ("non-inferior", "undecided", "inferior", None)
 
 
-def stand_ins(points: Sequence[Point], choice: Recommendation) -> list[str]:
+def representatives(points: Sequence[Point], choice: Recommendation) -> list[str]:
     """One runner of each family of a workload: the recommended, else the one with the best verdict, then the fastest.
 
     At most ``MOST``, in the order of the points.

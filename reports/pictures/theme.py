@@ -6,7 +6,10 @@ and the two accents are Okabe and Ito's, which people with any colour vision tel
 
 from __future__ import annotations
 
+from colorsys import hls_to_rgb
 from typing import NamedTuple
+
+from runners.records import Timing
 
 
 class Shade(NamedTuple):
@@ -16,7 +19,7 @@ class Shade(NamedTuple):
     dark: str
 
 
-COLOURS = {
+PLAIN_COLOURS = {
     "ground": Shade("#ffffff", "#14171b"),
     "raised": Shade("#f5f6f8", "#1d2126"),
     "line": Shade("#d8dce2", "#363c44"),
@@ -27,6 +30,8 @@ COLOURS = {
     "bad": Shade("#b34700", "#f58c4a"),
     "other": Shade("#a3abb5", "#5d6672"),
     "band": Shade("#e6e9ee", "#2a3037"),
+}
+PART_COLOURS = {
     "prepare": Shade("#7c8590", "#98a1ac"),
     "preprocess": Shade("#434a53", "#cdd2d9"),
     "encode": Shade("#3d9bd4", "#56b4e9"),
@@ -34,6 +39,24 @@ COLOURS = {
     "select": Shade("#b98000", "#e69f00"),
     "prefill": Shade("#0072b2", "#2a8fd0"),
     "head": Shade("#b9618f", "#cc79a7"),
+}
+GOLDEN_TURN = 0.618  # of the colour wheel, from one spare colour to the next
+
+
+def spare_shade(place: int) -> Shade:
+    """The colour of a part of the time that has none of its own; ``place`` is where it stands among the parts."""
+    hue = place * GOLDEN_TURN % 1.0
+    light, dark = (hls_to_rgb(hue, lightness, 0.6) for lightness in (0.33, 0.66))
+    return Shade(*("#" + "".join(f"{round(255 * share):02x}" for share in shade) for shade in (light, dark)))
+
+
+def part_colour(part: str) -> str:
+    """The name of the colour of a part of the time to first token."""
+    return f"part-{part}"
+
+
+COLOURS = PLAIN_COLOURS | {
+    part_colour(part): PART_COLOURS.get(part, spare_shade(place)) for place, part in enumerate(Timing.parts())
 }
 
 

@@ -1,14 +1,13 @@
-"""Drawings by matplotlib as SVG that stands in a page: its colours, its fonts, no styles, no names that could clash."""
+"""Write a drawing as SVG inside a page: colours become variables, styles attributes, and names unique."""
 
 from __future__ import annotations
 
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
@@ -17,51 +16,16 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from reports.html.theme import hexadecimal, variable_of
+from reports.pictures.labels import legible
+from reports.pictures.style import STYLE
+from reports.pictures.theme import variable_of
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 POINTS_PER_INCH = 72
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 NUMBER = re.compile(r"-?\d+\.\d+")
-CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 LOCAL = re.compile(r"url\(#([^)]*)\)")
-LONGEST_LABEL = 24
-HEADROOM = 0.06
-STYLE: Any = {
-    "svg.fonttype": "none",
-    "font.size": 11,
-    "axes.edgecolor": hexadecimal("other"),
-    "axes.labelcolor": hexadecimal("muted"),
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": hexadecimal("line"),
-    "grid.linewidth": 0.8,
-    "xtick.color": hexadecimal("other"),
-    "ytick.color": hexadecimal("other"),
-    "xtick.labelcolor": hexadecimal("muted"),
-    "ytick.labelcolor": hexadecimal("muted"),
-    "text.color": hexadecimal("ink"),
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "text.parse_math": False,
-}
-
-
-def legible(text: str) -> str:
-    """A text without characters that no document may hold."""
-    return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def short(text: str, most: int = LONGEST_LABEL) -> str:
-    """A label's beginning and end, of at most so many characters."""
-    clean = " ".join(legible(text).split())
-    half = most // 2
-    return clean if len(clean) <= most else f"{clean[:half]}\N{HORIZONTAL ELLIPSIS}{clean[half + 1 - most :]}"
 
 
 @dataclass
@@ -177,21 +141,3 @@ def _without_empty(element: ElementTree.Element) -> ElementTree.Element:
             children.append(child)
     element[:] = children
     return element
-
-
-def percent_axis(panel: Axes, lowest: float) -> None:
-    """The vertical axis of shares in percent, from about ``lowest`` up to 100, with a little room above."""
-    panel.set_ylim(lowest, 100 + (100 - lowest) * HEADROOM)
-    ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(lowest, 100)
-    panel.yaxis.set_major_locator(FixedLocator([float(tick) for tick in ticks if lowest <= tick <= 100]))
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def row_labels(panel: Axes, labels: Sequence[str]) -> None:
-    """Name the rows of a panel, the first one on top."""
-    with rc_context(STYLE):
-        panel.set_yticks(range(len(labels)), [short(label) for label in labels])
-    panel.set_ylim(len(labels) - 0.4, -0.6)
-    panel.tick_params(axis="y", length=0, labelcolor=hexadecimal("ink"))
-    panel.grid(axis="y", visible=False)
-    panel.spines["left"].set_visible(False)

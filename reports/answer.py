@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import inf, isfinite
 
 from reports.runs import Run
-from reports.statistics.shown import interval
+from reports.statistics.formatting import interval
 from reports.summary.row_notices import points as in_points
 from reports.sweep.pareto import Point
 from reports.sweep.recommend import NON_INFERIOR, UNDECIDED, Recommendation, requests_to_prove

@@ -142,14 +142,14 @@ class _Subjects:
             self._paired[workload] = self._pair(workload)
         records, paired, then_paired = self._paired[workload]
         return Subject(
-            runner,
-            records,
-            paired,
-            row,
-            self._fallbacks.get((workload, runner), ()),
-            self._noise if self._noise in set(records["runner"]) else None,
-            self.then(workload, runner),
-            then_paired if then_paired is not None and runner in then_paired.score else None,
+            runner=runner,
+            records=records,
+            paired=paired,
+            row=row,
+            fallbacks=self._fallbacks.get((workload, runner), ()),
+            noise=self._noise if self._noise in set(records["runner"]) else None,
+            then=self.then(workload, runner),
+            then_paired=then_paired if then_paired is not None and runner in then_paired.score else None,
         )
 
     def _pair(self, workload: str) -> tuple[pd.DataFrame, Paired, Paired | None]:

@@ -40,15 +40,15 @@ def _outlook(workload: str, judged_checks: Sequence[Check], alpha: float, tests:
     passes = requests_to_decide(Decision.WITHIN, Truth.unchanged(flips), margin, alpha)
     fails = requests_to_decide(Decision.BEYOND, Truth.fallen(FALL, flips), margin, alpha / max(1, tests))
     return Outlook(
-        workload,
-        margin,
-        flips,
-        least.requests,
-        least.evidence.worth or 0.0,
-        _needed(least, passes, _unchanged(flips)),
-        FALL,
-        _needed(least, fails, f"if accuracy falls by {100 * FALL:g} points"),
-        POWER,
+        workload=workload,
+        margin=margin,
+        flips=flips,
+        requests=least.requests,
+        worth=least.evidence.worth or 0.0,
+        passes=_needed(least, passes, _unchanged(flips)),
+        fall=FALL,
+        fails=_needed(least, fails, f"if accuracy falls by {100 * FALL:g} points"),
+        power=POWER,
     )
 
 

@@ -91,7 +91,7 @@ def test_a_twentieth_of_the_answers_turned_wrong_fails(make_run: MakeRun, gate: 
 def test_a_method_that_sleeps_fails(make_run: MakeRun, gate: Judge) -> None:
     verdict = gate(make_run(slower=3.3))
     assert unmet(verdict) == [("vlcache", "min_speedup", "fail")]
-    assert verdict.of(Outcome.FAIL)[0].found == "0.91 [0.91, 0.91]"
+    assert verdict.of(Outcome.FAIL)[0].measured == "0.91 [0.91, 0.91]"
 
 
 def test_a_disabled_store_fails_with_the_reason(make_run: MakeRun, gate: Judge) -> None:

@@ -15,7 +15,7 @@ LABEL_WIDTH = 26
 
 
 def render(result: GateResult) -> Group:
-    """One table per workload, what is not met beneath it, the result last. Readable at ``tables.WIDTH`` characters."""
+    """One table per workload, what is not met beneath it, the result last. Readable at ``screen.WIDTH`` characters."""
     parts: list[RenderableType] = []
     for workload in dict.fromkeys(claim.workload for claim in result.claims):
         claims = [claim for claim in result.claims if claim.workload == workload]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import inf, isfinite
 
 from reports.runs import Run
-from reports.statistics.shown import interval
+from reports.statistics.formatting import interval
 from reports.summary.row_notices import points as in_points
 from reports.sweep.pareto import Point
 from reports.sweep.recommend import NON_INFERIOR, UNDECIDED, Recommendation, requests_to_prove
@@ -46,18 +46,18 @@ def answer(run: Run, workload: str) -> Answer:
     """The answer for one workload."""
     points = run.trade_off.of(workload)
     choice = run.trade_off.recommended[workload]
-    usable = [point for point in points if not (point.is_reference or point.analysis_only)]
-    judged = [point for point in usable if point.verdict is not None]
-    best = next((point for point in usable if point.runner == choice.runner), None)
+    candidates = [point for point in points if not (point.is_reference or point.analysis_only)]
+    judged = [point for point in candidates if point.verdict is not None]
+    best = next((point for point in candidates if point.runner == choice.runner), None)
     if best is not None:
-        found = _yes(run, workload, best, choice)
+        given = _yes(run, workload, best, choice)
     elif not judged:
-        found = _times_only(workload, usable)
+        given = _times_only(workload, candidates)
     elif open_ones := [point for point in judged if point.verdict == UNDECIDED]:
-        found = _not_yet(run, workload, open_ones)
+        given = _not_yet(run, workload, open_ones)
     else:
-        found = _no(run, workload, judged)
-    return found
+        given = _no(run, workload, judged)
+    return given
 
 
 def overall(run: Run) -> Answer | None:
@@ -89,14 +89,14 @@ def _not_yet(run: Run, workload: str, undecided: Sequence[Point]) -> Answer:
     needed = requests_to_prove(nearest, margin)
     faster = f"{nearest.runner} answers {_times(nearest)} as fast as {run.reference}"
     if needed == inf:
-        told = f"{faster}, but the change of accuracy seen so far is beyond the margin ({_change(nearest)})."
+        sentence = f"{faster}, but the change of accuracy seen so far is beyond the margin ({_change(nearest)})."
     else:
-        told = (
+        sentence = (
             f"{faster}, but {nearest.requests} requests are too few to say what that costs ({_change(nearest)}); "
             f"about {needed:,.0f} would."
         )
     return Answer(
-        workload, Word.NOT_YET, nearest.runner, _gain(nearest), told, _lossless(run, workload, nearest.runner)
+        workload, Word.NOT_YET, nearest.runner, _gain(nearest), sentence, _lossless(run, workload, nearest.runner)
     )
 
 
@@ -104,30 +104,32 @@ def _no(run: Run, workload: str, judged: Sequence[Point]) -> Answer:
     proven = [point for point in judged if point.verdict == NON_INFERIOR]
     if proven:
         best = max(proven, key=lambda point: _gain(point) or 0.0)
-        told = f"What keeps the answers is not faster: {best.runner} answers {_times(best)} as fast as {run.reference}."
-        return Answer(workload, Word.NO, best.runner, _gain(best), told)
+        sentence = (
+            f"What keeps the answers is not faster: {best.runner} answers {_times(best)} as fast as {run.reference}."
+        )
+        return Answer(workload, Word.NO, best.runner, _gain(best), sentence)
     best = max(judged, key=lambda point: point.accuracy_delta or -inf)
-    told = (
+    sentence = (
         f"Every runner loses {in_points(run.trade_off.margin)} of accuracy or more; the least loses {best.runner} "
         f"({_change(best)})."
     )
-    return Answer(workload, Word.NO, None, None, told, _lossless(run, workload, None))
+    return Answer(workload, Word.NO, None, None, sentence, _lossless(run, workload, None))
 
 
-def _times_only(workload: str, usable: Sequence[Point]) -> Answer:
-    timed = [point for point in usable if _gain(point) is not None]
+def _times_only(workload: str, candidates: Sequence[Point]) -> Answer:
+    timed = [point for point in candidates if _gain(point) is not None]
     if not timed:
         return Answer(workload, Word.TIMES_ONLY, None, None, "Too little was measured to say anything.")
     best = max(timed, key=lambda point: _gain(point) or 0.0)
-    told = f"No accuracy is known here. The fastest is {best.runner}, {_times(best)} as fast as the reference."
-    return Answer(workload, Word.TIMES_ONLY, best.runner, _gain(best), told)
+    sentence = f"No accuracy is known here. The fastest is {best.runner}, {_times(best)} as fast as the reference."
+    return Answer(workload, Word.TIMES_ONLY, best.runner, _gain(best), sentence)
 
 
 def _lossless(run: Run, workload: str, named: str | None) -> str:
     """What the fastest runner that changes no answer by construction gains, unless it is ``named`` already."""
     labels = _exact(run)
-    usable = [point for point in run.trade_off.of(workload) if point.runner in labels and not point.is_reference]
-    gains = [point for point in usable if (_gain(point) or 0.0) > 1]
+    candidates = [point for point in run.trade_off.of(workload) if point.runner in labels and not point.is_reference]
+    gains = [point for point in candidates if (_gain(point) or 0.0) > 1]
     if not gains:
         return ""
     best = max(gains, key=lambda point: _gain(point) or 0.0)

@@ -52,10 +52,10 @@ class Comparison:
 
     def grouped(self) -> dict[str, dict[str, list[Change]]]:
         """The changes by workload and runner."""
-        found: dict[str, dict[str, list[Change]]] = {}
+        groups: dict[str, dict[str, list[Change]]] = {}
         for change in self.changes:
-            found.setdefault(change.workload, {}).setdefault(change.runner, []).append(change)
-        return found
+            groups.setdefault(change.workload, {}).setdefault(change.runner, []).append(change)
+        return groups
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
@@ -72,7 +72,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
             changes.setdefault(key, []).append(Change(run.label, *key, values, less))
     return Comparison(
         tuple(run.label for run in runs),
-        [change for found in changes.values() for change in found],
+        [change for of_runner in changes.values() for change in of_runner],
         [mismatch for run in runs[1:] for mismatch in _mismatches(runs[0], run)],
     )
 

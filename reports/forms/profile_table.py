@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from reports.statistics.shown import UNDEFINED
+from reports.statistics.formatting import UNDEFINED
 from reports.tables import screen
 from reports.tables.cells import one_line
 from reports.tables.table import Table, TableColumn

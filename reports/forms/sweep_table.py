@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from reports.forms.table import legend
-from reports.statistics.shown import UNDEFINED
+from reports.statistics.formatting import UNDEFINED
 from reports.summary.notice import Notice
 from reports.summary.row import COLUMNS, Row
 from reports.sweep.knees import Knee

@@ -98,18 +98,18 @@ def find_checks(
             f"{policy.origin}: {policy.wants_baseline} compares with an earlier run: add --baseline, or drop that line"
         )
     subjects = _Subjects(run, rows, baseline)
-    found = [
+    checks = [
         check
         for workload in run.manifest.workloads
         for runner in runners
         if policy.judges(workload, runner.label)
         for check in _checks(workload, runner, subjects, policy, margin)
     ]
-    if not found:
+    if not checks:
         raise UsageError(
             "there is nothing to judge: the run needs a runner beside the reference, and the policy a rule about it"
         )
-    return found
+    return checks
 
 
 class _Subjects:
@@ -140,26 +140,26 @@ class _Subjects:
             return None
         if workload not in self._paired:
             self._paired[workload] = self._pair(workload)
-        asked, paired, then_paired = self._paired[workload]
+        records, paired, then_paired = self._paired[workload]
         return Subject(
-            runner,
-            asked,
-            paired,
-            row,
-            self._fallbacks.get((workload, runner), ()),
-            self._noise if self._noise in set(asked["runner"]) else None,
-            self.then(workload, runner),
-            then_paired if then_paired is not None and runner in then_paired.score else None,
+            runner=runner,
+            records=records,
+            paired=paired,
+            row=row,
+            fallbacks=self._fallbacks.get((workload, runner), ()),
+            noise=self._noise if self._noise in set(records["runner"]) else None,
+            then=self.then(workload, runner),
+            then_paired=then_paired if then_paired is not None and runner in then_paired.score else None,
         )
 
     def _pair(self, workload: str) -> tuple[pd.DataFrame, Paired, Paired | None]:
-        asked, reference = self._frame[self._frame["workload"] == workload], self._manifest.reference
-        paired = Paired.of(asked, reference, [])
+        records, reference = self._frame[self._frame["workload"] == workload], self._manifest.reference
+        paired = Paired.of(records, reference, [])
         baseline = self._baseline
         if baseline is None or baseline.frame is None or not baseline.same_requests(workload, self._manifest):
-            return asked, paired, None
+            return records, paired, None
         before = baseline.frame[baseline.frame["workload"] == workload]
-        return asked, paired, Paired.of(before, baseline.manifest.reference, [])
+        return records, paired, Paired.of(before, baseline.manifest.reference, [])
 
 
 def _judged(manifest: Manifest) -> list[RunnerDescription]:
@@ -180,6 +180,6 @@ def _checks(
     required = policy.limits(workload, label, limits)
     for key, requirement in REQUIREMENTS.items():
         if key in required:
-            found = UNFINISHED if subject is None else GATHERERS[key](subject)
+            gathered = UNFINISHED if subject is None else GATHERERS[key](subject)
             requests = 0 if subject is None else subject.row.requests
-            yield Check(workload, label, requirement, required[key], found, requests)
+            yield Check(workload, label, requirement, required[key], gathered, requests)

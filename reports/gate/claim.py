@@ -91,12 +91,12 @@ class Claim:
         return self.reason if self.needed is None else f"{self.reason}; {self.needed}"
 
     @property
-    def found(self) -> str:
-        """What was found, in words; with its bounds where it is an estimate."""
+    def measured(self) -> str:
+        """The measured value in words, with its bounds where it is an estimate."""
         if self.value is None:
             return "-"
-        shown = self.about.show(self.value)
-        return f"{shown} [{self.about.ends(self.low, self.high)}]" if self.about.sampled else shown
+        value = self.about.show(self.value)
+        return f"{value} [{self.about.ends(self.low, self.high)}]" if self.about.sampled else value
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ class GateResult:
     @property
     def outcome(self) -> Outcome:
         """Fail where any claim fails; else undecided where any is; else pass."""
-        found = {claim.outcome for claim in self.claims}
-        return next((outcome for outcome in (Outcome.FAIL, Outcome.UNDECIDED) if outcome in found), Outcome.PASS)
+        outcomes = {claim.outcome for claim in self.claims}
+        return next((outcome for outcome in (Outcome.FAIL, Outcome.UNDECIDED) if outcome in outcomes), Outcome.PASS)
 
     def of(self, outcome: Outcome) -> list[Claim]:
         """The claims with that outcome."""

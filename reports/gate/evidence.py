@@ -29,7 +29,7 @@ class Subject:
     """One runner on one workload, and what it can be compared with.
 
     Attributes:
-        asked: records of the workload (``frame.FRAME_COLUMNS``), all runners.
+        records: of the workload (``frame.FRAME_COLUMNS``), all runners.
         paired: the same, request by request.
         row: its line of the summary.
         fallbacks: why it computed what could have been reused, in the order of the records.
@@ -39,7 +39,7 @@ class Subject:
     """
 
     runner: str
-    asked: pd.DataFrame
+    records: pd.DataFrame
     paired: Paired
     row: Row
     fallbacks: Sequence[str] = ()
@@ -83,7 +83,7 @@ def accuracy(subject: Subject) -> Evidence:
 
 def flips(subject: Subject) -> Evidence:
     """Share of answers that differ from the reference's, beyond the noise floor where there is one."""
-    agrees = subject.asked.pivot(index="request", columns="runner", values="agrees")
+    agrees = subject.records.pivot(index="request", columns="runner", values="agrees")
     flipped = 1 - agrees[subject.runner]
     if subject.noise is None:
         return of_changes(flipped.dropna(), subject.paired, "no answer could be compared with the reference's")

@@ -59,8 +59,8 @@ def speedup_since(subject: Subject) -> Evidence:
     def bounds(alpha: float) -> Interval:
         ends = quantile_bounds(logarithms, clusters, MEDIAN, alpha)
         then = _at(alpha, log(before), logged, row)
-        found = difference_bounds(float(logarithms.median()), ends, log(before), then)
-        return Interval(exp(found.low), exp(found.high))
+        ratio = difference_bounds(float(logarithms.median()), ends, log(before), then)
+        return Interval(exp(ratio.low), exp(ratio.high))
 
     return Evidence(float(now.median() / before), bounds, Sample.of(now, clusters).fewest)
 

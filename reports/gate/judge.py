@@ -55,15 +55,15 @@ def judge_run(
 
 def _violated(checks: Sequence[Check], alpha: float) -> set[int]:
     """Places of the violated ones: counts as they are, estimates by Holm's procedure."""
-    found = {index for index, check in enumerate(checks) if not check.tested and check.violated(alpha)}
+    violated = {index for index, check in enumerate(checks) if not check.tested and check.violated(alpha)}
     left = [index for index, check in enumerate(checks) if check.tested]
     while left:
         clear = [index for index in left if checks[index].violated(alpha / len(left))]
         if not clear:
             break
-        found.update(clear)
+        violated.update(clear)
         left = [index for index in left if index not in clear]
-    return found
+    return violated
 
 
 def _claim(check: Check, violated: bool, alpha: float, tests: int) -> Claim:
@@ -94,13 +94,13 @@ def _reason(check: Check, outcome: Outcome, alpha: float, tests: int) -> str:
     wrong, right = ("below", "above") if check.requirement.side == "least" else ("above", "below")
     bound = check.requirement.show(check.bound)
     if not check.tested:
-        said = f"{wrong} {bound}" if outcome is Outcome.FAIL else f"not {wrong} {bound}"
+        sentence = f"{wrong} {bound}" if outcome is Outcome.FAIL else f"not {wrong} {bound}"
     elif outcome is Outcome.FAIL:
-        said = f"the truth lies {wrong} {bound}, with all {tests} tests of this gate allowed for"
+        sentence = f"the truth lies {wrong} {bound}, with all {tests} tests of this gate allowed for"
     elif outcome is Outcome.PASS:
-        said = f"the truth lies {right} {bound}"
+        sentence = f"the truth lies {right} {bound}"
     elif check.violated(alpha):
-        said = f"{wrong} {bound} were it the only test, but not with all {tests} tests of this gate allowed for"
+        sentence = f"{wrong} {bound} were it the only test, but not with all {tests} tests of this gate allowed for"
     else:
-        said = f"the truth may lie on either side of {bound}"
-    return "; ".join(filter(None, (said, check.evidence.why)))
+        sentence = f"the truth may lie on either side of {bound}"
+    return "; ".join(filter(None, (sentence, check.evidence.why)))

@@ -26,29 +26,29 @@ def needed(check: Check, alpha: float, tests: int) -> Needed | None:
 
 def outlooks(checks: Sequence[Check], alpha: float, tests: int) -> list[Outlook]:
     """What the gate can see of each workload whose accuracy it judges."""
-    found: dict[str, list[Check]] = {}
+    by_workload: dict[str, list[Check]] = {}
     for check in checks:
         if check.requirement.key == "margin" and check.evidence.changes is not None:
-            found.setdefault(check.workload, []).append(check)
-    return [_outlook(workload, about, alpha, tests) for workload, about in found.items()]
+            by_workload.setdefault(check.workload, []).append(check)
+    return [_outlook(workload, judged_checks, alpha, tests) for workload, judged_checks in by_workload.items()]
 
 
-def _outlook(workload: str, about: Sequence[Check], alpha: float, tests: int) -> Outlook:
-    margin = min(check.limit for check in about)
-    flips = _rounded(max(_flips(check, alpha) for check in about))
-    least = min(about, key=lambda check: check.evidence.worth or 0.0)
+def _outlook(workload: str, judged_checks: Sequence[Check], alpha: float, tests: int) -> Outlook:
+    margin = min(check.limit for check in judged_checks)
+    flips = _rounded(max(_flips(check, alpha) for check in judged_checks))
+    least = min(judged_checks, key=lambda check: check.evidence.worth or 0.0)
     passes = requests_to_decide(Decision.WITHIN, Truth.unchanged(flips), margin, alpha)
     fails = requests_to_decide(Decision.BEYOND, Truth.fallen(FALL, flips), margin, alpha / max(1, tests))
     return Outlook(
-        workload,
-        margin,
-        flips,
-        least.requests,
-        least.evidence.worth or 0.0,
-        _needed(least, passes, _unchanged(flips)),
-        FALL,
-        _needed(least, fails, f"if accuracy falls by {100 * FALL:g} points"),
-        POWER,
+        workload=workload,
+        margin=margin,
+        flips=flips,
+        requests=least.requests,
+        worth=least.evidence.worth or 0.0,
+        passes=_needed(least, passes, _unchanged(flips)),
+        fall=FALL,
+        fails=_needed(least, fails, f"if accuracy falls by {100 * FALL:g} points"),
+        power=POWER,
     )
 
 

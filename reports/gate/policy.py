@@ -50,11 +50,11 @@ class Policy:
 
     def limits(self, workload: str, runner: str, defaults: Limits) -> dict[str, float]:
         """What holds for a runner on a workload: the rules about it, upon ``defaults``."""
-        found = dict(defaults)
+        effective = dict(defaults)
         for rule in self.rules:
             if rule.holds_for(workload, runner):
-                found |= rule.limits
-        return {key: limit for key, limit in found.items() if limit is not None}
+                effective |= rule.limits
+        return {key: limit for key, limit in effective.items() if limit is not None}
 
     def judges(self, workload: str, runner: str) -> bool:
         """Whether the policy is about a runner on a workload at all."""
@@ -71,7 +71,7 @@ class Policy:
             ("runner", (*self.runners, *(rule.runner for rule in self.rules)), list(runners)),
         ):
             for name in names:
-                if not any(_matches(name, found) for found in known):
+                if not any(_matches(name, other) for other in known):
                     raise UsageError(f"{self.origin}: {unknown_name(kind, name, known)}; the run has no other to judge")
 
     @property

@@ -13,7 +13,7 @@ from reports.pictures.looks import Look
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import hexadecimal
 from reports.runs import Run
-from reports.statistics.shown import interval, number
+from reports.statistics.formatting import interval, number
 from reports.sweep.pareto import Point, grouped
 from reports.tables.table import Table
 

@@ -14,7 +14,7 @@ from reports.profile import error_map
 from reports.profile.heat_map import ErrorGrid, grids_of
 from reports.profile.saved import Profile
 from reports.profile.sensitivity import LayerCost
-from reports.statistics.shown import number
+from reports.statistics.formatting import number
 from reports.tables.table import Table
 
 WIDTH, HEIGHT = 360, 220

@@ -9,7 +9,7 @@ from reports.html.overlay import Overlay, overlay
 from reports.html.thumbnails import Album, Thumbnail
 from reports.run.changed_answers import ChangedAnswer, KeptMedium
 from reports.runs import Run
-from reports.statistics.shown import UNDEFINED, number
+from reports.statistics.formatting import UNDEFINED, number
 from reports.summary.flips import Flip, FlipKind
 from reports.tables.summary import ledger_table
 from reports.tables.table import Table

@@ -14,7 +14,7 @@ from reports.pictures.labels import short
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import hexadecimal
 from reports.runs import Run
-from reports.statistics.shown import number
+from reports.statistics.formatting import number
 from reports.tables.table import Table
 
 WIDTH, HEIGHT = 272, 180

@@ -15,7 +15,7 @@ from reports.pictures.looks import Look
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import hexadecimal
 from reports.runs import Run
-from reports.statistics.shown import number
+from reports.statistics.formatting import number
 from reports.sweep.pareto import Point
 from reports.tables.table import Table
 

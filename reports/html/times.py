@@ -15,7 +15,7 @@ from reports.pictures.style import row_labels
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import hexadecimal, part_colour
 from reports.runs import Run
-from reports.statistics.shown import number
+from reports.statistics.formatting import number
 from reports.tables.table import Table
 from runners.records import Timing, Warmth
 

@@ -12,7 +12,7 @@ from reports.pictures.style import row_labels
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import hexadecimal
 from reports.runs import Run
-from reports.statistics.shown import interval, number
+from reports.statistics.formatting import interval, number
 from reports.sweep.pareto import Point
 from reports.tables.table import Table
 

@@ -61,8 +61,8 @@ def by_token(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _mean(frame: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:
     """Means over tokens within each request, then over requests, in double precision."""
-    told = frame.astype(dict.fromkeys(values, np.float64))
-    each = told.groupby(["workload", "request", *(key for key in keys if key != "workload")], observed=True)[values]
+    precise = frame.astype(dict.fromkeys(values, np.float64))
+    each = precise.groupby(["workload", "request", *(key for key in keys if key != "workload")], observed=True)[values]
     return each.mean().groupby(level=keys, observed=True).mean()
 
 

@@ -58,5 +58,5 @@ def _read(file: Path, columns: list[str]) -> pd.DataFrame:
     try:
         return pd.read_parquet(file, engine="pyarrow", columns=columns)
     except (ArrowException, ValueError, KeyError, OSError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise UsageError(f"{file} is no table that vlcache profile wrote ({told})") from error
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{file} is no table that vlcache profile wrote ({reason})") from error

@@ -43,9 +43,10 @@ def layer_rows(
 def medium_rows(errors: pd.DataFrame) -> list[Row]:
     """One row for each medium of a prompt, the first one 1, with the mean relative error of V in each workload."""
     table = error_map.by_medium(errors)["relative_v"].unstack("workload").sort_index()
-    found = {str(name): [_defined(value) for value in table[name]] for name in table}
+    errors_of = {str(name): [_defined(value) for value in table[name]] for name in table}
     return [
-        {"medium": place + 1, **{name: column[place] for name, column in found.items()}} for place in range(len(table))
+        {"medium": place + 1, **{name: column[place] for name, column in errors_of.items()}}
+        for place in range(len(table))
     ]
 
 

@@ -33,17 +33,25 @@ class Paired:
     best_lossless: str | None
 
     @classmethod
-    def of(cls, asked: pd.DataFrame, reference: str, lossless: Sequence[str]) -> Paired:
+    def of(cls, records: pd.DataFrame, reference: str, lossless: Sequence[str]) -> Paired:
         """Pair the records of one workload (a frame of ``frame.FRAME_COLUMNS``)."""
         ttft, score, answered = (
-            asked.pivot(index="request", columns="runner", values=value) for value in ("ttft_ms", "score", "ok")
+            records.pivot(index="request", columns="runner", values=value) for value in ("ttft_ms", "score", "ok")
         )
-        requests = asked.drop_duplicates("request").set_index("request")
+        requests = records.drop_duplicates("request").set_index("request")
         warmth = requests["warmth"]
         candidates = [label for label in lossless if label in ttft]
         medians = ttft.loc[warmth == Warmth.WARM.value, candidates].median().dropna()
         best = str(medians.idxmin()) if len(medians) else None
-        return cls(ttft, score, answered, requests["cluster_id"], warmth, reference, best)
+        return cls(
+            ttft=ttft,
+            score=score,
+            answered=answered,
+            cluster=requests["cluster_id"],
+            warmth=warmth,
+            reference=reference,
+            best_lossless=best,
+        )
 
     def times(self, label: str) -> pd.Series[float]:
         """TTFT in ms of every request; NaN where the runner has no answer."""
@@ -107,8 +115,8 @@ def paired_difference(
     ``frame``: a run, of ``frame.FRAME_COLUMNS``. The interval has the confidence 1 - ``alpha``; a failed request counts
     as wrong.
     """
-    asked = frame[(frame["workload"] == workload) & frame["runner"].isin((first, second))]
-    paired = Paired.of(asked, second, [])
+    records = frame[(frame["workload"] == workload) & frame["runner"].isin((first, second))]
+    paired = Paired.of(records, second, [])
     delta = paired.score_delta(first)
     if delta.empty:
         return None

@@ -92,19 +92,19 @@ def requests_to_decide(
     while high - low > max(1, low // 500):
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) else (middle, high)
-    found: float = high
-    while not all(reached(found * ahead) for ahead in AHEAD):
-        found = max(found + 1, found * STEP)
-    return ceil(found)
+    fewest: float = high
+    while not all(reached(fewest * ahead) for ahead in AHEAD):
+        fewest = max(fewest + 1, fewest * STEP)
+    return ceil(fewest)
 
 
 def _first_loss(decision: Decision, gains: Counts, requests: int, margin: float, alpha: float) -> Counts:
     """For each number of gains, the fewest losses that rule WITHIN out, or that show BEYOND; one more than can be."""
     low, high, most = np.zeros_like(gains), requests - gains + 1, requests - gains
-    shown: Callable[..., NDArray[np.bool_]] = _within if decision is Decision.WITHIN else _beyond
+    decided_by: Callable[..., NDArray[np.bool_]] = _within if decision is Decision.WITHIN else _beyond
     while (low < high).any():
         middle = np.minimum((low + high) // 2, most)
-        turned = shown(gains, middle, requests, margin, alpha) != (decision is Decision.WITHIN)
+        turned = decided_by(gains, middle, requests, margin, alpha) != (decision is Decision.WITHIN)
         low, high = np.where(turned, low, np.minimum(middle + 1, high)), np.where(turned, middle, high)
     return high
 

@@ -62,18 +62,18 @@ def _flips(records: Sequence[Record], reference: str) -> Iterator[Flip]:
         if base is None or record.status is not Status.OK or record.answer == base.answer:
             continue
         yield Flip(
-            record.workload,
-            record.request,
-            record.runner,
-            record.cluster_id,
-            _kind(base.score, record.score),
-            record.gold,
-            base.answer or "",
-            record.answer or "",
-            _first_difference(base.token_ids, record.token_ids),
-            base.score,
-            record.score,
-            record.computed,
+            workload=record.workload,
+            request=record.request,
+            runner=record.runner,
+            cluster_id=record.cluster_id,
+            kind=_kind(base.score, record.score),
+            gold=record.gold,
+            reference_answer=base.answer or "",
+            answer=record.answer or "",
+            first_differing_token=_first_difference(base.token_ids, record.token_ids),
+            reference_score=base.score,
+            score=record.score,
+            computed=record.computed,
         )
 
 
@@ -85,12 +85,12 @@ def count_flips(flips: Sequence[Flip]) -> dict[tuple[str, str], dict[FlipKind, i
     return counts
 
 
-def ledger(counts: Mapping[tuple[str, str], Mapping[FlipKind, int]]) -> tuple[list[str], list[list[str]]]:
+def flip_counts_as_text(counts: Mapping[tuple[str, str], Mapping[FlipKind, int]]) -> tuple[list[str], list[list[str]]]:
     """``count_flips`` as texts: the head of a table, and a line for each workload and runner, its sum at the end."""
     head = ["workload", "runner", *(kind.value for kind in FlipKind), "all"]
     lines = [
-        [workload, runner, *(str(told[kind]) for kind in FlipKind), str(sum(told.values()))]
-        for (workload, runner), told in counts.items()
+        [workload, runner, *(str(numbers[kind]) for kind in FlipKind), str(sum(numbers.values()))]
+        for (workload, runner), numbers in counts.items()
     ]
     return head, lines
 

@@ -39,13 +39,13 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
     lossless = [runner.label for runner in manifest.runners if runner.lossless]
     rows = []
     for workload in manifest.workloads:
-        asked = frame[frame["workload"] == workload]
-        if asked.empty:
+        records = frame[frame["workload"] == workload]
+        if records.empty:
             continue
-        paired = Paired.of(asked, manifest.reference, lossless)
-        noise = _flip_rate(asked[asked["runner"].isin(manifest.noise_arms)])
+        paired = Paired.of(records, manifest.reference, lossless)
+        noise = _flip_rate(records[records["runner"].isin(manifest.noise_arms)])
         for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
-            mine = asked[asked["runner"] == label]
+            mine = records[records["runner"] == label]
             if len(mine):
                 row = _row(mine, paired, manifest, margin, alpha, noise)
                 rows.append(replace(row, verdict=None) if label in manifest.analysis_only else row)

@@ -103,13 +103,13 @@ def _falling(points: Sequence[Point], frame: pd.DataFrame, alpha: float) -> Iter
     ]
     for curve in curves:
         workload, family = curve[0].workload, curve[0].family
-        asked = frame[frame["workload"] == workload]
+        records = frame[frame["workload"] == workload]
         labels = {point.runner: point.ratio for point in curve}
-        scores = asked[asked["runner"].isin(labels)].pivot(index="request", columns="runner", values="score")
+        scores = records[records["runner"].isin(labels)].pivot(index="request", columns="runner", values="score")
         scores = scores[list(labels)].rename(columns=labels).dropna()
-        clusters = asked.drop_duplicates("request").set_index("request")["cluster_id"].loc[scores.index].tolist()
-        found = falls(scores, clusters, alpha / len(curves))
-        for fall in sorted(found, key=lambda fall: -fall.drop)[:1]:
+        clusters = records.drop_duplicates("request").set_index("request")["cluster_id"].loc[scores.index].tolist()
+        significant = falls(scores, clusters, alpha / len(curves))
+        for fall in sorted(significant, key=lambda fall: -fall.drop)[:1]:
             chance = min(1.0, fall.p_adjusted * len(curves))
             yield Notice(
                 NoticeKind.FALLING,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.statistics.shown import UNDEFINED
+from reports.statistics.formatting import UNDEFINED
 from reports.summary.column import Column
 from reports.summary.row import Row
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from reports.compare import COMPARED, Comparison
-from reports.statistics.shown import UNDEFINED
+from reports.statistics.formatting import UNDEFINED
 from reports.summary.column import Column
-from reports.summary.flips import Flip, count_flips, ledger
+from reports.summary.flips import Flip, count_flips, flip_counts_as_text
 from reports.summary.notice import Notice
 from reports.summary.row import COLUMNS, TABLE_COLUMNS, Row
 from reports.summary.row_notices import points
@@ -49,7 +49,7 @@ def notes_on(workload: str, notices: Iterable[Notice]) -> list[Note]:
 
 def ledger_table(flips: Sequence[Flip]) -> Table:
     """How many changed answers of each kind every runner gave; without rows where none is changed."""
-    head, rows = ledger(count_flips(flips))
+    head, rows = flip_counts_as_text(count_flips(flips))
     columns = [
         TableColumn(title, title.replace("->", "->\n").replace(", ", ",\n"), right=place > 1)
         for place, title in enumerate(head)

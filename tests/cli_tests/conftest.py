@@ -85,9 +85,9 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     """Fakes in place of model and engine, and an empty working directory."""
     world = World()
 
-    def load_model(name: str, path: Path, *options: Any, sampling: FrameSampling) -> FakeModel:
+    def load_model(name: str, path: Path, *, sampling: FrameSampling, **options: Any) -> FakeModel:
         world.loaded += 1
-        world.options, world.sampling = options, sampling
+        world.options, world.sampling = tuple(options.values()), sampling
         return FakeModel(world.fingerprint, world.random_weights)
 
     def resolve_model(name: str, revision: str | None = None) -> Path:

@@ -21,7 +21,7 @@ from reports.pictures.svg import Drawing
 from reports.pictures.theme import COLOURS, spare_shade, style_sheet, variable_of
 from reports.run.changed_answers import KeptMedium
 from reports.runs import Run, read_runs
-from reports.statistics.shown import UNDEFINED, number
+from reports.statistics.formatting import UNDEFINED, number
 from reports.sweep.pareto import Point
 from reports.sweep.recommend import Recommendation
 from runners.records import ComputedMedium

@@ -83,7 +83,7 @@ def test_a_twentieth_of_the_answers_turned_wrong_fails(make_run: MakeRun, gate: 
     verdict = gate(make_run(1000, lost=50))
     assert unmet(verdict) == [("vlcache", "margin", "fail")]
     claim = verdict.of(Outcome.FAIL)[0]
-    assert claim.found.startswith("-5.0 points [-6.3, -3.")
+    assert claim.measured.startswith("-5.0 points [-6.3, -3.")
     assert claim.reason == "the truth lies below -2.0 points, with all 3 tests of this gate allowed for"
     assert verdict.line == "the gate fails: 1 violated, 5 met of 6 requirements"
 
@@ -91,7 +91,7 @@ def test_a_twentieth_of_the_answers_turned_wrong_fails(make_run: MakeRun, gate: 
 def test_a_method_that_sleeps_fails(make_run: MakeRun, gate: Judge) -> None:
     verdict = gate(make_run(slower=3.3))
     assert unmet(verdict) == [("vlcache", "min_speedup", "fail")]
-    assert verdict.of(Outcome.FAIL)[0].found == "0.91 [0.91, 0.91]"
+    assert verdict.of(Outcome.FAIL)[0].measured == "0.91 [0.91, 0.91]"
 
 
 def test_a_disabled_store_fails_with_the_reason(make_run: MakeRun, gate: Judge) -> None:
@@ -188,7 +188,7 @@ def test_every_requirement_is_met_or_not(
     make_run: MakeRun, gate: Judge, limits: dict[str, float], outcome: str, found: str
 ) -> None:
     claim = only(gate(make_run(400), requiring(**limits)))
-    assert (claim.outcome, claim.found) == (outcome, found)
+    assert (claim.outcome, claim.measured) == (outcome, found)
 
 
 def test_flips_are_judged_beyond_the_noise_floor(make_run: MakeRun, gate: Judge, manifest: dict[str, Any]) -> None:

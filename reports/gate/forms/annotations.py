@@ -18,7 +18,7 @@ def to_annotations(result: GateResult) -> list[str]:
 
 
 def _sentence(claim: Claim) -> str:
-    return f"{claim.about.title} {claim.found}, required {claim.required}: {claim.explanation}"
+    return f"{claim.about.title} {claim.measured}, required {claim.required}: {claim.explanation}"
 
 
 def _command(level: str, title: str, message: str) -> str:

@@ -30,17 +30,21 @@ def to_junit(result: GateResult) -> str:
 def _add(suite: ElementTree.Element, claim: Claim) -> None:
     name = f"{claim.about.title} {claim.required}"
     case = ElementTree.SubElement(suite, "testcase", {"classname": _clean(claim.runner), "name": _clean(name)})
-    told = _clean(f"{claim.found}: {claim.explanation}")
+    text = _clean(f"{claim.measured}: {claim.explanation}")
     if claim.outcome is Outcome.FAIL:
-        ElementTree.SubElement(case, "failure", {"type": claim.requirement, "message": told})
+        ElementTree.SubElement(case, "failure", {"type": claim.requirement, "message": text})
     elif claim.outcome is Outcome.UNDECIDED:
-        ElementTree.SubElement(case, "skipped", {"message": f"undecided: {told}"})
-    ElementTree.SubElement(case, "system-out").text = told
+        ElementTree.SubElement(case, "skipped", {"message": f"undecided: {text}"})
+    ElementTree.SubElement(case, "system-out").text = text
 
 
 def _counts(claims: Sequence[Claim]) -> dict[str, str]:
-    found = [claim.outcome for claim in claims]
-    counts = {"tests": len(found), "failures": found.count(Outcome.FAIL), "skipped": found.count(Outcome.UNDECIDED)}
+    outcomes = [claim.outcome for claim in claims]
+    counts = {
+        "tests": len(outcomes),
+        "failures": outcomes.count(Outcome.FAIL),
+        "skipped": outcomes.count(Outcome.UNDECIDED),
+    }
     return {name: str(count) for name, count in {**counts, "errors": 0}.items()}
 
 

@@ -36,8 +36,8 @@ def _table(claims: Sequence[Claim], columns: Sequence[str]) -> Iterator[str]:
     yield f"| | workload | runner | requirement | {' | '.join(columns)} |"
     yield f"|{'---|' * (4 + len(columns))}"
     for claim in claims[:MOST_ROWS]:
-        told = {"required": claim.required, "found": claim.found, "why": claim.explanation}
-        cells = (claim.workload, claim.runner, claim.about.title, *(told[column] for column in columns))
+        columns_of = {"required": claim.required, "found": claim.measured, "why": claim.explanation}
+        cells = (claim.workload, claim.runner, claim.about.title, *(columns_of[column] for column in columns))
         yield f"| {SIGNS[claim.outcome]} | {' | '.join(map(plain, cells))} |"
     if len(claims) > MOST_ROWS:
         yield f"| | and {len(claims) - MOST_ROWS} more |{' |' * (2 + len(columns))}"

@@ -40,7 +40,9 @@ def _table(claims: list[Claim]) -> Table:
     return Table(
         title=claims[0].workload,
         columns=columns,
-        rows=[(claim.runner, claim.about.title, claim.required, claim.found, WORDS[claim.outcome]) for claim in claims],
+        rows=[
+            (claim.runner, claim.about.title, claim.required, claim.measured, WORDS[claim.outcome]) for claim in claims
+        ],
         styles={(place, len(columns) - 1): STYLES[claim.outcome] for place, claim in enumerate(claims)},
         notes=[_why(claim) for claim in claims if claim.outcome is not Outcome.PASS],
     )

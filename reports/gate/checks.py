@@ -145,11 +145,11 @@ class _Subjects:
             runner,
             asked,
             paired,
-            row,
-            self._fallbacks.get((workload, runner), ()),
-            self._noise if self._noise in set(asked["runner"]) else None,
-            self.then(workload, runner),
-            then_paired if then_paired is not None and runner in then_paired.score else None,
+            row=row,
+            fallbacks=self._fallbacks.get((workload, runner), ()),
+            noise=self._noise if self._noise in set(asked["runner"]) else None,
+            then=self.then(workload, runner),
+            then_paired=then_paired if then_paired is not None and runner in then_paired.score else None,
         )
 
     def _pair(self, workload: str) -> tuple[pd.DataFrame, Paired, Paired | None]:

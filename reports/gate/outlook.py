@@ -43,12 +43,12 @@ def _outlook(workload: str, about: Sequence[Check], alpha: float, tests: int) ->
         workload,
         margin,
         flips,
-        least.requests,
-        least.evidence.worth or 0.0,
-        _needed(least, passes, _unchanged(flips)),
-        FALL,
-        _needed(least, fails, f"if accuracy falls by {100 * FALL:g} points"),
-        POWER,
+        requests=least.requests,
+        worth=least.evidence.worth or 0.0,
+        passes=_needed(least, passes, _unchanged(flips)),
+        fall=FALL,
+        fails=_needed(least, fails, f"if accuracy falls by {100 * FALL:g} points"),
+        power=POWER,
     )
 
 

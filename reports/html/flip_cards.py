@@ -138,10 +138,10 @@ def explore(run: Run, with_media: bool, prefix: str) -> Explorer:
             run.changed_answers.get(key) or ChangedAnswer(*key, "", ()),
             changed.get(key, []),
             failed.get(key, []),
-            references.get(key),
-            album if with_media else None,
-            room,
-            layers,
+            reference=references.get(key),
+            album=album if with_media else None,
+            room=room,
+            layers=layers,
         )
         for key in keys[:MOST_CARDS]
     ]

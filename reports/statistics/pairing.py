@@ -43,7 +43,15 @@ class Paired:
         candidates = [label for label in lossless if label in ttft]
         medians = ttft.loc[warmth == Warmth.WARM.value, candidates].median().dropna()
         best = str(medians.idxmin()) if len(medians) else None
-        return cls(ttft, score, answered, requests["cluster_id"], warmth, reference, best)
+        return cls(
+            ttft,
+            score,
+            answered,
+            cluster=requests["cluster_id"],
+            warmth=warmth,
+            reference=reference,
+            best_lossless=best,
+        )
 
     def times(self, label: str) -> pd.Series[float]:
         """TTFT in ms of every request; NaN where the runner has no answer."""

@@ -45,8 +45,9 @@ from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 from runners.engine.prompt.tensors import PromptTensors
 from runners.methods.full_recompute import FullRecompute
+from runners.models.choices import DEVICES, DTYPES
 from runners.models.environment import describe_device
-from runners.models.load import DEVICES, DTYPES, LoadedModel, load_model, resolve_model
+from runners.models.load import LoadedModel, load_model, resolve_model
 from workloads.base import StreamOptions
 from workloads.errors import UsageError
 from workloads.records import media_in

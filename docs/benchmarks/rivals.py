@@ -63,7 +63,9 @@ def _table(rows: list[Row], frame: pd.DataFrame, options: argparse.Namespace) ->
         mine = f"{100 * against.mean:+.1f} {_interval(ends)}" if against and ends else "-"
         better = "-" if ends is None else _better(ends, options.margin)
         change = Interval(row.accuracy_delta_ci_low or 0.0, row.accuracy_delta_ci_high or 0.0)
-        told = f"{100 * row.accuracy_delta:+.1f} {_interval(change)}" if row.accuracy_delta_ci_low else "-"
+        told = "-"
+        if row.accuracy_delta is not None and row.accuracy_delta_ci_low:
+            told = f"{100 * row.accuracy_delta:+.1f} {_interval(change)}"
         print(
             f"| {row.runner} | {_percent(row.recompute_ratio)} | {_percent(row.executed_flops_ratio)} | "
             f"{_percent(row.accuracy)} | {told} | {row.verdict or '-'} | {mine} | {better} |"

@@ -26,7 +26,7 @@ from typing import Any
 
 from reports.run.store import RunFolder
 from runners.engine.measure.timing import PARTS
-from runners.models.load import DEVICES, DTYPES
+from runners.models.choices import DEVICES, DTYPES
 from runners.records import Record, Timing, Warmth
 
 PAGES = Path(__file__).with_name("pages.py")

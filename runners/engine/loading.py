@@ -65,7 +65,8 @@ class Loader:
         k, v, matched = kv.k, kv.v, slice(match.tokens)
         if match.entry is not None and not match.entry.on_host:
             k[:, :, matched], v[:, :, matched] = match.entry.k[:, :, matched], match.entry.v[:, :, matched]
-        at_hand, fetched = [], []
+        at_hand: list[StoredKV] = []
+        fetched: list[StoredKV] = []
         for part in reusable:
             (fetched if part.key in incoming.donors else at_hand).append(self._moved(part, prompt, layout))
         placing(at_hand, k, v)(0, len(k))

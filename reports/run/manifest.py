@@ -10,7 +10,7 @@ from typing import Any, Self
 from workloads.errors import UsageError
 
 SCHEMA = 1
-RECOMPUTES_ALL = "full"  # the method that reuses nothing
+RECOMPUTES_ALL = "full"  # the method that reuses nothing, for manifests of versions that do not say so themselves
 
 Document = Mapping[str, Any]
 """A JSON object as it was written; what no field is made of is kept in it, too."""
@@ -121,7 +121,7 @@ class Manifest:
 
     @property
     def noise_arms(self) -> list[str]:
-        """Labels of the runners that do just what the reference does, in another order: their flips are rounding."""
+        """Labels of the runners that reuse nothing, if the reference does not either: their flips are rounding."""
         methods = {runner.label: runner for runner in self.runners}
         reference = methods.get(self.reference)
         if reference is None or reference.reuses:

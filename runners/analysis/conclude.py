@@ -32,7 +32,7 @@ def conclude(
     budget: float,
     try_groups: TryGroups,
 ) -> Conclusion:
-    """Fit the layer profile and choose the probe layers.
+    """Fit the layer schedule and choose the probe layers.
 
     Args:
         sensitivity: what staleness in each layer costs.

@@ -1,7 +1,7 @@
-"""The layer profile: how deep a recompute budget is best spent, given what staleness in each layer costs.
+"""Fit the layer schedule: how deep a recompute budget is best spent, given what staleness in each layer costs.
 
 A layer that recomputes the share r of its tokens keeps the share g(r) of its cost, and staleness in layer l costs s_l.
-The profile minimises ``sum_l s_l * g(r_l)`` over ratios that never grow with depth and have the budget as mean.
+The schedule minimises ``sum_l s_l * g(r_l)`` over ratios that never grow with depth and have the budget as mean.
 
 It is solved by dynamic programming over a grid of ratios: exact for any g and any s, convex or not, and without
 derivatives. Projecting an unconstrained solution onto falling ratios would be right for convex g only. Without

@@ -1,4 +1,4 @@
-"""Which layers a drift probe should look at: those in which the tokens that matter stand out (METHODS 9).
+"""Which layers a drift probe should look at: those in which the tokens that matter stand out.
 
 What decides is what is left of the cost of reuse when the budget is spent on the tokens that a layer, or a group of
 them, ranks highest. How much of the true damage these tokens have is told beside it, but a layer that finds the largest

@@ -1,4 +1,4 @@
-"""What staleness in one layer alone costs (METHODS 2).
+"""Measure the sensitivity of each layer: what staleness in it alone costs.
 
 Everything is computed, but in the chosen layers attention sees the stored keys and values of the reusable tokens. In
 layer 0 these are exact, so its cost is 0 up to rounding; in all layers together it is that of pure reuse.

@@ -95,10 +95,10 @@ class PlanContext:
         return mask
 
     def budget(self, ratio: float) -> int:
-        """How many reusable tokens a ratio pays for: that share of all the prompt's vision tokens, rounded down.
+        """Return how many reusable tokens a ratio pays for: that share of all the prompt's vision tokens, rounded down.
 
-        So media that are new, or covered by an exact prefix, leave more to those that are reused (METHODS 1 measures
-        what is executed by all vision tokens, too).
+        So media that are new, or covered by an exact prefix, leave more to those that are reused. The executed ratio
+        has the same denominator.
         """
         reusable = sum(part.tokens for part in self.reusable)
         return min(reusable, floor(ratio * self.layout.vision_tokens + 1e-9))

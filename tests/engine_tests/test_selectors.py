@@ -77,7 +77,7 @@ def test_a_larger_budget_computes_what_a_smaller_one_does(lab: Any, observe: Any
 
 
 @pytest.mark.every_method(kind=RankingMethod)
-def test_a_layer_profile_spreads_the_same_budget_over_the_same_ranking(lab: Any, observe: Any, name: str) -> None:
+def test_a_layer_schedule_spreads_the_same_budget_over_the_same_ranking(lab: Any, observe: Any, name: str) -> None:
     context, flat = chosen(lab, observe, f"{name}@ratio=0.2,profile=flat", *moved(lab))
     _, falling = chosen(lab, observe, f"{name}@ratio=0.2,profile=linear", *moved(lab))
     assert set(flat.tolist()) == {0, context.layers}

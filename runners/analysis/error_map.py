@@ -1,4 +1,4 @@
-"""The error map: layer by layer and token by token, how far what a method used is from full recomputation."""
+"""Compute the error map: the error of every layer and token against full recomputation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runners.engine.plan import FreshLayer
 
 @dataclass(frozen=True)
 class Compared:
-    """A request beside its full recomputation.
+    """One request compared with its full recomputation.
 
     Attributes:
         errors: of what the method used.
@@ -31,7 +31,7 @@ class Compared:
 
 
 def compare(seen: Seen) -> Compared:
-    """Recompute all of a request and compare."""
+    """Recompute a request in full and compare."""
     context, device = seen.context, seen.states.device
     vision, reusable = seen.tokens.to(device), context.candidates().to(device)
     names = ("delta_k", "delta_v", "relative_k", "relative_v", "cosine")
@@ -39,14 +39,14 @@ def compare(seen: Seen) -> Compared:
     deviation: list[NDArray[np.float32]] = []
 
     def look(fresh: FreshLayer) -> None:
-        used, held, layer = context.kv, seen.held, fresh.layer
+        used, stored, layer = context.kv, seen.stored, fresh.layer
         for name, mine, true in (("k", used.k, fresh.k), ("v", used.v, fresh.v)):
             delta, relative = _difference(mine[layer][:, vision], true[:, vision])
             rows[f"delta_{name}"].append(_plain(delta))
             rows[f"relative_{name}"].append(_plain(relative))
         states = seen.states[layer].float(), fresh.hidden[vision].float()
         rows["cosine"].append(_plain(torch.nn.functional.cosine_similarity(*states, dim=-1)))
-        deviation.append(_plain(_difference(held.v[layer][:, reusable], fresh.v[:, reusable])[1]))
+        deviation.append(_plain(_difference(stored.v[layer][:, reusable], fresh.v[:, reusable])[1]))
 
     logits = recompute(context, look)
     errors = ErrorMap(**{name: np.stack(found) for name, found in rows.items()}, computed=seen.computed.numpy())
@@ -54,7 +54,7 @@ def compare(seen: Seen) -> Compared:
 
 
 def _difference(mine: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-    """L2 norms of the difference, absolute and relative, each ``(tokens,)``, of ``(kv_heads, tokens, head_dim)``."""
+    """Compute absolute and relative L2 norms of the difference, ``(tokens,)``, of ``(kv_heads, tokens, head_dim)``."""
     delta = _norm(mine.float() - true.float())
     size = _norm(true.float())
     return delta, (delta / size).where(size > 0, torch.nan)

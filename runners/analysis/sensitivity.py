@@ -18,7 +18,7 @@ from runners.engine.plan import FreshLayer
 
 
 def sensitivity(seen: Seen, exact: NDArray[np.float32]) -> NDArray[np.float64]:
-    """KL(full || stale in that layer) of the first token, for every layer, ``(layers,)``.
+    """Compute the first token's KL(full || stale in that layer) for every layer, ``(layers,)``.
 
     Args:
         exact: the first token's logits with everything recomputed, ``(vocabulary,)``.
@@ -27,12 +27,12 @@ def sensitivity(seen: Seen, exact: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def stale_in(seen: Seen, layers: Collection[int]) -> NDArray[np.float32]:
-    """First-token logits when the reusable tokens are stale in ``layers`` and nowhere else, ``(vocabulary,)``."""
+    """Compute first-token logits with reusable tokens stale in ``layers`` and nowhere else, ``(vocabulary,)``."""
     reusable = seen.context.candidates().to(seen.states.device)
 
     def look(fresh: FreshLayer) -> None:
         if fresh.layer in layers:
-            fresh.k[:, reusable] = seen.held.k[fresh.layer][:, reusable]
-            fresh.v[:, reusable] = seen.held.v[fresh.layer][:, reusable]
+            fresh.k[:, reusable] = seen.stored.k[fresh.layer][:, reusable]
+            fresh.v[:, reusable] = seen.stored.v[fresh.layer][:, reusable]
 
     return recompute(seen.context, look)

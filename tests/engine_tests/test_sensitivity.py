@@ -92,7 +92,7 @@ def test_no_token_recomputed_leaves_the_loss_of_reuse_and_all_leave_nothing(case
 
 def test_measuring_leaves_the_request_as_it_was(case: Case) -> None:
     seen, order = case.seen, np.arange(case.candidates)
-    buffers = (seen.context.kv.k, seen.context.kv.v, seen.held.k, seen.held.v)
+    buffers = (seen.context.kv.k, seen.context.kv.v, seen.stored.k, seen.stored.v)
     before = [buffer.clone() for buffer in buffers]
     layer_drifts(seen)
     kl_after(seen, case.exact, order, 0.5)

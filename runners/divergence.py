@@ -1,4 +1,4 @@
-"""How far a runner's first-token distribution is from the reference's."""
+"""Measure the divergence of a runner's first-token distribution from the reference's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 
 def kl_divergence(reference: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """KL(reference || other) in nats, of two logit vectors ``(vocabulary,)``, in float64; NaN unless all are finite."""
+    """Compute KL(reference || other) in nats from logits ``(vocabulary,)``, in float64; NaN unless all are finite."""
     p, q = log_softmax(reference.astype(np.float64)), log_softmax(other.astype(np.float64))
     divergence = float(np.sum(np.exp(p) * (p - q)))
     return 0.0 if divergence < 0 else divergence

@@ -1,4 +1,4 @@
-"""A runner made of the built-in engine and one method."""
+"""Runs one method in the built-in engine."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ class LocalRunner:
 
 
 def build_runner(spec: RunnerSpec, model: LoadedModel) -> LocalRunner:
-    """The runner a spec asks for."""
+    """Build the runner of a spec."""
     return LocalRunner(spec, model)

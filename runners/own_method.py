@@ -46,7 +46,7 @@ def import_method(name: str) -> type[Method]:
 
 
 def describe_source(method: type) -> dict[str, Any]:
-    """For the manifest: the file of a class, its SHA-256 (hex), and the installed distribution that it comes with.
+    """Describe for the manifest a class's file, its SHA-256 (hex), and the installed distribution it comes with.
 
     What is not known is None: ``distribution`` and ``version`` where its package is not installed, but on the path.
     """
@@ -77,13 +77,13 @@ def _import_module(name: str, module_name: str) -> Any:
 
 
 def _broken(name: str, module_name: str, error: BaseException) -> UsageError:
-    """The error for a module that is there and raises while it is imported."""
+    """Make the error for a module that is there and raises while it is imported."""
     what = " ".join(str(error).split())
     return UsageError(f"runner '{name}': importing {module_name} raised {type(error).__name__}{what and f': {what}'}")
 
 
 def _methods_in(module: Any) -> list[str]:
-    """Names in a module that stand for methods, for a suggestion."""
+    """List the methods in a module, for a suggestion."""
     from runners.engine.method import Method
 
     classes = {name: value for name, value in vars(module).items() if inspect.isclass(value)}
@@ -91,7 +91,7 @@ def _methods_in(module: Any) -> list[str]:
 
 
 def _require_readable_options(name: str, method: type[Method]) -> None:
-    """UsageError unless every option can be read from a spec."""
+    """Check that every option can be read from a spec; UsageError otherwise."""
     own = inspect.get_annotations(method)
     if "__dataclass_fields__" not in vars(method) and any("ClassVar" not in str(kind) for kind in own.values()):
         raise UsageError(f"runner '{name}': its options are not fields: write @dataclass(frozen=True) above the class")

@@ -1,4 +1,4 @@
-"""What was measured for one model: a small YAML file beside its weights."""
+"""The model profile: what was measured for one model, in a small YAML file beside its weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Cost = Annotated[float, Interval(ge=0, lt=1e300)]  # sums of costs stay finite
 
 @dataclass(frozen=True)
 class ModelProfile:
-    """Measured settings; the defaults are for models nobody measured.
+    """Settings measured for a model; the defaults are for models that were not measured.
 
     Attributes:
         probe_layers: layers in which a drift probe finds the tokens that matter, ascending; empty when not measured.
@@ -38,22 +38,22 @@ class ModelProfile:
 
 
 def default_probe_layers(layers: int) -> tuple[int, ...]:
-    """Up to four layers spread over the first two thirds.
+    """Choose up to four layers spread over the first two thirds.
 
-    Where a binding forms depends on the model and on the question (docs/method.md), so look around.
+    Where a binding forms depends on the model and on the question (docs/method.md), so they are spread out.
     """
     steps = (round(layers * (2 * step + 1) / (3 * DEFAULT_PROBES)) for step in range(DEFAULT_PROBES))
     return tuple(sorted({max(0, min(step, layers - 2)) for step in steps}))
 
 
 def reading_layers(sensitivity: Sequence[float]) -> int:
-    """How many layers, from the first on, hold nearly all (``READ``) of what staleness costs; at least one."""
+    """Count the layers, from the first on, that hold nearly all (``READ``) of what staleness costs; at least one."""
     enough = READ * sum(sensitivity)
     return next(count for count, cost in enumerate(accumulate(sensitivity), start=1) if cost >= enough)
 
 
 def load_profile(model: Path, layers: int) -> ModelProfile:
-    """The profile in a model's directory, the default one when there is none.
+    """Read the profile in a model's directory, the default one when there is none.
 
     Raises:
         UsageError: the file is not what it should be.
@@ -63,7 +63,7 @@ def load_profile(model: Path, layers: int) -> ModelProfile:
 
 
 def read_profile(path: Path, layers: int) -> ModelProfile:
-    """The profile of a model with so many ``layers``; UsageError when the file is not what it should be."""
+    """Read the profile of a model with so many ``layers``; UsageError when the file is not what it should be."""
     try:
         data = path.read_bytes()
     except OSError as error:

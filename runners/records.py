@@ -1,4 +1,4 @@
-"""What a runner says about a request, and the record kept of it. No torch here."""
+"""Records of answered requests: status, times, reuse, work, answer. No torch here."""
 
 from __future__ import annotations
 
@@ -161,13 +161,13 @@ class ComputedMedium:
 
     @classmethod
     def of(cls, grid: tuple[int, int, int], depths: Sequence[int]) -> ComputedMedium:
-        """From the number of layers of every token; ``grid`` is left out where it does not fit their number."""
+        """Encode the number of layers of every token; ``grid`` is left out where it does not fit their number."""
         fits = grid if math.prod(grid) == len(depths) else (0, 0, 0)
         runs = (f"{depth}*{len(list(run))}" for depth, run in groupby(depths))
         return cls(*fits, ",".join(runs))
 
     def depths(self) -> list[int]:
-        """In how many layers each token was computed; ValueError where ``layers`` is no such list or absurdly long."""
+        """Decode the number of layers of every token; ValueError where ``layers`` is no such list, or absurdly long."""
         found: list[int] = []
         for run in filter(None, self.layers.split(",")):
             depth, _, count = run.partition("*")
@@ -227,7 +227,7 @@ class Record:
     schema: int = field(default=1)
 
     def unjudged(self) -> Record:
-        """The same without what it says of the answer's worth, which is nothing where the weights are random."""
+        """Drop the judgement of the answer, which means nothing where the weights are random."""
         return replace(self, score=None, official_score=None, parse_failed=False, kl=None, agrees=None)
 
     def to_json(self) -> dict[str, Any]:

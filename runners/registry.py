@@ -1,4 +1,4 @@
-"""Methods by name, and the specs that ask for them: ``name`` or ``name@option=value,option=value``.
+"""Look methods up by name, and parse runner specs: ``name`` or ``name@option=value,option=value``.
 
 A name is one of ``METHODS``, or ``package.module:Class`` for a method of the user's own.
 """
@@ -50,7 +50,7 @@ DEFAULT_RUNNERS = (
 
 @dataclass(frozen=True)
 class RunnerSpec:
-    """One runner asked for: a method, the options that differ from its defaults, and a label unique in the run.
+    """One runner of a run: a method, the options that differ from its defaults, and a label unique in the run.
 
     Attributes:
         method: a name of ``METHODS``, or ``package.module:Class``.
@@ -64,7 +64,7 @@ class RunnerSpec:
     strict_reuse: bool = False
 
     def option_for(self, setting: str) -> str | None:
-        """The option of the method that takes over a setting of ``RunnerDefaults``; None where it has no such."""
+        """Find the option of the method that takes over a setting of ``RunnerDefaults``; None where it has no such."""
         return options_by_setting(_method_class(self.method)).get(setting)
 
 
@@ -90,7 +90,7 @@ def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSp
 
 
 def require_distinct(specs: Iterable[RunnerSpec]) -> None:
-    """UsageError when two runners share a label."""
+    """Check that no two runners share a label; UsageError otherwise."""
     labels = [spec.label for spec in specs]
     for label in labels:
         if labels.count(label) > 1:
@@ -98,17 +98,17 @@ def require_distinct(specs: Iterable[RunnerSpec]) -> None:
 
 
 def load_method(spec: RunnerSpec) -> Method:
-    """The method a spec asks for."""
+    """Build the method of a spec."""
     return _method_class(spec.method)(**spec.options)
 
 
 def describe_method(name: str) -> str:
-    """One line on what a method does."""
+    """Describe in one line what a method does."""
     return (_method_class(name).__doc__ or "").strip().splitlines()[0]
 
 
 def source_of(spec: RunnerSpec) -> dict[str, Any]:
-    """For the manifest, where the code of a user's own method is; empty for what comes with vlcache."""
+    """Describe for the manifest where a user's own method is; empty for those that come with vlcache."""
     return {} if spec.method in METHODS else {"source": describe_source(_method_class(spec.method))}
 
 
@@ -149,7 +149,7 @@ def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults
 
 
 def _read(what: str, text: str, kind: Any) -> Any:
-    """``text`` as a value of an option's type; UsageError when it is none."""
+    """Parse ``text`` as a value of an option's type; UsageError when it is none."""
     choices: Iterable[Any] = get_args(kind)
     if choices:
         if text not in choices:
@@ -166,7 +166,7 @@ def _read(what: str, text: str, kind: Any) -> Any:
 
 
 def _method_class(name: str) -> type[Method]:
-    """The class of a method; UsageError where there is none of that name."""
+    """Import the class of a method; UsageError where there is none of that name."""
     if ":" in name:
         return import_method(name)
     if name not in METHODS:

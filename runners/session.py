@@ -53,12 +53,12 @@ class _Asked:
         return self.conversation.turns[self.turn_index]
 
     def request(self, replies: Mapping[str, str], max_new_tokens: int) -> Request:
-        """What the runners are asked, with ``replies`` in the history where there is no gold answer."""
+        """Make the request for the runners, with ``replies`` in the history where there is no gold answer."""
         return Request(self.turn.id, self.conversation.prompt(self.turn_index, replies), max_new_tokens)
 
 
 def record_key(workload: str, request: str, runner: str) -> str:
-    """What identifies a record in a run."""
+    """Make the key that identifies a record in a run."""
     return f"{workload}/{request}/{runner}"
 
 
@@ -108,7 +108,7 @@ def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: Sessio
 
 
 def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
-    """Every turn in order, with how many of its media the stream sent before."""
+    """Yield every turn in order, with how many of its media the stream sent before."""
     seen: set[tuple[str, bytes]] = set()
     for conversation in conversations:
         for index in range(len(conversation.turns)):
@@ -158,7 +158,7 @@ def _record(workload: str, item: _Asked, label: str, place: int, response: Respo
 
 
 def _judge(response: Response, answer: Answer) -> Judgement | None:
-    """What a response is worth: nothing when it failed; None when there is no gold answer."""
+    """Score a response: 0 when it failed; None when there is no gold answer."""
     if not answer.has_gold:
         return None
     if response.status is not Status.OK or response.text is None:

@@ -38,7 +38,27 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--method package.module:Class`` runs the laws on a method of one's own; see docs/adding-a-method.md."""
+    parser.addoption(
+        "--method",
+        action="append",
+        default=[],
+        metavar="PACKAGE.MODULE:CLASS",
+        help="run those tests alone that hold for every method, and on this one; repeatable",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what ``--method`` asks for, and skip what is marked ``gpu`` where torch finds no CUDA device."""
+    if config.getoption("--method"):
+        others = [item for item in items if not item.get_closest_marker("every_method")]
+        items[:] = [item for item in items if item not in others]
+        config.hook.pytest_deselected(items=others)
+    _skip_without_gpu(items)
+
+
+def _skip_without_gpu(items: list[pytest.Item]) -> None:
     """Skip what is marked ``gpu`` where torch finds no CUDA device; torch is loaded only to answer that."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:

@@ -21,7 +21,7 @@ from runners.engine.kv.buffer import KVBuffer
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 from runners.engine.prompt.tensors import PromptTensors
-from runners.methods.parts.layer_profile import linear_profile, spread
+from runners.methods.parts.layer_schedule import linear_weights, spread
 from runners.models.load import load_model
 
 
@@ -50,7 +50,7 @@ def _plans(adapter: Adapter, tokens: int) -> dict[str, torch.Tensor]:
     plans = {"full": torch.full((tokens,), layers)}
     for ratio in (0.5, 0.2, 0.05):
         depth = torch.zeros(tokens, dtype=torch.int64)
-        for layer, share in enumerate(spread(ratio, linear_profile(layers))):
+        for layer, share in enumerate(spread(ratio, linear_weights(layers))):
             depth[: int(share * tokens)] = layer + 1
         depth[-10:] = layers
         plans[f"leading run, linear profile, ratio {ratio}"] = depth

@@ -25,7 +25,7 @@ def layer_rows(
 
     Args:
         errors: see ``error_map.COLUMNS``.
-        ratios: the layer profile at the budget.
+        ratios: the layer schedule at the budget.
     """
     means = error_map.by_layer(errors)
     repaired, recall = (probes.repaired, probes.recall) if probes is not None else ((), ())

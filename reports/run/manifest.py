@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from workloads.reading import check, keys
 
 SCHEMA = 1
-RECOMPUTES_ALL = "full"  # the method that reuses nothing
+RECOMPUTES_ALL = "full"  # the method that reuses nothing, for manifests of versions that do not say so themselves
 
 Share = Annotated[float, Interval(gt=0, lt=1)]
 

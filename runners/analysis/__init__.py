@@ -1,1 +1,1 @@
-"""What reuse does to a model, measured: the figures that ``vlcache profile`` shows and keeps."""
+"""Measures what reuse does to a model: the figures that ``vlcache profile`` shows and keeps."""

@@ -1,4 +1,4 @@
-"""From what was measured to what is kept for the model."""
+"""Derive a model profile from what was measured: layer schedule, probe layers and sensitivity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runners.profile import ModelProfile, default_probe_layers
 
 @dataclass(frozen=True)
 class Conclusion:
-    """The profile of a model, and what it was made of.
+    """A model profile, and what it was derived from.
 
     Attributes:
         ratios: the share of the vision tokens to recompute in each layer, at the budget.
@@ -32,7 +32,7 @@ def conclude(
     budget: float,
     try_groups: TryGroups,
 ) -> Conclusion:
-    """Fit the layer profile and choose the probe layers.
+    """Fit the layer schedule and choose the probe layers.
 
     Args:
         sensitivity: what staleness in each layer costs.
@@ -50,11 +50,11 @@ def conclude(
     return Conclusion(profile, ratios, probes)
 
 
-def _with_default(found: Sequence[int], layers: int) -> tuple[int, ...]:
-    """What was found to suffice, and the layers probed by default: other questions bind elsewhere (docs/method.md)."""
-    return tuple(sorted({*found, *default_probe_layers(layers)}))
+def _with_default(sufficient: Sequence[int], layers: int) -> tuple[int, ...]:
+    """Add the layers probed by default to those that suffice here: other questions bind elsewhere (docs/method.md)."""
+    return tuple(sorted({*sufficient, *default_probe_layers(layers)}))
 
 
 def _short(values: Sequence[float]) -> tuple[float, ...]:
-    """Six digits: more were not measured. What never grows still does not."""
+    """Round to six significant digits, as precise as was measured; a sequence that never grows still does not."""
     return tuple(float(f"{value:.6g}") for value in values)

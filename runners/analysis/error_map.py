@@ -1,4 +1,4 @@
-"""The error map: layer by layer and token by token, how far what a method used is from full recomputation."""
+"""Compute the error map: the error of every layer and token against full recomputation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runners.engine.plan import FreshLayer
 
 @dataclass(frozen=True)
 class Compared:
-    """A request beside its full recomputation.
+    """One request compared with its full recomputation.
 
     Attributes:
         errors: of what the method used.
@@ -31,7 +31,7 @@ class Compared:
 
 
 def compare(seen: Seen) -> Compared:
-    """Recompute all of a request and compare."""
+    """Recompute a request in full and compare."""
     context, device = seen.context, seen.states.device
     vision, reusable = seen.tokens.to(device), context.candidates().to(device)
     names = ("delta_k", "delta_v", "relative_k", "relative_v", "cosine")
@@ -54,7 +54,7 @@ def compare(seen: Seen) -> Compared:
 
 
 def _difference(mine: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-    """L2 norms of the difference, absolute and relative, each ``(tokens,)``, of ``(kv_heads, tokens, head_dim)``."""
+    """Compute absolute and relative L2 norms of the difference, ``(tokens,)``, of ``(kv_heads, tokens, head_dim)``."""
     delta = _norm(mine.float() - true.float())
     size = _norm(true.float())
     return delta, (delta / size).where(size > 0, torch.nan)

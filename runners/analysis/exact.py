@@ -1,4 +1,4 @@
-"""The same prompt with everything computed, layer by layer, and what changes when something is done to a layer."""
+"""Recompute a prompt in full, with a hook that may look at or change the keys and values of each layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runners.engine.prefill import prefill
 
 
 def recompute(context: PlanContext, look: Callable[[FreshLayer], None]) -> NDArray[np.float32]:
-    """First-token logits of a prefill of the whole prompt in a buffer of its own, ``(vocabulary,)``.
+    """Prefill the whole prompt in a buffer of its own and return the first token's logits, ``(vocabulary,)``.
 
     ``look`` is called in every layer with all tokens; what it writes into ``k`` and ``v`` is what the layer sees.
     """

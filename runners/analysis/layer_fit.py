@@ -1,7 +1,7 @@
-"""The layer profile: how deep a recompute budget is best spent, given what staleness in each layer costs.
+"""Fit the layer schedule: how deep a recompute budget is best spent, given what staleness in each layer costs.
 
 A layer that recomputes the share r of its tokens keeps the share g(r) of its cost, and staleness in layer l costs s_l.
-The profile minimises ``sum_l s_l * g(r_l)`` over ratios that never grow with depth and have the budget as mean.
+The schedule minimises ``sum_l s_l * g(r_l)`` over ratios that never grow with depth and have the budget as mean.
 
 It is solved by dynamic programming over a grid of ratios: exact for any g and any s, convex or not, and without
 derivatives. Projecting an unconstrained solution onto falling ratios would be right for convex g only. Without
@@ -26,11 +26,12 @@ Curve = Callable[[Floats], Floats]
 
 
 def cost_left(observations: Sequence[Observation]) -> Curve:
-    """g(r): what is left of the cost of reuse when the share r of the tokens, those of highest drift, is recomputed.
+    """Measure g(r): the share of the cost of reuse that is left when the share r of the tokens is recomputed.
 
-    Measured at ``SHARES``, in between on straight lines, never growing. It is the cost that is measured and not the
-    deviation: that is spread over all tokens, while the cost sits in few of them. All shares are of sums over requests,
-    in nats: one that reuse does not hurt has no say. If reuse costs nothing beyond rounding, g(r) = 1 - r.
+    Those of highest drift are recomputed. Measured at ``SHARES``, in between on straight lines, never growing. The cost
+    is measured and not the deviation: that is spread over all tokens, while the cost sits in few of them. All shares
+    are of sums over requests, in nats: one that reuse does not hurt does not count. If reuse costs nothing beyond
+    rounding, g(r) = 1 - r.
     """
     costs = [item.staleness.kl_repaired for item in observations if item.staleness is not None]
     total = np.sum(costs, axis=0) if costs else np.zeros(len(SHARES))
@@ -44,7 +45,7 @@ def cost_left(observations: Sequence[Observation]) -> Curve:
 
 
 def fit_ratios(costs: Sequence[float], left: Curve, budget: float, grid: int = GRID) -> list[float]:
-    """The best ratio of every layer; the same for all where nothing else saves ``LEAST_SAVING``.
+    """Find the best ratio of every layer; the same for all where nothing else saves ``LEAST_SAVING``.
 
     Args:
         costs: s_l. Where they were measured on few requests, the upper ends of their intervals: a layer that may
@@ -66,7 +67,7 @@ def fit_ratios(costs: Sequence[float], left: Curve, budget: float, grid: int = G
 
 
 def cheapest(costs: Floats, total: int) -> list[int]:
-    """Units for each layer, never growing and ``total`` in all, that cost least; the flattest of equal ones.
+    """Find the cheapest units of the layers, never growing and ``total`` in all; of equally cheap ones the flattest.
 
     The state is (layer, most units it may take, units left to give), so this takes O(layers * units * total).
 
@@ -96,5 +97,5 @@ def cheapest(costs: Floats, total: int) -> list[int]:
 
 
 def to_weights(ratios: Sequence[float]) -> tuple[float, ...]:
-    """Ratios scaled so that the first is 1."""
+    """Scale ratios so that the first is 1."""
     return tuple(ratio / ratios[0] for ratio in ratios)

@@ -1,4 +1,4 @@
-"""Everything that is measured of a warm request."""
+"""Measure warm requests: error map, sensitivity, drift."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches a method at work: what it was given, what it computed, and the hidden states it had.
+"""Observes a method at work: its context, what it computed, and the hidden states.
 
 The engine runs unchanged: it is given a method that passes everything on to the one observed.
 """
@@ -24,7 +24,7 @@ Watch = Callable[[Method, PlanContext], Plan]
 
 @dataclass(frozen=True)
 class Observing(Method):
-    """``inner``, with ``watch`` in place of its ``plan``; donors carry a probe of every layer that can have one."""
+    """Wraps ``inner``, with ``watch`` for its ``plan``; donors carry a probe of every layer that can have one."""
 
     inner: Method
     watch: Watch
@@ -82,7 +82,7 @@ class Seen:
     computed: Tensor
 
     def rows(self, start: int, end: int) -> slice:
-        """Where the vision tokens with prompt indices ``start``..``end`` lie among ``tokens``."""
+        """Locate the vision tokens with prompt indices ``start``..``end`` among ``tokens``."""
         first = int(torch.searchsorted(self.tokens, start))
         return slice(first, first + end - start)
 
@@ -99,7 +99,7 @@ class _DonorStates:
 
 
 class Observer:
-    """Watches one method; ``seen`` is the last request.
+    """Observes one method; ``seen`` is the last request.
 
     Args:
         budget: bytes of hidden states of donors that are kept, on the CPU.
@@ -148,7 +148,7 @@ class Observer:
         return replace(made, refine=refine, looks_in=None)
 
     def _begin(self, context: PlanContext) -> Seen:
-        """Nothing computed yet: reused tokens have their donor's states."""
+        """Start a request, with nothing computed yet and the donors' states for reused tokens."""
         segments = context.layout.segments
         spans = [torch.arange(segment.start, segment.end) for segment in segments]
         tokens = torch.cat(spans) if spans else torch.empty(0, dtype=torch.int64)
@@ -165,7 +165,7 @@ class Observer:
 
 
 def probed_at(context: PlanContext, layers: Sequence[int]) -> PlanContext:
-    """The same, with donors that carry a probe of ``layers`` alone (of all those that ``context`` has)."""
+    """Restrict a context to donors with probes of ``layers`` alone, out of all those that it has."""
     chosen = [context.probe_layers.index(layer) for layer in layers]
     return replace(
         context, reusable=[_with_probes(part, chosen) for part in context.reusable], probe_layers=tuple(layers)

@@ -1,4 +1,4 @@
-"""Choosing probe layers: those whose drift ranks highest the tokens that matter (docs/method.md, Probe layers).
+"""Choose the layers of the drift probe: those in which the tokens that matter stand out.
 
 What decides is what is left of the cost of reuse when the budget is spent on the tokens that a layer, or a group of
 them, ranks highest. How much of the true damage these tokens have is told beside it, but a layer that finds the largest
@@ -33,7 +33,7 @@ TryGroups = Callable[[Sequence[Sequence[int]]], Iterable[Losses]]
 
 
 def layer_drifts(seen: Seen) -> NDArray[np.float32]:
-    """The drift score that every layer alone would give the reusable tokens, ``(layers - 1, reusable)``."""
+    """Compute the drift scores that each layer alone gives the reusable tokens, ``(layers - 1, reusable)``."""
     everything = torch.arange(len(seen.context.candidates()))
     scores = [np.empty((0, len(everything)), dtype=np.float32)]
     for layer in seen.context.probe_layers:
@@ -58,11 +58,11 @@ def group_losses(
 
 
 def choose_probe_layers(observations: Sequence[Observation], ratio: float, try_groups: TryGroups) -> ProbeChoice | None:
-    """The few layers whose drift best tells which tokens to recompute; None when reuse costs nothing.
+    """Select the few layers whose drift best tells which tokens to recompute; None when reuse costs nothing.
 
     Forward selection: the layer that repairs most, then whatever repairs most with it, while another ``LEAST_GAIN`` is
     to be had. Layers that differ by less are tied; the shallowest of them wins, because it needs a shorter partial
-    prefill. Costs are summed over requests, in nats: one that reuse does not hurt has no say.
+    prefill. Costs are summed over requests, in nats: one that reuse does not hurt does not count.
 
     Args:
         ratio: share of the vision tokens that is recomputed.
@@ -99,7 +99,7 @@ def _shallowest_of_the_best(repaired: Losses) -> int:
 
 
 def _recall(cases: Sequence[Staleness], layer: int, ratio: float) -> float | None:
-    """Damage of the tokens that a layer ranks highest, relative to that of the best choice of as many."""
+    """Compute the damage of the tokens that a layer ranks highest, relative to that of the best choice of as many."""
     chosen = best = 0.0
     for case in cases:
         count = max(1, floor(ratio * len(case.damage) + 1e-9))

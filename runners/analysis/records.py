@@ -1,4 +1,4 @@
-"""What was measured of warm requests, one by one, and what follows for drift probes. No torch here.
+"""Records of warm requests: error map, staleness, and what drift probes find. No torch here.
 
 Arrays have a row per layer and a column per token: ``tokens`` are all vision tokens of the prompt in order,
 ``reusable`` those of them that a method decides about. NaN where nothing is defined.
@@ -22,14 +22,14 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class ErrorMap:
-    """How far what a method used is from full recomputation, each ``(layers, tokens)`` float32.
+    """Errors of the keys and values that a method used, against full recomputation, each ``(layers, tokens)`` float32.
 
     Attributes:
         delta_k, delta_v: L2 norm over heads and dimensions of the difference. K is compared after RoPE at the position
             of this request, so the move itself is no error.
         relative_k, relative_v: the same divided by the true norm; NaN where that is 0.
         cosine: of the hidden state before the layer and the true one. A reused token has the state it had in its
-            donor; NaN where that is not known (an exact prefix, a donor that was compiled or is no longer held).
+            donor; NaN where that is not known (an exact prefix, a donor that was compiled or is no longer stored).
         computed: whether the token was computed in the layer, bool.
     """
 
@@ -43,7 +43,7 @@ class ErrorMap:
 
 @dataclass(frozen=True)
 class Staleness:
-    """What was stored of the reusable tokens, before a method repaired any of it. KL is of the first token, in nats.
+    """Errors of the stored keys and values, before any repair, and what they cost: KL of the first token, in nats.
 
     Attributes:
         deviation: relative error of the stored V, ``(layers, reusable)``.
@@ -61,7 +61,7 @@ class Staleness:
 
     @property
     def damage(self) -> NDArray[np.float64]:
-        """What each reusable token costs, in nats, ``(reusable,)``.
+        """Split the cost of staleness over the reusable tokens, in nats, ``(reusable,)``.
 
         What staleness in a layer costs is split over the tokens by squared deviation: KL is quadratic in small ones.
         """
@@ -73,7 +73,7 @@ class Staleness:
 
 @dataclass(frozen=True)
 class Observation:
-    """One warm request, as one method answered it.
+    """Measurements of one warm request, as one method answered it.
 
     Attributes:
         cluster_id: requests of one cluster share their media.
@@ -81,7 +81,7 @@ class Observation:
         medium: which medium of the prompt a vision token belongs to, 0 for the first, ``(tokens,)``.
         token: its index in that medium, ``(tokens,)``.
         errors: of all vision tokens.
-        staleness: of the reusable ones; None where an exact prefix covers all media, or nothing was held.
+        staleness: of the reusable ones; None where an exact prefix covers all media, or nothing was stored.
     """
 
     workload: str
@@ -101,7 +101,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class ProbeChoice:
-    """What drift probes find.
+    """The chosen probe layers, and what every layer's drift finds.
 
     Attributes:
         repaired: share of the cost of reuse that goes when each layer alone chooses the tokens to recompute.

@@ -1,4 +1,4 @@
-"""What is left of the cost of reuse when some tokens are recomputed: the measure of every choice of tokens."""
+"""Measure what is left of the cost of reuse when some tokens are recomputed: how choices of tokens are compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runners.engine.prefill import prefill
 
 
 def kl_after(seen: Seen, exact: NDArray[np.float32], order: NDArray[np.int64], ratio: float) -> float:
-    """First-token KL(full || the first of ``order`` recomputed in all layers, the other reusable tokens reused).
+    """Compute the first token's KL(full || the first of ``order`` recomputed in all layers, the others reused).
 
     Args:
         exact: the first token's logits with everything recomputed, ``(vocabulary,)``.
@@ -30,6 +30,6 @@ def kl_after(seen: Seen, exact: NDArray[np.float32], order: NDArray[np.int64], r
 
 
 def highest_first(scores: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Indices by falling score, those of equal score in their order."""
+    """Sort indices by falling score, those of equal score in their order."""
     order: NDArray[np.int64] = np.argsort(-scores, kind="stable")
     return order

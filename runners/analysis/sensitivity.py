@@ -1,4 +1,4 @@
-"""Layer sensitivity: what staleness in one layer alone costs.
+"""Measure the sensitivity of each layer: what staleness in it alone costs.
 
 Everything is computed, but in the chosen layers attention sees the stored keys and values of the reusable tokens. In
 layer 0 these are exact, so its cost is 0 up to rounding; in all layers together it is that of pure reuse.
@@ -18,7 +18,7 @@ from runners.engine.plan import FreshLayer
 
 
 def sensitivity(seen: Seen, exact: NDArray[np.float32]) -> NDArray[np.float64]:
-    """KL(full || stale in that layer) of the first token, for every layer, ``(layers,)``.
+    """Compute the first token's KL(full || stale in that layer) for every layer, ``(layers,)``.
 
     Args:
         exact: the first token's logits with everything recomputed, ``(vocabulary,)``.
@@ -27,7 +27,7 @@ def sensitivity(seen: Seen, exact: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def stale_in(seen: Seen, layers: Collection[int]) -> NDArray[np.float32]:
-    """First-token logits when the reusable tokens are stale in ``layers`` and nowhere else, ``(vocabulary,)``."""
+    """Compute first-token logits with reusable tokens stale in ``layers`` and nowhere else, ``(vocabulary,)``."""
     reusable = seen.context.candidates().to(seen.states.device)
 
     def look(fresh: FreshLayer) -> None:

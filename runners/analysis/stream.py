@@ -1,4 +1,4 @@
-"""Serves a stream through one observed method and hands out its warm requests, one after the other."""
+"""Serves a stream through one observed method and yields its warm requests."""
 
 from __future__ import annotations
 

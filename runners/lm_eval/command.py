@@ -1,4 +1,4 @@
-"""lm-eval's own command line, with ``--model vlcache`` known to it."""
+"""Run lm-eval's own command line, with the model ``vlcache`` registered."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> Evaluated:
 
 
 def _output(path: str | None, config: str | None) -> Path | None:
-    """The folder that ``--output_path`` or lm-eval's YAML file ``config`` names."""
+    """Find the folder that ``--output_path`` or lm-eval's YAML file ``config`` names."""
     if path is None and config is not None:
         path = EvaluatorConfig.load_yaml_config(config).get("output_path")
     if not path:
@@ -66,7 +66,7 @@ def _output(path: str | None, config: str | None) -> Path | None:
 
 @contextmanager
 def _called_with(arguments: Sequence[str]) -> Iterator[None]:
-    """lm-eval reads, and changes, the arguments of the process."""
+    """Set the arguments of the process, which lm-eval reads and changes, and restore them."""
     given = sys.argv
     sys.argv = ["lm-eval", *arguments]
     try:

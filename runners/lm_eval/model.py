@@ -1,4 +1,4 @@
-"""The lm-eval model ``vlcache``: a local runner, made from model arguments; importing this registers it."""
+"""Registers the lm-eval model ``vlcache``: a local runner, made from model arguments."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ register_model("vlcache")(VLCacheLM)
 
 
 def _read_spec(runner: str, options: Mapping[str, Any], defaults: RunnerDefaults) -> RunnerSpec:
-    """The runner asked for, ``options`` of its method added to those of its spec."""
+    """Parse the runner's spec, with ``options`` of its method added to those in it."""
     specs = parse_specs([runner], defaults)
     if len(specs) != 1:
         raise UsageError(f"model argument runner must be one runner, not {len(specs)}: '{runner}'")

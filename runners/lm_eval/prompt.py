@@ -1,4 +1,4 @@
-"""What lm-eval asks, read: a context and its pictures as a chat, and how its answer is to be generated."""
+"""Read the requests of lm-eval: context and pictures as a chat, and how the answer is to be generated."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Question:
         return f"{self.task}/{self.doc_id}"
 
     def request(self) -> Request:
-        """For a runner, pictures as lossless PNG files; MediaError when one is damaged."""
+        """Make the request for a runner, pictures as lossless PNG files; MediaError when one is damaged."""
         messages: list[Message] = []
         number = 0
         for role, content in self.messages:
@@ -70,7 +70,7 @@ class Question:
 
 
 def read(instance: Any, most_images: int) -> Question:
-    """What an lm-eval ``Instance`` asks; of its pictures the first ``most_images``.
+    """Read an lm-eval ``Instance``; of its pictures the first ``most_images``.
 
     Raises:
         UsageError: what it asks for is not what runners do.
@@ -96,7 +96,7 @@ def read(instance: Any, most_images: int) -> Question:
 
 
 def read_generation(told: Mapping[str, Any], what: str) -> tuple[int, tuple[str, ...]]:
-    """The longest answer in tokens and the strings that end it, from a task's ``generation_kwargs``.
+    """Read the longest answer in tokens and the strings that end it, from a task's ``generation_kwargs``.
 
     Raises:
         UsageError: not what the most likely tokens, one after the other, can give.
@@ -113,12 +113,12 @@ def read_generation(told: Mapping[str, Any], what: str) -> tuple[int, tuple[str,
 
 
 def write_chat(chat: Sequence[Mapping[str, str]]) -> Chat:
-    """A chat in lm-eval's form, to be carried through its tasks unchanged."""
+    """Write a chat in lm-eval's form, which its tasks carry unchanged."""
     return Chat(json.dumps(list(chat), ensure_ascii=False))
 
 
 def _place(text: str, pictures: Iterator[Image.Image]) -> Iterator[str | Image.Image]:
-    """Text with the pictures in place of their placeholders; placeholders beyond the pictures are left out."""
+    """Put the pictures in place of their placeholders in a text; placeholders beyond the pictures are left out."""
     for index, piece in enumerate(text.split(PLACEHOLDER)):
         picture = next(pictures, None) if index else None
         if picture is not None:

@@ -1,4 +1,4 @@
-"""Any runner as an lm-eval model: what lm-eval asks is answered one by one, in its order, and timed."""
+"""Wraps any runner as an lm-eval model: answers its requests one by one, in its order, and times them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class RunnerLM(LM):  # type: ignore[misc]  # lm-eval tells no types
         self._sent.clear()
 
     def summary(self) -> Summary:
-        """Of everything answered since the last reset."""
+        """Summarise the times of all answers since the last reset."""
         return summarise(self.timings)
 
     def get_model_info(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class RunnerLM(LM):  # type: ignore[misc]  # lm-eval tells no types
         return {"vlcache": {"runner": self.runner.describe(), "summary": asdict(self.summary())}}
 
     def _warm_up(self, questions: Sequence[Question]) -> None:
-        """Once cold and once warm, as long as nothing is stored that would be forgotten with it."""
+        """Answer once cold and once warm, unless something is stored, which the reset would forget."""
         if self.timings or not questions:
             return
         for question in [*questions, *questions]:
@@ -154,7 +154,7 @@ class RunnerLM(LM):  # type: ignore[misc]  # lm-eval tells no types
 
 @contextmanager
 def collecting() -> Iterator[list[RunnerLM]]:
-    """The models that are made in the body: lm-eval's command line keeps to itself what it makes."""
+    """Collect the models that are made in the body: lm-eval's command line does not return them."""
     models: list[RunnerLM] = []
     token = _made.set(models)
     try:

@@ -1,4 +1,4 @@
-"""What answering the samples of lm-eval took, one by one and in all. No lm-eval here."""
+"""Times of lm-eval's samples, one by one and summarised. No lm-eval here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runners.records import CacheStats, Status, Timing
 
 @dataclass(frozen=True)
 class SampleTiming:
-    """What answering one sample took. There is one for each answer, in order.
+    """Time of one sample. There is one for each answer, in order.
 
     Attributes:
         task, doc_id, prompt_hash: as in lm-eval's log of samples; ``doc_id`` counts the samples that are asked.

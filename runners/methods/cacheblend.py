@@ -15,7 +15,7 @@ from torch import Tensor
 
 from runners.engine.method import PlanContext
 from runners.engine.plan import FreshLayer, Plan
-from runners.methods.parts.layer_profile import ProfileName, layer_weights, spread
+from runners.methods.parts.layer_schedule import LayerSchedule, layer_weights, spread
 from runners.methods.parts.ratio import RatioMethod
 from runners.methods.parts.shrink import drops, shrink
 
@@ -29,14 +29,14 @@ class CacheBlend(RatioMethod):
     Options:
         score: ``v`` (the authors' code) or ``k`` (after RoPE, LMCache).
         gradual: choose again in every later layer, by its own deviation, fewer and fewer (the paper's gradual
-            filtering); then a ``flat`` profile means ``linear``.
-        profile: how the budget is spread over the layers after the second: ``flat``, ``linear`` (falls with depth) or
+            filtering); then ``profile=flat`` means ``linear``.
+        profile: layer schedule, of the layers after the second: ``flat``, ``linear`` (falls with depth) or
             ``auto`` (as measured for the model, else linear); ``ratio`` is their mean.
     """
 
     score: Literal["v", "k"] = "v"
     gradual: bool = False
-    profile: ProfileName = "flat"
+    profile: LayerSchedule = "flat"
 
     keeps_to_ratio: ClassVar[bool] = False
 
@@ -63,8 +63,8 @@ class CacheBlend(RatioMethod):
         return Plan(everything, refine, drops(counts) | {CHECK_LAYER})
 
     def _counts(self, context: PlanContext) -> list[int]:
-        """How many reusable tokens every layer computes: all up to the second, then a share."""
-        name: ProfileName = "linear" if self.gradual and self.profile == "flat" else self.profile
-        weights = layer_weights(name, context.layers, context.profile)[CHECK_LAYER + 1 :]
+        """Count the reusable tokens to compute in every layer: all up to the second, then a share."""
+        schedule: LayerSchedule = "linear" if self.gradual and self.profile == "flat" else self.profile
+        weights = layer_weights(schedule, context.layers, context.profile)[CHECK_LAYER + 1 :]
         ratios = [1.0] * min(context.layers, CHECK_LAYER + 1) + spread(self.ratio, weights)
         return [context.budget(ratio) for ratio in ratios]

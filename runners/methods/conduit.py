@@ -39,13 +39,13 @@ class Conduit(RankingMethod):
 
 
 def _value_norms(context: PlanContext) -> Tensor:
-    """L2 norm of every reusable token's V over all heads, ``(layers, candidates)``."""
+    """Compute the L2 norm of every reusable token's V over all heads, ``(layers, candidates)``."""
     at = context.candidates().to(context.adapter.device)
     return torch.stack([values[:, at].float().square().sum(dim=(0, 2)).sqrt() for values in context.kv.v])
 
 
 def _image_coefficients(context: PlanContext, scores: Tensor) -> Tensor:
-    """Mean score of every reusable token's image, relative to the mean of all images, ``(candidates,)``."""
+    """Compute the mean score of every reusable token's image, relative to the mean of all images, ``(candidates,)``."""
     sizes = [part.tokens for part in context.reusable]
     means = torch.stack([part.mean() for part in scores.split(sizes)])
     relative = means / means.mean().clamp(min=torch.finfo(torch.float32).tiny)

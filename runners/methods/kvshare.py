@@ -17,7 +17,7 @@ from runners.engine.kv.rotary import rotate
 from runners.engine.method import PlanContext
 from runners.engine.plan import FreshLayer, Plan
 from runners.methods.parts.attention_mass import attention_mass, attention_mass_flops
-from runners.methods.parts.layer_profile import linear_profile, spread
+from runners.methods.parts.layer_schedule import linear_weights, spread
 from runners.methods.parts.ratio import RatioMethod
 from runners.methods.parts.shrink import drops, shrink
 
@@ -58,14 +58,14 @@ class KVShare(RatioMethod):
         return Plan(everything, shrink(context, counts, score), drops(counts))
 
     def _ratios(self, layers: int) -> list[float]:
-        """The share of vision tokens to compute in each layer, reusable ones only."""
+        """Return the share of the vision tokens to compute in each layer, all of them reusable."""
         if self.schedule == "all":
             return falling_from_all(self.ratio, layers)
-        return [1.0] * min(layers, FULL_LAYERS) + spread(self.ratio, linear_profile(layers)[FULL_LAYERS:])
+        return [1.0] * min(layers, FULL_LAYERS) + spread(self.ratio, linear_weights(layers)[FULL_LAYERS:])
 
 
 def falling_from_all(mean_ratio: float, layers: int) -> list[float]:
-    """Ratios on a straight line from 1 in the first layer down to 0, with the given mean (at least 1 / layers)."""
+    """Return ratios that fall on a straight line from 1 in the first layer to 0; their mean is at least 1 / layers."""
     total = max(1.0, mean_ratio * layers)
     reached = min(layers, floor(2 * total))  # layers on the line before it is at 0
     slope = 2 * (reached - total) / (reached * max(1, reached - 1))
@@ -73,7 +73,7 @@ def falling_from_all(mean_ratio: float, layers: int) -> list[float]:
 
 
 def _attention_mass(context: PlanContext, fresh: FreshLayer) -> Tensor:
-    """What every token of the prompt receives from the tokens computed in a layer, ``(tokens,)``, charged."""
+    """Compute the attention mass that tokens receive from those computed in a layer, ``(tokens,)``, and charge it."""
     shape, layer = context.adapter.shape, context.adapter.layers[fresh.layer]
     at = fresh.at
     q = rotate(layer.project_q(fresh.normed), context.prompt.cos[at], context.prompt.sin[at])

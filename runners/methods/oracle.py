@@ -1,7 +1,7 @@
 """``oracle``: the tokens whose V truly deviates most from full recomputation: an upper bound for analysis.
 
-To know the truth it computes everything first. What that takes says nothing about a method, so it is not counted as
-work: the numbers are those of a selector that knows the truth for free. Its time means nothing; it is never timed.
+It first computes everything to compare with. That work is not counted, so its numbers are those of a selector that
+knows the true values for free. Its time means nothing; it is never timed.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Oracle(RankingMethod):
 
 
 def _computed_in_full(context: PlanContext) -> KVBuffer:
-    """Keys and values of the whole prompt, nothing reused."""
+    """Compute the keys and values of the whole prompt, nothing reused."""
     tokens = context.layout.tokens
     scratch = KVBuffer.allocate(context.adapter.kv_shape, tokens)
     prefill(context.adapter, context.prompt, scratch, Plan(torch.full((tokens,), context.layers)), to_head=False)
@@ -69,6 +69,6 @@ def _computed_in_full(context: PlanContext) -> KVBuffer:
 
 
 def _deviation(true: Tensor, stored: Tensor) -> Tensor:
-    """L2 distance per token over all heads, relative to the mean norm, of ``(kv_heads, tokens, head_dim)`` rows."""
+    """Compute L2 distances of tokens, relative to the mean norm, ``(tokens,)``, of ``(kv_heads, tokens, head_dim)``."""
     distance = (true - stored).float().square().sum(dim=(0, 2)).sqrt()
     return distance / true.float().square().sum(dim=(0, 2)).sqrt().mean()

@@ -4,8 +4,9 @@ The question's attention says which tokens matter (the rule of ProphetKV and CON
 the new context changes, wherever they stand; their product ranks, attention under a square root because it differs by
 orders of magnitude and drift does not. Either alone fails somewhere: attention spends its budget on tokens that are
 right as stored, drift on tokens that nobody asks for. A short leading run per medium repairs what would become a false
-attention sink (as the paper does). How deep tokens are recomputed follows the layer profile measured for the model,
-else all layers, and less deep where what is computed agrees with what was stored.
+attention sink (as the paper does). How deep tokens are recomputed follows the layer schedule measured for the
+model, else it is all layers; a token goes no deeper where its fresh keys and values agree with the stored ones (early
+exit).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.methods.parts.attention_mass import question_attention
 from runners.methods.parts.drift import drift_scores
-from runners.methods.parts.layer_profile import ProfileName, layer_weights, spread
+from runners.methods.parts.layer_schedule import LayerSchedule, layer_weights, spread
 from runners.methods.parts.leading import leading
 from runners.methods.parts.ranking import RankingMethod
 from runners.methods.parts.settle import settle
@@ -30,7 +31,7 @@ from runners.profile import ModelProfile, default_probe_layers, reading_layers
 from workloads.errors import UsageError
 
 AUTO = "auto"
-SHORTLIST = 4  # times the tokens computed in the first layer are looked at for drift
+SHORTLIST = 4  # times the tokens computed in the first layer are probed for drift
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ class VLCache(RankingMethod):
         question_layers: first layers in which the question's attention counts; ``auto`` takes those that hold 95 % of
             what staleness costs, as measured for the model, or else all.
         lead: leading tokens recomputed per medium, within the same budget.
-        tolerance: relative deviation up to which fresh and stored keys and values agree; 0 compares nothing.
-        max_ratio: no layer computes a larger share of the vision tokens anew, whatever the layer profile says.
+        tolerance: relative deviation up to which fresh and stored keys and values agree; 0: no early exit.
+        max_ratio: no layer computes a larger share of the vision tokens anew, whatever the layer schedule says.
     """
 
-    profile: ProfileName = "auto"
+    profile: LayerSchedule = "auto"
     probe: str = AUTO
     question_layers: str = AUTO
     lead: int = 1
@@ -90,12 +91,12 @@ class VLCache(RankingMethod):
         return chosen
 
     def scores(self, context: PlanContext) -> Tensor:
-        """See ``RankingMethod``. Drift is worked out for those tokens only that the question attends to most."""
-        asked = question_attention(context, self._question_layers(context)).mean(dim=0).cpu()
-        listed = min(len(asked), SHORTLIST * context.budget(self.layer_ratios(context)[0]))
-        among = asked.topk(listed).indices.sort().values
-        scores = torch.zeros_like(asked)
-        scores[among] = asked[among].sqrt() * drift_scores(context, among)
+        """See ``RankingMethod``. Drift is computed only for the tokens that the question attends to most."""
+        attention = question_attention(context, self._question_layers(context)).mean(dim=0).cpu()
+        count = min(len(attention), SHORTLIST * context.budget(self.layer_ratios(context)[0]))
+        shortlist = attention.topk(count).indices.sort().values
+        scores = torch.zeros_like(attention)
+        scores[shortlist] = attention[shortlist].sqrt() * drift_scores(context, shortlist)
         scores[torch.isin(context.candidates(), leading(context.reusable, lambda part: self.lead))] = torch.inf
         return scores
 
@@ -111,7 +112,7 @@ class VLCache(RankingMethod):
         return spread(self.ratio, weights, self.max_ratio)
 
     def plan(self, context: PlanContext) -> Plan:
-        """See ``Method``. Nothing settles where all is to be computed: that is full recomputation, to the last bit."""
+        """See ``Method``. No early exit where all is to be computed: that is full recomputation, to the last bit."""
         depth = super().plan(context).depth
         if self.tolerance == 0 or bool((depth[context.candidates()] == context.layers).all()):
             return Plan(depth)

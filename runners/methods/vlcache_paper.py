@@ -12,21 +12,21 @@ from math import floor
 
 from runners.engine.method import PlanContext, Reusable
 from runners.engine.plan import Plan
-from runners.methods.parts.layer_profile import ProfileName, layer_weights, spread
+from runners.methods.parts.layer_schedule import LayerSchedule, layer_weights, spread
 from runners.methods.parts.leading import leading
 from runners.methods.parts.ratio import RatioMethod
 
 
 @dataclass(frozen=True)
 class VLCachePaper(RatioMethod):
-    """Recompute a leading run whose length follows a layer profile of mean ``ratio``.
+    """Recompute a leading run whose length follows a layer schedule of mean ``ratio``.
 
     Options:
-        profile: how the budget is spread over the layers: ``flat``, ``linear`` (falls with depth) or ``auto`` (as
+        profile: layer schedule: ``flat``, ``linear`` (falls with depth) or ``auto`` (as
             measured for the model, else linear).
     """
 
-    profile: ProfileName = "auto"
+    profile: LayerSchedule = "auto"
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
@@ -38,5 +38,5 @@ class VLCachePaper(RatioMethod):
 
 
 def _share(ratio: float) -> Callable[[Reusable], int]:
-    """How many leading tokens of a part a ratio pays for, rounded down."""
+    """Return how many leading tokens of a part a ratio pays for, rounded down."""
     return lambda part: floor(ratio * part.tokens + 1e-9)

@@ -1,1 +1,1 @@
-"""Finding, checking and loading models, and what identifies them."""
+"""Find, check, load and identify models."""

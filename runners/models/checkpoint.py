@@ -1,4 +1,4 @@
-"""A model from its files: a local Hugging Face directory with safetensors weights."""
+"""Load a model from a local Hugging Face directory with safetensors weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_files(name: str, path: Path, dtype: torch.dtype, device: str, device_map: str) -> tuple[Any, Any, Any]:
-    """The model on its device, its tokenizer and its image processor.
+    """Load the model onto its device, its tokenizer and its image processor.
 
     Args:
         device, device_map: see ``placement.place``.
@@ -50,7 +50,7 @@ def load_files(name: str, path: Path, dtype: torch.dtype, device: str, device_ma
 
 
 def fingerprint(path: Path) -> str:
-    """A BLAKE3 hash of the model's files: configuration, tokenizer and weights."""
+    """Hash the model's files (BLAKE3): configuration, tokenizer and weights."""
     hasher = blake3()
     for file in sorted([*path.glob("*.safetensors"), *path.glob("*.json"), *path.glob("*.jinja")]):
         hasher.update(f"{file.name}\x00{file.stat().st_size}\x00".encode())
@@ -59,7 +59,7 @@ def fingerprint(path: Path) -> str:
 
 
 def _outline(name: str, path: Path, dtype: torch.dtype) -> Any:
-    """The model without weights, on the meta device."""
+    """Build the model without weights, on the meta device."""
     with _one_line(name):
         config = AutoConfig.from_pretrained(path, **LOCAL)
         with torch.device("meta"):
@@ -68,7 +68,7 @@ def _outline(name: str, path: Path, dtype: torch.dtype) -> Any:
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """What transformers says of files that it cannot read becomes a UsageError of one line."""
+    """Turn the errors of transformers about unreadable files into a UsageError of one line."""
     try:
         yield
     except UnsupportedModel:

@@ -1,4 +1,4 @@
-"""What torch sees of this machine."""
+"""Ask torch about this machine: devices, threads, attention backends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def visible_devices() -> Devices:
 
 
 def attention_backends() -> dict[str, str | None]:
-    """Why each attention backend cannot run here, None where it can: on the first CUDA device, else on the CPU."""
+    """Tell why each attention backend cannot run here, None where it can: on the first CUDA device, else on the CPU."""
     import torch
 
     from runners.engine.attention.backends import obstacles
@@ -37,7 +37,7 @@ def attention_backends() -> dict[str, str | None]:
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:
-    """Name, threads and CUDA version of the device a model runs on, for the manifest."""
+    """Describe the device a model runs on for the manifest: name, threads and CUDA version."""
     seen = visible_devices()
     if device.type != "cuda":
         return {"device_name": platform.processor() or platform.machine(), "threads": seen.threads}

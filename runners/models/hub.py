@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub: downloaded once, or taken from the hub's local cache."""
+"""Download models from the Hugging Face hub, once, or take them from the hub's local cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_id(name: str) -> bool:
 
 
 def download(name: str, revision: str | None) -> Path:
-    """The folder of a model with its weights; without a connection, what the local cache has.
+    """Download a model and return its folder; without a connection, what the local cache has.
 
     Small files come first: what cannot be run is not downloaded.
 
@@ -42,7 +42,7 @@ def download(name: str, revision: str | None) -> Path:
 
 
 def revision_of(folder: Path) -> str | None:
-    """The commit that a folder of the hub's cache holds; None for any other folder."""
+    """Return the commit that a folder of the hub's cache holds; None for any other folder."""
     return folder.name if folder.parent.name == "snapshots" else None
 
 

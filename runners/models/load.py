@@ -1,4 +1,4 @@
-"""Finding and loading a model: the embedded one, a Hugging Face directory, one of the hub, or a published shape."""
+"""Find and load a model: the embedded one, a Hugging Face directory, one of the hub, or a published shape."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class LoadedModel:
         }
 
     def ceilings(self) -> dict[str, float]:
-        """What the device reaches with the model's numbers, see ``roofline.Ceilings``; measured in under a second."""
+        """Measure what the device reaches with the model's numbers, see ``roofline.Ceilings``; takes under a second."""
         from runners.engine.measure.roofline import measure_ceilings
 
         adapter = self.adapter
@@ -77,7 +77,7 @@ class LoadedModel:
 
 
 def describe_models() -> dict[str, str]:
-    """One line on every model that has a name of its own."""
+    """Describe in a line every model that has a name of its own."""
     shapes = {
         f"{SHAPE}{name}": f"random weights in the shape of {shape.source}, {shape.billions:g} billion parameters"
         for name, shape in published().items()
@@ -86,7 +86,7 @@ def describe_models() -> dict[str, str]:
 
 
 def resolve_model(name: str, revision: str | None = None) -> Source:
-    """What a model is made from, by its name, path or hub id; a model of the hub is downloaded.
+    """Find what a model is made from, by its name, path or hub id; a model of the hub is downloaded.
 
     Raises:
         UsageError: there is none, or it cannot be had.

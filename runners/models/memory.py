@@ -1,4 +1,4 @@
-"""Whether a model fits: what it takes, worked out from its sizes, and what is free."""
+"""Check that a model fits in memory: estimate its need from its sizes, and find out what is free."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def require_memory(name: str, model: Any, device: torch.device) -> None:
 
 
 def needed_bytes(model: Any) -> int:
-    """About what a model and one long prompt take; the stores' budgets come on top.
+    """Estimate what a model and one long prompt take; the stores' budgets come on top.
 
     The weights; keys and values of ``PROMPT_TOKENS`` tokens twice, in use and stored; for as many tokens the residual
     stream, what an MLP holds at a time, and the encoder's output; and ``OVERHEAD_BYTES``.
@@ -45,7 +45,7 @@ def needed_bytes(model: Any) -> int:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """What can still be allocated on a device; None where that cannot be told."""
+    """Find out how many bytes can be allocated on a device; None where that cannot be told."""
     import torch
 
     if device.type == "cuda":
@@ -55,7 +55,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def _available(root: Path) -> int | None:
-    """What the kernel of a Linux machine says can be allocated without swapping."""
+    """Read how many bytes a Linux kernel can allocate without swapping."""
     try:
         lines = (root / "proc/meminfo").read_text().splitlines()
     except OSError:
@@ -64,7 +64,7 @@ def _available(root: Path) -> int | None:
 
 
 def _left_in_groups(root: Path) -> Iterator[int]:
-    """What each control group of this process leaves of its limit; pages of files that it could drop count as free."""
+    """Read how many bytes each control group of this process leaves of its limit; droppable pages of files are free."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -79,7 +79,7 @@ def _left_in_groups(root: Path) -> Iterator[int]:
 
 
 def _left(mount: Path, place: str, limit: str, usage: str, droppable: str) -> Iterator[int]:
-    """The same of one hierarchy, from the process's group up to the mount."""
+    """Read those of one hierarchy, from the process's group up to the mount."""
     group = mount / place.lstrip("/")
     for folder in (group, *group.parents):
         if not folder.is_relative_to(mount):

@@ -1,4 +1,4 @@
-"""Where a model goes: one device, told or found."""
+"""Place a model: on the device of the flag, or on the one where accelerate finds room."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workloads.errors import UsageError
 
 
 def place(name: str, device: str, device_map: str, outline: Callable[[], Any]) -> torch.device:
-    """The device that a model is to be loaded on.
+    """Choose the device that a model is loaded on.
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -32,7 +32,7 @@ def place(name: str, device: str, device_map: str, outline: Callable[[], Any]) -
 
 
 def _with_room(name: str, outline: Callable[[], Any]) -> torch.device:
-    """The first device that takes all of a model; the engine runs no model that is spread over several."""
+    """Find the first device that takes all of a model; the engine runs no model that is spread over several."""
     try:
         from accelerate import infer_auto_device_map
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The layer profile is the best there is: against brute force, and within its bounds."""
+"""The fitted layer schedule is the best there is: against brute force, and within its bounds."""
 
 from __future__ import annotations
 

@@ -57,6 +57,18 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert set(ast.literal_eval(done.stdout.splitlines()[-1])) <= set(LM_EVAL if "lm-eval" in arguments else ())
 
 
+def test_a_benchmark_imports_nothing_that_only_other_commands_need(tmp_path: Path) -> None:
+    few = ["--workload", "binding", "--samples", "1", "--warmup", "0", "--host-budget", "0", "--runner", "full"]
+    arguments = ["bench", *few, "--output", str(tmp_path / "run"), "--json"]
+    others = ("lm_eval", "datasets", "matplotlib")
+    done = python(
+        f"import sys; from vlcache_cli.app import main; code = main({arguments}); "
+        f"print([name for name in {others} if name in sys.modules]); sys.exit(code)"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_doctor_names_packages_that_are_imported_somewhere() -> None:
     imported: set[object] = set()
     for file in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from runners.base import Request, Response
-from runners.defaults import RunnerDefaults
+from runners.defaults import RunnerDefaults, options_by_setting
 from runners.engine.attention.view import LookBack
 from runners.engine.engine import Engine
 from runners.engine.media.content_key import content_key
@@ -25,7 +25,8 @@ from runners.engine.plan import FreshLayer, Plan
 from runners.engine.store.entries import MediaEntry
 from runners.models.load import LoadedModel, load_model
 from runners.records import Status
-from runners.registry import load_method, parse_specs
+from runners.registry import METHODS, load_method, parse_specs
+from workloads.errors import UsageError
 from workloads.records import Media, Message, media_in
 from workloads.synthetic.drawing import Grid, Page, encode_clip
 
@@ -285,3 +286,50 @@ def observe(monkeypatch: pytest.MonkeyPatch) -> Callable[[Method], Observed]:
         return seen
 
     return start
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked ``every_method`` for each method it holds for, as argument ``name``.
+
+    That is every registered method, or what ``--method`` gives. Arguments of the marker:
+
+    kind: the class that methods must derive from.
+    takes: the setting of ``RunnerDefaults`` that methods must have an option for.
+    variants: whether each is also run with every other value of its options, one at a time, that are a choice.
+    also: specs to run besides the registered methods.
+    others: attributes that methods must have with this value, such as ``uses_kv``.
+    """
+    marker = metafunc.definition.get_closest_marker("every_method")
+    if marker is None:
+        return
+    given: list[str] = metafunc.config.getoption("--method")
+    traits = dict(marker.kwargs)
+    kind, takes = traits.pop("kind", Method), traits.pop("takes", None)
+    variants, also = traits.pop("variants", False), traits.pop("also", ())
+    names: list[str] = []
+    for name in given or METHODS:
+        method = _method_for_laws(name)
+        holds = all(getattr(method, trait) == value for trait, value in traits.items())
+        if holds and isinstance(method, kind) and (takes is None or takes in options_by_setting(method)):
+            names += [name, *(_variants(name, method) if variants else ())]
+    metafunc.parametrize("name", names if given else [*names, *also])
+
+
+def _method_for_laws(name: str) -> Method:
+    """A method by its name, without options: laws give them."""
+    if "@" in name:
+        raise pytest.UsageError(f"--method {name}: leave out the options, the laws try them")
+    try:
+        return Lab.method(name)
+    except UsageError as error:
+        raise pytest.UsageError(f"--method {name}: {error}") from error
+
+
+def _variants(name: str, method: Method) -> Iterator[str]:
+    """Specs of a method with another value of one option each, of those that are a choice and no setting of a run."""
+    hints = get_type_hints(type(method))
+    for option in fields(method):
+        choices = (False, True) if hints[option.name] is bool else get_args(hints[option.name])
+        for choice in choices if option.name not in options_by_setting(method).values() else ():
+            if choice != option.default:
+                yield f"{name}@{option.name}={str(choice).lower() if isinstance(choice, bool) else choice}"

@@ -12,12 +12,9 @@ from runners.engine.kv import sketch
 from runners.engine.measure.flops import full_prefill_flops
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.profile import ModelProfile
-from runners.registry import METHODS
-
-REUSING = [name for name in METHODS if name not in ("full", "encoder-cache", "prefix-cache")]
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_the_parts_of_the_time_to_first_token_add_up(lab: Any, name: str) -> None:
     engine = lab.engine(lab.method(name))
     gaps = []
@@ -60,7 +57,7 @@ def test_full_counts_exactly_what_full_recomputation_takes(lab: Any) -> None:
             assert cache.flops == pytest.approx(cache.full_flops, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "full"])
+@pytest.mark.every_method(reuses=True)
 def test_every_method_counts_less_work_when_warm(lab: Any, name: str) -> None:
     engine = lab.engine(lab.method(name, recompute_ratio=0.1))
     a, b = lab.picture(0, rows=8, cols=8), lab.picture(1, rows=8, cols=8)
@@ -94,14 +91,14 @@ def test_flops_of_a_prefill_are_counted_by_hand(lab: Any) -> None:
     assert full_prefill_flops(shape, tokens) == expected
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_bytes_per_token_are_null_when_nothing_is_stored(lab: Any, name: str) -> None:
     cache = lab.engine(lab.method(name), budget=0).answer(lab.ask(lab.picture(0))).cache
     assert cache.stored_bytes == 0
     assert cache.kv_bytes_per_token is None
 
 
-@pytest.mark.parametrize("name", REUSING)
+@pytest.mark.every_method(uses_kv=True)
 def test_bytes_per_token_hold_features_keys_values_probe_and_prefixes(lab: Any, name: str) -> None:
     shape = lab.adapter.shape
     cache = lab.answer(lab.method(name), lab.ask(lab.picture(0))).cache

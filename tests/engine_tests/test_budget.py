@@ -10,9 +10,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from runners.records import Status
-from runners.registry import METHODS
-
-STORING = [name for name in METHODS if name != "full"]
 
 
 def bytes_of(lab: Any, *requests: Any, name: str = "encoder-cache") -> int:
@@ -22,9 +19,9 @@ def bytes_of(lab: Any, *requests: Any, name: str = "encoder-cache") -> int:
     return held[-1]
 
 
-@hypothesis_settings(max_examples=30)
+@pytest.mark.every_method(reuses=True)
+@hypothesis_settings(max_examples=4)
 @given(
-    name=st.sampled_from(STORING),
     donor=st.sampled_from(["previous", "template", "isolated"]),
     budget=st.integers(0, 800_000),
     order=st.lists(st.integers(0, 3), min_size=2, max_size=5),
@@ -51,7 +48,7 @@ def test_no_store_ever_holds_more_than_its_budget(
         sent.update(medium.name for medium in media)
 
 
-@pytest.mark.parametrize("name", STORING)
+@pytest.mark.every_method(reuses=True)
 def test_without_a_tight_budget_nothing_falls_back(lab: Any, name: str) -> None:
     a, b = lab.picture(0), lab.picture(1)
     engine = lab.engine(lab.method(name), strict=True)
@@ -61,7 +58,7 @@ def test_without_a_tight_budget_nothing_falls_back(lab: Any, name: str) -> None:
         assert response.cache.fallbacks == ()
 
 
-@pytest.mark.parametrize("name", STORING)
+@pytest.mark.every_method(reuses=True)
 def test_a_medium_larger_than_the_budget_is_answered_and_said(lab: Any, name: str) -> None:
     request = lab.ask("x ", lab.picture(0))
     relaxed = lab.engine(lab.method(name), budget=10_000)

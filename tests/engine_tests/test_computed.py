@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.records import MOST_TOKENS, ComputedMedium
-from runners.registry import METHODS
 
 
 @given(st.lists(st.integers(0, 3), max_size=60))
@@ -29,7 +28,7 @@ def test_what_is_no_list_of_depths_is_refused(layers: str) -> None:
         ComputedMedium(0, 0, 0, layers).depths()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_depths_add_up_to_what_was_counted(lab: Any, name: str) -> None:
     engine = lab.engine(lab.method(name, recompute_ratio=0.2))
     for text in ("cold ", "warm "):

@@ -11,7 +11,6 @@ import torch
 
 from runners.base import Request, Response
 from runners.records import Status
-from runners.registry import METHODS
 from workloads.records import Media, Message
 
 BAD = Media("image", b"no picture", "holiday.png")
@@ -31,7 +30,7 @@ def answered_alike(first: Response, second: Response) -> bool:
     return (first.status, first.token_ids, first.cache) == (second.status, second.token_ids, second.cache)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_a_broken_medium_fails_its_request_alone(lab: Any, name: str) -> None:
     a, b = lab.picture(0), lab.picture(1)
     engine, untouched = lab.engine(lab.method(name)), lab.engine(lab.method(name))
@@ -125,7 +124,7 @@ def test_an_error_of_our_own_is_not_passed_off_as_a_failed_request(lab: Any, mon
         lab.engine(lab.method("full")).answer(lab.ask(lab.picture(0)))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_numbers_that_are_not_finite_are_an_error_and_never_stored(
     lab: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +139,7 @@ def test_numbers_that_are_not_finite_are_an_error_and_never_stored(
     assert answered_alike(engine.answer(request), lab.engine(lab.method(name)).answer(request))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_reset_forgets_everything(lab: Any, name: str) -> None:
     a, b = lab.picture(0), lab.picture(1)
     engine = lab.engine(lab.method(name), budget=300_000)  # small: evictions are forgotten, too

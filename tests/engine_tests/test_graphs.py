@@ -36,7 +36,6 @@ from runners.engine.kv.workspace import Workspace
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.prefill import PrefillResult, prefill
 from runners.engine.prompt.tensors import PromptTensors
-from runners.registry import METHODS
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "llava")  # biases and M-RoPE; norms of Q and K, and deepstack; neither
 HOST_LOOKS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "aten.item", "is_nonzero")
@@ -286,7 +285,7 @@ def requests(lab: Any) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 @pytest.mark.parametrize("family", FAMILIES[:2])
 def test_every_method_answers_as_without_recordings(
     traced: Any, family: str, name: str, monkeypatch: pytest.MonkeyPatch

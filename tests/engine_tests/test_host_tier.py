@@ -14,9 +14,7 @@ from runners.base import Response
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.fetch import KV, Fetched, Fetcher, to_host
 from runners.records import Status
-from runners.registry import METHODS
 
-STORING = [name for name in METHODS if name != "full"]
 PLENTY = 1 << 28
 
 
@@ -41,7 +39,7 @@ def same(first: Response, second: Response) -> bool:
 
 
 @pytest.mark.parametrize("donor", ["previous", "template"])
-@pytest.mark.parametrize("name", STORING)
+@pytest.mark.every_method(reuses=True)
 def test_no_tier_changes_an_answer(lab: Any, name: str, donor: str) -> None:
     """Answers are equal to the last bit: donors are the same, and on a CPU so are kernels."""
     method = lab.method(name, recompute_ratio=0.2, donor=donor)
@@ -63,7 +61,7 @@ def test_no_tier_changes_an_answer_of_other_families(lab_of: Any, family: str) -
     assert all(same(device.answer(request), host.answer(request)) for request in conversation(lab))
 
 
-@pytest.mark.parametrize("name", STORING)
+@pytest.mark.every_method(reuses=True)
 def test_nothing_is_read_before_it_has_arrived(lab: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     method = lab.method(name, recompute_ratio=0.2)
     engine, expected = lab.engine(method, 0, host_budget=PLENTY), lab.engine(method)
@@ -122,7 +120,7 @@ def test_what_the_device_gave_up_comes_back_from_the_host(lab: Any) -> None:
     assert behind.answer(lab.ask("there: ", pictures[0])).demand.fetch_bytes == 0
 
 
-@pytest.mark.parametrize("name", STORING)
+@pytest.mark.every_method(reuses=True)
 def test_every_reuse_is_timed_from_the_host_too(lab: Any, name: str) -> None:
     engine = lab.engine(lab.method(name), host_budget=PLENTY)
     cold, warm = (engine.answer(lab.ask(text, lab.picture(0))) for text in ("x ", "y "))

@@ -25,26 +25,11 @@ from runners.methods.encoder_cache import EncoderCache
 from runners.methods.full_recompute import FullRecompute
 from runners.methods.full_reuse import FullReuse
 from runners.methods.leading_k import LeadingK
+from runners.methods.parts.ratio import RatioMethod
 from runners.methods.prefix_cache import PrefixCache
 from runners.records import Status
 from runners.registry import METHODS, load_method, parse_specs
 from workloads.records import Message
-
-RATIO_METHODS = (
-    "cacheblend",
-    "cacheblend@score=k",
-    "cacheblend@gradual=true",
-    "conduit",
-    "conduit@profile=linear",
-    "prophetkv",
-    "kvshare",
-    "kvshare@schedule=all",
-    "oracle",
-    "random-k",
-    "vlcache-paper",
-    "vlcache-paper@profile=flat",
-    "vlcache",
-)
 
 
 def method(text: str, ratio: float = 0.2) -> Method:
@@ -89,13 +74,13 @@ def test_computing_everything_equals_the_stock_forward_and_generate(lab: Any, in
     assert list(response.token_ids) == lab.stock_tokens(request)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_a_cold_request_is_computed_as_without_a_store(lab: Any, name: str) -> None:
     for request in prompts(lab):
         lab.assert_equal(lab.answer(method(name), request), lab.answer(FullRecompute(), request), tolerance=0)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_a_repeated_request_is_exact_for_every_method(lab: Any, name: str) -> None:
     request = prompts(lab)[3]
     response = lab.answer(method(name), request, request)
@@ -113,13 +98,13 @@ def test_pure_reuse_is_exact_where_the_donor_context_is_the_prefix(lab: Any) -> 
     lab.assert_equal(response, lab.answer(FullRecompute(), target))
 
 
-@pytest.mark.parametrize("text", RATIO_METHODS)
+@pytest.mark.every_method(takes="recompute_ratio", variants=True)
 @pytest.mark.parametrize("donor", ["previous", "template", "isolated"])
-def test_at_ratio_one_every_method_equals_full(lab: Any, text: str, donor: DonorPolicy) -> None:
+def test_at_ratio_one_every_method_equals_full(lab: Any, name: str, donor: DonorPolicy) -> None:
     a, b, clip = lab.picture(0), lab.picture(1), lab.moving(2)
     c = company(lab)
     requests = [lab.ask("x", c, a), lab.ask(b, "y", clip, c), lab.ask("moved ", clip, a, " and ", b, "?", name="last")]
-    (spec,) = parse_specs([text], RunnerDefaults(recompute_ratio=1.0, donor=donor))
+    (spec,) = parse_specs([name], RunnerDefaults(recompute_ratio=1.0, donor=donor))
     response = lab.answer(load_method(spec), *requests)
     expected = lab.answer(FullRecompute(), requests[-1])
     assert response.cache is not None
@@ -231,7 +216,7 @@ def test_the_greedy_continuation_is_a_token_by_token_forward_on_the_same_stale_c
     assert tokens == list(response.token_ids)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 @pytest.mark.parametrize("ratio", [0.0, 0.1, 0.5])
 def test_executed_equals_planned_and_adaptive_methods_only_shrink(lab: Any, name: str, ratio: float) -> None:
     requests = [
@@ -239,12 +224,20 @@ def test_executed_equals_planned_and_adaptive_methods_only_shrink(lab: Any, name
         lab.ask(lab.picture(1), "y", company(lab)),
         lab.ask(lab.picture(1), lab.picture(0), "z"),
     ]
-    response = lab.answer(method(name, ratio), *requests)
-    assert response.cache is not None
-    executed, planned = response.cache.computed_token_layers, response.cache.planned_token_layers
-    assert executed <= planned if name in ("cacheblend", "kvshare") else executed == planned
-    if name in ("conduit", "oracle", "prophetkv", "random-k", "vlcache", "vlcache-paper"):
-        assert executed <= ratio * response.cache.vision_tokens * response.cache.layers + 1e-9
+    tested = method(name, ratio)
+    for as_asked in {tested, tested.without_early_exit()}:
+        cache = lab.answer(as_asked, *requests).cache
+        assert cache is not None
+        executed, planned = cache.computed_token_layers, cache.planned_token_layers
+        assert executed <= planned if as_asked.adaptive else executed == planned
+        if isinstance(as_asked, RatioMethod) and as_asked.keeps_to_ratio:
+            assert executed <= ratio * cache.vision_tokens * cache.layers + 1e-9
+
+
+def test_the_traits_that_laws_go_by_are_declared() -> None:
+    assert {name for name in METHODS if method(name).adaptive} >= {"cacheblend", "kvshare", "vlcache"}
+    kept = {name for name in METHODS if isinstance(found := method(name), RatioMethod) and found.keeps_to_ratio}
+    assert kept >= {"conduit", "oracle", "prophetkv", "random-k", "vlcache", "vlcache-paper"}
 
 
 def test_cacheblend_computes_two_layers_of_all_and_the_chosen_tokens_below(lab: Any) -> None:

@@ -18,7 +18,7 @@ from runners.defaults import RunnerDefaults
 from runners.engine.method import Method
 from runners.profile import ModelProfile
 from runners.records import Status, Warmth
-from runners.registry import METHODS, parse_specs
+from runners.registry import parse_specs
 from workloads.records import Answer, Conversation, Turn
 
 
@@ -37,7 +37,7 @@ def requests(lab: Any) -> list[Request]:
     ]
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 @pytest.mark.parametrize("donor", ["previous", "isolated"])
 def test_an_observed_method_answers_like_itself(lab: Any, name: str, donor: str) -> None:
     runner = observed(lab, name, donor=donor, recompute_ratio=0.3)
@@ -51,7 +51,7 @@ def test_an_observed_method_answers_like_itself(lab: Any, name: str, donor: str)
         assert mine.cache.flops == its.cache.flops
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_an_observed_method_has_all_that_a_method_tells(lab: Any, name: str) -> None:
     method = lab.method(name)
     seen = Observer(method, 0).method

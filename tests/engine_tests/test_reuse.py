@@ -9,14 +9,10 @@ import pytest
 
 from runners.base import Request
 from runners.methods.full_recompute import FullRecompute
-from runners.registry import METHODS
 from workloads.records import Message
 
-STORING = [name for name in METHODS if name != "full"]
-REUSING = [name for name in STORING if name not in ("encoder-cache", "prefix-cache")]
 
-
-@pytest.mark.parametrize("name", STORING)
+@pytest.mark.every_method(reuses=True)
 def test_a_medium_known_from_before_is_neither_decoded_nor_preprocessed_nor_encoded(
     lab: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,7 +25,7 @@ def test_a_medium_known_from_before_is_neither_decoded_nor_preprocessed_nor_enco
     assert (response.cache.encoder_hits, response.cache.media_hits) == (2, 2)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_the_same_medium_twice_in_a_request_is_encoded_once(
     lab: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,14 +37,15 @@ def test_the_same_medium_twice_in_a_request_is_encoded_once(
         return encode(pixels)
 
     monkeypatch.setattr(lab.adapter, "encode", counted)
-    engine = lab.engine(lab.method(name))
+    method = lab.method(name)
+    engine = lab.engine(method)
     request = lab.ask("left ", a, " right ", a, " same?")
     cold = engine.answer(request).cache
     assert batches == [1]
     assert (cold.media, cold.media_hits, cold.vision_tokens) == (2, 0, 40)
     assert cold.computed_token_layers == 40 * cold.layers
     warm = engine.answer(lab.ask("moved ", a, " and again ", a)).cache
-    hits = 0 if name == "full" else 2
+    hits = 2 if method.reuses else 0
     assert (warm.media, warm.media_hits, warm.encoder_hits) == (2, hits, hits)
     assert warm.fallbacks == ()
 
@@ -64,7 +61,7 @@ def test_a_request_with_media_old_and_new_computes_the_new_ones(lab: Any) -> Non
     assert (cache.kv_hits, cache.computed_token_layers) == (2, 0)
 
 
-@pytest.mark.parametrize("name", [name for name in STORING if name != "encoder-cache"])
+@pytest.mark.every_method(uses_prefix=True)
 def test_a_conversation_goes_on_from_its_own_prefix(lab: Any, name: str) -> None:
     user = Message("user", ("What is in ", lab.picture(0), "?"))
     engine = lab.engine(lab.method(name))
@@ -88,7 +85,7 @@ def test_a_prefix_is_whole_blocks_and_never_the_last_token(lab: Any, block: int)
         assert cache.prefix_tokens == (cache.prompt_tokens - 1) // block * block
 
 
-@pytest.mark.parametrize("name", REUSING)
+@pytest.mark.every_method(uses_kv=True)
 def test_a_prefix_that_ends_inside_a_medium_leaves_its_rest_reusable(lab: Any, name: str) -> None:
     a = lab.picture(0)
     engine = lab.engine(lab.method(name, recompute_ratio=1.0))

@@ -14,7 +14,6 @@ from reports.summary.floor import floor_ms
 from runners.engine.measure import peak
 from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.roofline import measure_ceilings
-from runners.registry import METHODS
 
 CPU = torch.device("cpu")
 
@@ -25,7 +24,7 @@ def test_ceilings_are_what_a_device_does() -> None:
     assert 1e8 < found.bytes_per_s < 1e14
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_what_is_asked_of_the_device_adds_up_to_what_was_counted(lab: Any, name: str) -> None:
     engine = lab.engine(lab.method(name, recompute_ratio=0.2))
     for text in ("cold ", "warm "):

@@ -9,15 +9,10 @@ import torch
 from torch import Tensor
 
 from runners.base import Request
-from runners.defaults import RunnerDefaults
 from runners.engine.method import PlanContext
 from runners.methods.full_reuse import FullReuse
 from runners.methods.parts.ranking import RankingMethod
-from runners.registry import METHODS, load_method, parse_specs
-
-SELECTORS = [
-    spec.method for spec in parse_specs(list(METHODS), RunnerDefaults()) if isinstance(load_method(spec), RankingMethod)
-]
+from runners.registry import METHODS
 
 
 def moved(lab: Any) -> list[Request]:
@@ -35,11 +30,12 @@ def chosen(lab: Any, observe: Any, text: str, *requests: Request) -> tuple[PlanC
     return context, plan.depth[context.candidates()]
 
 
-def test_the_selectors_are_known() -> None:
-    assert set(SELECTORS) >= {"random-k", "conduit", "prophetkv", "oracle"}
+def test_the_selectors_are_known(lab: Any) -> None:
+    selectors = {name for name in METHODS if isinstance(lab.method(name), RankingMethod)}
+    assert selectors >= {"random-k", "conduit", "prophetkv", "oracle"}
 
 
-@pytest.mark.parametrize("name", SELECTORS)
+@pytest.mark.every_method(kind=RankingMethod)
 def test_at_ratio_zero_a_selector_is_full_reuse(lab: Any, name: str) -> None:
     response = lab.answer(lab.method(name, recompute_ratio=0.0), *moved(lab))
     expected = lab.answer(FullReuse(), *moved(lab))
@@ -48,7 +44,7 @@ def test_at_ratio_zero_a_selector_is_full_reuse(lab: Any, name: str) -> None:
     assert response.cache.flops == expected.cache.flops
 
 
-@pytest.mark.parametrize("name", SELECTORS)
+@pytest.mark.every_method(kind=RankingMethod)
 def test_there_is_a_score_for_every_candidate_that_other_media_in_the_store_do_not_change(
     lab: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +65,7 @@ def test_there_is_a_score_for_every_candidate_that_other_media_in_the_store_do_n
     torch.testing.assert_close(made[0], made[1], atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("name", SELECTORS)
+@pytest.mark.every_method(kind=RankingMethod)
 def test_a_larger_budget_computes_what_a_smaller_one_does(lab: Any, observe: Any, name: str) -> None:
     smaller: set[int] = set()
     for ratio in (0.02, 0.1, 0.5, 0.9):
@@ -80,8 +76,8 @@ def test_a_larger_budget_computes_what_a_smaller_one_does(lab: Any, observe: Any
         smaller = computed
 
 
-@pytest.mark.parametrize("name", SELECTORS)
-def test_a_layer_profile_spreads_the_same_budget_over_the_same_ranking(lab: Any, observe: Any, name: str) -> None:
+@pytest.mark.every_method(kind=RankingMethod)
+def test_a_layer_schedule_spreads_the_same_budget_over_the_same_ranking(lab: Any, observe: Any, name: str) -> None:
     context, flat = chosen(lab, observe, f"{name}@ratio=0.2,profile=flat", *moved(lab))
     _, falling = chosen(lab, observe, f"{name}@ratio=0.2,profile=linear", *moved(lab))
     assert set(flat.tolist()) == {0, context.layers}

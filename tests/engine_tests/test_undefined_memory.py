@@ -11,11 +11,10 @@ import torch
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.workspace import Workspace
 from runners.engine.shapes import KVShape
-from runners.registry import METHODS
 
 
 @pytest.mark.parametrize("donor", ["previous", "template", "isolated"])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_no_answer_depends_on_undefined_memory(
     lab: Any, name: str, donor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

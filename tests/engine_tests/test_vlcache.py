@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from runners.methods.parts.layer_profile import flat_profile, linear_profile, spread
+from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
 from runners.methods.vlcache import VLCache
 from runners.profile import default_probe_layers, reading_layers
 from runners.records import CacheStats
@@ -94,7 +94,7 @@ def test_unmeasured_models_are_probed_in_their_first_two_thirds(layers: int) -> 
 def test_a_budget_is_spread_without_growth_and_within_the_cap(
     layers: int, ratio: float, most: float, linear: bool
 ) -> None:
-    ratios = spread(ratio, linear_profile(layers) if linear else flat_profile(layers), most)
+    ratios = spread(ratio, linear_weights(layers) if linear else flat_weights(layers), most)
     assert all(0 <= b <= a + 1e-12 for a, b in pairwise(ratios))
     assert max(ratios) <= most + 1e-9
     assert sum(ratios) / layers == pytest.approx(min(ratio, most), abs=1e-9)

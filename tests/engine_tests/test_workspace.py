@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from runners.engine.graphs.buckets import EXACT, bucket
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.workspace import Workspace
-from runners.registry import METHODS
 
 
 @given(size=st.integers(0, 1 << 20), more=st.integers(0, 1 << 16), multiple=st.sampled_from([1, 16, 256]))
@@ -73,7 +72,7 @@ def test_memory_that_was_outgrown_is_given_back_before_more_is_taken(lab: Any, m
 
 
 @pytest.mark.parametrize("donor", ["previous", "template"])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.every_method
 def test_runners_that_share_memory_answer_as_alone(
     lab: Any, name: str, donor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

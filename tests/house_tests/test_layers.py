@@ -180,6 +180,12 @@ def test_nothing_slow_is_loaded_before_it_is_needed(package: str) -> None:
     assert _breaking(package, SLOW, at_load_only=True) == []
 
 
+def test_of_runners_only_those_for_lm_eval_load_it_and_none_draws_or_fetches_data() -> None:
+    found = [found for found in _imports_of("runners") if found.top in {"lm_eval", "datasets", "matplotlib"}]
+    assert [str(entry) for entry in found if not entry.file.startswith("runners/lm_eval/")] == []
+    assert {entry.top for entry in found} == {"lm_eval"}
+
+
 def test_the_contract_and_the_records_load_without_torch() -> None:
     """What other rooms import of ``runners``, and every workload, must stay light."""
     program = (

@@ -137,7 +137,7 @@ class ProfileConfig(StreamConfig):
         RunnerDefaults.recompute_ratio,
         RUNNERS,
         readers.between_0_and_1,
-        "Share of vision tokens to compute that layer profile and probe layers are made for.",
+        "Share of vision tokens to compute that layer schedule and probe layers are made for.",
     )
     device_budget: int = setting(
         2**33,

@@ -1,1 +1,1 @@
-"""What methods share: base classes, scores, and schedules over layers."""
+"""Parts of methods: base classes, scores, and layer schedules."""

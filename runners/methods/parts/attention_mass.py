@@ -15,38 +15,38 @@ from runners.engine.measure.flops import attention_flops
 from runners.engine.method import PlanContext
 from runners.engine.shapes import TextShape
 
-HELD_AT_ONCE = 1 << 24  # attention probabilities
+MOST_AT_ONCE = 1 << 24  # attention probabilities
 
 
 def question_attention(context: PlanContext, layers: int | None = None) -> Tensor:
-    """Attention mass that every reusable token receives from the question, ``(layers, candidates)`` on the device.
+    """Compute the attention mass from the question to every reusable token, ``(layers, candidates)`` on the device.
 
-    Of the first ``layers``, or of all.
+    In the first ``layers``, or in all.
 
     The question is the text after the last medium, or the last token where there is none. Its queries come from one
     pass of all required tokens through these layers, over the reused keys and values as they are. The plan's execution
     computes these tokens anew, because what is recomputed before them changes their keys and values.
     """
     layout, prompt, shape = context.layout, context.prompt, context.adapter.shape
-    asked = slice(min(layout.segments[-1].end, layout.tokens - 1), layout.tokens)
+    question = slice(min(layout.segments[-1].end, layout.tokens - 1), layout.tokens)
     layers = context.layers if layers is None else layers
     depth = context.required.clamp(max=layers)
-    depth[asked] = layers + 1
+    depth[question] = layers + 1
     capture = Capture(tuple(range(layers)))
     context.rehearse(depth, capture)
-    at = torch.arange(asked.start, asked.stop, device=context.adapter.device)
+    at = torch.arange(question.start, question.stop, device=context.adapter.device)
     candidates = context.candidates().to(context.adapter.device)
     queries = []
     for layer in capture.layers[:layers]:
         assert layer.q is not None
-        queries.append(rotate(layer.q[:, -len(at) :], prompt.cos[asked], prompt.sin[asked]))
+        queries.append(rotate(layer.q[:, -len(at) :], prompt.cos[question], prompt.sin[question]))
     context.selection_flops += layers * attention_mass_flops(shape, at)
     k, _ = context.kv.first(layers)
     return attention_mass(torch.stack(queries), k[:, :, : layout.tokens], at)[:, candidates]
 
 
 def attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:
-    """Mean attention probability of every key, ``(layers, tokens)`` float32.
+    """Compute the mean attention probability of every key, ``(layers, tokens)`` float32.
 
     Args:
         q: rotated queries, ``(layers, heads, queries, head_dim)``.
@@ -55,18 +55,18 @@ def attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:
     """
     layers, heads, queries, head_dim = q.shape
     tokens = k.shape[2]
-    together = max(1, HELD_AT_ONCE // (tokens * (heads * queries + k.shape[1] * head_dim)))
+    together = max(1, MOST_AT_ONCE // (tokens * (heads * queries + k.shape[1] * head_dim)))
     masses = [_attention_mass(q[at_once], k[at_once], at) for at_once in torch.arange(layers).split(together)]
     return torch.cat(masses) / (heads * queries)
 
 
 def _attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:
-    """The sums, for a few layers in one go, and as many queries at a time as may be held."""
+    """Sum the probabilities of a few layers, over as many queries at a time as ``MOST_AT_ONCE`` allows."""
     layers, heads, queries, head_dim = q.shape
     kv_heads, tokens = k.shape[1:3]
     keys = (k.float() * head_dim**-0.5).transpose(2, 3)
     mass = torch.zeros(layers, tokens, dtype=torch.float32, device=q.device)
-    step = max(1, HELD_AT_ONCE // (layers * heads * tokens))
+    step = max(1, MOST_AT_ONCE // (layers * heads * tokens))
     for start in range(0, queries, step):
         seen_from = at[start : start + step]
         reach = int(seen_from[-1]) + 1
@@ -78,5 +78,5 @@ def _attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:
 
 
 def attention_mass_flops(shape: TextShape, at: Tensor) -> float:
-    """Operations of ``attention_mass`` in one layer: attention without its sum of values."""
+    """Count the operations of ``attention_mass`` in one layer: attention without its sum of values."""
     return attention_flops(shape, float((at + 1).sum())) / 2

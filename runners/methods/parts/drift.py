@@ -19,7 +19,7 @@ from runners.engine.store.entries import Probe
 
 
 def drift_scores(context: PlanContext, among: Tensor) -> Tensor:
-    """A score per token of ``among``, ``(among,)`` on the CPU.
+    """Score the drift of the tokens ``among``: ``(among,)`` on the CPU.
 
     Per probed layer the norm of the change after the output projection (of its sketch, see ``kv/sketch.py``),
     divided by its mean; the mean over layers, because in a maximum the noise of one layer hides what another found
@@ -36,7 +36,7 @@ def drift_scores(context: PlanContext, among: Tensor) -> Tensor:
 
 
 def drift(context: PlanContext, among: Tensor) -> Tensor:
-    """The change of every probed layer's attention output, ``(layers, among)``."""
+    """Measure how far every probed layer's attention output moved, ``(layers, among)``."""
     layers = context.probe_layers
     now = _attended_now(context, among)
     then = torch.cat([probe.outputs[:, rows] for probe, rows in _probes(context, among)], dim=1)
@@ -47,7 +47,7 @@ def drift(context: PlanContext, among: Tensor) -> Tensor:
 
 
 def _attended_now(context: PlanContext, among: Tensor) -> Tensor:
-    """Attention outputs over what stands before the tokens now, ``(layers, among, width)``, in one call."""
+    """Compute attention outputs over what stands before the tokens now, ``(layers, among, width)``, in one call."""
     shape, device, layers = context.adapter.shape, context.adapter.device, context.probe_layers
     tokens = context.candidates()[among]
     at = tokens.to(device)
@@ -55,19 +55,19 @@ def _attended_now(context: PlanContext, among: Tensor) -> Tensor:
     q = rotate(stored, context.prompt.cos[at], context.prompt.sin[at])
     attention, view = context.adapter.attention, LookBack(tokens, at)
     seen = slice(view.reach + -view.reach % attention.page)
-    held = [context.kv.layer(layer) for layer in layers]
-    k, v = (torch.cat([kv[which][:, seen] for kv in held]) for which in (0, 1))
+    layer_kv = [context.kv.layer(layer) for layer in layers]
+    k, v = (torch.cat([kv[which][:, seen] for kv in layer_kv]) for which in (0, 1))
     attended = attention.attend(q.reshape(len(layers) * shape.heads, len(at), shape.head_dim), k, v, view)
     context.selection_flops += len(layers) * attention_flops(shape, float((at + 1).sum()))
     return attended.view(len(at), len(layers), -1).transpose(0, 1)
 
 
 def _probes(context: PlanContext, among: Tensor) -> list[tuple[Probe, Tensor]]:
-    """The probe of every reusable part, and which of its rows are ``among``, on the device."""
-    found, first = [], 0
+    """Return every reusable part's probe, and which of its rows are ``among``, on the device."""
+    probes, first = [], 0
     for part in context.reusable:
         assert part.donor.probe is not None, "the donor was stored without a probe"
-        mine = among[(among >= first) & (among < first + part.tokens)] - first + part.offset
-        found.append((part.donor.probe, mine.to(context.adapter.device)))
+        rows = among[(among >= first) & (among < first + part.tokens)] - first + part.offset
+        probes.append((part.donor.probe, rows.to(context.adapter.device)))
         first += part.tokens
-    return found
+    return probes

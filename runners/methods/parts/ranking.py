@@ -1,4 +1,4 @@
-"""What methods share that rank the reusable tokens: the best ranked are computed, deeper where a profile says so."""
+"""The base of methods that rank the reusable tokens: the best ranked are computed, as deep as a schedule says."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from torch import Tensor
 
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
-from runners.methods.parts.layer_profile import ProfileName, layer_weights, spread
+from runners.methods.parts.layer_schedule import LayerSchedule, layer_weights, spread
 from runners.methods.parts.ratio import RatioMethod
 
 
 @dataclass(frozen=True)
 class RankingMethod(RatioMethod):
-    """A method that gives every reusable token a score.
+    """A method that scores every reusable token and computes those of the highest scores.
 
     Options:
-        profile: how the budget is spread over the layers: ``flat``, ``linear`` (falls with depth) or ``auto`` (as
+        profile: layer schedule: ``flat``, ``linear`` (falls with depth) or ``auto`` (as
             measured for the model, else linear).
     """
 
-    profile: ProfileName = "flat"
+    profile: LayerSchedule = "flat"
 
     @abstractmethod
     def scores(self, context: PlanContext) -> Tensor:
-        """A score per token of ``context.candidates()``, the highest computed first, ``(candidates,)`` on the CPU.
+        """Score the tokens of ``context.candidates()``, the highest computed first: ``(candidates,)`` on the CPU.
 
         Not called when the ratio leaves nothing to choose.
         """
@@ -41,17 +41,17 @@ class RankingMethod(RatioMethod):
         return Plan(depth_by_rank(context, ranked(context, self.scores(context)), ratios))
 
     def layer_ratios(self, context: PlanContext) -> list[float]:
-        """The share of vision tokens to compute in each layer, reusable ones only."""
+        """Return the share of the vision tokens to compute in each layer, all of them reusable."""
         return spread(self.ratio, layer_weights(self.profile, context.layers, context.profile))
 
 
 def ranked(context: PlanContext, scores: Tensor) -> Tensor:
-    """The candidates by falling score, those of equal score in their order, ``(candidates,)``."""
+    """Sort the candidates by falling score, those of equal score in their order: ``(candidates,)``."""
     return context.candidates()[scores.argsort(descending=True, stable=True)]
 
 
 def depth_by_rank(context: PlanContext, order: Tensor, ratios: Sequence[float]) -> Tensor:
-    """Depth of every token when layer l computes the first ``ratios[l]`` of ``order``, ``(tokens,)``."""
+    """Return every token's depth, ``(tokens,)``, where layer l computes the first ``ratios[l]`` of ``order``."""
     depth = context.required.clone()
     for layer, ratio in enumerate(ratios):
         depth[order[: context.budget(ratio)]] = layer + 1

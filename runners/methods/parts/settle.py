@@ -1,7 +1,8 @@
-"""The dynamic part: recomputed tokens whose fresh keys and values agree with the stored ones go no deeper.
+"""Early exit: recomputed tokens whose fresh keys and values agree with the stored ones go no deeper.
 
-Where the new context changed nothing, what is stored in the deeper layers is right, too. A token must be
-told apart from one that the context has not reached yet: in the first layer none differs (docs/method.md, Settling).
+Where the new context changed nothing, what is stored in the deeper layers is right, too (docs/method.md, "Settling").
+In the first layers agreement tells nothing: the context has not reached the tokens yet, and in the first of all none
+differs.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from runners.engine.plan import FreshLayer, Refine
 
 
 def settle(context: PlanContext, tolerance: float) -> Refine:
-    """Drop reusable tokens whose K and V are both within ``tolerance`` of the stored ones in the layer looked at.
+    """Drop reusable tokens whose K and V are both within ``tolerance`` of the stored ones in the layer compared.
 
-    One look is enough: who agrees there is nearly all who would agree later (docs/method.md).
+    One layer is enough: nearly all tokens that would agree in a later one agree there (docs/method.md).
     Deviations are L2 norms over heads, relative to the mean norm of the fresh ones among the tokens compared.
     """
     reusable = context.is_reusable()

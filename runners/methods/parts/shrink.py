@@ -1,4 +1,4 @@
-"""What methods share that choose while prefilling: from layer to layer only the best of those computed go on."""
+"""Choose tokens while prefilling: from layer to layer only the best of those computed go on."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def shrink(context: PlanContext, counts: Sequence[int], score: Score) -> Refine:
     reusable = context.is_reusable()
 
     def refine(fresh: FreshLayer) -> Tensor | None:
-        mine = reusable[fresh.tokens]
-        rows = mine.nonzero()[:, 0]
+        is_reusable = reusable[fresh.tokens]
+        rows = is_reusable.nonzero()[:, 0]
         wanted = counts[min(fresh.layer + 1, len(counts) - 1)]
         if wanted >= len(rows):
             return None
-        kept = ~mine
+        kept = ~is_reusable
         if wanted:
             kept[rows[score(fresh, rows).topk(wanted).indices]] = True
         return kept
@@ -38,5 +38,5 @@ def shrink(context: PlanContext, counts: Sequence[int], score: Score) -> Refine:
 
 
 def drops(counts: Sequence[int]) -> frozenset[int]:
-    """The layers after which fewer go on: those in which ``shrink`` has to look."""
+    """Return the layers after which fewer tokens go on: those in which ``shrink`` has to compare."""
     return frozenset(layer for layer, (now, then) in enumerate(pairwise(counts)) if then < now)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.methods.parts.layer_profile import flat_profile, linear_profile, spread
+from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
 from runners.models.load import load_model
 from runners.profile import ModelProfile, read_profile, write_profile
 from workloads.errors import UsageError
@@ -32,7 +32,7 @@ def test_a_spread_keeps_its_mean_stays_within_one_and_never_grows(mean: float, w
 
 
 @pytest.mark.parametrize("layers", [1, 2, 5, 28, 80])
-@pytest.mark.parametrize("profile", [flat_profile, linear_profile])
+@pytest.mark.parametrize("profile", [flat_weights, linear_weights])
 def test_a_spread_of_one_is_one_everywhere_and_of_zero_zero(layers: int, profile: Any) -> None:
     assert spread(1.0, profile(layers)) == pytest.approx([1.0] * layers)
     assert spread(0.0, profile(layers)) == [0.0] * layers

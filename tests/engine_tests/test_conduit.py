@@ -73,7 +73,7 @@ def test_attention_mass_is_the_mean_of_a_plain_softmax_however_it_is_cut(
     scores = q @ k.repeat_interleave(groups, 0).transpose(1, 2) / 8**0.5
     scores = scores.masked_fill(torch.ones(tokens, tokens).triu(1).bool(), -torch.inf)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention_mass_module, "HELD_AT_ONCE", held)
+        patch.setattr(attention_mass_module, "MOST_AT_ONCE", held)
         mass = attention_mass(q[None, :, at], k[None], at)[0]
     torch.testing.assert_close(mass, scores.softmax(-1)[:, at].mean(dim=(0, 1)), atol=1e-6, rtol=1e-5)
     assert float(mass.sum()) == pytest.approx(1, abs=1e-5)

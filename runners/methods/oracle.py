@@ -1,7 +1,8 @@
-"""``oracle``: the tokens whose V truly deviates most from full recomputation: an upper bound for analysis.
+"""``oracle``: the tokens whose V truly deviates most from full recomputation: for analysis.
 
-It first computes everything to compare with. That work is not counted, so its numbers are those of a selector that
-knows the true values for free. Its time means nothing; it is never timed.
+It bounds from above what a selector can reach where damage follows the change of V, which it does not on every model
+(docs/method.md). It first computes everything to compare with. That work is not counted, so its numbers are those of a
+selector that knows the true values for free. Its time means nothing; it is never timed.
 """
 
 from __future__ import annotations

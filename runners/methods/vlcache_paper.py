@@ -1,7 +1,8 @@
-"""``vlcache-paper``: VLCache (arXiv 2512.12977) as published: the leading run of every medium, layer by layer.
+"""``vlcache-paper``: our reading of VLCache (arXiv 2512.12977): the leading run of every medium, layer by layer.
 
-Reused tokens carry an error that grows with the stale tokens before them, so the earliest tokens are recomputed; the
-run is longest in the first layers and shortens with depth.
+Published is the rule: reused tokens carry an error that grows with the stale tokens before them, so the earliest ones
+are recomputed, fewer in deeper layers. Ours is how fast the run shortens where nothing was measured (linearly): the
+paper's own schedule was not to be had, and its public proof of concept is flat over the layers (``profile=flat``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from runners.methods.parts.ratio import RatioMethod
 
 @dataclass(frozen=True)
 class VLCachePaper(RatioMethod):
-    """Recompute a leading run whose length follows a layer schedule of mean ``ratio``.
+    """Recompute a leading run whose length follows a layer schedule of mean ``ratio``: our reading of the paper.
 
     Options:
         profile: layer schedule: ``flat``, ``linear`` (falls with depth) or ``auto`` (as

@@ -138,7 +138,8 @@ def resolve(session: nox.Session, versions: Path, groups: tuple[str, ...], *opti
     """Have uv write versions of all dependencies that go together."""
     session.install("uv")
     chosen = [word for group in groups for word in ("--group", group)]
-    session.run("uv", "pip", "compile", "pyproject.toml", *chosen, "--no-header", "-q", *options, "-o", str(versions))
+    command = ("uv", "pip", "compile", "pyproject.toml", "--upgrade", "--no-header", "-q")
+    session.run(*command, *chosen, *options, "-o", str(versions))
 
 
 def requirements(file: Path) -> dict[str, str]:

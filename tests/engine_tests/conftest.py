@@ -295,7 +295,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     kind: the class that methods must derive from.
     takes: the setting of ``RunnerDefaults`` that methods must have an option for.
-    variants: whether each is also run with every other value of its options, one at a time, that are a choice.
+    variants: whether each is run with every other value of its options, one at a time, that are a choice, instead.
     also: specs to run besides the registered methods.
     others: attributes that methods must have with this value, such as ``uses_kv``.
     """
@@ -311,7 +311,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         method = _method_for_laws(name)
         holds = all(getattr(method, trait) == value for trait, value in traits.items())
         if holds and isinstance(method, kind) and (takes is None or takes in options_by_setting(method)):
-            names += [name, *(_variants(name, method) if variants else ())]
+            names += _variants(name, method) if variants else [name]
     metafunc.parametrize("name", names if given else [*names, *also])
 
 

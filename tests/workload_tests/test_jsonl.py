@@ -314,7 +314,7 @@ def test_a_mistake_is_told_with_file_line_and_field(write: Write, line: Any, mis
         ("none.png", "'none.png' does not exist or is no file"),
         ("", "'' does not exist or is no file"),
         ("n" * 300, f"'{'n' * 100}...' cannot be read (File name too long)"),
-        ("a\0.png", "embedded null byte"),
+        ("a\0.png", r"'a\x00.png' holds a null character"),
         ("words.png", "'words.png' is not a readable picture (none of PNG, JPEG, WEBP, GIF, BMP, TIFF)"),
         ("torn.png", "'torn.png' is not a readable picture ("),
         ("torn.jpg", "'torn.jpg' is not a readable picture (image file is truncated"),
@@ -323,7 +323,7 @@ def test_a_mistake_is_told_with_file_line_and_field(write: Write, line: Any, mis
         ("../outside.png", "'../outside.png' leads out of the folder of the requests"),
         ("file://%2e%2e/outside.png", "'file://%2e%2e/outside.png' leads out of the folder of the requests"),
         ("link.png", "'link.png' leads out of the folder of the requests"),
-        ("circle.png", "'circle.png' cannot be read ("),
+        ("circle.png", "'circle.png' cannot be read (symbolic links in a circle)"),
         (
             "https://example.org/a.png",
             "'https://example.org/a.png' is not read: nothing is downloaded, save the file beside the requests",

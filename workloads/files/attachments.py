@@ -57,15 +57,19 @@ class Attachments:
         path = unquote(url.removeprefix(LOCAL)) if url.startswith(LOCAL) else url
         if "://" in path:
             raise ValueError(f"{quoted(url)} is not read: nothing is downloaded, save the file beside the requests")
+        if "\0" in path:
+            raise ValueError(f"{quoted(url)} holds a null character")
         try:
             file = (self._folder / path).resolve()
+            if file.is_symlink():  # from Python 3.13 on; before, resolving raises RuntimeError
+                raise RuntimeError("symbolic links in a circle")
             if not file.is_relative_to(self._folder):
                 raise ValueError(f"{quoted(url)} leads out of the folder of the requests")
             if not file.is_file():
                 raise ValueError(f"{quoted(url)} does not exist or is no file")
             with file.open("rb") as stream:
                 data = stream.read(MOST_BYTES[kind] + 1)
-        except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in circles, before Python 3.13
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in circles
             reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
             raise ValueError(f"{quoted(url)} cannot be read ({reason})") from error
         if len(data) > MOST_BYTES[kind]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 from typing import ClassVar, Self
 
 import torch
@@ -94,14 +94,15 @@ class PlanContext:
         mask[self.candidates()] = True
         return mask
 
-    def budget(self, ratio: float) -> int:
+    def budget(self, ratio: float, up: bool = False) -> int:
         """Number of reusable tokens that a ratio allows to recompute: that share of all vision tokens, rounded down.
 
-        So media that are new, or covered by an exact prefix, leave more to those that are reused. The share executed
+        ``up`` rounds up instead. So media that are new, or covered by an exact prefix, leave more to those that are reused. The share executed
         is measured of all vision tokens, too.
         """
         reusable = sum(part.tokens for part in self.reusable)
-        return min(reusable, floor(ratio * self.layout.vision_tokens + 1e-9))
+        share = ratio * self.layout.vision_tokens
+        return min(reusable, ceil(share - 1e-9) if up else floor(share + 1e-9))
 
     def compute(self, tokens: Tensor) -> Tensor:
         """``required`` with these tokens computed too, in all layers."""

@@ -97,8 +97,8 @@ class PlanContext:
     def budget(self, ratio: float, up: bool = False) -> int:
         """Number of reusable tokens that a ratio allows to recompute: that share of all vision tokens, rounded down.
 
-        ``up`` rounds up instead. So media that are new, or covered by an exact prefix, leave more to those that are reused. The share executed
-        is measured of all vision tokens, too.
+        ``up`` rounds up instead. So media that are new, or covered by an exact prefix, leave more to those that are
+        reused. The share executed is measured of all vision tokens, too.
         """
         reusable = sum(part.tokens for part in self.reusable)
         share = ratio * self.layout.vision_tokens

@@ -94,7 +94,8 @@ def test_in_an_unchanged_context_scores_are_those_of_the_stock_models_attention(
     lab: Any, watched: type[Watched], value_norm: bool, image_coefficient: bool
 ) -> None:
     donor, target = same_context(lab)
-    lab.answer(watched(ratio=0.3, value_norm=value_norm, image_coefficient=image_coefficient), donor, target)
+    factors = {"value_norm": value_norm, "image_coefficient": image_coefficient}
+    lab.answer(watched(ratio=0.3, donor="previous", **factors), donor, target)
     ((context, scores),) = watched.seen
     expected = expected_attention(lab, target)
     if value_norm:
@@ -223,7 +224,7 @@ def test_the_scoring_pass_leaves_no_trace_in_the_answer(lab: Any, observe: Any, 
         def plan(self, context: PlanContext) -> Plan:
             return Plan(depth if len(depth) == context.layout.tokens else context.required)
 
-    lab.assert_equal(chosen_by_looking, lab.answer(Given(), *moved(lab)), tolerance=0)
+    lab.assert_equal(chosen_by_looking, lab.answer(Given(donor=method.donor), *moved(lab)), tolerance=0)
 
 
 def test_the_question_is_asked_over_a_new_medium_too(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,9 @@ class RunConfig(StreamConfig):
     alpha: float = setting(DEFAULT_ALPHA, VERDICT, readers.between_0_and_1, "Intervals have the confidence 1 - alpha.")
     resume: bool = setting(False, OUTPUT, readers.switch, "Continue the run in --output.")
     no_media: bool = setting(False, OUTPUT, readers.switch, "Keep no pictures of changed answers in the run folder.")
-    preset: str | None = setting(None, OUTPUT, readers.text, "Settings that come with vlcache, by name (vlcache list presets).")
+    preset: str | None = setting(
+        None, OUTPUT, readers.text, "Settings that come with vlcache, by name (vlcache list presets)."
+    )
     config: Path | None = setting(None, OUTPUT, readers.path, "YAML file with settings, keys named like flags.")
 
 

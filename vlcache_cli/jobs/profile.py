@@ -168,10 +168,11 @@ def _comment(job: ProfileJob, model: LoadedModel) -> str:
     from runners.registry import load_method
 
     config, description = job.config, model.describe()
+    donor = load_method(job.spec).donor_policy
     return (
         f"Measured by vlcache profile on {datetime.now(UTC):%Y-%m-%d}.\n"
         f"model: {config.model} in {description['dtype']}, {description['fingerprint']}\n"
         f"workloads: {', '.join(config.workload)}; samples: {config.samples} of each, seed: {config.seed}, "
         f"reuse rate: {'usual' if config.reuse_rate is None else f'{config.reuse_rate:g}'}\n"
-        f"runner: {', '.join(config.runner)}, donor: {load_method(job.spec).donor_policy}; for a budget of {config.budget:g}"
+        f"runner: {', '.join(config.runner)}, donor: {donor}; for a budget of {config.budget:g}"
     )

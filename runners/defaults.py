@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 DonorPolicy = Literal["previous", "template", "isolated"]
+DEFAULT_RATIO = 0.05  # of methods that compute a given share of the vision tokens
 SETTING = "setting"  # key of a field's metadata
 
 
@@ -14,13 +15,16 @@ class RunnerDefaults:
     """What all runners of a run share unless their spec says otherwise.
 
     Attributes:
-        recompute_ratio: share of a prompt's vision tokens to compute.
+        recompute_ratio: share of a prompt's vision tokens to compute, or the most that may be; None for each method's
+            own default.
+        risk: share of answers that a method which estimates its risk may change.
         donor: what stands before a medium when it is stored; None for each method's own default.
         budget_bytes, host_budget_bytes: most bytes that each runner stores on the device and on the host.
         strict_reuse: whether a request fails when something that should be reused is computed.
     """
 
-    recompute_ratio: float = 0.05
+    recompute_ratio: float | None = None
+    risk: float = 0.02
     donor: DonorPolicy | None = None
     budget_bytes: int = 1 << 30
     host_budget_bytes: int = 0

@@ -16,7 +16,7 @@ class LocalRunner:
     def __init__(self, spec: RunnerSpec, model: LoadedModel) -> None:
         asked = load_method(spec)
         self._spec = spec
-        self._method = asked.without_early_exit() if model.random_weights else asked
+        self._method = asked.for_random_weights() if model.random_weights else asked
         self._engine = Engine(
             model.adapter,
             model.workspace,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 from annotated_types import Ge, Interval
 
+from runners.risk.model import RiskModel
 from workloads.errors import UsageError
 from workloads.reading import read_yaml
 
 FILE_NAME = "vlcache.yaml"
 DEFAULT_PROBES = 4
-READ = 0.95
 
 Layer = Annotated[int, Ge(0)]
 Cost = Annotated[float, Interval(ge=0, lt=1e300)]  # sums of costs stay finite
@@ -30,11 +29,13 @@ class ModelProfile:
         probe_layers: layers in which a drift probe finds the tokens that matter, ascending; empty when not measured.
         sensitivity: what staleness in one layer alone costs, in nats of KL, per layer; empty when not measured.
         layer_weights: how a recompute budget is spread over the layers, never growing; empty when not measured.
+        risk: what tells how likely an answer changes, calibrated; None when not measured.
     """
 
     probe_layers: tuple[Layer, ...] = ()
     sensitivity: tuple[Cost, ...] = ()
     layer_weights: tuple[Cost, ...] = ()
+    risk: RiskModel | None = None
 
 
 def default_probe_layers(layers: int) -> tuple[int, ...]:
@@ -44,12 +45,6 @@ def default_probe_layers(layers: int) -> tuple[int, ...]:
     """
     steps = (round(layers * (2 * step + 1) / (3 * DEFAULT_PROBES)) for step in range(DEFAULT_PROBES))
     return tuple(sorted({max(0, min(step, layers - 2)) for step in steps}))
-
-
-def reading_layers(sensitivity: Sequence[float]) -> int:
-    """Count the layers, from the first on, that hold nearly all (``READ``) of what staleness costs; at least one."""
-    enough = READ * sum(sensitivity)
-    return next(count for count, cost in enumerate(accumulate(sensitivity), start=1) if cost >= enough)
 
 
 def load_profile(model: Path, layers: int) -> ModelProfile:
@@ -77,11 +72,20 @@ def read_profile(path: Path, layers: int) -> ModelProfile:
     weights = profile.layer_weights
     if weights and (weights[0] <= 0 or any(a < b for a, b in pairwise(weights))):
         raise UsageError(f"{path}: layer_weights must begin above 0 and never grow")
+    if profile.risk is not None:
+        profile.risk.check(str(path))
     return replace(profile, probe_layers=tuple(sorted(set(profile.probe_layers))))
 
 
 def write_profile(path: Path, profile: ModelProfile, comment: str) -> None:
     """Write what ``read_profile`` reads, ``comment`` above it."""
-    values = {name: list(value) for name, value in asdict(profile).items() if value}
+    values = plain(asdict(profile))
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
     path.write_text(lines + yaml.safe_dump(values, default_flow_style=None, sort_keys=False), "utf-8")
+
+
+def plain(values: Any) -> Any:
+    """Turn what ``asdict`` gives into the types of YAML and JSON, what is empty left out of mappings."""
+    if isinstance(values, dict):
+        return {name: plain(value) for name, value in values.items() if value is not None and value != ()}
+    return [plain(value) for value in values] if isinstance(values, tuple) else values

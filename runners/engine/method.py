@@ -183,10 +183,10 @@ class Method(ABC):
         """Choose the layers, of so many, in which queries and attention outputs of donors are stored, ascending."""
         return ()
 
-    def without_early_exit(self) -> Self:
-        """Return the same rule without early exit: values that happen to agree drop no token.
+    def for_random_weights(self) -> Self:
+        """Return the rule by which models with random weights are answered, whose values and answers tell nothing.
 
-        Models with random weights are answered by it, because how well values agree there tells nothing of real ones.
+        What a rule decides by looking at them would tell nothing of the time that a real model takes.
         """
         return self
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from runners.engine.method import PlanContext
 from runners.methods.parts.attention_mass import question_attention
+from runners.methods.parts.image_coefficient import image_coefficients
 from runners.methods.parts.scoring_pass import ScoringPassMethod
 
 
@@ -37,18 +38,10 @@ class Conduit(ScoringPassMethod):
         if self.value_norm:
             scores = scores * _value_norms(context)
         mean = scores.mean(dim=0).cpu()
-        return mean * _image_coefficients(context, mean) if self.image_coefficient else mean
+        return mean * image_coefficients(context, mean) if self.image_coefficient else mean
 
 
 def _value_norms(context: PlanContext) -> Tensor:
     """Compute the L2 norm of every reusable token's V over all heads, ``(layers, candidates)``."""
     at = context.candidates().to(context.adapter.device)
     return torch.stack([values[:, at].float().square().sum(dim=(0, 2)).sqrt() for values in context.kv.v])
-
-
-def _image_coefficients(context: PlanContext, scores: Tensor) -> Tensor:
-    """Compute the mean score of every reusable token's image, relative to the mean of all images, ``(candidates,)``."""
-    sizes = [part.tokens for part in context.reusable]
-    means = torch.stack([part.mean() for part in scores.split(sizes)])
-    relative = means / means.mean().clamp(min=torch.finfo(torch.float32).tiny)
-    return relative.repeat_interleave(torch.tensor(sizes))

@@ -1,80 +1,73 @@
-"""``vlcache``: our method: recompute what the new context changes and the question reads.
+"""``vlcache``: our method: reuse that estimates its risk in every request, and repairs as much as that takes.
 
-The question's attention says which tokens matter (the rule of ProphetKV and CONDUIT), a drift probe says which of them
-the new context changes, wherever they stand; their product ranks, attention under a square root because it differs by
-orders of magnitude and drift does not. Either alone fails somewhere: attention spends its budget on tokens that are
-right as stored, drift on tokens that nobody asks for. A short leading run per medium repairs what would become a false
-attention sink (as the paper does). How deep tokens are recomputed follows the layer schedule measured for the
-model, else it is all layers; a token goes no deeper where its fresh keys and values agree with the stored ones (early
-exit).
+One pass of the text over the reused keys and values answers as blind reuse does, and shows what the question reads; a
+drift probe shows what the new context changes in a sample of the reused tokens. From these signals the model's risk
+model estimates how likely the answer changes at each level of repair, and the cheapest level is chosen whose risk is
+below a calibrated threshold (``runners.risk``): nothing, and then the pass is the answer; the best ranked tokens; or
+everything, which is lossless. Nothing is chosen for a model that was not calibrated: there it computes everything, or
+as many of the best ranked tokens as ``budget`` allows.
+
+Tokens are ranked by two rules in turn, because each alone fails somewhere (docs/method.md): what a token writes to the
+question at most, times a coefficient of its medium (after CONDUIT, arXiv 2609.05821), finds what matters where change
+is spread over all tokens; the root of attention times drift finds the few that changed.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from math import inf
 
 import torch
 from torch import Tensor
 
+from runners.defaults import from_setting
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
-from runners.methods.parts.attention_mass import question_attention
 from runners.methods.parts.drift import drift_scores
-from runners.methods.parts.layer_schedule import LayerSchedule, layer_weights, spread
-from runners.methods.parts.leading import leading
-from runners.methods.parts.ranking import RankingMethod
-from runners.methods.parts.settle import settle
-from runners.profile import ModelProfile, default_probe_layers, reading_layers
+from runners.methods.parts.image_coefficient import image_coefficients
+from runners.methods.parts.reuse import ReuseMethod
+from runners.methods.parts.signals import read_signals
+from runners.methods.parts.text_pass import TextPass, run_text_pass
+from runners.profile import ModelProfile, default_probe_layers
+from runners.risk.model import EVERYTHING, Choice
 from workloads.errors import UsageError
 
 AUTO = "auto"
-SHORTLIST = 4  # times the tokens computed in the first layer are probed for drift
+SHORTLIST = 4  # times the tokens to compute are probed for drift
+UNTOLD = 0.05  # of the vision tokens, where answers mean nothing and no risk can be estimated
 
 
 @dataclass(frozen=True)
-class VLCache(RankingMethod):
-    """Recompute what the new context changes and the question reads.
+class VLCache(ReuseMethod):
+    """Reuse what is harmless, repair what is at risk, by a calibrated estimate in every request.
 
     Options:
+        risk: share of answers that may change, for requests like those that the model was calibrated on.
+        budget: no request computes a larger share of the vision tokens, whatever the risk.
+        share: compute this share of the vision tokens, the best ranked first, in every request; ``auto``: as the risk
+            takes.
         probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else those of
             ``runners.profile.default_probe_layers``.
-        question_layers: first layers in which the question's attention counts; ``auto`` takes those that hold 95 % of
-            what staleness costs, as measured for the model, or else all.
-        lead: leading tokens recomputed per medium, within the same budget.
-        tolerance: relative deviation up to which fresh and stored keys and values agree; 0: no early exit.
-        max_ratio: no layer computes a larger share of the vision tokens anew, whatever the layer schedule says.
     """
 
-    profile: LayerSchedule = "auto"
+    risk: float = from_setting("risk")
+    budget: float = from_setting("recompute_ratio", EVERYTHING)
+    share: str = AUTO
     probe: str = AUTO
-    question_layers: str = AUTO
-    lead: int = 1
-    tolerance: float = 0.1
-    max_ratio: float = 1.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        if not 0 < self.risk < 1:
+            raise ValueError(f"risk must be between 0 and 1, not {self.risk}")
+        if not 0 <= self.budget <= 1:
+            raise ValueError(f"budget must be between 0 and 1, not {self.budget}")
         if self.probe != AUTO and not re.fullmatch(r"\d+(\+\d+)*", self.probe):
             raise ValueError(f"probe must be '{AUTO}' or layers such as 0+1, not '{self.probe}'")
-        if self.question_layers != AUTO and not re.fullmatch(r"[1-9]\d*", self.question_layers):
-            raise ValueError(f"question_layers must be '{AUTO}' or a number of layers, not '{self.question_layers}'")
-        if self.lead < 0:
-            raise ValueError(f"lead must not be negative, not {self.lead}")
-        if not 0 <= self.tolerance < inf:
-            raise ValueError(f"tolerance must be a number of at least 0, not {self.tolerance}")
-        if not 0 <= self.max_ratio <= 1:
-            raise ValueError(f"max_ratio must be between 0 and 1, not {self.max_ratio}")
+        if self.share != AUTO and not (re.fullmatch(r"\d*\.?\d+", self.share) and float(self.share) <= 1):
+            raise ValueError(f"share must be '{AUTO}' or a number from 0 to 1, not '{self.share}'")
 
-    @property
-    def adaptive(self) -> bool:
+    def for_random_weights(self) -> VLCache:
         """See ``Method``."""
-        return self.tolerance > 0
-
-    def without_early_exit(self) -> VLCache:
-        """See ``Method``."""
-        return replace(self, tolerance=0.0)
+        return self if self.share != AUTO else replace(self, share=str(min(self.budget, UNTOLD)))
 
     def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
         """See ``Method``. The last layer is never probed: it has no queries of media tokens.
@@ -89,30 +82,53 @@ class VLCache(RankingMethod):
             raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
         return chosen
 
-    def scores(self, context: PlanContext) -> Tensor:
-        """See ``RankingMethod``. Drift is computed only for the tokens that the question attends to most."""
-        attention = question_attention(context, self._question_layers(context)).mean(dim=0).cpu()
-        count = min(len(attention), SHORTLIST * context.budget(self.layer_ratios(context)[0]))
-        shortlist = attention.topk(count).indices.sort().values
-        scores = torch.zeros_like(attention)
-        scores[shortlist] = attention[shortlist].sqrt() * drift_scores(context, shortlist)
-        scores[torch.isin(context.candidates(), leading(context.reusable, lambda part: self.lead))] = torch.inf
-        return scores
-
-    def _question_layers(self, context: PlanContext) -> int:
-        if self.question_layers != AUTO:
-            return min(int(self.question_layers), context.layers)
-        sensitivity = context.profile.sensitivity
-        return reading_layers(sensitivity) if sensitivity else context.layers
-
-    def layer_ratios(self, context: PlanContext) -> list[float]:
-        """See ``RankingMethod``: none above ``max_ratio``."""
-        weights = layer_weights(self.profile, context.layers, context.profile, unmeasured="flat")
-        return spread(self.ratio, weights, self.max_ratio)
-
     def plan(self, context: PlanContext) -> Plan:
-        """See ``Method``. No early exit where all is to be computed: that is full recomputation, to the last bit."""
-        depth = super().plan(context).depth
-        if self.tolerance == 0 or bool((depth[context.candidates()] == context.layers).all()):
-            return Plan(depth)
-        return Plan(depth, settle(context, self.tolerance), looks_in=frozenset({context.probe_layers[-1] + 1}))
+        """See ``Method``."""
+        count, risk = len(context.candidates()), context.profile.risk
+        fixed = float(self.share) if self.share != AUTO else self.budget if risk is None else None
+        if self.takes_exact_path(context) or (fixed is not None and context.budget(fixed) == count):
+            return Plan(context.compute(context.candidates()), choice=Choice(EVERYTHING, 0.0))
+        text = run_text_pass(context)
+        if fixed is not None or risk is None:
+            return repair(context, text, Choice(self.budget if fixed is None else fixed, None))
+        choice = risk.choose(read_signals(context, text).values, self.risk)
+        return repair(context, text, choice if choice.share <= self.budget else replace(choice, share=self.budget))
+
+    def takes_exact_path(self, context: PlanContext) -> bool:
+        """Whether computing everything is no dearer than choosing: most of it is to be computed in any case."""
+        return len(context.candidates()) <= int((context.required > 0).sum())
+
+
+def repair(context: PlanContext, text: TextPass, choice: Choice) -> Plan:
+    """Plan a level of repair after the text pass, whose answer stands where nothing is to be computed."""
+    count = context.budget(choice.share)
+    required = context.required > 0
+    if count == 0:
+        return Plan(context.required, rehearsed=required, answer=text.answer, choice=choice)
+    before = torch.arange(len(required)) < context.reusable[0].start
+    chosen = context.candidates()
+    if count < len(chosen):
+        chosen = chosen[rank(context, text, count)[:count]]
+    return Plan(context.compute(chosen), rehearsed=required & before, choice=choice)
+
+
+def rank(context: PlanContext, text: TextPass, count: int) -> Tensor:
+    """Order the candidates by what they write to the question and by what changed in them, in turn: ``(candidates,)``.
+
+    Args:
+        count: how many are to be computed; drift is looked for among ``SHORTLIST`` times as many.
+    """
+    written = text.written.cpu() * image_coefficients(context, text.written.cpu())
+    attention = text.attention.mean(dim=0).cpu()
+    shortlist = attention.topk(min(len(attention), SHORTLIST * count)).indices.sort().values
+    changed = torch.zeros_like(attention)
+    changed[shortlist] = attention[shortlist].sqrt() * drift_scores(context, shortlist)
+    places = torch.minimum(_places(written), _places(changed))
+    return places.argsort(stable=True)
+
+
+def _places(scores: Tensor) -> Tensor:
+    """Find every token's place when they are sorted by falling score, ``(tokens,)``."""
+    places = torch.empty(len(scores), dtype=torch.int64)
+    places[scores.argsort(descending=True, stable=True)] = torch.arange(len(scores))
+    return places

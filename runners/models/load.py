@@ -14,7 +14,7 @@ from runners.models import hub
 from runners.models.choices import AUTO, SINGLE
 from runners.models.environment import describe_device
 from runners.models.shapes.catalogue import Shape, find_shape, published
-from runners.profile import ModelProfile, load_profile, read_profile
+from runners.profile import ModelProfile, load_profile, plain, read_profile
 from runners.reader import cache as reader
 from workloads.errors import UsageError, unknown_name
 
@@ -67,7 +67,7 @@ class LoadedModel:
             "dtype": str(self.adapter.dtype).removeprefix("torch."),
             "device": str(self.adapter.device),
             **describe_device(self.adapter.device),
-            "profile": {name: list(value) for name, value in asdict(self.profile).items()},
+            "profile": plain(asdict(self.profile)),
             "layers": self.adapter.shape.layers,
         }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
-from runners.defaults import RunnerDefaults
+from runners.defaults import DEFAULT_RATIO, RunnerDefaults
 from vlcache_cli.config import readers
 from vlcache_cli.config.setting import MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
 from vlcache_cli.config.stream import WORKLOAD_HELP, StreamConfig
@@ -28,6 +28,12 @@ class RunConfig(StreamConfig):
     reference: str = setting("full", RUNNERS, readers.text, "Runner that the others are compared with.")
     profile: Path | None = setting(
         None, MODEL, readers.path, "Measured profile of the model, by vlcache profile, in place of the one beside it."
+    )
+    risk: float = setting(
+        RunnerDefaults.risk,
+        RUNNERS,
+        readers.between_0_and_1,
+        "Share of answers that vlcache may change, for requests like those that the model was calibrated on.",
     )
     host_budget: int = setting(
         2**30,
@@ -60,11 +66,13 @@ class RunConfig(StreamConfig):
 class BenchConfig(RunConfig):
     """Settings of ``vlcache bench``."""
 
-    recompute_ratio: float = setting(
-        RunnerDefaults.recompute_ratio,
+    recompute_ratio: float | None = setting(
+        None,
         RUNNERS,
         readers.share,
-        "Share of vision tokens to compute, where a runner takes one, 0 to 1.",
+        "Share of vision tokens to compute, where a runner takes one, 0 to 1; of vlcache the most that it may.",
+        default_text="0.05, of vlcache as its risk takes",
+        flag_type=float,
     )
 
 
@@ -124,7 +132,7 @@ class ProfileConfig(StreamConfig):
         "One runner that reuses media, with options if any: name@key=value. The error map is of its answers.",
     )
     budget: float = setting(
-        RunnerDefaults.recompute_ratio,
+        DEFAULT_RATIO,
         RUNNERS,
         readers.between_0_and_1,
         "Share of vision tokens to compute that layer schedule and probe layers are made for.",

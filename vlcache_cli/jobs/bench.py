@@ -43,13 +43,14 @@ class Job:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse_runners(config: RunConfig, ratio: float) -> list[RunnerSpec]:
+def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
     """The runners that are asked for, ``ratio`` given to those that take one and name none."""
     from runners.defaults import RunnerDefaults
     from runners.registry import parse_specs
 
     defaults = RunnerDefaults(
         recompute_ratio=ratio,
+        risk=config.risk,
         donor=config.donor,
         budget_bytes=config.device_budget,
         host_budget_bytes=config.host_budget,

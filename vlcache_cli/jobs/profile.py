@@ -154,7 +154,7 @@ def _require_one_runner(config: ProfileConfig) -> RunnerSpec:
     from runners.defaults import RunnerDefaults
     from runners.registry import load_method, parse_specs
 
-    defaults = RunnerDefaults(config.budget, config.donor, config.device_budget)
+    defaults = RunnerDefaults(config.budget, donor=config.donor, budget_bytes=config.device_budget)
     first, *others = parse_specs(config.runner, defaults)
     if others:
         raise UsageError(f"--runner names {1 + len(others)} runners: profile observes one at a time")

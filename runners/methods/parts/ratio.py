@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from runners.defaults import from_setting
+from runners.defaults import DEFAULT_RATIO, from_setting
 from runners.engine.method import PlanContext
 from runners.methods.parts.reuse import ReuseMethod
 
@@ -25,7 +25,7 @@ class RatioMethod(ReuseMethod):
     keeps_to_ratio: ClassVar[bool] = True
     rounds_up: ClassVar[bool] = False
 
-    ratio: float = from_setting("recompute_ratio")
+    ratio: float = from_setting("recompute_ratio", DEFAULT_RATIO)
 
     def __post_init__(self) -> None:
         if not 0 <= self.ratio <= 1:

@@ -1,0 +1,133 @@
+"""Assess warm requests for the calibration of a risk model: their signals, and at which levels the answer changes.
+
+An answer counts as changed when it is neither that of full recomputation nor that of the same computation in chunks:
+where the two differ, two tokens are so near that rounding alone decides, and either is as good (docs/method.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from runners.base import Request, Response
+from runners.engine.chunks import prefill_in_chunks
+from runners.engine.decode import decode
+from runners.engine.engine import Engine
+from runners.engine.kv.buffer import KVBuffer
+from runners.engine.method import PlanContext
+from runners.engine.plan import Plan
+from runners.engine.prefill import prefill
+from runners.methods.parts.signals import Signals, read_signals
+from runners.methods.parts.text_pass import run_text_pass
+from runners.methods.vlcache import VLCache, repair
+from runners.models.load import LoadedModel
+from runners.records import Record, Warmth
+from runners.risk.calibrate import CalibrationRequest
+from runners.risk.model import Choice
+from runners.session import SessionOptions, serve
+from workloads.records import Conversation
+
+LEVELS = (0.0, 0.05, 0.2, 0.5)
+CHUNK = 64  # tokens, of the computation that shows what rounding alone changes
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """What was found out about one request: its signals, and by share of tokens computed whether the answer changes."""
+
+    signals: Signals
+    changed: dict[float, bool]
+
+
+@dataclass(frozen=True)
+class Assessing(VLCache):
+    """Answers with everything computed, and assesses what less would have done.
+
+    Attributes:
+        limit: longest answer, in tokens.
+        found: what was found out, by request.
+    """
+
+    limit: int = 1
+    found: dict[str, Assessed] = field(default_factory=dict, compare=False)
+
+    def plan(self, context: PlanContext) -> Plan:
+        """See ``Method``."""
+        everything = Plan(context.compute(context.candidates()))
+        if self.takes_exact_path(context):
+            return everything
+        stored = _copy(context.kv)
+        text = run_text_pass(context)
+        signals = read_signals(context, text)
+        plans = {share: repair(context, text, Choice(share, None)) for share in LEVELS}
+        over = _copy(context.kv)
+        answers = {share: self._answer(context, over, plan) for share, plan in plans.items()}
+        right = {self._answer(context, stored, everything), self._answer(context, stored, everything, CHUNK)}
+        self.found[context.request] = Assessed(signals, {share: ids not in right for share, ids in answers.items()})
+        return everything
+
+    def _answer(self, context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> Ids:
+        """Answer by a plan, over a copy of keys and values."""
+        adapter, prompt, kv = context.adapter, context.prompt, _copy(over)
+        if plan.answer is not None:
+            hidden: Tensor = plan.answer.hidden
+        elif chunk:
+            hidden = prefill_in_chunks(adapter, prompt, kv, plan, chunk).hidden
+        else:
+            hidden = prefill(adapter, prompt, kv, plan).hidden
+        return tuple(decode(adapter, prompt, kv, int(adapter.head(hidden)[0].argmax()), self.limit))
+
+
+class AssessingRunner:
+    """See ``Runner``: serves a stream and assesses its requests."""
+
+    label = "assessing"
+
+    def __init__(self, model: LoadedModel, budget: int, limit: int) -> None:
+        self._method = Assessing(limit=limit)
+        self._engine = Engine(model.adapter, model.workspace, self._method, budget, profile=model.profile)
+        self._limit = limit
+
+    def answer(self, request: Request) -> Response:
+        """See ``Runner``."""
+        return self._engine.answer(request)
+
+    def reset(self) -> None:
+        """See ``Runner``."""
+        self._engine.reset()
+
+    def take(self, request: str) -> Assessed | None:
+        """Take what was found out about a request; None where there was nothing to decide."""
+        return self._method.found.pop(request, None)
+
+    def describe(self) -> dict[str, object]:
+        """See ``Runner``."""
+        return {"label": self.label}
+
+
+def assess(
+    workload: str, conversations: Sequence[Conversation], runner: AssessingRunner, limit: int
+) -> Iterator[tuple[Record, tuple[CalibrationRequest, tuple[str, ...]] | None]]:
+    """Answer every request; of the warm ones in which there was something to decide, also what was found out.
+
+    Yields:
+        the record, and the request for the calibration with the names of its signals.
+    """
+    runner.reset()
+    options = SessionOptions(reference=runner.label, seed=0, max_new_tokens=limit, warmup=0)
+    for record in serve(workload, conversations, [runner], options, {}):
+        found = runner.take(record.request)
+        if found is None or record.warmth is Warmth.COLD:
+            yield record, None
+        else:
+            names, values = found.signals.names, found.signals.values
+            case = f"{workload}/{record.cluster_id}"
+            yield record, (CalibrationRequest(workload, case, values, found.changed), names)
+
+
+def _copy(kv: KVBuffer) -> KVBuffer:
+    return KVBuffer(kv.k.clone(), kv.v.clone())

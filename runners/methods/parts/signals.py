@@ -1,0 +1,66 @@
+"""Signals of a request: a few numbers from the text pass and the drift probe that tell what is at stake in it.
+
+Which of them tell differs between models (docs/method.md), so a risk model weighs them as measured. All but counts are
+logarithms: they differ by orders of magnitude.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from runners.engine.method import PlanContext
+from runners.methods.parts.drift import drift
+from runners.methods.parts.text_pass import TextPass
+
+BANDS = 4  # of layers, from the first to the last
+MOST_READ = 128  # tokens that the question attends to most, whose drift is probed
+STRIDE = 16  # and one token in so many of the others
+LEAST = 1e-9
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Names and values, in the same order."""
+
+    names: tuple[str, ...]
+    values: tuple[float, ...]
+
+
+def read_signals(context: PlanContext, text: TextPass) -> Signals:
+    """Compute the signals of a request; the drift probe looks at a sample of its tokens only.
+
+    ``read-drift.B.P``: largest product of attention in band B of the layers and drift in probe layer P, over the
+    sample; ``drift-mean.P`` and ``drift-max.P``: mean over every 16th token, and maximum over the sample; ``read.B``:
+    attention that all reusable tokens receive; ``doubt`` and ``surprise``: of the text pass's first token, how near
+    the second best comes to it, and the probability of all others.
+    """
+    bands = torch.stack([band.mean(dim=0) for band in text.attention.tensor_split(BANDS)]).cpu()
+    sample, strided = _sample(bands)
+    change = drift(context, sample).cpu()
+    read = bands[:, sample]
+    named = {
+        f"read-drift.{band}.{probe}": (read[band] * change[row]).max()
+        for band in range(len(bands))
+        for row, probe in enumerate(context.probe_layers)
+    }
+    for row, probe in enumerate(context.probe_layers):
+        named[f"drift-mean.{probe}"] = change[row, strided].mean()
+        named[f"drift-max.{probe}"] = change[row].max()
+    named |= {f"read.{band}": bands[band].sum() for band in range(len(bands))}
+    best, second = context.adapter.head(text.answer.hidden)[0].float().softmax(dim=-1).topk(2).values
+    named |= {"doubt": 1 - (best - second), "surprise": 1 - best}
+    values = torch.stack([value.double().cpu() for value in named.values()]).clamp(min=LEAST).log()
+    return Signals(tuple(named), tuple(values.tolist()))
+
+
+def _sample(bands: Tensor) -> tuple[Tensor, Tensor]:
+    """Choose the tokens to probe: places in the candidates, ascending, and which of them are every 16th, as a mask."""
+    count = bands.shape[1]
+    chosen, every = torch.zeros(count, dtype=torch.bool), torch.zeros(count, dtype=torch.bool)
+    every[::STRIDE] = True
+    chosen[bands.sum(dim=0).topk(min(MOST_READ, count)).indices] = True
+    chosen |= every
+    return chosen.nonzero()[:, 0], every[chosen]

@@ -1,0 +1,149 @@
+"""The risk model: how likely an answer changes at each level of repair, estimated from a few signals of the request.
+
+One logistic regression for each level. The cheapest level is chosen whose estimate is at most a threshold; computing
+everything is always left, and changes nothing. The threshold is calibrated, see ``runners.risk.calibrate``. A request
+whose signals lie outside the range of those that the model was fitted on is unlike them: nothing is estimated for it,
+and everything is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Interval, Lt
+
+from workloads.errors import UsageError
+
+Share = Annotated[float, Interval(ge=0, le=1)]
+Number = Annotated[float, Interval(gt=-1e300, lt=1e300)]
+Positive = Annotated[float, Gt(0), Lt(1e300)]
+Count = Annotated[int, Ge(0)]
+
+EVERYTHING = 1.0
+"""The level that computes all reusable tokens: lossless, and always there."""
+
+
+@dataclass(frozen=True)
+class RiskLevel:
+    """A level of repair, and the logistic regression of its risk.
+
+    Attributes:
+        share: of the prompt's vision tokens that are computed, the best ranked first.
+        weights: one for each signal, standardised.
+    """
+
+    share: Share
+    weights: tuple[Number, ...]
+    intercept: Number
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A threshold, and what it promises of requests like those that it was tested on.
+
+    Attributes:
+        risk: promised share of changed answers.
+        threshold: largest estimate with which a level is chosen; 0 where too few requests were seen for any.
+        changed: answers that it let change, of the calibration's ``requests``.
+        bound: upper bound of that share at the calibration's confidence (Clopper-Pearson).
+        computed: mean share of the vision tokens that it computed.
+    """
+
+    risk: Share
+    threshold: Share
+    changed: Count
+    bound: Share
+    computed: Share
+
+
+@dataclass(frozen=True)
+class RiskModel:
+    """See the module. Levels ascend by their share, promises by their risk.
+
+    Attributes:
+        signals: names of the signals, in the order of all lists.
+        low, high: range of each signal among the requests of the calibration, slack included.
+        centre, scale: by which they are standardised.
+        families: workloads that the requests came from.
+        requests: separate requests, no two of which share media, that the promises were tested on.
+        confidence: of the promises.
+    """
+
+    signals: tuple[str, ...]
+    low: tuple[Number, ...]
+    high: tuple[Number, ...]
+    centre: tuple[Number, ...]
+    scale: tuple[Positive, ...]
+    levels: tuple[RiskLevel, ...]
+    promises: tuple[Promise, ...]
+    families: tuple[str, ...]
+    requests: Count
+    confidence: Share
+
+    def check(self, where: str) -> None:
+        """Check that all parts fit; UsageError, which begins with ``where``, if not."""
+        count = len(self.signals)
+        lists = (self.low, self.high, self.centre, self.scale, *(level.weights for level in self.levels))
+        if any(len(values) != count for values in lists):
+            raise UsageError(f"{where}: risk must have one number for each of its {count} signals in every list")
+        shares = [level.share for level in self.levels]
+        if shares != sorted(set(shares)) or (shares and shares[-1] >= EVERYTHING):
+            raise UsageError(f"{where}: levels of risk must ascend, below a share of 1")
+        risks = [promise.risk for promise in self.promises]
+        if risks != sorted(set(risks)):
+            raise UsageError(f"{where}: promises of risk must ascend")
+
+    def promise(self, risk: float) -> Promise | None:
+        """Find the least cautious promise of at most a risk; None where all promise less."""
+        return next((promise for promise in reversed(self.promises) if promise.risk <= risk), None)
+
+    def choose(self, signals: Sequence[float], risk: float) -> Choice:
+        """Choose the cheapest level whose estimate is at most the threshold of the promise for ``risk``.
+
+        Args:
+            signals: as ``signals`` names them.
+        """
+        if self.unlike(signals):
+            return Choice(EVERYTHING, 0.0, unlike=True)
+        promise = self.promise(risk)
+        return Choice(EVERYTHING, 0.0) if promise is None else self.choose_below(signals, promise.threshold)
+
+    def choose_below(self, signals: Sequence[float], threshold: float) -> Choice:
+        """Choose the cheapest level whose estimate is at most ``threshold``."""
+        for level in self.levels:
+            estimate = self.estimate(level, signals)
+            if estimate <= threshold:
+                return Choice(level.share, estimate)
+        return Choice(EVERYTHING, 0.0)
+
+    def unlike(self, signals: Sequence[float]) -> bool:
+        """Whether a request is unlike those of the calibration: a signal lies outside their range, slack included."""
+        rows = zip(signals, self.low, self.high, strict=True)
+        return any(not low <= value <= high for value, low, high in rows)
+
+    def estimate(self, level: RiskLevel, signals: Sequence[float]) -> float:
+        """Estimate the probability that the answer changes at a level."""
+        standard = zip(level.weights, signals, self.centre, self.scale, strict=True)
+        return logistic(level.intercept + sum(weight * (value - at) / by for weight, value, at, by in standard))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A level of repair, with the estimated risk that the answer changes at it.
+
+    Attributes:
+        risk: None where nothing was estimated: the level was given, or the model is not calibrated.
+        unlike: whether the request is unlike those of the calibration, so that everything is computed.
+    """
+
+    share: float
+    risk: float | None
+    unlike: bool = False
+
+
+def logistic(score: float) -> float:
+    """Compute the logistic function without overflow."""
+    return 1 / (1 + exp(-score)) if score >= 0 else exp(score) / (1 + exp(score))

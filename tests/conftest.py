@@ -141,6 +141,17 @@ def _build_family(name: str, path: Path) -> Family:
 
 
 @pytest.fixture(scope="session")
+def reader_folder() -> Path:
+    """The reader in the user's cache folder, built if it is not there; skips the test without what it is built from."""
+    from runners.reader.cache import find_or_build
+    from runners.reader.weights import INSTALL, missing_packages
+
+    if missing_packages():
+        pytest.skip(f"the model 'reader' is not installed: {INSTALL}")
+    return find_or_build(lambda step: None)
+
+
+@pytest.fixture(scope="session")
 def make_film() -> Callable[..., bytes]:
     """Encodes a video whose frame ``i`` is grey, as bright as ``i`` times ``step``; skips the test without PyAV."""
     av = pytest.importorskip("av", reason="needs PyAV, which comes with the extra 'video'")

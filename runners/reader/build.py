@@ -12,6 +12,7 @@ from tokenizers import AddedToken
 from torch import Tensor
 from transformers import GenerationConfig, LlavaConfig, LlavaForConditionalGeneration
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.utils import logging
 
 from runners.reader import language_model, tower
 from runners.reader.card import write_card
@@ -44,6 +45,7 @@ def build(folder: Path, weights: Path, printed: Printed, tell: Callable[[str], N
         BuildError: the tower reads a token wrong.
         OSError: the disk refuses.
     """
+    logging.disable_progress_bar()
     tell("reading the language model")
     gguf = language_model.open_gguf(weights)
     tokenizer = language_model.read_tokenizer(gguf)

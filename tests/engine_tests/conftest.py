@@ -6,6 +6,8 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -268,6 +270,12 @@ def lab_of(family_of: Callable[[str], Any]) -> Callable[[str], Lab]:
 def lab(lab_of: Callable[[str], Lab]) -> Lab:
     """The laboratory of the embedded model's family."""
     return lab_of("qwen2_5_vl")
+
+
+@pytest.fixture(scope="session")
+def reader_lab(reader_folder: Path, family_of: Callable[[str], Any]) -> Lab:
+    """The laboratory of the reader: a deep model with pretrained weights, in the form of LLaVA-1.5."""
+    return Lab(SimpleNamespace(name="reader", path=reader_folder, own=family_of("llava").own))
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from runners.reader.weights import PACKAGE, VERSION
+
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCKED_GROUPS = ("lint", "types", "test", "build")
@@ -40,6 +42,13 @@ def test_every_requirement_has_locked_versions_within_its_range() -> None:
         if not versions.get(entry.name.lower()) or not all(map(entry.specifier.contains, versions[entry.name.lower()]))
     ]
     assert missing == [], "run nox -s lock"
+
+
+def test_the_weights_of_the_reader_are_locked_at_the_version_that_it_is_built_from() -> None:
+    text = (ROOT / "tests" / "requirements-reader.txt").read_text("utf-8")
+    (line,) = re.findall(r"^[^#\n].*(?:\n .*)*", text, flags=re.MULTILINE)
+    assert line.startswith(f"{PACKAGE}=={VERSION} ")
+    assert "--hash=sha256:" in line
 
 
 def test_every_locked_file_but_those_of_torch_has_a_hash() -> None:

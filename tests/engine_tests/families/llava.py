@@ -96,9 +96,9 @@ def stock_inputs(lab: Any, request: Request) -> dict[str, Tensor]:
     processor = LlavaProcessor(
         lab.images,
         lab.tokenizer,
-        patch_size=PATCH,
+        patch_size=config.vision_config.patch_size,
         vision_feature_select_strategy=config.vision_feature_select_strategy,
-        chat_template=TEMPLATE,
+        chat_template=lab.tokenizer.chat_template or TEMPLATE,
         num_additional_image_tokens=int(config.vision_config.model_type == "clip_vision_model"),
     )
     inputs: dict[str, Tensor] = lab.processed(processor, request)

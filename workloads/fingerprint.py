@@ -37,6 +37,8 @@ def _turn(turn: Turn) -> Iterator[bytes]:
         yield b"choices"  # no count is as short
         yield _count(len(turn.answer.choices))
         yield from _texts(*turn.answer.choices)
+    if turn.answer_begins:
+        yield from _texts("begins", turn.answer_begins)  # no count is as short
     yield _count(len(turn.content))
     for part in turn.content:
         if isinstance(part, str):

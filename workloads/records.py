@@ -72,12 +72,15 @@ class Turn:
         content: text and media in the order they are sent.
         answer: the answer key.
         family: the kind of question, for break-downs.
+        answer_begins: the first words of the assistant's answer, given with the request; the model goes on from there,
+            and only what it adds is compared with the answer key.
     """
 
     id: str
     content: tuple[str | Media, ...]
     answer: Answer
     family: str
+    answer_begins: str = ""
 
     @property
     def media(self) -> tuple[Media, ...]:
@@ -110,6 +113,8 @@ class Conversation:
     def prompt(self, turn_index: int, replies: Mapping[str, str] = NO_REPLIES) -> tuple[Message, ...]:
         """The messages that turn ``turn_index`` is answered from: the history holds the first gold answers.
 
+        The last message is the user's, or the beginning of the assistant's answer where the turn gives one.
+
         Args:
             turn_index: which turn.
             replies: by turn id, what stands in the history for turns without gold answers; nothing for those not in it.
@@ -117,5 +122,10 @@ class Conversation:
         messages = [Message("system", (self.system,))] if self.system else []
         for turn in self.turns[:turn_index]:
             reply = turn.answer.gold if turn.answer.has_gold else replies.get(turn.id, "")
-            messages += [Message("user", turn.content), Message("assistant", (reply,))]
-        return (*messages, Message("user", self.turns[turn_index].content))
+            said = " ".join(part for part in (turn.answer_begins, reply) if part)
+            messages += [Message("user", turn.content), Message("assistant", (said,))]
+        asked = self.turns[turn_index]
+        messages.append(Message("user", asked.content))
+        if asked.answer_begins:
+            messages.append(Message("assistant", (asked.answer_begins,)))
+        return tuple(messages)

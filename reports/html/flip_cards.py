@@ -57,6 +57,7 @@ class Card:
     request: str
     title: str
     question: str
+    answer_begins: str
     gold: tuple[str, ...]
     reference_answer: str | None
     reference_score: str
@@ -173,8 +174,9 @@ def _card(
     return Card(
         workload=asked.workload,
         request=asked.request,
-        title=_title(asked.question),
+        title=_title(f"{asked.question} {asked.answer_begins}"),
         question=_cut(asked.question, LONGEST_QUESTION),
+        answer_begins=_cut(asked.answer_begins),
         gold=tuple(_cut(gold) for gold in (flips[0].gold if flips else failed[0].gold)),
         reference_answer=None if answer is None else _cut(answer),
         reference_score=number(reference.score if reference is not None else None, "g"),

@@ -45,12 +45,19 @@ class KeptMedium:
 @keys("ignore")
 @dataclass(frozen=True)
 class ChangedAnswer:
-    """A request some answer to which differs: the last message of the user, and the media of the prompt, in order."""
+    """A request some answer to which differs.
+
+    Attributes:
+        question: the text of the last message of the user.
+        media: those of the prompt, in order.
+        answer_begins: the beginning of the answer that the request gave; runners add to it.
+    """
 
     workload: str
     request: str
     question: str
     media: tuple[KeptMedium, ...]
+    answer_begins: str = ""
 
 
 class ChangedAnswersLog:
@@ -75,7 +82,7 @@ class ChangedAnswersLog:
         question = " ".join(part for part in request.content if isinstance(part, str))
         with writing_to(self._path):
             media = tuple(self._medium(medium) for medium in media_in(conversation.prompt(turn)))
-            changed = ChangedAnswer(workload, request.id, question, media)
+            changed = ChangedAnswer(workload, request.id, question, media, request.answer_begins)
             line = json.dumps(asdict(changed), ensure_ascii=False)
             with (self._path / FILE).open("a", encoding="utf-8") as file:
                 file.write(line + "\n")

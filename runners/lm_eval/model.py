@@ -67,7 +67,7 @@ class VLCacheLM(RunnerLM):
         require(profile is None or Path(str(profile)).is_file(), "profile", "a file that is there", profile)
         spec = _read_spec(str(runner), options, RunnerDefaults(budget_bytes=device_budget, strict_reuse=strict_reuse))
         name, measured = str(pretrained), None if profile is None else Path(str(profile))
-        source = resolve_model(name, None if revision is None else str(revision))
+        source = resolve_model(name, None if revision is None else str(revision), logger.info)
         model = load_model(name, source, dtype, device, profile=measured, device_map=device_map, attention=attn)
         if model.random_weights:
             logger.warning("%s has random weights: its answers, and so all scores, mean nothing", name)

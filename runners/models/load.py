@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from runners.models.choices import AUTO, SINGLE
 from runners.models.environment import describe_device
 from runners.models.shapes.catalogue import Shape, find_shape, published
 from runners.profile import ModelProfile, load_profile, read_profile
+from runners.reader import cache as reader
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 MODELS = {
     "builtin": "the embedded Qwen2.5-VL of 1.6 million parameters, trained on the project's own workloads",
+    "reader": "SmolLM2-135M-Instruct (30 layers, pretrained) that reads pages of printed words; built once, see README",
 }
 SHAPE = "shape:"  # before the name of one
 
@@ -85,8 +88,17 @@ def describe_models() -> dict[str, str]:
     return {**MODELS, **shapes}
 
 
-def resolve_model(name: str, revision: str | None = None) -> Source:
-    """Find what a model is made from, by its name, path or hub id; a model of the hub is downloaded.
+def tell_nobody(text: str) -> None:
+    """Drop what could be told about a long preparation."""
+
+
+def resolve_model(name: str, revision: str | None = None, tell: Callable[[str], None] = tell_nobody) -> Source:
+    """Find what a model is made from, by its name, path or hub id.
+
+    A model of the hub is downloaded, the reader is built, each once.
+
+    Args:
+        tell: is told what is being done while the reader is built.
 
     Raises:
         UsageError: there is none, or it cannot be had.
@@ -97,6 +109,8 @@ def resolve_model(name: str, revision: str | None = None) -> Source:
         raise UsageError(f"--revision is for models on the hub, and '{name}' is not the id of one: drop it")
     if name.startswith(SHAPE):
         return find_shape(name.removeprefix(SHAPE))
+    if name == "reader":
+        path = reader.find_or_build(tell)
     if on_hub:
         path = hub.download(name, revision)
     if not path.is_dir():

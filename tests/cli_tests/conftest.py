@@ -90,7 +90,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         world.options, world.sampling = tuple(options.values()), sampling
         return FakeModel(world.fingerprint, world.random_weights)
 
-    def resolve_model(name: str, revision: str | None = None) -> Path:
+    def resolve_model(name: str, revision: str | None = None, tell: Callable[[str], None] = print) -> Path:
         world.revision = revision
         return Path(name)
 

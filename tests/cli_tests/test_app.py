@@ -77,7 +77,7 @@ def test_doctor_names_packages_that_are_imported_somewhere() -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             imported |= {name.partition(".")[0] for name in names}
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("import_module", "find_spec"):
                 imported |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
     assert {package.name.replace("-", "_") for package in doctor.PACKAGES} <= imported
 
@@ -206,7 +206,7 @@ def test_list_metrics_tells_answers_and_columns(capsys: pytest.CaptureFixture[st
 def test_doctor_tells_what_is_there(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    for what in ("python", "memory", "torch", "flash-attn", "av", "threads", "devices", "embedded model"):
+    for what in ("python", "memory", "torch", "flash-attn", "av", "threads", "devices", "embedded model", "reader"):
         assert f"{what} " in out
     assert "--attn sdpa     can be used" in out
 

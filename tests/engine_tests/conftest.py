@@ -117,8 +117,14 @@ class Lab:
             }
             for message in request.messages
         ]
+        begun = request.messages[-1].role == "assistant"
         batch = processor.apply_chat_template(
-            chat, tokenize=True, return_dict=True, return_tensors="np", add_generation_prompt=True
+            chat,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="np",
+            add_generation_prompt=not begun,
+            continue_final_message=begun,
         )
         return dict(batch.convert_to_tensors("pt"))
 
@@ -135,7 +141,10 @@ class Lab:
             }
             for message in request.messages
         ]
-        text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        begun = request.messages[-1].role == "assistant"
+        text = self.tokenizer.apply_chat_template(
+            chat, tokenize=False, add_generation_prompt=not begun, continue_final_message=begun
+        )
         pictures = [Image.open(io.BytesIO(item.data)).convert("RGB") for item in media]
         batch = dict(self.images(images=pictures, return_tensors="pt")) if pictures else {}
         for grid in batch.get("image_grid_thw", []):

@@ -150,7 +150,10 @@ def test_every_kind_of_drawing_has_its_numbers_beside_it(page_text: str) -> None
 def test_changed_answers_are_shown_with_question_picture_and_what_was_computed(page_text: str) -> None:
     cards = page_text.split('<details class="card"')[1:]
     assert [re.findall(r"Is (\d) in the", card)[0] for card in cards] == ["3", "5", "6", "7"]
-    changed, _, clip, failed = cards
+    changed, begun, clip, failed = cards
+    assert [card.count("<dt>Answer begins</dt>") for card in cards] == [0, 1, 0, 0]
+    assert "<dt>Answer begins</dt><dd><q>It is</q></dd>" in begun
+    assert '<span class="question">Is 5 in the image? It is</span>' in begun
     for told in ("image 3", "vlcache<wbr>@ratio=0", "correct → wrong", "all 12 tokens reused", "<td>1</td>"):
         assert told in changed
     assert clip.count("<use ") == 2 + 2

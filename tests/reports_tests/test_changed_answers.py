@@ -32,6 +32,15 @@ def test_what_was_asked_comes_back_with_the_media_of_the_whole_prompt(tmp_path: 
     assert len([*(tmp_path / "media").iterdir()]) == 2
 
 
+def test_the_beginning_of_an_answer_comes_back_and_older_logs_have_none(tmp_path: Path) -> None:
+    log = ChangedAnswersLog(tmp_path, keep_media=True)
+    log.keep("w", Conversation("c", "c", "", (Turn("t0", ("Quote.",), GOLD, "a", answer_begins="The cat"),)), 0)
+    line = {"workload": "w", "request": "old", "question": "?", "media": []}
+    with (tmp_path / "asked.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    assert [asked.answer_begins for asked in read_changed_answers(tmp_path).values()] == ["The cat", ""]
+
+
 def test_a_log_goes_on_behind_a_torn_line(tmp_path: Path) -> None:
     ChangedAnswersLog(tmp_path, keep_media=True).keep("w", TALK, 0)
     whole = (tmp_path / "asked.jsonl").read_bytes()

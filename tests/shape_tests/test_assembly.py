@@ -13,7 +13,7 @@ from runners.defaults import RunnerDefaults
 from runners.engine.adapters.registry import ADAPTERS
 from runners.local import build_runner
 from runners.models import memory
-from runners.models.load import LoadedModel, describe_models, load_model, resolve_model
+from runners.models.load import MODELS, LoadedModel, describe_models, load_model, resolve_model
 from runners.models.shapes import assembly
 from runners.models.shapes.catalogue import Shape
 from runners.records import Status
@@ -120,7 +120,7 @@ def test_every_shape_is_listed() -> None:
         "random weights in the shape of Qwen/Qwen3-VL-8B-Instruct, 8.77 billion parameters"
     )
     assert next(iter(listed)) == "builtin"
-    assert all(isinstance(resolve_model(name), Shape) for name in listed if name != "builtin")
+    assert all(isinstance(resolve_model(name), Shape) for name in listed if name not in MODELS)
 
 
 def resolve_shape(name: str) -> Shape:

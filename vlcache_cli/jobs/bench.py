@@ -71,7 +71,7 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
     _require_reference(config, specs)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
-    model = resolve_model(config.model, config.revision)
+    model = resolve_model(config.model, config.revision, console.note)
     streams = open_streams(config, config.max_new_tokens)
     fingerprints = {workload: fingerprint(stream.conversations) for workload, stream in streams.items()}
     folder = RunFolder(config.output)

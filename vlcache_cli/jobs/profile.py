@@ -70,7 +70,7 @@ def prepare(config: ProfileConfig) -> ProfileJob:
     from runners.models.load import resolve_model
     from runners.models.shapes.catalogue import Shape
 
-    spec, model = _require_one_runner(config), resolve_model(config.model, config.revision)
+    spec, model = _require_one_runner(config), resolve_model(config.model, config.revision, console.note)
     if isinstance(model, Shape):
         raise UsageError(f"model '{config.model}' has random weights: a profile of them would tell nothing")
     streams = open_streams(config)

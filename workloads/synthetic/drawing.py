@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,15 @@ class Page:
         return np.where(inked[..., None], np.array(self.ink, np.uint8), np.array(self.paper, np.uint8))
 
 
-def encode_png(page: Page) -> bytes:
+class Drawing(Protocol):
+    """What can be drawn."""
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Its pixels: RGB, ``(height, width, 3)``, or grey, ``(height, width)``."""
+        ...
+
+
+def encode_png(page: Drawing) -> bytes:
     """The page as a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(page.pixels()).save(buffer, format="PNG", compress_level=1)

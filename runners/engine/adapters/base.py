@@ -98,7 +98,10 @@ class Adapter(Protocol):
         ...
 
     def render(self, messages: Sequence[Message]) -> RenderedPrompt:
-        """Apply the chat template and tokenise; PromptError when a text contains a media placeholder."""
+        """Apply the chat template and tokenise; PromptError when a text contains a media placeholder.
+
+        A last message of the assistant is continued: no header of another message follows it.
+        """
         ...
 
     def decode_text(self, token_ids: Sequence[int]) -> str:

@@ -22,6 +22,8 @@ def render(
 ) -> RenderedPrompt:
     """Apply the chat template and cut its tokens at the placeholders.
 
+    A last message of the assistant is the beginning of the answer: the prompt ends with it.
+
     Args:
         holes: the placeholder of each kind of medium that the model supports.
         around: text by which the family's processor replaces a placeholder before it tokenises; contains it.
@@ -35,8 +37,11 @@ def render(
         if item.kind not in holes:
             raise MediaError(f"{item.name}: this model takes no {item.kind}")
     chat = [{"role": message.role, "content": _parts(message)} for message in messages]
+    begun = bool(messages) and messages[-1].role == "assistant"
     try:
-        text: str = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        text: str = tokenizer.apply_chat_template(
+            chat, tokenize=False, add_generation_prompt=not begun, continue_final_message=begun
+        )
         text.encode()  # a lone surrogate has no UTF-8, and no tokens
     except ValueError as error:
         raise PromptError(f"the prompt cannot be rendered ({error})") from error

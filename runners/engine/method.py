@@ -139,7 +139,7 @@ class Method(ABC):
 
     Class attributes:
         lossless: whether answers equal full recomputation's up to kernel rounding.
-        analysis_only: whether the method looks at what it is to save: an upper bound, never timed, never in a verdict.
+        analysis_only: whether the method looks at what it is to save: a reference, never timed, never in a verdict.
         uses_encoder_cache, uses_prefix, uses_kv: which stores it reads and fills.
     """
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.records import CacheStats, ComputedMedium, Demand, Status, Timing
+from runners.records import CacheStats, ComputedMedium, Demand, Repair, Status, Timing
 from workloads.records import Message
 
 
@@ -31,6 +31,7 @@ class Response:
         computed: of each medium of the prompt, in order, which tokens were computed.
         demand: what the work asked of the device.
         peak_bytes: of the model, the runner's stores and the request; None where the device does not tell.
+        repair: what a method that estimates its risk decided.
     """
 
     status: Status
@@ -43,6 +44,7 @@ class Response:
     computed: tuple[ComputedMedium, ...] = ()
     demand: Demand | None = None
     peak_bytes: int | None = None
+    repair: Repair | None = None
 
 
 class Runner(Protocol):

@@ -49,6 +49,7 @@ class LocalRunner:
             "lossless": self._method.lossless,
             "analysis_only": self._method.analysis_only,
             "reuses": self._method.reuses,
+            "promised_risk": self._method.promised_risk,
             "options": {name: getattr(self._method, name) for name in self._spec.options},
             "budget_bytes": self._spec.budget_bytes,
             "host_budget_bytes": self._spec.host_budget_bytes,

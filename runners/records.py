@@ -177,6 +177,21 @@ class ComputedMedium:
         return found
 
 
+@dataclass(frozen=True)
+class Repair:
+    """What a method that estimates its risk decided in a request.
+
+    Attributes:
+        share: of the vision tokens that it set out to compute: 0 keeps what is stored, 1 computes everything.
+        risk: estimated probability that the answer changes; None where the level was given, not chosen.
+        unlike: whether the request is unlike those of the calibration, so that everything is computed.
+    """
+
+    share: float
+    risk: float | None
+    unlike: bool = False
+
+
 @keys(unknown="ignore")
 @dataclass(frozen=True)
 class Record:
@@ -197,6 +212,7 @@ class Record:
         demand: what the work asked of the device; None when nothing is known of it.
         peak_bytes: of the model, this runner's stores and what the request took besides, at its peak; None where the
             device does not tell.
+        repair: what was decided; None of methods that estimate no risk.
     """
 
     key: str
@@ -224,6 +240,7 @@ class Record:
     computed: tuple[ComputedMedium, ...] = ()
     demand: Demand | None = None
     peak_bytes: int | None = None
+    repair: Repair | None = None
     schema: int = field(default=1)
 
     def unjudged(self) -> Record:

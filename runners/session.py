@@ -154,6 +154,7 @@ def _record(workload: str, item: _Asked, label: str, place: int, response: Respo
         computed=response.computed,
         demand=response.demand,
         peak_bytes=response.peak_bytes,
+        repair=response.repair,
     )
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from runners.records import CacheStats, Demand, Record, Status, Timing
+from runners.records import CacheStats, Demand, Record, Repair, Status, Timing
 
 IDENTITY = ("workload", "request", "runner", "cluster_id", "family", "order", "warmth", "recurring_media")
 MEASURES = ("content_share", "score", "official_score", "kl", "agrees", "peak_bytes")
 MEASURED = tuple(entry.name for part in (Timing, CacheStats, Demand) for entry in fields(part))
 TIMES = [entry.name for entry in fields(Timing)]
+REPAIR = tuple(f"repair_{entry.name}" for entry in fields(Repair))
 FLAGS = ("ok", "parse_failed")
-FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED)
+FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED, *REPAIR)
 
 
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -26,7 +27,7 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     ``fallbacks`` is how many reasons to compute instead of reusing were given.
     """
     frame = pd.DataFrame([_line(record) for record in records], columns=list(FRAME_COLUMNS))
-    numbers = [*MEASURES, *MEASURED]
+    numbers = [*MEASURES, *MEASURED, *REPAIR]
     return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(FLAGS, "bool"))
 
 
@@ -50,4 +51,6 @@ def _line(record: Record) -> dict[str, Any]:
         line |= vars(record.cache) | {"fallbacks": len(record.cache.fallbacks)}
     if ok and record.demand is not None:
         line |= vars(record.demand)
+    if ok and record.repair is not None:
+        line |= {f"repair_{name}": value for name, value in vars(record.repair).items()}
     return line

@@ -57,6 +57,7 @@ class RunnerDescription:
         lossless: whether it changes no answer by construction.
         analysis_only: whether it is an upper bound that nobody can use: it has no times and no verdict.
         options: of its method.
+        promised_risk: share of answers that it may change; None where it promises nothing.
     """
 
     label: str
@@ -64,6 +65,7 @@ class RunnerDescription:
     lossless: bool
     analysis_only: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    promised_risk: Share | None = None
 
     @property
     def reuses(self) -> bool:
@@ -141,6 +143,10 @@ class Manifest:
     def labels(self) -> list[str]:
         """Of the runners, as given."""
         return [runner.label for runner in self.runners]
+
+    def promised_risk(self, label: str) -> float | None:
+        """The share of answers that a runner may change, see ``RunnerDescription``."""
+        return next(runner.promised_risk for runner in self.runners if runner.label == label)
 
     @property
     def analysis_only(self) -> list[str]:

@@ -191,6 +191,43 @@ class Row:
         spec=".1f",
         in_table=True,
     )
+    recompute_ratio_p90: float | None = column(
+        "90th percentile of the same, request by request", unit="0..1", better="lower", scale=100, spec=".1f"
+    )
+    kept_share: float | None = column(
+        "warm requests answered from what is stored, of a runner that estimates its risk",
+        unit="0..1",
+        scale=100,
+        spec=".0f",
+    )
+    repaired_share: float | None = column(
+        "warm requests of which some tokens were computed again", unit="0..1", scale=100, spec=".0f"
+    )
+    recomputed_share: float | None = column(
+        "warm requests of which everything was computed", unit="0..1", scale=100, spec=".0f"
+    )
+    unlike_share: float | None = column(
+        "warm requests unlike those that the model was calibrated on: everything was computed",
+        unit="0..1",
+        scale=100,
+        spec=".0f",
+    )
+    risk_promised: float | None = column(
+        "share of answers that the runner may change", unit="0..1", scale=100, spec=".1f"
+    )
+    risk_predicted: float | None = column(
+        "mean estimate of that share over warm requests", unit="0..1", better="lower", scale=100, spec=".1f"
+    )
+    risk_found: float | None = column(
+        "share of answers that changed, of the first warm request of each case [exact bounds]",
+        unit="0..1",
+        better="lower",
+        scale=100,
+        spec=".1f",
+        interval_spec=".1f",
+    )
+    risk_found_ci_low: float | None = end()
+    risk_found_ci_high: float | None = end()
     media_hit_rate: float | None = column(
         "media served from a store / media asked", unit="0..1", better="higher", scale=100, spec=".0f"
     )

@@ -16,6 +16,7 @@ from reports.statistics.intervals import difference_interval, mean_interval, med
 from reports.statistics.pairing import Paired
 from reports.statistics.verdict import verdict_on
 from reports.summary.floor import floor_ms
+from reports.summary.repair import repair_values
 from reports.summary.row import Row
 from runners.records import Warmth
 
@@ -70,6 +71,7 @@ def _row(
         "noise_flip_rate": noise,
     }
     values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
+    values |= repair_values(mine, manifest.promised_risk(label), alpha)
     values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)

@@ -21,15 +21,14 @@ from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 from runners.methods.parts.signals import Signals, read_signals
 from runners.methods.parts.text_pass import run_text_pass
-from runners.methods.vlcache import VLCache, repair
+from runners.methods.vlcache import VLCache, plan_repair
 from runners.models.load import LoadedModel
-from runners.records import Record, Warmth
+from runners.records import Record, Repair, Warmth
 from runners.risk.calibrate import CalibrationRequest
-from runners.risk.model import Choice
 from runners.session import SessionOptions, serve
 from workloads.records import Conversation
 
-LEVELS = (0.0, 0.05, 0.2, 0.5)
+LEVELS = (0.0, 0.05, 0.2)
 CHUNK = 64  # tokens, of the computation that shows what rounding alone changes
 
 Ids = tuple[int, ...]
@@ -63,10 +62,12 @@ class Assessing(VLCache):
         stored = _copy(context.kv)
         text = run_text_pass(context)
         signals = read_signals(context, text)
-        plans = {share: repair(context, text, Choice(share, None)) for share in LEVELS}
+        plans = {share: plan_repair(context, text, Repair(share, None)) for share in LEVELS}
         over = _copy(context.kv)
         answers = {share: self._answer(context, over, plan) for share, plan in plans.items()}
-        right = {self._answer(context, stored, everything), self._answer(context, stored, everything, CHUNK)}
+        right = {self._answer(context, stored, everything)}
+        if any(ids not in right for ids in answers.values()):
+            right.add(self._answer(context, stored, everything, CHUNK))
         self.found[context.request] = Assessed(signals, {share: ids not in right for share, ids in answers.items()})
         return everything
 

@@ -53,6 +53,11 @@ class Observing(Method):
         """See ``Method``."""
         return self.inner.donor_policy
 
+    @property
+    def promised_risk(self) -> float | None:
+        """See ``Method``."""
+        return self.inner.promised_risk
+
     def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
         """See ``Method``. What the inner method would ask for is checked, too."""
         self.inner.probe_layers(layers, profile)

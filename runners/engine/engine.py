@@ -135,6 +135,7 @@ class Engine:
             computed=computed_media(adapter, prepared.layout, result),
             demand=demand(adapter, prepared, result, first.selection_flops),
             peak_bytes=None if taken is None else allocated + taken,
+            repair=first.plan.repair,
         )
 
     def _time_again(self, request: Request, stores: Lookup | None) -> float | None:

@@ -179,6 +179,11 @@ class Method(ABC):
         """In which context donors are computed: the request that brought the medium, or one of their own."""
         return "previous"
 
+    @property
+    def promised_risk(self) -> float | None:
+        """The share of answers that it may change, as it was asked; None for methods that promise nothing."""
+        return None
+
     def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
         """Choose the layers, of so many, in which queries and attention outputs of donors are stored, ascending."""
         return ()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from runners.engine.forward.capture import Capture
-from runners.risk.model import Choice
+from runners.records import Repair
 
 ALL = slice(None)
 
@@ -80,7 +80,7 @@ class Plan:
         rehearsed: tokens that were computed to their depth while planning, ``(tokens,)`` bool on the CPU: their keys
             and values in the KV cache are kept, and prefill does not compute them again. None for none.
         answer: the answer, where a pass while planning computed it; then nothing is left to prefill.
-        choice: the level of repair that was chosen, and its risk; None of methods that estimate none.
+        repair: the level of repair that was chosen, and its risk; None of methods that estimate none.
         refine: called for methods that look at fresh keys and values; returns which of the computed tokens go on to
             the next layer, ``(computed,)`` bool, or None for all planned. It can only shrink.
         looks_in: the layers in which it is called; None for every layer.
@@ -91,7 +91,7 @@ class Plan:
     looks_in: frozenset[int] | None = None
     rehearsed: Tensor | None = None
     answer: Answer | None = None
-    choice: Choice | None = None
+    repair: Repair | None = None
 
     def __post_init__(self) -> None:
         if self.depth.dtype != torch.int64 or self.depth.dim() != 1:

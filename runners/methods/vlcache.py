@@ -29,7 +29,8 @@ from runners.methods.parts.reuse import ReuseMethod
 from runners.methods.parts.signals import read_signals
 from runners.methods.parts.text_pass import TextPass, run_text_pass
 from runners.profile import ModelProfile, default_probe_layers
-from runners.risk.model import EVERYTHING, Choice
+from runners.records import Repair
+from runners.risk.model import EVERYTHING
 from workloads.errors import UsageError
 
 AUTO = "auto"
@@ -65,6 +66,11 @@ class VLCache(ReuseMethod):
         if self.share != AUTO and not (re.fullmatch(r"\d*\.?\d+", self.share) and float(self.share) <= 1):
             raise ValueError(f"share must be '{AUTO}' or a number from 0 to 1, not '{self.share}'")
 
+    @property
+    def promised_risk(self) -> float | None:
+        """See ``Method``. Nothing is promised where the budget or a given share decides."""
+        return self.risk if self.share == AUTO and self.budget == EVERYTHING else None
+
     def for_random_weights(self) -> VLCache:
         """See ``Method``."""
         return self if self.share != AUTO else replace(self, share=str(min(self.budget, UNTOLD)))
@@ -87,29 +93,31 @@ class VLCache(ReuseMethod):
         count, risk = len(context.candidates()), context.profile.risk
         fixed = float(self.share) if self.share != AUTO else self.budget if risk is None else None
         if self.takes_exact_path(context) or (fixed is not None and context.budget(fixed) == count):
-            return Plan(context.compute(context.candidates()), choice=Choice(EVERYTHING, 0.0))
+            return Plan(context.compute(context.candidates()), repair=Repair(EVERYTHING, 0.0))
         text = run_text_pass(context)
         if fixed is not None or risk is None:
-            return repair(context, text, Choice(self.budget if fixed is None else fixed, None))
-        choice = risk.choose(read_signals(context, text).values, self.risk)
-        return repair(context, text, choice if choice.share <= self.budget else replace(choice, share=self.budget))
+            return plan_repair(context, text, Repair(self.budget if fixed is None else fixed, None))
+        repair = risk.choose(read_signals(context, text).values, self.risk)
+        if repair.share > self.budget:
+            repair = replace(repair, share=self.budget)
+        return plan_repair(context, text, repair)
 
     def takes_exact_path(self, context: PlanContext) -> bool:
         """Whether computing everything is no dearer than choosing: most of it is to be computed in any case."""
         return len(context.candidates()) <= int((context.required > 0).sum())
 
 
-def repair(context: PlanContext, text: TextPass, choice: Choice) -> Plan:
+def plan_repair(context: PlanContext, text: TextPass, repair: Repair) -> Plan:
     """Plan a level of repair after the text pass, whose answer stands where nothing is to be computed."""
-    count = context.budget(choice.share)
+    count = context.budget(repair.share)
     required = context.required > 0
     if count == 0:
-        return Plan(context.required, rehearsed=required, answer=text.answer, choice=choice)
+        return Plan(context.required, rehearsed=required, answer=text.answer, repair=repair)
     before = torch.arange(len(required)) < context.reusable[0].start
     chosen = context.candidates()
     if count < len(chosen):
         chosen = chosen[rank(context, text, count)[:count]]
-    return Plan(context.compute(chosen), rehearsed=required & before, choice=choice)
+    return Plan(context.compute(chosen), rehearsed=required & before, repair=repair)
 
 
 def rank(context: PlanContext, text: TextPass, count: int) -> Tensor:

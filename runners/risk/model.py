@@ -15,6 +15,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval, Lt
 
+from runners.records import Repair
 from workloads.errors import UsageError
 
 Share = Annotated[float, Interval(ge=0, le=1)]
@@ -100,24 +101,24 @@ class RiskModel:
         """Find the least cautious promise of at most a risk; None where all promise less."""
         return next((promise for promise in reversed(self.promises) if promise.risk <= risk), None)
 
-    def choose(self, signals: Sequence[float], risk: float) -> Choice:
+    def choose(self, signals: Sequence[float], risk: float) -> Repair:
         """Choose the cheapest level whose estimate is at most the threshold of the promise for ``risk``.
 
         Args:
             signals: as ``signals`` names them.
         """
         if self.unlike(signals):
-            return Choice(EVERYTHING, 0.0, unlike=True)
+            return Repair(EVERYTHING, 0.0, unlike=True)
         promise = self.promise(risk)
-        return Choice(EVERYTHING, 0.0) if promise is None else self.choose_below(signals, promise.threshold)
+        return Repair(EVERYTHING, 0.0) if promise is None else self.choose_below(signals, promise.threshold)
 
-    def choose_below(self, signals: Sequence[float], threshold: float) -> Choice:
+    def choose_below(self, signals: Sequence[float], threshold: float) -> Repair:
         """Choose the cheapest level whose estimate is at most ``threshold``."""
         for level in self.levels:
             estimate = self.estimate(level, signals)
             if estimate <= threshold:
-                return Choice(level.share, estimate)
-        return Choice(EVERYTHING, 0.0)
+                return Repair(level.share, estimate)
+        return Repair(EVERYTHING, 0.0)
 
     def unlike(self, signals: Sequence[float]) -> bool:
         """Whether a request is unlike those of the calibration: a signal lies outside their range, slack included."""
@@ -128,20 +129,6 @@ class RiskModel:
         """Estimate the probability that the answer changes at a level."""
         standard = zip(level.weights, signals, self.centre, self.scale, strict=True)
         return logistic(level.intercept + sum(weight * (value - at) / by for weight, value, at, by in standard))
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A level of repair, with the estimated risk that the answer changes at it.
-
-    Attributes:
-        risk: None where nothing was estimated: the level was given, or the model is not calibrated.
-        unlike: whether the request is unlike those of the calibration, so that everything is computed.
-    """
-
-    share: float
-    risk: float | None
-    unlike: bool = False
 
 
 def logistic(score: float) -> float:

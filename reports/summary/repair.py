@@ -1,0 +1,61 @@
+"""What a method that estimates its risk decided in warm requests, and whether its promise was kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from scipy.stats import beta
+
+from runners.records import Warmth
+
+
+def repair_values(mine: pd.DataFrame, promised: float | None, alpha: float) -> dict[str, Any]:
+    """Compute the columns of a row that are about repair; all but the computed share are None of other methods.
+
+    Args:
+        promised: share of answers that the runner may change; None where it promises nothing.
+    """
+    warm = mine[(mine["warmth"] == Warmth.WARM.value) & mine["ok"]]
+    computed = warm["computed_token_layers"] / (warm["vision_tokens"] * warm["layers"])
+    chosen = warm[warm["repair_share"].notna()]
+    values: dict[str, Any] = {
+        "recompute_ratio_p90": None if computed.dropna().empty else float(computed.dropna().quantile(0.9)),
+        "kept_share": None,
+        "repaired_share": None,
+        "recomputed_share": None,
+        "unlike_share": None,
+        "risk_predicted": None,
+        "risk_found": None,
+        "risk_found_ci_low": None,
+        "risk_found_ci_high": None,
+        "risk_promised": promised if len(chosen) else None,
+    }
+    if chosen.empty:
+        return values
+    share = chosen["repair_share"]
+    values |= {
+        "kept_share": float((share == 0).mean()),
+        "repaired_share": float(((share > 0) & (share < 1)).mean()),
+        "recomputed_share": float((share == 1).mean()),
+        "unlike_share": float(chosen["repair_unlike"].mean()),
+    }
+    if chosen["repair_risk"].notna().any():
+        values["risk_predicted"] = float(chosen["repair_risk"].mean())
+    return values | _found(chosen[chosen["agrees"].notna()], alpha)
+
+
+def _found(compared: pd.DataFrame, alpha: float) -> dict[str, float]:
+    """The share of changed answers among separate requests: the first warm one of every cluster.
+
+    With exact bounds (Clopper-Pearson), each wrong with a probability of ``alpha`` / 2 at most.
+    """
+    separate = compared.drop_duplicates("cluster_id")
+    count, changed = len(separate), int((separate["agrees"] == 0).sum())
+    if not count:
+        return {}
+    return {
+        "risk_found": changed / count,
+        "risk_found_ci_low": float(beta.ppf(alpha / 2, changed, count - changed + 1)) if changed else 0.0,
+        "risk_found_ci_high": float(beta.ppf(1 - alpha / 2, changed + 1, count - changed)) if changed < count else 1.0,
+    }

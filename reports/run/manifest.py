@@ -31,6 +31,23 @@ class Config(TypedDict):
 
 @keys("ignore")
 @dataclass(frozen=True)
+class RiskDescription:
+    """What the risk of a model was calibrated on, see ``runners.risk.model.RiskModel``."""
+
+    families: tuple[str, ...]
+    requests: int
+
+
+@keys("ignore")
+@dataclass(frozen=True)
+class ProfileDescription:
+    """What was measured of a model, as far as reports need it; ``risk`` is None where it was not calibrated."""
+
+    risk: RiskDescription | None = None
+
+
+@keys("ignore")
+@dataclass(frozen=True)
 class ModelDescription:
     """The model of a run, see ``LoadedModel.describe``.
 
@@ -46,6 +63,13 @@ class ModelDescription:
     device_name: str | None = None
     threads: int | None = None
     ceilings: dict[str, float] | None = None
+    profile: ProfileDescription = ProfileDescription()
+
+    @property
+    def calibration(self) -> str | None:
+        """What the risk was calibrated on, in words; None where it was not."""
+        risk = self.profile.risk
+        return None if risk is None else f"{risk.requests} requests of {', '.join(risk.families)}"
 
 
 @keys("ignore")

@@ -23,11 +23,14 @@ class NoticeKind(StrEnum):
     CONTENTION = "contention"
     INEXACT = "inexact"
     FALLING = "falling"
+    UNCALIBRATED = "uncalibrated"
+    UNLIKE = "unlike"
+    BROKEN_PROMISE = "broken-promise"
 
     @property
     def style(self) -> str:
         """How a terminal shows it, in rich's words."""
-        if self is NoticeKind.FAILED_REQUESTS:
+        if self in (NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN_PROMISE):
             return "red"
         return "" if self in (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE) else "yellow"
 

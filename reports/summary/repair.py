@@ -10,11 +10,12 @@ from scipy.stats import beta
 from runners.records import Warmth
 
 
-def repair_values(mine: pd.DataFrame, promised: float | None, alpha: float) -> dict[str, Any]:
+def repair_values(mine: pd.DataFrame, promised: float | None, calibration: str | None, alpha: float) -> dict[str, Any]:
     """Compute the columns of a row that are about repair; all but the computed share are None of other methods.
 
     Args:
         promised: share of answers that the runner may change; None where it promises nothing.
+        calibration: what the model was calibrated on, in words; None where it was not.
     """
     warm = mine[(mine["warmth"] == Warmth.WARM.value) & mine["ok"]]
     computed = warm["computed_token_layers"] / (warm["vision_tokens"] * warm["layers"])
@@ -30,6 +31,7 @@ def repair_values(mine: pd.DataFrame, promised: float | None, alpha: float) -> d
         "risk_found_ci_low": None,
         "risk_found_ci_high": None,
         "risk_promised": promised if len(chosen) else None,
+        "calibration": calibration if promised is not None and len(chosen) else None,
     }
     if chosen.empty:
         return values

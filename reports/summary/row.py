@@ -212,6 +212,7 @@ class Row:
         scale=100,
         spec=".0f",
     )
+    calibration: str | None = column("what the runner's promise rests on; none where it is uncalibrated")
     risk_promised: float | None = column(
         "share of answers that the runner may change", unit="0..1", scale=100, spec=".1f"
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from reports.statistics.verdict import requests_needed
 from reports.summary.notice import Notice, NoticeKind
+from reports.summary.risk_notices import risk_notices
 from reports.summary.row import Row
 
 
@@ -23,6 +24,7 @@ def row_notices(rows: Sequence[Row]) -> Iterator[Notice]:
         return
     yield from _scoring(rows)
     yield from _noise(rows)
+    yield from risk_notices(rows)
     yield from _undecided(rows)
 
 

@@ -32,19 +32,23 @@ def show(config: ProfileConfig, profiled: Profiled, folder: ProfileFolder) -> No
     """What was found on stdout, where it is kept on stderr."""
     from reports.profile import summary as profile_summary
 
-    errors, conclusion = profiled.errors, profiled.conclusion
-    rows = {
-        "requests": profile_summary.request_rows(errors),
-        "layers": profile_summary.layer_rows(errors, profiled.costs, conclusion.ratios, conclusion.probes),
-        "media": profile_summary.medium_rows(errors),
-        "probes": profile_summary.probe_rows(conclusion.probes),
-    }
+    layers, rows = profiled.layers, {}
+    if layers is not None:
+        rows = {
+            "requests": profile_summary.request_rows(layers.errors),
+            "layers": profile_summary.layer_rows(
+                layers.errors, layers.costs, layers.conclusion.ratios, layers.conclusion.probes
+            ),
+            "media": profile_summary.medium_rows(layers.errors),
+            "probes": profile_summary.probe_rows(layers.conclusion.probes),
+        }
     if config.json:
-        console.show_text(profile_summary.to_json(config.measured(), asdict(conclusion.profile), **rows))
-    else:
+        console.show_text(profile_summary.to_json(config.measured(), asdict(profiled.profile), **rows))
+    elif rows:
         from reports.forms.profile_table import render
         from reports.forms.table import WIDTH
 
         console.show(render(**rows, budget=config.budget), WIDTH)
-    console.note(f"error map kept in {folder.errors}, drawn in {folder.picture}")
+    if layers is not None:
+        console.note(f"error map kept in {folder.errors}, drawn in {folder.picture}")
     console.note(f"profile kept in {folder.profile}: use it with --profile, or copy it beside the model's weights")

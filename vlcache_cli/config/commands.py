@@ -131,6 +131,15 @@ class ProfileConfig(StreamConfig):
         readers.texts,
         "One runner that reuses media, with options if any: name@key=value. The error map is of its answers.",
     )
+    calibration_samples: int = setting(
+        240,
+        REQUESTS,
+        readers.whole(0),
+        "Requests of each workload on which the risk of reuse is calibrated, for vlcache; 0: it is not.",
+    )
+    only_risk: bool = setting(
+        False, REQUESTS, readers.switch, "Calibrate alone: what the model's profile says of its layers stays."
+    )
     budget: float = setting(
         DEFAULT_RATIO,
         RUNNERS,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import ProfileConfig
+from vlcache_cli.jobs.calibration import calibrate, open_calibration
 from vlcache_cli.jobs.streams import Stream, open_streams
 from workloads.errors import UsageError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from runners.analysis.records import Observation
     from runners.analysis.stream import ObservedRunner
     from runners.models.load import LoadedModel, Source
+    from runners.profile import ModelProfile
     from runners.records import Record
     from runners.registry import RunnerSpec
 
@@ -35,6 +37,7 @@ class ProfileJob:
     spec: RunnerSpec
     model: Source
     streams: dict[str, Stream]
+    calibration: dict[str, Stream]
     folder: ProfileFolder
 
     @property
@@ -44,20 +47,32 @@ class ProfileJob:
 
 
 @dataclass(frozen=True)
+class ProfiledLayers:
+    """What was measured of the layers.
+
+    Attributes:
+        errors: the error map, see ``reports.profile.error_map.COLUMNS``.
+        costs: what staleness in each layer costs.
+        conclusion: what follows from both.
+    """
+
+    errors: DataFrame
+    costs: Sequence[LayerCost]
+    conclusion: Conclusion
+
+
+@dataclass(frozen=True)
 class Profiled:
     """What was measured, and the profile that follows from it.
 
     Attributes:
         records: of every request.
-        errors: the error map, see ``reports.profile.error_map.COLUMNS``.
-        costs: what staleness in each layer costs.
-        conclusion: the profile that follows.
+        layers: None where the risk alone was calibrated.
     """
 
     records: Sequence[Record]
-    errors: DataFrame
-    costs: Sequence[LayerCost]
-    conclusion: Conclusion
+    profile: ModelProfile
+    layers: ProfiledLayers | None
 
 
 def prepare(config: ProfileConfig) -> ProfileJob:
@@ -73,10 +88,12 @@ def prepare(config: ProfileConfig) -> ProfileJob:
     spec, model = _require_one_runner(config), resolve_model(config.model, config.revision, console.note)
     if isinstance(model, Shape):
         raise UsageError(f"model '{config.model}' has random weights: a profile of them would tell nothing")
-    streams = open_streams(config)
+    if config.only_risk and not config.calibration_samples:
+        raise UsageError("--only-risk needs requests to calibrate on: raise --calibration-samples")
+    streams, calibration = open_streams(config), open_calibration(config)
     folder = ProfileFolder(config.output)
     folder.claim()
-    return ProfileJob(config, spec, model, streams, folder)
+    return ProfileJob(config, spec, model, streams, calibration, folder)
 
 
 def measure(job: ProfileJob) -> Profiled:
@@ -97,15 +114,22 @@ def measure(job: ProfileJob) -> Profiled:
         attention=config.attn,
         sampling=config.sampling,
     )
-    runner = ObservedRunner(job.spec, model)
-    records, observations = _observe(job, runner)
-    errors, stale = error_map.to_frame(observations), sensitivity.to_frame(observations)
-    costs = sensitivity.layer_costs(stale)
-    conclusion = _conclude(job, runner, observations, costs)
-    folder.keep(errors, stale, costs)
+    records: list[Record] = []
+    profile, layers = model.profile, None
+    if not config.only_risk:
+        runner = ObservedRunner(job.spec, model)
+        records, observations = _observe(job, runner)
+        errors, stale = error_map.to_frame(observations), sensitivity.to_frame(observations)
+        costs = sensitivity.layer_costs(stale)
+        conclusion = _conclude(job, runner, observations, costs)
+        folder.keep(errors, stale, costs)
+        profile, layers = conclusion.profile, ProfiledLayers(errors, costs, conclusion)
+    if job.calibration:
+        calibrated, risk = calibrate(config, model, profile, job.calibration)
+        records, profile = [*records, *calibrated], replace(profile, risk=risk)
     with writing_to(folder.path):
-        write_profile(folder.profile, conclusion.profile, _comment(job, model))
-    return Profiled(records, errors, costs, conclusion)
+        write_profile(folder.profile, profile, _comment(job, model))
+    return Profiled(records, profile, layers)
 
 
 def _observe(job: ProfileJob, runner: ObservedRunner) -> tuple[list[Record], list[Observation]]:

@@ -1,0 +1,66 @@
+"""Warnings about promises: no calibration, requests unlike those calibrated on, and promises that were not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reports.summary.notice import Notice, NoticeKind
+from reports.summary.row import Row
+
+MANY_UNLIKE = 0.05  # of the warm requests
+
+
+def risk_notices(rows: Sequence[Row]) -> Iterator[Notice]:
+    """Yield the warnings about every runner of one workload that promises something."""
+    for row in rows:
+        if row.risk_promised is None:
+            continue
+        yield from _uncalibrated(row)
+        yield from _unlike(row)
+        yield from _broken(row)
+
+
+def _uncalibrated(row: Row) -> Iterator[Notice]:
+    if row.calibration is None:
+        yield _notice(
+            row,
+            NoticeKind.UNCALIBRATED,
+            f"{row.runner} is uncalibrated on this model, so it computes everything",
+            "vlcache profile calibrates it; --recompute-ratio 0.05 reuses without a promise",
+        )
+    elif row.recomputed_share == 1 and row.unlike_share == 0:
+        yield _notice(
+            row,
+            NoticeKind.UNCALIBRATED,
+            f"{row.runner} cannot promise {100 * row.risk_promised:g} % after its calibration on {row.calibration}",
+            "so it computes everything: calibrate on more requests, or raise --risk",
+        )
+
+
+def _unlike(row: Row) -> Iterator[Notice]:
+    if row.unlike_share is not None and row.unlike_share > MANY_UNLIKE:
+        yield _notice(
+            row,
+            NoticeKind.UNLIKE,
+            f"{100 * row.unlike_share:.0f} % of the warm requests are unlike those that {row.runner} was calibrated on "
+            f"({row.calibration})",
+            "everything is computed there: calibrate on such requests with vlcache profile",
+        )
+
+
+def _broken(row: Row) -> Iterator[Notice]:
+    low, found, promised = row.risk_found_ci_low, row.risk_found, row.risk_promised
+    if low is None or found is None or promised is None or low <= promised + (row.noise_flip_rate or 0):
+        return
+    yield _notice(
+        row,
+        NoticeKind.BROKEN_PROMISE,
+        f"{row.runner} promised to change {100 * promised:g} % of the answers at most and changed {100 * found:.1f} %, "
+        f"at least {100 * low:.1f} % for sure",
+        f"these requests are unlike those it was calibrated on ({row.calibration}): do not use it here before "
+        "vlcache profile has seen them",
+    )
+
+
+def _notice(row: Row, kind: NoticeKind, text: str, advice: str) -> Notice:
+    return Notice(kind, row.workload, row.runner, text, advice)

@@ -1,0 +1,74 @@
+"""Calibrate the risk of reuse: assess a stream of requests, and fit the risk model of a profile to what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from vlcache_cli import console
+from vlcache_cli.config.commands import ProfileConfig
+from vlcache_cli.jobs.streams import Stream, open_streams
+from workloads.errors import UsageError
+
+if TYPE_CHECKING:
+    from runners.models.load import LoadedModel
+    from runners.profile import ModelProfile
+    from runners.records import Record
+    from runners.risk.model import RiskModel
+
+
+def open_calibration(config: ProfileConfig) -> dict[str, Stream]:
+    """Open the streams to calibrate on: other requests than those whose layers are measured; none if none are asked."""
+    if config.calibration_samples == 0:
+        return {}
+    return open_streams(replace(config, samples=config.calibration_samples, seed=config.seed + 1))
+
+
+def calibrate(
+    config: ProfileConfig, model: LoadedModel, profile: ModelProfile, streams: Mapping[str, Stream]
+) -> tuple[list[Record], RiskModel]:
+    """Serve the streams, and fit and calibrate a risk model.
+
+    Args:
+        profile: whose probe layers are used.
+
+    Raises:
+        UsageError: too few requests had anything to decide.
+    """
+    from runners.analysis.assess import AssessingRunner, assess
+    from runners.risk import calibrate as calibration
+
+    probed = replace(model, profile=replace(profile, risk=None))
+    served = chain.from_iterable(
+        assess(name, stream.conversations, AssessingRunner(probed, config.device_budget, limit), limit)
+        for name, stream in streams.items()
+        for limit in [stream.options.max_new_tokens]
+    )
+    turns = sum(stream.turns for stream in streams.values())
+    seen = list(console.track(served, "requests to calibrate on", turns))
+    found = [assessed for _, assessed in seen if assessed is not None]
+    try:
+        risk = calibration.calibrate(found[0][1] if found else (), [request for request, _ in found])
+    except ValueError as error:
+        raise UsageError(f"{error}: raise --calibration-samples or --reuse-rate") from error
+    _tell(risk)
+    return [record for record, _ in seen], risk
+
+
+def _tell(risk: RiskModel) -> None:
+    """Say what is promised, and warn where too few requests were seen for it."""
+    for promise in risk.promises:
+        if promise.threshold > 0:
+            console.note(
+                f"at most {100 * promise.risk:g} % of answers change, {100 * promise.computed:.1f} % of the vision tokens "
+                f"computed: {promise.changed} of {risk.requests} changed, at most {100 * promise.bound:.1f} % at "
+                f"{100 * risk.confidence:g} % confidence, for requests like those of {', '.join(risk.families)}"
+            )
+        else:
+            console.note(
+                f"a promise of {100 * promise.risk:g} % cannot be made: {risk.requests} separate requests bound the "
+                f"share of changed answers to {100 * promise.bound:.1f} % at best, so everything is computed; raise "
+                "--calibration-samples"
+            )

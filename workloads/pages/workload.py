@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workloads.base import StreamOptions, WorkloadDefaults
-from workloads.pages.sheets import DENSITIES, Cells, Sheet
 from workloads.pages.sentences import write
+from workloads.pages.sheets import DENSITIES, Cells, Sheet
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.pool import RecurringPool

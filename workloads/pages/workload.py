@@ -23,13 +23,6 @@ Pair = tuple[int, int]
 NO_GOLD: Cells = ()
 
 
-def page_defaults(max_new_tokens: int) -> WorkloadDefaults:
-    """The defaults of a workload of text pages: cases come back evenly, so each tells as much as the others."""
-    return WorkloadDefaults(
-        max_new_tokens, reuse_rate=0.75, popularity="even", recurrence="pages come back beside others than before"
-    )
-
-
 @dataclass(frozen=True)
 class Case:
     """Pages that no other case has, and the pairs of them that are asked about.
@@ -77,12 +70,19 @@ class TextPages(ABC):
 
     Attributes:
         question: the text after the pages.
+        max_new_tokens: words of the answer.
     """
 
     name: str
     question: str
-    defaults: WorkloadDefaults
+    max_new_tokens: int
     metric: str = "exact-match"
+
+    @property
+    def defaults(self) -> WorkloadDefaults:
+        """See ``workloads.base.Workload``. Cases come back evenly, so that each tells as much as the others."""
+        recurrence = "pages come back beside others than before"
+        return WorkloadDefaults(self.max_new_tokens, reuse_rate=0.75, popularity="even", recurrence=recurrence)
 
     @abstractmethod
     def deal(self, rng: np.random.Generator, density: float) -> Case:

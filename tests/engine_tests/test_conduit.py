@@ -96,8 +96,8 @@ def test_in_an_unchanged_context_scores_are_those_of_the_stock_models_attention(
     lab: Any, watched: type[Watched], value_norm: bool, image_coefficient: bool
 ) -> None:
     donor, target = same_context(lab)
-    factors = {"value_norm": value_norm, "image_coefficient": image_coefficient}
-    lab.answer(watched(ratio=0.3, donor="previous", **factors), donor, target)
+    method = watched(ratio=0.3, donor="previous", value_norm=value_norm, image_coefficient=image_coefficient)
+    lab.answer(method, donor, target)
     ((context, scores),) = watched.seen
     expected = expected_attention(lab, target)
     if value_norm:

@@ -35,6 +35,7 @@ from workloads.errors import UsageError
 
 AUTO = "auto"
 SHORTLIST = 4  # times the tokens to compute are probed for drift
+FEW = 4  # reusable tokens are few when the others to compute are so many times as many
 UNTOLD = 0.05  # of the vision tokens, where answers mean nothing and no risk can be estimated
 
 
@@ -104,7 +105,7 @@ class VLCache(ReuseMethod):
 
     def takes_exact_path(self, context: PlanContext) -> bool:
         """Whether computing everything is no dearer than choosing: most of it is to be computed in any case."""
-        return len(context.candidates()) <= int((context.required > 0).sum())
+        return FEW * len(context.candidates()) <= int((context.required > 0).sum())
 
 
 def plan_repair(context: PlanContext, text: TextPass, repair: Repair) -> Plan:

@@ -27,7 +27,7 @@ CONFIDENCE = 0.95
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
 RIDGE = 1.0
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
-FIT = 2  # every FIT-th case is for fitting
+FIT = 3  # every FIT-th case is for fitting, the others for testing
 DIGITS = 6
 THRESHOLDS = tuple(round(float(value), DIGITS) for value in expit(np.linspace(-9, 2, 111)))
 

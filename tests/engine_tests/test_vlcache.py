@@ -1,82 +1,166 @@
-"""The options of our method: it never spends more than it may, and settles what agrees."""
+"""Our method: what it decides by its risk model, what it keeps of the text pass, and its options."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from runners.base import Request, Response
+from runners.engine.engine import Engine
+from runners.methods.full_recompute import FullRecompute
+from runners.methods.full_reuse import FullReuse
 from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
+from runners.methods.parts.signals import BANDS
 from runners.methods.vlcache import VLCache
-from runners.profile import default_probe_layers, reading_layers
-from runners.records import CacheStats
+from runners.profile import ModelProfile, default_probe_layers
+from runners.records import Repair
+from runners.risk.model import Promise, RiskLevel, RiskModel
+
+WIDE = 1e6
 
 
-def _spent(lab: Any, method: VLCache) -> CacheStats:
-    """What a request costs whose two pictures come back in the other order."""
+def risk_model(probes: Sequence[int], estimates: dict[float, float], threshold: float = 0.5) -> RiskModel:
+    """A risk model that estimates the same whatever the signals: by level, log odds."""
+    names = [f"read-drift.{band}.{probe}" for band in range(BANDS) for probe in probes]
+    names += [f"drift-{what}.{probe}" for probe in probes for what in ("mean", "max")]
+    names += [f"read.{band}" for band in range(BANDS)] + ["doubt", "surprise"]
+    flat = (0.0,) * len(names)
+    return RiskModel(
+        signals=tuple(names),
+        low=(-WIDE,) * len(names),
+        high=(WIDE,) * len(names),
+        centre=flat,
+        scale=(1.0,) * len(names),
+        levels=tuple(RiskLevel(share, flat, odds) for share, odds in estimates.items()),
+        promises=(Promise(0.02, threshold, 0, 0.01, 0.1),),
+        families=("here",),
+        requests=300,
+        confidence=0.95,
+    )
+
+
+def calibrated(lab: Any, method: VLCache, risk: RiskModel) -> Engine:
+    """An engine whose model was calibrated."""
+    return Engine(lab.adapter, lab.workspace, method, 1 << 28, profile=ModelProfile(probe_layers=(0, 1), risk=risk))
+
+
+def moved(lab: Any) -> tuple[Request, ...]:
+    """Requests of which the last brings two pictures back in the other order."""
     a, b = lab.picture(0, rows=8), lab.picture(1, rows=8)
-    cache: CacheStats = lab.answer(method, lab.ask("x ", a), lab.ask("y ", b), lab.ask("both ", b, " and ", a)).cache
-    return cache
+    return lab.ask("x ", a), lab.ask("y ", b), lab.ask("both ", b, " and ", a, "?")
 
 
-@pytest.mark.parametrize("profile", ["flat", "linear", "auto"])
-@pytest.mark.parametrize("ratio", [0.05, 0.2, 0.7])
-def test_it_never_spends_more_than_its_ratio(lab: Any, profile: Any, ratio: float) -> None:
-    cache = _spent(lab, VLCache(ratio=ratio, profile=profile))
-    assert 0 < cache.computed_token_layers <= ratio * cache.vision_tokens * cache.layers
+def answer_last(engine: Engine, requests: Sequence[Request]) -> Response:
+    *earlier, last = requests
+    for request in earlier:
+        engine.answer(request)
+    return engine.answer(last)
 
 
-def test_the_larger_the_tolerance_the_less_is_spent(lab: Any) -> None:
-    spent = [_spent(lab, VLCache(ratio=0.3, probe="0+1", tolerance=tolerance)) for tolerance in (0.0, 0.5, 1e9)]
-    planned = {cache.planned_token_layers for cache in spent}
-    computed = [cache.computed_token_layers for cache in spent]
-    assert planned == {computed[0]}, "without a tolerance all that is planned is computed"
-    assert computed[0] > computed[1] > computed[2]
-    start = computed[0] // spent[0].layers
-    assert computed[2] == start * 3, "nothing settles before the layer behind the last one probed"
+def test_what_is_harmless_is_answered_by_the_text_pass_as_blind_reuse_answers_it(lab: Any) -> None:
+    response = answer_last(calibrated(lab, VLCache(), risk_model((0, 1), {0.0: -3, 0.2: -3})), moved(lab))
+    lab.assert_equal(response, lab.answer(FullReuse(), *moved(lab)))
+    assert response.repair == Repair(0.0, pytest.approx(0.0474, abs=1e-4))
+    assert response.cache.computed_token_layers == 0
+    assert response.timing.prefill_ms > 0, "the pass is the prefill"
+    flops = lab.answer(FullReuse(), *moved(lab)).cache.flops
+    assert response.cache.flops < 1.5 * flops, "one pass over the weights, not two"
 
 
-def test_no_layer_computes_more_than_the_largest_ratio(lab: Any) -> None:
-    free, capped = (_spent(lab, VLCache(ratio=0.3, profile="linear", max_ratio=most)) for most in (1.0, 0.3))
-    flat = _spent(lab, VLCache(ratio=0.3, tolerance=0.0))
-    assert capped.computed_token_layers == _spent(lab, VLCache(ratio=0.3, max_ratio=0.3)).computed_token_layers
-    assert free.planned_token_layers <= flat.planned_token_layers
-    assert _spent(lab, VLCache(ratio=0.5, max_ratio=0.1)).planned_token_layers <= 0.1 * flat.vision_tokens * flat.layers
+def test_the_cheapest_level_below_the_threshold_is_chosen(lab: Any) -> None:
+    response = answer_last(calibrated(lab, VLCache(), risk_model((0, 1), {0.0: 3, 0.2: -3, 0.5: -5})), moved(lab))
+    assert response.repair is not None
+    assert response.repair.share == 0.2
+    cache = response.cache
+    assert 0 < cache.computed_token_layers <= 0.2 * cache.vision_tokens * cache.layers
+
+
+def test_where_no_level_is_safe_everything_is_computed(lab: Any) -> None:
+    response = answer_last(calibrated(lab, VLCache(), risk_model((0, 1), {0.0: 3, 0.2: 3})), moved(lab))
+    lab.assert_equal(response, lab.answer(FullRecompute(), *moved(lab)))
+    assert response.repair == Repair(1.0, 0.0)
+
+
+def test_a_request_unlike_those_of_the_calibration_is_computed(lab: Any) -> None:
+    risk = risk_model((0, 1), {0.0: -3})
+    narrow = replace(risk, low=(WIDE, *risk.low[1:]), high=(WIDE, *risk.high[1:]))
+    response = answer_last(calibrated(lab, VLCache(), narrow), moved(lab))
+    assert response.repair == Repair(1.0, 0.0, unlike=True)
+    lab.assert_equal(response, lab.answer(FullRecompute(), *moved(lab)))
+
+
+def test_nothing_is_promised_for_less_risk_than_was_calibrated(lab: Any) -> None:
+    response = answer_last(calibrated(lab, VLCache(risk=0.01), risk_model((0, 1), {0.0: -3})), moved(lab))
+    assert response.repair == Repair(1.0, 0.0)
+
+
+def test_a_budget_holds_whatever_the_risk(lab: Any) -> None:
+    response = answer_last(calibrated(lab, VLCache(budget=0.1), risk_model((0, 1), {0.0: 3})), moved(lab))
+    cache = response.cache
+    assert 0 < cache.computed_token_layers <= 0.1 * cache.vision_tokens * cache.layers
+
+
+def test_an_uncalibrated_model_computes_everything_or_what_the_budget_allows(lab: Any) -> None:
+    everything = lab.answer(VLCache(), *moved(lab))
+    lab.assert_equal(everything, lab.answer(FullRecompute(), *moved(lab)))
+    some = lab.answer(VLCache(budget=0.2), *moved(lab))
+    assert some.repair == Repair(0.2, None)
+    assert 0 < some.cache.computed_token_layers <= 0.2 * some.cache.vision_tokens * some.cache.layers
+
+
+def test_a_new_medium_of_a_request_answered_by_its_text_pass_is_stored(lab: Any) -> None:
+    a, b = lab.picture(0, rows=8), lab.picture(1, rows=4)
+    engine = calibrated(lab, VLCache(), risk_model((0, 1), {0.0: -3}))
+    engine.answer(lab.ask("x ", a))
+    partial = engine.answer(lab.ask("before ", a, " and ", b, "?"))
+    assert partial.repair is not None
+    assert partial.repair.share == 0
+    later = engine.answer(lab.ask("later ", b, " then ", a, "?"))
+    assert later.cache.kv_hits == 2
+
+
+def test_few_reusable_tokens_are_computed_without_a_choice(lab: Any) -> None:
+    a, text = lab.picture(0, rows=2), "many words " * 60
+    response = answer_last(
+        calibrated(lab, VLCache(), risk_model((0, 1), {0.0: -3})), (lab.ask("x ", a), lab.ask("y ", a, text))
+    )
+    lab.assert_equal(response, lab.answer(FullRecompute(), lab.ask("y ", a, text)))
+
+
+def test_what_stands_before_the_first_reused_medium_is_computed_once(lab: Any, observe: Any) -> None:
+    method = VLCache(budget=0.2)
+    seen = observe(method)
+    lab.answer(method, *moved(lab))
+    context, plan, _ = seen.last
+    rehearsed = plan.rehearsed
+    assert rehearsed is not None
+    before = torch.arange(len(rehearsed)) < context.reusable[0].start
+    assert torch.equal(rehearsed, before & (context.required > 0))
+    assert bool(rehearsed.any())
+    assert torch.equal(plan.remaining > 0, (plan.depth > 0) & ~rehearsed)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tolerance": -1}, "tolerance must be a number of at least 0"),
-        ({"max_ratio": 1.5}, "max_ratio must be between 0 and 1"),
-        ({"lead": -1}, "lead must not be negative"),
-        ({"question_layers": "0"}, "question_layers must be 'auto' or a number of layers"),
+        ({"risk": 0.0}, "risk must be between 0 and 1"),
+        ({"budget": 1.5}, "budget must be between 0 and 1"),
+        ({"share": "most"}, "share must be 'auto' or a number from 0 to 1"),
+        ({"share": "1.5"}, "share must be 'auto' or a number from 0 to 1"),
         ({"probe": "first"}, "probe must be 'auto' or layers such as 0\\+1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         VLCache(**options)
-
-
-@given(costs=st.lists(st.floats(0, 1e6), min_size=1, max_size=40))
-def test_the_question_is_read_as_deep_as_staleness_costs(costs: list[float]) -> None:
-    layers = reading_layers(costs)
-    assert 1 <= layers <= len(costs)
-    assert sum(costs[:layers]) >= 0.95 * sum(costs) * (1 - 1e-9)
-    assert layers == 1 or sum(costs[: layers - 1]) < 0.95 * sum(costs)
-
-
-def test_fewer_question_layers_cost_less(lab: Any) -> None:
-    flops = [
-        _spent(lab, VLCache(ratio=0.3, question_layers=layers, tolerance=0)).flops for layers in ("1", "2", "auto")
-    ]
-    assert flops[0] < flops[1] < flops[2]
-    assert flops[2] == _spent(lab, VLCache(ratio=0.3, question_layers="99", tolerance=0)).flops
 
 
 @given(layers=st.integers(2, 100))
@@ -106,15 +190,14 @@ def test_layers_that_a_profile_leaves_out_get_what_no_other_can_take() -> None:
     assert spread(1, [1, 1, 0, 0]) == pytest.approx([1, 1, 1, 1])
 
 
-def test_ratio_one_is_full_recomputation_behind_an_exact_prefix_too(lab: Any) -> None:
-    method = VLCache(ratio=1.0, probe="0", tolerance=1e9)
+def test_a_share_of_one_is_full_recomputation_behind_an_exact_prefix_too(lab: Any) -> None:
     a, b = lab.picture(0), lab.picture(1)
-    cache = lab.answer(method, lab.ask("same words ", a, b), lab.ask("same words ", b, a)).cache
+    cache = lab.answer(VLCache(share="1"), lab.ask("same words ", a, b), lab.ask("same words ", b, a)).cache
     assert cache.prefix_tokens > 0
     assert cache.computed_token_layers == cache.planned_token_layers == cache.vision_tokens * cache.layers
 
 
 def test_a_prompt_may_end_with_a_medium(lab: Any) -> None:
-    context_text = lab.ask("x ", lab.picture(0)), lab.ask("y ", lab.picture(0))
-    cache = lab.answer(VLCache(ratio=0.3), *context_text).cache
+    requests = lab.ask("x ", lab.picture(0)), lab.ask("y ", lab.picture(0))
+    cache = lab.answer(VLCache(share="0.3"), *requests).cache
     assert 0 < cache.computed_token_layers < cache.vision_tokens * cache.layers

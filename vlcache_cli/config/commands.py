@@ -138,7 +138,7 @@ class ProfileConfig(StreamConfig):
         "One runner that reuses media, with options if any: name@key=value. The error map is of its answers.",
     )
     calibration_samples: int = setting(
-        240,
+        400,
         REQUESTS,
         readers.whole(0),
         "Requests of each workload on which the risk of reuse is calibrated, for vlcache; 0: it is not.",

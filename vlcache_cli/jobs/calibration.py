@@ -18,12 +18,25 @@ if TYPE_CHECKING:
     from runners.records import Record
     from runners.risk.model import RiskModel
 
+USUAL_REUSE = 0.67
+
 
 def open_calibration(config: ProfileConfig) -> dict[str, Stream]:
-    """Open the streams to calibrate on: other requests than those whose layers are measured; none if none are asked."""
+    """Open the streams to calibrate on: other requests than those whose layers are measured; none if none are asked.
+
+    Unless said otherwise, many media come back a few times, for only requests that share none are separate evidence.
+    """
     if config.calibration_samples == 0:
         return {}
-    return open_streams(replace(config, samples=config.calibration_samples, seed=config.seed + 1))
+    return open_streams(
+        replace(
+            config,
+            samples=config.calibration_samples,
+            seed=config.seed + 1,
+            popularity=config.popularity or "even",
+            reuse_rate=USUAL_REUSE if config.reuse_rate is None else config.reuse_rate,
+        )
+    )
 
 
 def calibrate(

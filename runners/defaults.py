@@ -15,25 +15,31 @@ class RunnerDefaults:
 
     Attributes:
         recompute_ratio: share of a prompt's vision tokens to compute.
-        donor: what stands before a medium when it is stored.
+        donor: what stands before a medium when it is stored; None for each method's own default.
         budget_bytes, host_budget_bytes: most bytes that each runner stores on the device and on the host.
         strict_reuse: whether a request fails when something that should be reused is computed.
-        tolerance: relative deviation up to which computed and stored keys and values agree.
-        max_ratio: largest share of the vision tokens that is computed in any layer.
     """
 
     recompute_ratio: float = 0.05
-    donor: DonorPolicy = "previous"
+    donor: DonorPolicy | None = None
     budget_bytes: int = 1 << 30
     host_budget_bytes: int = 0
     strict_reuse: bool = False
-    tolerance: float = 0.1
-    max_ratio: float = 1.0
 
 
-def from_setting(setting: str) -> Any:
-    """Declare an option of a method that takes the value of a setting of ``RunnerDefaults``, unless a spec gives it."""
-    return field(default=getattr(RunnerDefaults, setting), metadata={SETTING: setting})
+def from_setting(setting: str, default: Any = None) -> Any:
+    """Declare an option of a method that takes the value of a setting of ``RunnerDefaults``, unless a spec gives it.
+
+    Args:
+        default: the method's own, which counts where the setting is None; of a setting with a value it is that.
+
+    Raises:
+        ValueError: there is no default.
+    """
+    value = getattr(RunnerDefaults, setting)
+    if value is None and default is None:
+        raise ValueError(f"from_setting('{setting}') needs a default of the method's own, such as 'previous'")
+    return field(default=default if value is None else value, metadata={SETTING: setting})
 
 
 def options_by_setting(method: Any) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from runners.defaults import RunnerDefaults, options_by_setting
+from runners.defaults import DonorPolicy, RunnerDefaults, options_by_setting
 from runners.own_method import describe_source, import_method
 from workloads.errors import UsageError, unknown_name
 
@@ -107,6 +107,12 @@ def describe_method(name: str) -> str:
     return (_method_class(name).__doc__ or "").strip().splitlines()[0]
 
 
+def default_donor(name: str) -> DonorPolicy | None:
+    """Return the donor policy that a method has unless ``--donor`` or its spec gives another; None without donors."""
+    options = parse_specs([name], RunnerDefaults())[0].options
+    return options.get("donor")
+
+
 def source_of(spec: RunnerSpec) -> dict[str, Any]:
     """Describe for the manifest where a user's own method is; empty for those that come with vlcache."""
     return {} if spec.method in METHODS else {"source": describe_source(_method_class(spec.method))}
@@ -128,9 +134,7 @@ def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults
     method = _method_class(name)
     hints = get_type_hints(method)
     known = [option.name for option in fields(method)]
-    options: dict[str, Any] = {
-        option: getattr(defaults, setting) for setting, option in options_by_setting(method).items()
-    }
+    options = _options_from_settings(method, defaults)
     label = given.pop("name", label)
     for key, value in given.items():
         if key not in known:
@@ -146,6 +150,13 @@ def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults
     except ValueError as error:
         raise UsageError(f"runner '{label}': {error}") from error
     return RunnerSpec(name, label, options, defaults.budget_bytes, defaults.host_budget_bytes, defaults.strict_reuse)
+
+
+def _options_from_settings(method: type[Method], defaults: RunnerDefaults) -> dict[str, Any]:
+    """Return the options of a method that take over a setting: its value, or the method's default where it is None."""
+    own = {option.name: option.default for option in fields(method)}
+    values = {option: getattr(defaults, setting) for setting, option in options_by_setting(method).items()}
+    return {option: own[option] if value is None else value for option, value in values.items()}
 
 
 def _read(what: str, text: str, kind: Any) -> Any:

@@ -145,7 +145,9 @@ class Observer:
             seen.states[fresh.layer, among.to(at.device)] = fresh.hidden[rows]
             return kept
 
-        return replace(made, refine=refine, looks_in=None)
+        # an answer from planning is computed once more, over the same keys and values, so that its layers are seen
+        rehearsed = made.rehearsed if made.answer is None else None
+        return replace(made, refine=refine, looks_in=None, rehearsed=rehearsed, answer=None)
 
     def _begin(self, context: PlanContext) -> Seen:
         """Start a request, with nothing computed yet and the donors' states for reused tokens."""

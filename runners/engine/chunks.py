@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from runners.engine.adapters.base import Adapter
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.plan import Plan
@@ -17,11 +19,11 @@ def prefill_in_chunks(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, pla
     """
     if plan.refine is not None:
         raise ValueError("a plan that refines cannot be computed in chunks")
-    tokens, flops = plan.depth.nonzero()[:, 0], 0.0
-    *first, last = tokens.split(chunk)
+    remaining, flops = plan.remaining, 0.0
+    *first, last = remaining.nonzero()[:, 0].split(chunk)
     for part in first:
-        depth = plan.depth.new_zeros(len(plan.depth)).index_copy_(0, part, plan.depth[part])
+        depth = torch.zeros_like(remaining).index_copy_(0, part, remaining[part])
         flops += prefill(adapter, prompt, kv, Plan(depth), to_head=False).flops
-    depth = plan.depth.new_zeros(len(plan.depth)).index_copy_(0, last, plan.depth[last])
+    depth = torch.zeros_like(remaining).index_copy_(0, last, remaining[last])
     result = prefill(adapter, prompt, kv, Plan(depth))
     return PrefillResult(result.hidden, plan.depth.clone(), flops + result.flops)

@@ -12,13 +12,14 @@ from runners.engine.adapters.base import Adapter
 from runners.engine.decode import decode
 from runners.engine.donors import compile_donor, donor_from_capture
 from runners.engine.errors import MediaError, PromptError, PromptTooLong
-from runners.engine.first_token import Prefiller
+from runners.engine.first_token import FirstToken, Prefiller
 from runners.engine.forward.capture import Capture
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.kv.workspace import Workspace
 from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
+from runners.engine.plan import Plan
 from runners.engine.prefill import PrefillResult
 from runners.engine.prepared import PreparedRequest
 from runners.engine.prompt.layout import SymbolTable
@@ -101,7 +102,7 @@ class Engine:
         fallbacks = self._fallbacks(first.rendered.media, prepared)
         on_host = None if prepared.found_on_host else self._stores.on_host(prepared.media.entries, prepared.match)
         watch = TtftClock(adapter.device)
-        self._keep(prepared, result, first.capture)
+        self._keep(prepared, first)
         stored, _ = watch.stop()
         taken = peak.taken()
 
@@ -162,14 +163,12 @@ class Engine:
         graphs.record_pending()
         return watch.stop()[0]
 
-    def _keep(self, prepared: PreparedRequest, result: PrefillResult, capture: Capture | None) -> None:
+    def _keep(self, prepared: PreparedRequest, first: FirstToken) -> None:
         """Fill the stores: promote fetched entries, put new media, and put the prefix that was computed exactly."""
         self._promote(prepared)
-        layers = self._adapter.shape.layers
-        partial = (result.depth[prepared.prefix_tokens :] < layers).nonzero()
-        exact = prepared.prefix_tokens + int(partial[0]) if len(partial) else prepared.layout.tokens
+        exact = _exact_tokens(prepared, first.plan, first.result, self._adapter.shape.layers)
         if self._method.uses_encoder_cache:
-            self._keep_media(prepared, result, capture, exact)
+            self._keep_media(prepared, first.result, first.capture, exact)
         if self._method.uses_prefix and exact > prepared.prefix_tokens:
             symbols = torch.from_numpy(prepared.layout.symbols[:exact])
             self._stores.prefixes.put(symbols, prepared.kv.k[:, :, :exact], prepared.kv.v[:, :, :exact])
@@ -225,6 +224,19 @@ class Engine:
         lacking = prepared.media.lacking(self._method.uses_kv)
         again = [key for key in lacking if key in after_prefix or key not in prepared.media.entries]
         return tuple(f"{names[key]} {reasons[key in self._too_large]}" for key in again if key in self._sent_before)
+
+
+def _exact_tokens(prepared: PreparedRequest, plan: Plan, result: PrefillResult, layers: int) -> int:
+    """Count the leading tokens whose keys and values are those of full recomputation, in all layers.
+
+    Tokens behind a reusable one that were rehearsed are not: it was still stale, whatever was computed of it later.
+    """
+    inexact = result.depth < layers
+    if plan.rehearsed is not None and prepared.reusable:
+        behind = prepared.reusable[0].start
+        inexact[behind:] |= plan.rehearsed[behind:]
+    found = inexact[prepared.prefix_tokens :].nonzero()
+    return prepared.prefix_tokens + int(found[0]) if len(found) else prepared.layout.tokens
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -81,11 +81,16 @@ class Prefiller:
         match = stores.prefix(layout.symbols[:-1])
         prepared = self._loader.load(layout, media, prompt, match, request.max_new_tokens)
         clock.cut("load")
-        context = self._context(request, prepared)
+        context = self._context(request, prepared, clock)
         plan = method.plan(context)
         clock.cut("select")
+        clock.book("select" if plan.answer is None else "prefill")
         capture = Capture(self.probes) if self._is_donor(media) else None
-        if method.prefill_chunk:
+        if plan.answer is not None:
+            context.selection_flops -= plan.answer.flops
+            result = PrefillResult(plan.answer.hidden, plan.depth, plan.answer.flops)
+            capture = plan.answer.capture if self._is_donor(media) else None
+        elif method.prefill_chunk:
             result = prefill_in_chunks(adapter, prompt, prepared.kv, plan, method.prefill_chunk)
         else:
             result = prefill(adapter, prompt, prepared.kv, plan, capture)
@@ -116,7 +121,7 @@ class Prefiller:
         positions = torch.cat((layout.positions, to_come), dim=1)
         return PromptTensors(hidden, *self._adapter.rotary(positions.to(self._adapter.device)), deepstack)
 
-    def _context(self, request: Request, prepared: PreparedRequest) -> PlanContext:
+    def _context(self, request: Request, prepared: PreparedRequest, clock: TtftClock) -> PlanContext:
         return PlanContext(
             request=request.id,
             adapter=self._adapter,
@@ -128,6 +133,7 @@ class Prefiller:
             profile=self._profile,
             sketch=self._sketch,
             probe_layers=self.probes,
+            clock=clock,
         )
 
     def _is_donor(self, media: ResolvedMedia) -> bool:

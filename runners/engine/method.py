@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 from typing import ClassVar, Self
 
 import torch
@@ -20,8 +20,9 @@ from runners.engine.adapters.base import Adapter
 from runners.engine.forward.capture import Capture
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.sketch import OutputSketch
+from runners.engine.measure.timing import TtftClock
 from runners.engine.plan import Plan
-from runners.engine.prefill import prefill
+from runners.engine.prefill import PrefillResult, prefill
 from runners.engine.prompt.layout import Layout
 from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.entries import DonorKV
@@ -64,6 +65,7 @@ class PlanContext:
         sketch: the random projection by which attention outputs in a donor's probe were sketched.
         probe_layers: layers of which donors have a probe.
         selection_flops: FLOPs spent on choosing tokens; a method adds to it.
+        clock: books passes made while planning to a part of their own; None where nothing is timed.
     """
 
     request: str
@@ -77,6 +79,7 @@ class PlanContext:
     sketch: OutputSketch
     probe_layers: tuple[int, ...] = ()
     selection_flops: float = 0.0
+    clock: TtftClock | None = None
 
     @property
     def layers(self) -> int:
@@ -94,14 +97,15 @@ class PlanContext:
         mask[self.candidates()] = True
         return mask
 
-    def budget(self, ratio: float) -> int:
+    def budget(self, ratio: float, up: bool = False) -> int:
         """Number of reusable tokens that a ratio allows to recompute: that share of all vision tokens, rounded down.
 
-        So media that are new, or covered by an exact prefix, leave more to those that are reused. The share executed
-        is measured of all vision tokens, too.
+        ``up`` rounds up instead. So media that are new, or covered by an exact prefix, leave more to those that are
+        reused. The share executed is measured of all vision tokens, too.
         """
         reusable = sum(part.tokens for part in self.reusable)
-        return min(reusable, floor(ratio * self.layout.vision_tokens + 1e-9))
+        share = ratio * self.layout.vision_tokens
+        return min(reusable, ceil(share - 1e-9) if up else floor(share + 1e-9))
 
     def compute(self, tokens: Tensor) -> Tensor:
         """``required`` with these tokens computed too, in all layers."""
@@ -115,13 +119,18 @@ class PlanContext:
         depth[self.reusable[-1].end :] = 0
         self.rehearse(depth)
 
-    def rehearse(self, depth: Tensor, capture: Capture | None = None) -> None:
+    def rehearse(self, depth: Tensor, capture: Capture | None = None, to_head: bool = False) -> PrefillResult:
         """Compute tokens to a ``depth`` while planning, over stored keys and values; FLOPs are counted as selection.
 
-        They are computed anew when the plan is executed. A depth of one more than there are layers takes a token
-        through the last layer, too, so that it has a query there.
+        They are computed anew when the plan is executed, unless it says that they were rehearsed. A depth of one more
+        than there are layers takes a token through the last layer, too, so that it has a query there; ``to_head``
+        does so for the last token.
         """
-        self.selection_flops += prefill(self.adapter, self.prompt, self.kv, Plan(depth), capture, to_head=False).flops
+        result = prefill(self.adapter, self.prompt, self.kv, Plan(depth), capture, to_head=to_head)
+        self.selection_flops += result.flops
+        if self.clock is not None:
+            self.clock.cut("rehearse")
+        return result
 
 
 @dataclass(frozen=True)

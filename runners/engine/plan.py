@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from runners.engine.forward.capture import Capture
+
 ALL = slice(None)
 
 
@@ -50,6 +52,21 @@ Refine = Callable[[FreshLayer], Tensor | None]
 
 
 @dataclass(frozen=True)
+class Answer:
+    """The outcome of a pass while planning that computed all that the plan computes: the request's answer.
+
+    Attributes:
+        hidden: the last token's final hidden state, ``(1, hidden)``.
+        flops: operations of the pass, which are those of the prefill.
+        capture: what the pass computed, for the stores; None where it was not captured.
+    """
+
+    hidden: Tensor
+    flops: float
+    capture: Capture | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """For every token the number of layers in which it is computed; in deeper layers it is reused.
 
@@ -59,6 +76,9 @@ class Plan:
 
     Attributes:
         depth: ``(tokens,)`` int64 on the CPU, 0..layers.
+        rehearsed: tokens that were computed to their depth while planning, ``(tokens,)`` bool on the CPU: their keys
+            and values in the KV cache are kept, and prefill does not compute them again. None for none.
+        answer: the answer, where a pass while planning computed it; then nothing is left to prefill.
         refine: called for methods that look at fresh keys and values; returns which of the computed tokens go on to
             the next layer, ``(computed,)`` bool, or None for all planned. It can only shrink.
         looks_in: the layers in which it is called; None for every layer.
@@ -67,10 +87,17 @@ class Plan:
     depth: Tensor
     refine: Refine | None = None
     looks_in: frozenset[int] | None = None
+    rehearsed: Tensor | None = None
+    answer: Answer | None = None
 
     def __post_init__(self) -> None:
         if self.depth.dtype != torch.int64 or self.depth.dim() != 1:
             raise ValueError("a plan's depth is a vector of int64")
+
+    @property
+    def remaining(self) -> Tensor:
+        """Depth of every token that is left to compute: 0 for those that were rehearsed, ``(tokens,)``."""
+        return self.depth if self.rehearsed is None else self.depth.masked_fill(self.rehearsed, 0)
 
     def looks(self, layer: int) -> bool:
         """Whether ``refine`` is to be called in a layer."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
@@ -25,7 +26,7 @@ class PrefillResult:
     """The last token's final hidden state, ``(1, hidden)`` (empty without ``to_head``), and what was executed.
 
     Attributes:
-        depth: layers in which each token was computed, ``(tokens,)`` on the CPU.
+        depth: layers in which each token was computed, while planning or now, ``(tokens,)`` on the CPU.
         flops: operations of the layers that ran.
     """
 
@@ -65,7 +66,8 @@ def prefill(
         else:
             walk.replay(layer, last)
         layer = layer + 1 if last is None else last + 1
-    return PrefillResult(walk.hidden[-1:].clone(), walk.depth.clamp(max=adapter.shape.layers), walk.flops)
+    depth = walk.depth if plan.rehearsed is None else torch.where(plan.rehearsed, plan.depth, walk.depth)
+    return PrefillResult(walk.hidden[-1:].clone(), depth.clamp(max=adapter.shape.layers), walk.flops)
 
 
 class _Leaving(NamedTuple):
@@ -100,7 +102,7 @@ class _Prefill:
         self._graphs = kv.graphs if capture is None and skips else None
         self._padded = False
         self._leaving: _Leaving | None = None
-        self.depth = plan.depth.clone()
+        self.depth = plan.remaining.clone()
         if to_head:
             self.depth[-1] = adapter.shape.layers + 1
         self._ends = set(self.depth.unique().tolist())

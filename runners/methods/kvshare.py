@@ -3,16 +3,18 @@
 All tokens are computed in the first layers; from then on, layer by layer, those go on whose attention mass times the
 L1 deviation of their V from the stored V is largest, fewer and fewer. The mass is what all tokens computed in a layer
 give, text and vision, so it takes the queries of all of them and attention probabilities that no fused kernel returns.
+The port compiles images under the chat template, and rounds the mean number of tokens in a layer up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from runners.defaults import DonorPolicy, from_setting
 from runners.engine.kv.rotary import rotate
 from runners.engine.method import PlanContext
 from runners.engine.plan import FreshLayer, Plan
@@ -29,11 +31,13 @@ class KVShare(RatioMethod):
     """Recompute, layer by layer, the tokens that are attended to and whose values deviate.
 
     Options:
+        donor: ``template`` unless told otherwise, as the port has it.
         schedule: ``later``: two layers in full, then shares that fall to the last layer and whose mean is ``ratio``, as
             ``cacheblend@gradual=true``; ``all``: as in the port, shares that fall in a straight line from all in the
             first layer and whose mean over all layers is ``ratio``, but never less than the first layer.
     """
 
+    donor: DonorPolicy = from_setting("donor", "template")
     schedule: Literal["later", "all"] = "later"
 
     keeps_to_ratio: ClassVar[bool] = False
@@ -45,7 +49,7 @@ class KVShare(RatioMethod):
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
-        counts = [context.budget(ratio) for ratio in self._ratios(context.layers)]
+        counts = self._counts(context)
         everything = context.compute(context.candidates())
         if counts[-1] == counts[0]:
             return Plan(everything)
@@ -57,11 +61,29 @@ class KVShare(RatioMethod):
 
         return Plan(everything, shrink(context, counts, score), drops(counts))
 
-    def _ratios(self, layers: int) -> list[float]:
-        """Return the share of the vision tokens to compute in each layer, all of them reusable."""
+    def _counts(self, context: PlanContext) -> list[int]:
+        """Count the reusable tokens to compute in each layer."""
+        layers = context.layers
         if self.schedule == "all":
-            return falling_from_all(self.ratio, layers)
-        return [1.0] * min(layers, FULL_LAYERS) + spread(self.ratio, linear_weights(layers)[FULL_LAYERS:])
+            vision = context.layout.vision_tokens
+            counts = counts_falling_from_all(vision, ceil(self.ratio * vision - 1e-9), layers)
+            return [min(count, len(context.candidates())) for count in counts]
+        ratios = [1.0] * min(layers, FULL_LAYERS) + spread(self.ratio, linear_weights(layers)[FULL_LAYERS:])
+        return [context.budget(ratio) for ratio in ratios]
+
+
+def counts_falling_from_all(tokens: int, mean: int, layers: int) -> list[int]:
+    """Count the tokens in each layer: a line that falls from all ``tokens``, of that mean, in whole numbers.
+
+    What rounding down leaves is given, a token each, to the layers that lost the largest fractions, none of which then
+    computes more than the layer before it.
+    """
+    line = [tokens * share for share in falling_from_all(mean / tokens, layers)]
+    counts = [floor(count + 1e-9) for count in line]
+    for _ in range(max(mean * layers, tokens) - sum(counts)):
+        below = [layer for layer in range(1, layers) if counts[layer] < counts[layer - 1]]
+        counts[max(below, key=lambda layer: line[layer] - counts[layer])] += 1
+    return counts
 
 
 def falling_from_all(mean_ratio: float, layers: int) -> list[float]:

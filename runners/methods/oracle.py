@@ -1,23 +1,30 @@
-"""``oracle``: the tokens whose V truly deviates most from full recomputation: for analysis.
+"""``oracle``: the tokens whose true change the question truly reads most: a reference selector that knows the truth.
 
-It bounds from above what a selector can reach where damage follows the change of V, which it does not on every model
-(docs/method.md). It first computes everything to compare with. That work is not counted, so its numbers are those of a
-selector that knows the true values for free. Its time means nothing; it is never timed.
+It first computes everything, and takes from that the attention of the question and the values of every layer. The score
+of a token in a layer is the attention that it truly receives times how far its stored V is from the true one: what
+reusing it would change in what the question reads there. The sum over all layers counts.
+
+No rule that can be used has that knowledge, so a rule is judged by how near it comes. It is no proven bound: what the
+tokens that are computed change in each other, and in the text between media, is left out of the score.
+
+The work of looking is not counted, so its numbers are those of a selector that knows the truth for free. Its time means
+nothing; it is never timed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from runners.engine.forward.capture import Capture
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
+from runners.methods.parts.attention_mass import captured_attention, question_span
 from runners.methods.parts.ranking import RankingMethod
 from runners.profile import ModelProfile
 from workloads.errors import UsageError
@@ -27,11 +34,10 @@ ALL = -1
 
 @dataclass(frozen=True)
 class Oracle(RankingMethod):
-    """Recompute the tokens whose stored values are most wrong, known by computing everything first.
+    """Recompute the tokens whose true change the question reads most, known by computing everything first.
 
     Options:
-        layer: whose V is compared; -1 adds up the deviations of all layers, each relative to the mean norm of the
-            true V in its layer.
+        layer: whose attention and V count; -1 adds up all layers.
     """
 
     analysis_only: ClassVar[bool] = True
@@ -55,10 +61,11 @@ class Oracle(RankingMethod):
     def scores(self, context: PlanContext) -> Tensor:
         """See ``RankingMethod``."""
         truth = _computed_in_full(context)
-        compared: Sequence[int] = range(context.layers) if self.layer == ALL else [self.layer]
+        attention = captured_attention(context, _captured_question(context, truth), truth.k)
         at = context.candidates().to(context.adapter.device)
-        deviations = [_deviation(truth.v[layer][:, at], context.kv.v[layer][:, at]) for layer in compared]
-        return torch.stack(deviations).sum(dim=0).cpu()
+        change = torch.stack([_change(truth.v[layer], context.kv.v[layer], at) for layer in range(context.layers)])
+        scores = (attention * change).cpu()
+        return scores.sum(dim=0) if self.layer == ALL else scores[self.layer]
 
 
 def _computed_in_full(context: PlanContext) -> KVBuffer:
@@ -69,7 +76,15 @@ def _computed_in_full(context: PlanContext) -> KVBuffer:
     return scratch
 
 
-def _deviation(true: Tensor, stored: Tensor) -> Tensor:
-    """Compute L2 distances of tokens, relative to the mean norm, ``(tokens,)``, of ``(kv_heads, tokens, head_dim)``."""
-    distance = (true - stored).float().square().sum(dim=(0, 2)).sqrt()
-    return distance / true.float().square().sum(dim=(0, 2)).sqrt().mean()
+def _captured_question(context: PlanContext, truth: KVBuffer) -> Capture:
+    """Take the question through all layers over the true keys and values, so that its queries are seen."""
+    capture = Capture(tuple(range(context.layers)))
+    depth = torch.zeros_like(context.required)
+    depth[question_span(context)] = context.layers + 1
+    prefill(context.adapter, context.prompt, truth, Plan(depth), capture, to_head=False)
+    return capture
+
+
+def _change(true: Tensor, stored: Tensor, at: Tensor) -> Tensor:
+    """Compute the L2 distance of tokens over all heads, ``(tokens,)``, of ``(kv_heads, capacity, head_dim)`` each."""
+    return (true[:, at] - stored[:, at]).float().square().sum(dim=(0, 2)).sqrt()

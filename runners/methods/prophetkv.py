@@ -11,11 +11,11 @@ from torch import Tensor
 
 from runners.engine.method import PlanContext
 from runners.methods.parts.attention_mass import question_attention
-from runners.methods.parts.ranking import RankingMethod
+from runners.methods.parts.scoring_pass import ScoringPassMethod
 
 
 @dataclass(frozen=True)
-class ProphetKV(RankingMethod):
+class ProphetKV(ScoringPassMethod):
     """Recompute the tokens that the question attends to."""
 
     def scores(self, context: PlanContext) -> Tensor:

@@ -18,7 +18,6 @@ from math import inf
 import torch
 from torch import Tensor
 
-from runners.defaults import from_setting
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.methods.parts.attention_mass import question_attention
@@ -52,8 +51,8 @@ class VLCache(RankingMethod):
     probe: str = AUTO
     question_layers: str = AUTO
     lead: int = 1
-    tolerance: float = from_setting("tolerance")
-    max_ratio: float = from_setting("max_ratio")
+    tolerance: float = 0.1
+    max_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -178,7 +179,16 @@ def test_list_workloads_says_what_each_is(capsys: pytest.CaptureFixture[str]) ->
 
 def test_list_runners(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "runners"]) == 0
-    assert "prefix-cache" in capsys.readouterr().out
+    shown = re.split(r"^(?=\S)", capsys.readouterr().out, flags=re.MULTILINE)
+    told = {entry.split()[0]: " ".join(entry.split()[1:]) for entry in shown if entry}
+    assert told["prefix-cache"] == "Skip what an earlier request began with."
+    assert told["full-reuse"].endswith(" Donors: previous.")
+    assert told["conduit"].endswith(" Donors: template.")
+
+
+def test_list_presets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "presets"]) == 0
+    assert "video          Questions about clips" in capsys.readouterr().out
 
 
 def test_list_models(world: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -235,6 +235,33 @@ def test_another_configuration_cannot_be_resumed(
     assert world.loaded == 1
 
 
+def test_a_run_with_settings_that_are_gone_cannot_be_resumed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench("--output", "run")
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    manifest["config"] |= {"tolerance": 0.1, "max_ratio": 1.0}
+    Path("run/manifest.json").write_text(json.dumps(manifest))
+    capsys.readouterr()
+    assert bench("--output", "run", "--resume") == 2
+    assert capsys.readouterr().err == (
+        "vlcache: cannot resume run: another version of vlcache began it, with settings that this one does not have "
+        "(max_ratio, tolerance): start another run with another --output\n"
+    )
+
+
+def test_a_run_whose_method_had_another_default_cannot_be_resumed(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The donor policy stands in no setting where each method has its own."""
+    bench("--output", "run")
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    manifest["runners"][0]["options"] = {"donor": "isolated"}
+    Path("run/manifest.json").write_text(json.dumps(manifest))
+    capsys.readouterr()
+    assert bench("--output", "run", "--resume") == 2
+    label = manifest["runners"][0]["label"]
+    assert f'cannot resume run: options.{label} was {{"donor": "isolated"}} and is now ' in capsys.readouterr().err
+
+
 def test_what_only_concerns_presentation_may_change(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench("--output", "run")
     capsys.readouterr()

@@ -11,8 +11,9 @@ from runners.defaults import RunnerDefaults
 from runners.registry import DEFAULT_RUNNERS, parse_specs
 from vlcache_cli.config import readers
 from vlcache_cli.config.commands import DEFAULTS, SETTINGS, BenchConfig
-from vlcache_cli.config.layers import preset_names, resolve
+from vlcache_cli.config.layers import describe_presets, preset_names, resolve
 from vlcache_cli.config.setting import Group
+from vlcache_cli.jobs.bench import parse_runners
 from workloads.errors import UsageError
 from workloads.registry import DEFAULT_WORKLOADS, WORKLOADS
 
@@ -122,7 +123,40 @@ def test_every_preset_asks_for_things_that_exist(name: str) -> None:
     assert set(config.workload) <= set(WORKLOADS)
     labels = [spec.label for spec in parse_specs(config.runner, RunnerDefaults())]
     assert config.reference in labels
-    assert preset_names() == ["chat", "docqa", "smoke", "video"]
+    assert preset_names() == ["cacheblend", "chat", "conduit", "docqa", "mpic", "smoke", "video", "vlcache-paper"]
+
+
+def test_presets_are_described_by_the_first_paragraph_of_their_comment() -> None:
+    described = dict(describe_presets())
+    assert list(described) == preset_names()
+    assert described["video"] == "Questions about clips that are asked about again."
+    assert "Source" not in described["conduit"]
+    assert described["conduit"].endswith("--recompute-ratio 0.05).")
+
+
+@pytest.mark.parametrize(
+    ("preset", "label", "options"),
+    [
+        ("conduit", "conduit", {"donor": "template", "ratio": 0.1}),
+        ("conduit", "kvshare@schedule=all", {"donor": "template", "ratio": 0.1, "schedule": "all"}),
+        ("cacheblend", "cacheblend", {"donor": "isolated", "ratio": 0.15}),
+        ("mpic", "leading-k@k=32", {"donor": "isolated", "k": 32}),
+        ("vlcache-paper", "vlcache-paper", {"donor": "previous", "ratio": 0.05}),
+    ],
+)
+def test_a_paper_is_run_as_its_authors_do(preset: str, label: str, options: dict[str, Any]) -> None:
+    config = resolve(BenchConfig, {"preset": preset})
+    specs = {spec.label: spec for spec in parse_runners(config, 0.5)}
+    assert set(specs) > {"full", "prefix-cache", label}
+    ratio = {"ratio": 0.5} if "ratio" in options else {}
+    assert specs[label].options == options | ratio
+    assert config.recompute_ratio == options.get("ratio", RunnerDefaults.recompute_ratio)
+
+
+@pytest.mark.parametrize(("donor", "donors"), [(None, ["previous", "template"]), ("isolated", ["isolated"] * 2)])
+def test_a_flag_gives_all_runners_one_donor_policy(donor: str | None, donors: list[str]) -> None:
+    config = resolve(BenchConfig, {"runner": ["vlcache,conduit"], "donor": donor})
+    assert [spec.options["donor"] for spec in parse_runners(config, 0.1)] == donors
 
 
 @pytest.mark.parametrize(

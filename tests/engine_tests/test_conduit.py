@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -14,9 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from runners.base import Request
+from runners.engine.kv.buffer import KVBuffer
 from runners.engine.kv.rotary import rotate
+from runners.engine.measure.flops import head_flops
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
+from runners.engine.prefill import prefill
 from runners.methods.conduit import Conduit, _image_coefficients
 from runners.methods.full_reuse import FullReuse
 from runners.methods.parts import attention_mass as attention_mass_module
@@ -94,7 +96,8 @@ def test_in_an_unchanged_context_scores_are_those_of_the_stock_models_attention(
     lab: Any, watched: type[Watched], value_norm: bool, image_coefficient: bool
 ) -> None:
     donor, target = same_context(lab)
-    lab.answer(watched(ratio=0.3, value_norm=value_norm, image_coefficient=image_coefficient), donor, target)
+    factors = {"value_norm": value_norm, "image_coefficient": image_coefficient}
+    lab.answer(watched(ratio=0.3, donor="previous", **factors), donor, target)
     ((context, scores),) = watched.seen
     expected = expected_attention(lab, target)
     if value_norm:
@@ -212,18 +215,76 @@ def test_the_scoring_pass_is_charged_in_full_and_whatever_the_ratio(lab: Any, ob
 
 
 @pytest.mark.parametrize("name", ["conduit", "prophetkv"])
-def test_the_scoring_pass_leaves_no_trace_in_the_answer(lab: Any, observe: Any, name: str) -> None:
+def test_text_before_the_question_is_computed_once_over_media_that_are_still_stale(
+    lab: Any, observe: Any, name: str
+) -> None:
+    """The question and the chosen tokens are computed behind what blind reuse computes of the text before."""
     method = lab.method(name, recompute_ratio=0.2)
     seen = observe(method)
-    chosen_by_looking = lab.answer(method, *moved(lab))
-    depth = seen.last[1].depth
+    response = lab.answer(method, *moved(lab))
+    context, plan, computed = seen.last
+    question = context.layout.segments[-1].end
+    chosen = context.candidates()[plan.depth[context.candidates()] > 0].tolist()
+    again = [*chosen, *range(question, context.layout.tokens)]
+    assert {layer: tokens.tolist() for layer, tokens in computed.items()} == dict.fromkeys(range(context.layers), again)
 
-    @dataclass(frozen=True)
-    class Given(FullReuse):
-        def plan(self, context: PlanContext) -> Plan:
-            return Plan(depth if len(depth) == context.layout.tokens else context.required)
+    blind = FullReuse(donor=method.donor)
+    text_alone = observe(blind)
+    lab.answer(blind, *moved(lab))
+    reused = text_alone.contexts[-1].kv
+    before = [token for token in context.required.nonzero()[:, 0].tolist() if token < question]
+    stays = KVBuffer(reused.k.clone(), reused.v.clone())
+    depth = torch.zeros_like(context.required)
+    depth[again] = context.layers
+    with torch.inference_mode():
+        expected = prefill(lab.adapter, text_alone.contexts[-1].prompt, stays, Plan(depth))
+        logits = lab.adapter.head(expected.hidden)[0].float().numpy()
+    assert len(before) > 3
+    lab.assert_equal(response, logits)
+    spent = expected.flops + counted_by_hand(lab, context) + head_flops(lab.adapter.shape)
+    assert response.cache.flops == pytest.approx(spent, rel=1e-12)
 
-    lab.assert_equal(chosen_by_looking, lab.answer(Given(), *moved(lab)), tolerance=0)
+
+@pytest.mark.parametrize("donor", ["previous", "template"])
+@pytest.mark.parametrize("name", ["conduit", "prophetkv"])
+def test_a_new_medium_is_computed_again_only_where_that_is_stored(
+    lab: Any, observe: Any, name: str, donor: str
+) -> None:
+    a, new = lab.picture(0), lab.picture(7, rows=3)
+    method = lab.method(name, recompute_ratio=0.2, donor=donor)
+    seen = observe(method)
+    engine = lab.engine(method)
+    for request in (lab.ask("x ", a), lab.ask("both ", new, " and ", a, "?")):
+        response = engine.answer(request)
+    context, plan, computed = seen.last
+    fresh, reused = (torch.arange(segment.start, segment.end) for segment in context.layout.segments)
+    assert torch.isin(fresh, computed[0]).tolist() == [donor == "previous"] * len(fresh)
+    assert plan.depth[fresh].tolist() == [context.layers] * len(fresh), "computed all the same"
+    assert response.cache.computed_token_layers == int(plan.depth[fresh].sum() + plan.depth[reused].sum())
+    assert lab.stored(engine, new).donor is not None
+
+
+@pytest.mark.parametrize("name", ["conduit", "prophetkv"])
+def test_what_was_computed_over_stale_media_is_stored_as_no_exact_prefix(lab: Any, observe: Any, name: str) -> None:
+    """Even where the media before it are computed in full afterwards: a later request must not take it for exact."""
+    first, second = lab.picture(0, rows=1, cols=2), lab.picture(1, rows=6)
+    method_class: Any = type(lab.method(name))
+
+    class FirstMedium(method_class):  # type: ignore[misc]
+        def scores(self, context: PlanContext) -> Tensor:
+            super().scores(context)
+            return -context.candidates().float()
+
+    method = FirstMedium(ratio=0.2)
+    seen = observe(method)
+    shown = lab.ask("x ", first, "between them ", second, "what is it?")
+    engine = lab.engine(method)
+    for request in (lab.ask("elsewhere ", first), lab.ask(second, "y"), shown):
+        engine.answer(request)
+    context, plan, _ = seen.last
+    span = slice(context.layout.segments[0].start, context.layout.segments[0].end)
+    assert bool((plan.depth[: span.stop] == context.layers)[span].all()), "the first medium is computed in full"
+    assert engine.answer(shown).cache.prefix_tokens == span.stop
 
 
 def test_the_question_is_asked_over_a_new_medium_too(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

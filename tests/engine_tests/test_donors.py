@@ -78,7 +78,7 @@ def test_a_medium_met_again_keeps_its_first_donor(lab: Any, policy: str) -> None
 @pytest.mark.every_method(uses_kv=True, also=("leading-k@k=4",))
 def test_a_new_medium_after_stale_ones_is_marked_and_after_exact_ones_is_not(lab: Any, name: str) -> None:
     a, b, c, d = (lab.picture(seed) for seed in range(4))
-    engine = lab.engine(lab.method(name, recompute_ratio=0.1))
+    engine = lab.engine(lab.method(name, recompute_ratio=0.1, donor="previous"))
     engine.answer(lab.ask("first ", a, b))
     assert lab.stored(engine, a).donor.exact
     assert lab.stored(engine, b).donor.exact

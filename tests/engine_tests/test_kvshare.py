@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.base import Request
-from runners.methods.kvshare import KVShare, falling_from_all
+from runners.methods.kvshare import KVShare, counts_falling_from_all, falling_from_all
 
 
 def moved(lab: Any) -> list[Request]:
@@ -31,6 +32,19 @@ def test_the_ports_line_falls_from_all_and_has_the_claimed_mean(ratio: float, la
     assert steps == pytest.approx([steps[0]] * len(steps) if steps else []), "a straight line"
 
 
+@given(tokens=st.integers(1, 400), share=st.floats(0, 1), layers=st.integers(1, 40))
+def test_the_ports_counts_are_whole_fall_from_all_and_have_the_claimed_mean(
+    tokens: int, share: float, layers: int
+) -> None:
+    mean = round(share * tokens)
+    counts = counts_falling_from_all(tokens, mean, layers)
+    line = [tokens * ratio for ratio in falling_from_all(mean / tokens, layers)]
+    assert counts[0] == tokens
+    assert sum(counts) == max(tokens, mean * layers)
+    assert all(0 <= below <= above for above, below in pairwise(counts))
+    assert all(abs(count - exact) < 1 + 1e-6 for count, exact in zip(counts, line, strict=True))
+
+
 @pytest.mark.parametrize("schedule", ["later", "all"])
 @pytest.mark.parametrize("ratio", [0.0, 0.05, 0.25, 0.6, 0.95, 1.0])
 def test_sets_shrink_and_spend_what_the_schedule_claims(lab: Any, observe: Any, schedule: str, ratio: float) -> None:
@@ -42,12 +56,12 @@ def test_sets_shrink_and_spend_what_the_schedule_claims(lab: Any, observe: Any, 
     counts = [len(tokens) for tokens in sets]
     if schedule == "later":
         assert counts[:2] == [54, 54]
-        spent, claimed = counts[2:], ratio
+        spent = counts[2:]
+        assert ratio * 54 - 1 < sum(spent) / len(spent) <= ratio * 54 + 1e-6
     else:
-        spent, claimed = counts, max(ratio, 1 / context.layers)
+        assert sum(counts) == max(54, math.ceil(ratio * 54) * context.layers), "the mean is rounded up"
     assert counts[0] == 54
     assert all(below <= above for above, below in pairwise(sets))
-    assert claimed * 54 - 1 < sum(spent) / len(spent) <= claimed * 54 + 1e-6
     assert response.cache.computed_token_layers == sum(counts)
 
 
@@ -94,4 +108,4 @@ def test_nothing_is_charged_where_nothing_is_dropped(lab: Any, observe: Any, sch
 def test_the_ports_schedule_at_ratio_zero_repairs_nothing(lab: Any) -> None:
     only_first_layer = lab.answer(KVShare(ratio=0.0, schedule="all"), *moved(lab))
     assert only_first_layer.cache.computed_token_layers == 54
-    lab.assert_equal(only_first_layer, lab.answer(lab.method("full-reuse"), *moved(lab)))
+    lab.assert_equal(only_first_layer, lab.answer(lab.method("full-reuse", donor="template"), *moved(lab)))

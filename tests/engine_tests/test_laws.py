@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from inspect import signature
@@ -241,13 +242,16 @@ def test_executed_equals_planned_and_adaptive_methods_only_shrink(lab: Any, name
         executed, planned = cache.computed_token_layers, cache.planned_token_layers
         assert executed <= planned if as_asked.adaptive else executed == planned
         if isinstance(as_asked, RatioMethod) and as_asked.keeps_to_ratio:
-            assert executed <= ratio * cache.vision_tokens * cache.layers + 1e-9
+            share = ratio * cache.vision_tokens
+            most = math.ceil(share - 1e-9) if as_asked.rounds_up else share + 1e-9
+            assert executed <= most * cache.layers
 
 
 def test_the_traits_that_laws_go_by_are_declared() -> None:
     assert {name for name in METHODS if method(name).adaptive} >= {"cacheblend", "kvshare", "vlcache"}
     kept = {name for name in METHODS if isinstance(found := method(name), RatioMethod) and found.keeps_to_ratio}
     assert kept >= {"conduit", "oracle", "prophetkv", "random-k", "vlcache", "vlcache-paper"}
+    assert {name for name in kept if method(name).rounds_up} == {"conduit", "prophetkv"}
 
 
 def test_cacheblend_computes_two_layers_of_all_and_the_chosen_tokens_below(lab: Any) -> None:

@@ -147,3 +147,4 @@ def test_a_budget_is_a_share_of_all_vision_tokens_and_not_cut_by_the_error_of_a_
     parts = [Part(reusable // 2), Part(reusable - reusable // 2)]
     context: Any = type("Context", (), {"reusable": parts, "layout": Layout()})()
     assert PlanContext.budget(context, ratio / 100) == min(reusable, ratio * (reusable + others) // 100)
+    assert PlanContext.budget(context, ratio / 100, up=True) == min(reusable, -(-ratio * (reusable + others) // 100))

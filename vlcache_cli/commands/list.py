@@ -9,14 +9,21 @@ from typing import Annotated, Any
 import typer
 
 from vlcache_cli import console
+from vlcache_cli.config.layers import describe_presets
 from workloads.errors import unknown_name
 
 NARROWEST = 80
 
 
-def list_names(what: Annotated[str, typer.Argument(metavar="workloads|runners|models|metrics")]) -> None:
-    """List workloads, runners, models, or the metrics of answers and columns of reports."""
-    sections = {"workloads": _workloads, "runners": _runners, "models": _models, "metrics": _metrics}
+def list_names(what: Annotated[str, typer.Argument(metavar="workloads|runners|models|metrics|presets")]) -> None:
+    """List workloads, runners, models, presets, or the metrics of answers and columns of reports."""
+    sections = {
+        "workloads": _workloads,
+        "runners": _runners,
+        "models": _models,
+        "metrics": _metrics,
+        "presets": describe_presets,
+    }
     if what not in sections:
         raise unknown_name("list", what, sections)
     _show(sections[what]())
@@ -31,10 +38,12 @@ def _workloads() -> Iterable[tuple[str, str]]:
 
 
 def _runners() -> Iterable[tuple[str, str]]:
-    """Those that are built in, then the form of a name for any other."""
-    from runners.registry import FORMS, METHODS, describe_method
+    """Those that are built in with their default donor policy, then the form of a name for any other."""
+    from runners.registry import FORMS, METHODS, default_donor, describe_method
 
-    return [*((name, describe_method(name)) for name in METHODS), *FORMS.items()]
+    donors = {name: default_donor(name) for name in METHODS}
+    methods = [(name, f"{describe_method(name)}{f' Donors: {donor}.' * bool(donor)}") for name, donor in donors.items()]
+    return [*methods, *FORMS.items()]
 
 
 def _models() -> Iterable[tuple[str, str]]:

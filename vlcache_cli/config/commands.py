@@ -29,18 +29,6 @@ class RunConfig(StreamConfig):
     profile: Path | None = setting(
         None, MODEL, readers.path, "Measured profile of the model, by vlcache profile, in place of the one beside it."
     )
-    tolerance: float = setting(
-        RunnerDefaults.tolerance,
-        RUNNERS,
-        readers.not_negative,
-        "Relative deviation up to which computed and stored keys and values agree, so that vlcache stops there.",
-    )
-    max_ratio: float = setting(
-        RunnerDefaults.max_ratio,
-        RUNNERS,
-        readers.share,
-        "Largest share of vision tokens that vlcache computes in any layer, 0 to 1.",
-    )
     host_budget: int = setting(
         2**30,
         STORE,
@@ -62,7 +50,9 @@ class RunConfig(StreamConfig):
     alpha: float = setting(DEFAULT_ALPHA, VERDICT, readers.between_0_and_1, "Intervals have the confidence 1 - alpha.")
     resume: bool = setting(False, OUTPUT, readers.switch, "Continue the run in --output.")
     no_media: bool = setting(False, OUTPUT, readers.switch, "Keep no pictures of changed answers in the run folder.")
-    preset: str | None = setting(None, OUTPUT, readers.text, "Settings that come with vlcache, by name.")
+    preset: str | None = setting(
+        None, OUTPUT, readers.text, "Settings that come with vlcache, by name (vlcache list presets)."
+    )
     config: Path | None = setting(None, OUTPUT, readers.path, "YAML file with settings, keys named like flags.")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +55,16 @@ def flag(name: str) -> str:
 def preset_names() -> list[str]:
     """The presets that come with the package."""
     return sorted(Path(entry.name).stem for entry in _presets().iterdir() if entry.name.endswith(".yaml"))
+
+
+def describe_presets() -> list[tuple[str, str]]:
+    """The presets by name, each with the first paragraph of the comment at the head of its file."""
+    return [(name, _first_paragraph(_find_preset(name).read_text(encoding="utf-8"))) for name in preset_names()]
+
+
+def _first_paragraph(text: str) -> str:
+    comment = takewhile(lambda line: line.startswith("# "), text.splitlines())
+    return " ".join(line[2:] for line in comment)
 
 
 def _presets() -> Traversable:

@@ -60,7 +60,6 @@ def number(words: str, low: float, high: float) -> Reader:
 
 
 positive = number("above 0", LEAST, MOST)
-not_negative = number("of at least 0", 0, MOST)
 between_0_and_1 = number("above 0 and below 1", LEAST, 1 - LEAST)
 
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self, get_args
 
-from runners.defaults import DonorPolicy, RunnerDefaults
+from runners.defaults import DonorPolicy
 from runners.engine.attention.backends import BACKENDS
 from runners.engine.media.sampling import DEFAULT_SAMPLING, MOST_FRAMES, FrameSampling
 from runners.models.choices import AUTO, DEVICE_MAPS, DEVICES, DTYPES, READS, SINGLE
@@ -88,11 +88,12 @@ class StreamConfig:
         "A comma list of names, or one runner with options: name@key=value,key=value; repeatable.",
         default_text="every method and some variants",
     )
-    donor: DonorPolicy = setting(
-        RunnerDefaults.donor,
+    donor: DonorPolicy | None = setting(
+        None,
         RUNNERS,
         readers.one_of(*get_args(DonorPolicy)),
-        "What stands before a medium when it is stored: previous (request), template or isolated.",
+        "What stands before a medium when it is stored, for all runners: previous (request), template or isolated.",
+        default_text="each runner's own, see vlcache list runners",
     )
     model: str = setting(
         "builtin",

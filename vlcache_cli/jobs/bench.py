@@ -54,8 +54,6 @@ def parse_runners(config: RunConfig, ratio: float) -> list[RunnerSpec]:
         budget_bytes=config.device_budget,
         host_budget_bytes=config.host_budget,
         strict_reuse=config.strict_reuse,
-        tolerance=config.tolerance,
-        max_ratio=config.max_ratio,
     )
     return parse_specs(config.runner, defaults)
 
@@ -142,6 +140,7 @@ def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Man
     require_same_model(job.folder.path, job.saved.manifest.document["model"], model.describe())
     saved = job.saved.manifest.document["runners"]
     require_same(job.folder.path, "source", _code_of(saved), _code_of(descriptions))
+    require_same(job.folder.path, "options", _options_of(saved), _options_of(descriptions))
     job.folder.mend(job.saved)
     return job.saved.manifest, job.saved.records
 
@@ -150,6 +149,11 @@ def _code_of(runners: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The hash of the file of every runner that is a method of the user's own, by its label."""
     sources = ((runner["label"], runner.get("source")) for runner in runners)
     return {label: source.get("sha256") for label, source in sources if isinstance(source, dict)}
+
+
+def _options_of(runners: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The options of every runner by its label: some, such as the donor policy, are the method's own defaults."""
+    return {runner["label"]: runner.get("options") for runner in runners}
 
 
 def _require_reference(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
@@ -166,6 +170,12 @@ def _reopen(folder: RunFolder, config: RunConfig, fingerprints: dict[str, str]) 
     from reports.run.resume import require_same
 
     saved = folder.read()
+    gone = sorted(set(saved.manifest.config) - set(config.measured()))
+    if gone:
+        raise UsageError(
+            f"cannot resume {folder.path}: another version of vlcache began it, with settings that this one does not "
+            f"have ({', '.join(gone)}): start another run with another --output"
+        )
     require_same(folder.path, "config", saved.manifest.config, config.measured())
     require_same(folder.path, "workloads", saved.manifest.workloads, fingerprints)
     return saved

@@ -105,7 +105,7 @@ def measure(job: ProfileJob) -> Profiled:
     conclusion = _conclude(job, runner, observations, costs)
     folder.keep(errors, stale, costs)
     with writing_to(folder.path):
-        write_profile(folder.profile, conclusion.profile, _comment(config, model))
+        write_profile(folder.profile, conclusion.profile, _comment(job, model))
     return Profiled(records, errors, costs, conclusion)
 
 
@@ -164,13 +164,16 @@ def _require_one_runner(config: ProfileConfig) -> RunnerSpec:
     return first
 
 
-def _comment(config: ProfileConfig, model: LoadedModel) -> str:
+def _comment(job: ProfileJob, model: LoadedModel) -> str:
     """Where the profile comes from."""
-    description = model.describe()
+    from runners.registry import load_method
+
+    config, description = job.config, model.describe()
+    donor = load_method(job.spec).donor_policy
     return (
         f"Measured by vlcache profile on {datetime.now(UTC):%Y-%m-%d}.\n"
         f"model: {config.model} in {description['dtype']}, {description['fingerprint']}\n"
         f"workloads: {', '.join(config.workload)}; samples: {config.samples} of each, seed: {config.seed}, "
         f"reuse rate: {'usual' if config.reuse_rate is None else f'{config.reuse_rate:g}'}\n"
-        f"runner: {', '.join(config.runner)}, donor: {config.donor}; for a budget of {config.budget:g}"
+        f"runner: {', '.join(config.runner)}, donor: {donor}; for a budget of {config.budget:g}"
     )

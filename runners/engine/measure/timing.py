@@ -14,22 +14,31 @@ from typing import Literal
 import torch
 
 Part = Literal["prepare", "preprocess", "encode", "load", "select", "prefill", "head"]
+Stretch = Literal[Part, "rehearse"]
 PARTS: tuple[Part, ...] = ("prepare", "preprocess", "encode", "load", "select", "prefill", "head")
 
 
 class TtftClock:
-    """Started when made; ``cut`` books the time since the last cut to a part."""
+    """Started when made; ``cut`` books the time since the last cut to a part.
+
+    A pass of the text while planning, ``rehearse``, belongs to ``select`` or, where it gives the answer, to
+    ``prefill``: ``book`` says so once that is known.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._cuts: list[tuple[Part, float | torch.cuda.Event]] = []
+        self._cuts: list[tuple[Stretch, float | torch.cuda.Event]] = []
         synchronize(device)
         self._start_host = time.perf_counter()
         self._start = self._now()
 
-    def cut(self, part: Part) -> None:
+    def cut(self, part: Stretch) -> None:
         """End a stretch of work that belongs to ``part``."""
         self._cuts.append((part, self._now()))
+
+    def book(self, part: Part) -> None:
+        """Book what was rehearsed so far to ``part``."""
+        self._cuts = [(part if cut == "rehearse" else cut, at) for cut, at in self._cuts]
 
     def stop(self) -> tuple[float, dict[Part, float]]:
         """TTFT and its parts in milliseconds; call it when the first token is on the host."""
@@ -38,6 +47,7 @@ class TtftClock:
         parts: dict[Part, float] = defaultdict(float)
         before = self._start
         for part, at in self._cuts:
+            assert part != "rehearse", "a rehearsal was not booked"
             parts[part] += _milliseconds(before, at)
             before = at
         return total, parts

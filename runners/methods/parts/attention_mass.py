@@ -25,24 +25,43 @@ def question_attention(context: PlanContext, layers: int | None = None) -> Tenso
 
     The question is the text after the last medium, or the last token where there is none. Its queries come from one
     pass of all required tokens through these layers, over the reused keys and values as they are. The plan's execution
-    computes these tokens anew, because what is recomputed before them changes their keys and values.
+    computes the question anew, because what is recomputed before it changes its keys and values; so it does with other
+    tokens, unless the plan says that they were rehearsed.
     """
-    layout, prompt, shape = context.layout, context.prompt, context.adapter.shape
-    question = slice(min(layout.segments[-1].end, layout.tokens - 1), layout.tokens)
+    question = question_span(context)
     layers = context.layers if layers is None else layers
     depth = context.required.clamp(max=layers)
     depth[question] = layers + 1
     capture = Capture(tuple(range(layers)))
     context.rehearse(depth, capture)
+    context.selection_flops += layers * attention_mass_flops(
+        context.adapter.shape, torch.arange(question.start, question.stop)
+    )
+    k, _ = context.kv.first(layers)
+    return captured_attention(context, capture, k)
+
+
+def captured_attention(context: PlanContext, capture: Capture, k: Tensor) -> Tensor:
+    """Compute the attention mass from the question to every reusable token, ``(layers, candidates)`` on the device.
+
+    Args:
+        capture: a pass that took the question through the first layers, of each of which ``k`` has the keys.
+        k: rotated keys of the prompt, ``(layers, kv_heads, capacity, head_dim)``.
+    """
+    prompt, question = context.prompt, question_span(context)
     at = torch.arange(question.start, question.stop, device=context.adapter.device)
     candidates = context.candidates().to(context.adapter.device)
     queries = []
-    for layer in capture.layers[:layers]:
+    for layer in capture.layers[: len(k)]:
         assert layer.q is not None
         queries.append(rotate(layer.q[:, -len(at) :], prompt.cos[question], prompt.sin[question]))
-    context.selection_flops += layers * attention_mass_flops(shape, at)
-    k, _ = context.kv.first(layers)
-    return attention_mass(torch.stack(queries), k[:, :, : layout.tokens], at)[:, candidates]
+    return attention_mass(torch.stack(queries), k[:, :, : question.stop], at)[:, candidates]
+
+
+def question_span(context: PlanContext) -> slice:
+    """Find the question: the text after the last medium, or the last token where there is none."""
+    layout = context.layout
+    return slice(min(layout.segments[-1].end, layout.tokens - 1), layout.tokens)
 
 
 def attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:

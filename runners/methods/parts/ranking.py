@@ -35,10 +35,15 @@ class RankingMethod(RatioMethod):
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
-        ratios = self.layer_ratios(context)
-        if context.budget(ratios[0]) == 0 or context.budget(ratios[-1]) == len(context.candidates()):
-            return Plan(depth_by_rank(context, context.candidates(), ratios))
-        return Plan(depth_by_rank(context, ranked(context, self.scores(context)), ratios))
+        counts = [self.budget(context, ratio) for ratio in self.layer_ratios(context)]
+        if counts[0] == 0 or counts[-1] == len(context.candidates()):
+            return Plan(depth_by_rank(context, context.candidates(), counts))
+        depth = depth_by_rank(context, ranked(context, self.scores(context)), counts)
+        return Plan(depth, rehearsed=self.rehearsed(context))
+
+    def rehearsed(self, context: PlanContext) -> Tensor | None:
+        """Return the tokens that ``scores`` computed to their depth and that stay as they are, see ``Plan``."""
+        return None
 
     def layer_ratios(self, context: PlanContext) -> list[float]:
         """Return the share of the vision tokens to compute in each layer, all of them reusable."""
@@ -50,9 +55,9 @@ def ranked(context: PlanContext, scores: Tensor) -> Tensor:
     return context.candidates()[scores.argsort(descending=True, stable=True)]
 
 
-def depth_by_rank(context: PlanContext, order: Tensor, ratios: Sequence[float]) -> Tensor:
-    """Return every token's depth, ``(tokens,)``, where layer l computes the first ``ratios[l]`` of ``order``."""
+def depth_by_rank(context: PlanContext, order: Tensor, counts: Sequence[int]) -> Tensor:
+    """Return every token's depth, ``(tokens,)``, where layer l computes the first ``counts[l]`` of ``order``."""
     depth = context.required.clone()
-    for layer, ratio in enumerate(ratios):
-        depth[order[: context.budget(ratio)]] = layer + 1
+    for layer, count in enumerate(counts):
+        depth[order[:count]] = layer + 1
     return depth

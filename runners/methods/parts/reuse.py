@@ -14,10 +14,11 @@ class ReuseMethod(Method):
 
     Options:
         donor: ``previous``: from the request that first brought the medium; ``template``: computed under the chat
-            template alone; ``isolated``: computed with nothing before it.
+            template alone; ``isolated``: computed with nothing before it. A method whose authors store media in another
+            context than ``previous`` declares that as its own default.
     """
 
-    donor: DonorPolicy = from_setting("donor")
+    donor: DonorPolicy = from_setting("donor", "previous")
 
     @property
     def donor_policy(self) -> DonorPolicy:

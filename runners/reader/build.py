@@ -54,7 +54,7 @@ def build(folder: Path, weights: Path, printed: Printed, tell: Callable[[str], N
     images = image_processor()
     model = _llava(language_model.read_weights(gguf), len(tokenizer) - 1)  # the placeholder is the last token
     tell("solving for the vision tower")
-    reading = _solve_tower(model, images, printed, printed.token_ids(tokenizer))
+    reading = solve_tower(model, images, printed, printed.token_ids(tokenizer))
     tell("writing the model")
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=[2, 0], pad_token_id=2)
     for part in (model, tokenizer, images):
@@ -92,7 +92,7 @@ def _llava(weights: dict[str, Tensor], image_token: int) -> Any:
     return model
 
 
-def _solve_tower(model: Any, images: CLIPImageProcessorPil, printed: Printed, ids: list[int]) -> Reading:
+def solve_tower(model: Any, images: CLIPImageProcessorPil, printed: Printed, ids: list[int]) -> Reading:
     """Solve the tower for the printed tokens, then read them with the finished model; all must be right."""
     embeddings = model.get_input_embeddings().weight.detach()
     wanted = embeddings[torch.tensor(ids)]

@@ -14,8 +14,7 @@ from PIL import Image
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
 from runners.reader import tower
-from runners.reader.build import BuildError, image_processor
-from runners.reader.build import _solve_tower as solve_tower
+from runners.reader.build import BuildError, image_processor, solve_tower
 from runners.reader.printed import Printed
 
 WEIGHTS = "307a3ab69cf4ced7e0a679a9a7fff003ba5ae634b6934a3e6b4f0993d15902ea"

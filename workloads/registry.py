@@ -15,7 +15,7 @@ from workloads.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from workloads.base import Workload
 
-WORKLOADS = {
+CARDS = {
     "image-chat": "workloads.synthetic.image_chat:ImageChat",
     "doc-qa": "workloads.synthetic.doc_qa:DocQA",
     "video": "workloads.synthetic.video:Video",
@@ -23,8 +23,16 @@ WORKLOADS = {
     "multi-hop": "workloads.synthetic.multi_hop:MultiHop",
     "two-lists": "workloads.synthetic.multi_hop:TwoLists",
 }
+TEXT_PAGES = {
+    "quote": "workloads.pages.quote:Quote",
+    "versions": "workloads.pages.versions:Versions",
+    "prose": "workloads.pages.prose:Prose",
+    "page-break": "workloads.pages.page_break:PageBreak",
+    "order": "workloads.pages.order:Order",
+}
+WORKLOADS = {**CARDS, **TEXT_PAGES}
 HELD_OUT = ("two-lists",)  # no model was trained on them, and no method tuned
-DEFAULT_WORKLOADS = tuple(name for name in WORKLOADS if name not in HELD_OUT)
+DEFAULT_WORKLOADS = tuple(name for name in CARDS if name not in HELD_OUT)
 MMMU = "mmmu"
 LM_EVAL = "lm-eval:"
 YAML = (".yaml", ".yml")

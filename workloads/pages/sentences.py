@@ -41,7 +41,7 @@ TEMPLATES = tuple(
         "The road from {city} to {city} leads past the {adjective} {place} and the {land} .",
         "Each {person} in the {place} wants the {colour} {thing} and the {adjective} {thing} .",
         "{name} will meet the {mood} {person} at the {place} on {day} {time} .",
-        "Some people say that the {animal} of {city} once lived in the {adjective} {place} .",
+        "Some people in {city} say that the {animal} once lived in the {adjective} {place} .",
         "While {name} studied {subject} , the {person} {found} the {thing} in the {place} .",
         "The {colour} {thing} on the {thing} is older than the {material} {thing} in the {place} .",
         "Since {month} the {mood} {animal} has lived with {name} near the {adjective} {place} .",

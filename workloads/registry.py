@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from workloads.datasets.sources import ANYWHERE, Sources
 from workloads.errors import UsageError, unknown_name
@@ -34,6 +34,9 @@ WORKLOADS = {**CARDS, **TEXT_PAGES}
 HELD_OUT = ("two-lists",)  # no model was trained on them, and no method tuned
 DEFAULT_WORKLOADS = tuple(name for name in CARDS if name not in HELD_OUT)
 MMMU = "mmmu"
+Contents = Literal["cards", "text"]
+"""What the pictures of a built-in workload hold: glyphs on a grid, or words."""
+
 LM_EVAL = "lm-eval:"
 YAML = (".yaml", ".yml")
 DATASETS = files("workloads") / "datasets"
@@ -49,6 +52,13 @@ def load_workload(name: str) -> Workload:
     module, attribute = WORKLOADS[name].split(":")
     workload: Workload = getattr(import_module(module), attribute)()
     return workload
+
+
+def contents_of(name: str) -> Contents | None:
+    """What the pictures of the workload called ``name`` hold; None where that is not known."""
+    if name in TEXT_PAGES:
+        return "text"
+    return "cards" if name in CARDS else None
 
 
 def dataset_names() -> list[str]:

@@ -114,7 +114,13 @@ class SweepConfig(RunConfig):
 class ProfileConfig(StreamConfig):
     """Settings of ``vlcache profile``. Its seed is not that of a benchmark, so none is fitted to."""
 
-    workload: tuple[str, ...] = setting(("binding", "doc-qa", "video"), REQUESTS, readers.texts, WORKLOAD_HELP)
+    workload: tuple[str, ...] = setting(
+        ("binding", "doc-qa", "video"),
+        REQUESTS,
+        readers.texts,
+        WORKLOAD_HELP,
+        default_text="binding, doc-qa, video; of --model reader its text pages",
+    )
     samples: int = setting(48, REQUESTS, readers.whole(1), "Requests of each workload.")
     seed: int = setting(500, REQUESTS, readers.whole(0), "Another seed asks other questions.")
     runner: tuple[str, ...] = setting(

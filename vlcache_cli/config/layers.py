@@ -37,6 +37,8 @@ def resolve(kind: type[Config], flags: Mapping[str, object]) -> Config:
     if "config" in layer:
         values |= _read_file(layer["config"], known, str(layer["config"]))
     config = kind(**(values | layer))
+    if "workload" not in values | layer:
+        config = config.with_usual_workloads()
     if "output" in values | layer:
         return config
     if (values | layer).get("resume"):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json as jsonlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from runners.defaults import DonorPolicy
 from runners.engine.attention.backends import BACKENDS
 from runners.engine.media.sampling import DEFAULT_SAMPLING, MOST_FRAMES, FrameSampling
-from runners.models.choices import AUTO, DEVICE_MAPS, DEVICES, DTYPES, SINGLE
+from runners.models.choices import AUTO, DEVICE_MAPS, DEVICES, DTYPES, READS, SINGLE
 from runners.registry import DEFAULT_RUNNERS
 from vlcache_cli.config import readers
 from vlcache_cli.config.setting import MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, setting, settings_of
 from workloads.records import Popularity, Recur
-from workloads.registry import DEFAULT_WORKLOADS
+from workloads.registry import DEFAULT_WORKLOADS, TEXT_PAGES
 
 WORKLOAD_HELP = (
     "Name of a workload or data set (vlcache list workloads), lm-eval:TASK, FILE.yaml that describes a data set, or "
@@ -28,7 +28,13 @@ WORKLOAD_HELP = (
 class StreamConfig:
     """Settings of every command that serves requests. A flag and its YAML key have the name of the field."""
 
-    workload: tuple[str, ...] = setting(DEFAULT_WORKLOADS, REQUESTS, readers.texts, WORKLOAD_HELP)
+    workload: tuple[str, ...] = setting(
+        DEFAULT_WORKLOADS,
+        REQUESTS,
+        readers.texts,
+        WORKLOAD_HELP,
+        default_text=f"{', '.join(DEFAULT_WORKLOADS)}; of --model reader its text pages",
+    )
     samples: int = setting(32, REQUESTS, readers.whole(1), "Requests of each workload.")
     seed: int = setting(0, REQUESTS, readers.whole(0), "Another seed asks other questions.")
     reuse_rate: float | None = setting(
@@ -36,7 +42,7 @@ class StreamConfig:
         REQUESTS,
         readers.share,
         "Share of conversations about media shown before, 0 to 1; files are asked as they are.",
-        default_text="0.8, data sets 0.5",
+        default_text="0.8, text pages 0.75, data sets 0.5",
         flag_type=float,
     )
     popularity: Popularity | None = setting(
@@ -44,7 +50,7 @@ class StreamConfig:
         REQUESTS,
         readers.one_of(*get_args(Popularity)),
         "Which media come back: some often (zipf), or all alike (even), which verdicts need fewer samples for.",
-        default_text="zipf, data sets even",
+        default_text="zipf, text pages and data sets even",
     )
     recur: Recur | None = setting(
         None,
@@ -125,6 +131,10 @@ class StreamConfig:
         Path("results"), OUTPUT, readers.path, "Folder of the run.", default_text="results/<UTC time>-<configuration>"
     )
     json: bool = setting(False, OUTPUT, readers.switch, "Print one JSON document instead of tables.")
+
+    def with_usual_workloads(self) -> Self:
+        """The same with the workloads that the model can read, where it cannot read the default ones."""
+        return replace(self, workload=tuple(TEXT_PAGES)) if READS.get(self.model) == "text" else self
 
     @property
     def sampling(self) -> FrameSampling:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
-from vlcache_cli.jobs.streams import Stream, open_streams
+from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
     _require_reference(config, specs)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
+    require_legible(config.model, config.workload)
     model = resolve_model(config.model, config.revision, console.note)
     streams = open_streams(config, config.max_new_tokens)
     fingerprints = {workload: fingerprint(stream.conversations) for workload, stream in streams.items()}

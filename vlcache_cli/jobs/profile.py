@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import ProfileConfig
-from vlcache_cli.jobs.streams import Stream, open_streams
+from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def prepare(config: ProfileConfig) -> ProfileJob:
     from runners.models.load import resolve_model
     from runners.models.shapes.catalogue import Shape
 
+    require_legible(config.model, config.workload)
     spec, model = _require_one_runner(config), resolve_model(config.model, config.revision, console.note)
     if isinstance(model, Shape):
         raise UsageError(f"model '{config.model}' has random weights: a profile of them would tell nothing")

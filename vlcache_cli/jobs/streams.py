@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,22 @@ class Stream:
         """For the manifest, as plain types."""
         metrics = {turn.answer.metric for conversation in self.conversations for turn in conversation.turns}
         return {**asdict(self.options), "metrics": sorted(metrics)}
+
+
+def require_legible(model: str, workloads: Sequence[str]) -> None:
+    """UsageError when a workload shows what the model is known not to be able to read; most models are not known."""
+    from runners.models.choices import READS
+    from workloads.registry import contents_of
+
+    readable = READS.get(model)
+    for workload in workloads:
+        contents = contents_of(workload)
+        if readable is not None and contents not in (None, readable):
+            fitting = next(name for name, reads in READS.items() if reads == contents)
+            raise UsageError(
+                f"the model '{model}' cannot read {contents} in pictures: workload '{workload}' needs "
+                f"--model {fitting} or a model of your own"
+            )
 
 
 def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dict[str, Stream]:

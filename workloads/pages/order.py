@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import WorkloadDefaults
 from workloads.pages.sentences import FIRST, write
 from workloads.pages.sheets import SentenceSource, Sheet
 from workloads.pages.versions import reordered
-from workloads.pages.workload import Asked, Case, TextPages, case_of_versions, page_defaults
+from workloads.pages.workload import Asked, Case, TextPages, case_of_versions
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Order(TextPages):
 
     name: str = "order"
     question: str = "What comes next on the last page?"
-    defaults: WorkloadDefaults = page_defaults(FIRST)
+    max_new_tokens: int = FIRST
 
     def deal(self, rng: np.random.Generator, density: float) -> Case:
         """See ``TextPages``."""

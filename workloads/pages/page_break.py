@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import WorkloadDefaults
 from workloads.pages.sentences import IDENTIFYING, PUNCTUATION, TEMPLATES, Sentence, draw_sentence, write
 from workloads.pages.sheets import Cells, SentenceSource, Sheet, blanks_after
-from workloads.pages.workload import Asked, Case, TextPages, page_defaults, shuffled
+from workloads.pages.workload import Asked, Case, TextPages, shuffled
 
 CONTINUED = 2  # words that are asked for
 
@@ -20,7 +19,7 @@ class PageBreak(TextPages):
 
     name: str = "page-break"
     question: str = "How does the last sentence of the first page go on?"
-    defaults: WorkloadDefaults = page_defaults(CONTINUED)
+    max_new_tokens: int = CONTINUED
 
     def deal(self, rng: np.random.Generator, density: float) -> Case:
         """See ``TextPages``. Two first pages end alike in kind, so that either of two last pages can follow."""

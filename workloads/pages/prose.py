@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import WorkloadDefaults
 from workloads.pages.quote import unrelated_pages
 from workloads.pages.sheets import Sheet
-from workloads.pages.workload import NO_GOLD, Asked, Case, TextPages, page_defaults
+from workloads.pages.workload import NO_GOLD, Asked, Case, TextPages
 
 BEGINS = "This text is about"
 
@@ -20,7 +19,7 @@ class Prose(TextPages):
 
     name: str = "prose"
     question: str = "What is this text about?"
-    defaults: WorkloadDefaults = page_defaults(4)
+    max_new_tokens: int = 4
 
     def deal(self, rng: np.random.Generator, density: float) -> Case:
         """See ``TextPages``."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import WorkloadDefaults
 from workloads.pages.sentences import IDENTIFYING, PUNCTUATION, Sentence, write
 from workloads.pages.sheets import SentenceSource, Sheet
-from workloads.pages.workload import Asked, Case, TextPages, page_defaults, shuffled
+from workloads.pages.workload import Asked, Case, TextPages, shuffled
 
 LONGEST_BEGINNING = 7  # words of a sentence
 QUOTED = 3  # words
@@ -21,7 +20,7 @@ class Quote(TextPages):
 
     name: str = "quote"
     question: str = "Quote a sentence from the pages."
-    defaults: WorkloadDefaults = page_defaults(QUOTED)
+    max_new_tokens: int = QUOTED
 
     def deal(self, rng: np.random.Generator, density: float) -> Case:
         """See ``TextPages``."""

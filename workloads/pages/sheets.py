@@ -62,7 +62,7 @@ class SentenceSource:
     taken: set[Cells] = field(default_factory=set)
 
     def fill(self, density: float, reserved: int = 0) -> tuple[Sentence, ...]:
-        """The sentences of a page ``reserved`` cells of which are in use, as many as fit, each from its own template."""
+        """As many sentences as fit on a page with ``reserved`` cells in use, each from a template of its own."""
         sentences: list[Sentence] = []
         free = CELLS - reserved
         for index in self.rng.permutation(len(TEMPLATES)):

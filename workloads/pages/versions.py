@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from workloads.base import WorkloadDefaults
 from workloads.pages.sentences import write
 from workloads.pages.sheets import SentenceSource, Sheet
-from workloads.pages.workload import Asked, Case, TextPages, case_of_versions, page_defaults
+from workloads.pages.workload import Asked, Case, TextPages, case_of_versions
 
 FIRST_MARK = 6  # cells before the earliest word that is replaced
 
@@ -20,7 +20,7 @@ class Versions(TextPages):
 
     name: str = "versions"
     question: str = "What does the last page say?"
-    defaults: WorkloadDefaults = page_defaults(1)
+    max_new_tokens: int = 1
 
     def deal(self, rng: np.random.Generator, density: float) -> Case:
         """See ``TextPages``."""
@@ -51,5 +51,5 @@ def reordered(rng: np.random.Generator, count: int) -> list[int]:
     """The numbers below ``count`` in an order in which none follows the one before it."""
     while True:
         order = [int(place) for place in rng.permutation(count)]
-        if all(after != before + 1 for before, after in zip(order, order[1:], strict=False)):
+        if all(after != before + 1 for before, after in pairwise(order)):
             return order

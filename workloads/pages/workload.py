@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workloads.base import StreamOptions, WorkloadDefaults
-from workloads.pages.sheets import DENSITIES, Cells, Sheet
 from workloads.pages.sentences import write
+from workloads.pages.sheets import DENSITIES, Cells, Sheet
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.pool import RecurringPool
@@ -21,13 +21,6 @@ Pair = tuple[int, int]
 """The pages of a request: the numbers of the first and of the last one in their case."""
 
 NO_GOLD: Cells = ()
-
-
-def page_defaults(max_new_tokens: int) -> WorkloadDefaults:
-    """The defaults of a workload of text pages: cases come back evenly, so each tells as much as the others."""
-    return WorkloadDefaults(
-        max_new_tokens, reuse_rate=0.75, popularity="even", recurrence="pages come back beside others than before"
-    )
 
 
 @dataclass(frozen=True)
@@ -77,12 +70,19 @@ class TextPages(ABC):
 
     Attributes:
         question: the text after the pages.
+        max_new_tokens: words of the answer.
     """
 
     name: str
     question: str
-    defaults: WorkloadDefaults
+    max_new_tokens: int
     metric: str = "exact-match"
+
+    @property
+    def defaults(self) -> WorkloadDefaults:
+        """See ``workloads.base.Workload``. Cases come back evenly, so that each tells as much as the others."""
+        recurrence = "pages come back beside others than before"
+        return WorkloadDefaults(self.max_new_tokens, reuse_rate=0.75, popularity="even", recurrence=recurrence)
 
     @abstractmethod
     def deal(self, rng: np.random.Generator, density: float) -> Case:

@@ -45,11 +45,11 @@ def _deal_orders(source: SentenceSource, density: float) -> tuple[Sheet, Sheet]:
         clause = source.draw([*CLAUSES[index], LINKS[rng.integers(len(LINKS))]])
         ending = _draw_ending(rng, {other.cells[0] for other in endings})
         length = len(clause.cells) + len(ending.cells)
-        free -= length + blanks_after(length, density)
-        if free < 0:
-            break
-        clauses.append(clause)
-        endings.append(ending)
+        needed = length + blanks_after(length, density)
+        if needed <= free:
+            clauses.append(clause)
+            endings.append(ending)
+            free -= needed
     count = len(clauses)
     joined = [_join(clause, ending) for clause, ending in zip(clauses, endings, strict=True)]
     successors = reordered(rng, count)

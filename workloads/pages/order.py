@@ -40,7 +40,7 @@ def _deal_orders(source: SentenceSource, density: float) -> tuple[Sheet, Sheet]:
     rng = source.rng
     clauses: list[Sentence] = []
     endings: list[Sentence] = []
-    free = CELLS - SLACK
+    free = CELLS - (SLACK if density < 1 else 0)
     for index in rng.permutation(len(CLAUSES)):
         clause = source.draw([*CLAUSES[index], LINKS[rng.integers(len(LINKS))]])
         ending = _draw_ending(rng, {other.cells[0] for other in endings})

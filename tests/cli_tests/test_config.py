@@ -10,12 +10,12 @@ import pytest
 from runners.defaults import RunnerDefaults
 from runners.registry import DEFAULT_RUNNERS, parse_specs
 from vlcache_cli.config import readers
-from vlcache_cli.config.commands import DEFAULTS, SETTINGS, BenchConfig
+from vlcache_cli.config.commands import DEFAULTS, SETTINGS, BenchConfig, ProfileConfig, SweepConfig
 from vlcache_cli.config.layers import describe_presets, preset_names, resolve
 from vlcache_cli.config.setting import Group
 from vlcache_cli.jobs.bench import parse_runners
 from workloads.errors import UsageError
-from workloads.registry import DEFAULT_WORKLOADS, WORKLOADS
+from workloads.registry import DEFAULT_WORKLOADS, TEXT_PAGES, WORKLOADS
 
 
 @pytest.fixture
@@ -201,3 +201,18 @@ def test_verdicts_and_presentation_have_no_influence_on_what_is_measured() -> No
     hidden = {name for name, setting in SETTINGS.items() if not setting.group.measured}
     assert hidden == {"margin", "alpha", "output", "resume", "no_media", "json", "preset", "config"}
     assert set(DEFAULTS.measured()) == set(SETTINGS) - hidden
+
+
+@pytest.mark.parametrize("kind", [BenchConfig, SweepConfig, ProfileConfig])
+def test_the_usual_workloads_are_those_that_the_model_reads(kind: Any, file: Path) -> None:
+    assert resolve(kind, {"model": "reader"}).workload == tuple(TEXT_PAGES)
+    assert resolve(kind, {"model": "reader", "workload": ["quote"]}).workload == ("quote",)
+    assert resolve(kind, {"model": "builtin"}).workload == kind().workload
+    assert resolve(kind, {"model": "owner/name"}).workload == kind().workload
+
+
+def test_workloads_of_a_file_are_not_replaced(file: Path) -> None:
+    file.write_text("model: reader\nworkload: binding")
+    assert resolve(BenchConfig, {"config": str(file)}).workload == ("binding",)
+    file.write_text("model: reader")
+    assert resolve(BenchConfig, {"config": str(file)}).workload == tuple(TEXT_PAGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from runners.engine.attention.backends import BACKENDS
 from runners.records import Status
 from vlcache_cli.app import main
+from workloads.registry import TEXT_PAGES
 
 Bench = Callable[..., int]
 WORTH = ("accuracy", "accuracy_delta", "agreement", "official_accuracy", "kl_mean", "verdict")
@@ -101,3 +103,44 @@ def test_random_weights_have_no_profile(
         "vlcache: model 'shape:qwen3-vl-2b' has random weights: a profile of them would tell nothing\n"
     )
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "workload", "contents", "fitting"),
+    [("builtin", "quote", "text", "reader"), ("reader", "binding", "cards", "builtin")],
+)
+def test_a_model_that_cannot_read_a_workload_is_refused_before_it_is_made(
+    bench: Bench,
+    world: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    workload: str,
+    contents: str,
+    fitting: str,
+) -> None:
+    def resolve_model(name: str, revision: str | None, tell: Any) -> Path:
+        raise AssertionError("the model is made for nothing")
+
+    monkeypatch.setattr(sys.modules["runners.models.load"], "resolve_model", resolve_model)
+    line = (
+        f"vlcache: the model '{model}' cannot read {contents} in pictures: workload '{workload}' needs "
+        f"--model {fitting} or a model of your own\n"
+    )
+    arguments = ["--model", model, "--workload", workload, "--output", "run"]
+    for command in ("bench", "sweep", "profile"):
+        assert main([command, *arguments]) == 2
+        assert capsys.readouterr().err == line
+    assert world.loaded == 0
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("model", ["owner/name", "shape:qwen2.5-vl-3b"])
+def test_a_model_that_is_not_known_may_be_asked_anything(bench: Bench, world: Any, model: str) -> None:
+    assert bench("--model", model, "--workload", "quote") == 0
+    assert world.loaded == 1
+
+
+def test_the_reader_is_asked_about_text_pages_where_nothing_else_is_given(bench: Bench, world: Any) -> None:
+    assert main(["bench", "--model", "reader", "--samples", "2", "--runner", "full", "--output", "run"]) == 0
+    assert list(json.loads(Path("run/manifest.json").read_text())["workloads"]) == list(TEXT_PAGES)

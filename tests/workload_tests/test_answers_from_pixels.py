@@ -21,7 +21,7 @@ from PIL import Image, ImageFont, ImageSequence
 
 from workloads.base import StreamOptions
 from workloads.records import Conversation, Media
-from workloads.registry import WORKLOADS, load_workload
+from workloads.registry import CARDS, load_workload
 from workloads.synthetic.cards import cards_on
 from workloads.synthetic.drawing import Grid
 
@@ -156,7 +156,7 @@ def _prompts(conversations: Sequence[Conversation]) -> list[Prompt]:
     return found
 
 
-@pytest.fixture(scope="module", params=list(WORKLOADS))
+@pytest.fixture(scope="module", params=list(CARDS))
 def prompts(request: pytest.FixtureRequest) -> list[Prompt]:
     """Many prompts of one workload."""
     return _prompts(list(load_workload(request.param).conversations(StreamOptions(SAMPLES, seed=7))))

@@ -76,8 +76,8 @@ def _tell(risk: RiskModel) -> None:
         if promise.threshold > 0:
             console.note(
                 f"at most {100 * promise.risk:g} % of answers change, {100 * promise.computed:.1f} % of the vision "
-                f"tokens computed: {promise.changed} of {risk.requests} changed, at most {100 * promise.bound:.1f} % at "
-                f"{100 * risk.confidence:g} % confidence, for requests like those of {', '.join(risk.families)}"
+                f"tokens computed: {promise.changed} of {risk.requests} changed, at most {100 * promise.bound:.1f} % "
+                f"at {100 * risk.confidence:g} % confidence, for requests like those of {', '.join(risk.families)}"
             )
         else:
             console.note(

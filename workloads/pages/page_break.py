@@ -25,7 +25,7 @@ class PageBreak(TextPages):
         """See ``TextPages``. Two first pages end alike in kind, so that either of two last pages can follow."""
         source = SentenceSource(rng)
         template, cut = _draw_cut(rng)
-        tails = [source.draw(template).cells[:cut] for _ in range(2)]
+        tails = [source.draw(TEMPLATES[template]).cells[:cut] for _ in range(2)]
         heads = _draw_heads(rng, template, cut)
         firsts = [Sheet(source.fill(density, len(tail)), density, tail=tail) for tail in tails]
         lasts = [

@@ -68,10 +68,48 @@ TEMPLATES = tuple(
         "Once the {mood} {person} from the {place} asked {name} to bring the {thing} and the {food} to {city} .",
     )
 )
+CLAUSES = tuple(
+    clause.split()
+    for clause in (
+        "The {person} from {city} {found} the {adjective} {thing}",
+        "My {person} {found} the {colour} {thing} in the {place}",
+        "The {mood} {person} {slept} near the {adjective} {place}",
+        "In {month} the {person} {walked} to the {adjective} {place}",
+        "Our {animal} {slept} under the {adjective} {thing}",
+        "On {day} the {person} {found} the {material} {thing}",
+        "Her {person} {adverb} {walked} across the {land}",
+        "Every {time} the {mood} {animal} {slept} beside the {land}",
+        "His {mood} {person} {found} the {food} and the {food}",
+        "One {person} of {city} studied {subject} at the {place}",
+        "The {animal} and the {animal} {walked} toward the {land}",
+        "That {season} the {person} {found} the {thing} made of {material}",
+        "Near {city} the {mood} {person} {walked} past the {place}",
+        "Each {person} in the {place} {found} the {adjective} {thing}",
+        "For {number} days the {animal} {slept} behind the {place}",
+        "Some {person} in {city} {found} the {colour} {thing}",
+    )
+)
+"""Beginnings of sentences, each complete in itself."""
+
+LINKS = ("because", "before", "after", "while", "until")
+ENDINGS = tuple(
+    ending.split()
+    for ending in (
+        "{name} {walked} to the {place} .",
+        "{name} {found} the {colour} {thing} .",
+        "{name} {slept} in the {place} .",
+        "{name} sold the {food} to the {person} .",
+        "{name} wrote about {subject} .",
+        "{name} saw the {animal} near the {land} .",
+    )
+)
+"""Ends of sentences that go with any beginning."""
+
 VOCABULARY = tuple(
     sorted(
         {word for words in WORDS.values() for word in words}
-        | {word for template in TEMPLATES for word in template if not word.startswith("{")}
+        | {word for template in (*TEMPLATES, *CLAUSES, *ENDINGS) for word in template if not word.startswith("{")}
+        | set(LINKS)
     )
 )
 """Every text that a cell of a page can hold, blank cells aside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +26,7 @@ class Sheet:
         density: share of the cells that hold text, as nearly as whole sentences allow.
         head: the end of a sentence that began on the page before; nothing where none runs over.
         tail: the beginning of a sentence that goes on on the next page, in the last cells.
-        marks: for each sentence the place of the word that differs from version to version; none without versions.
+        marks: for each sentence the place where it differs in the other version of the page; none without versions.
     """
 
     sentences: tuple[Sentence, ...]
@@ -35,13 +36,16 @@ class Sheet:
     marks: tuple[int, ...] = ()
 
     def page(self) -> TextPage:
-        """Lay out the sentences, each followed by as many blank cells as the density asks for."""
+        """Lay out the sentences, each followed by as many blank cells as the density asks for.
+
+        Raises:
+            ValueError: there are more than fit.
+        """
         cells: list[str] = []
         for run in (self.head, *(sentence.cells for sentence in self.sentences)):
             cells += [*run, *[BLANK] * blanks_after(len(run), self.density)]
         room = CELLS - len(self.tail)
-        cells = cells[:room] + [BLANK] * (room - len(cells))
-        return TextPage((*cells, *self.tail))
+        return TextPage((*cells, *[BLANK] * (room - len(cells)), *self.tail))
 
     def medium(self, name: str) -> Media:
         """The page as a file."""
@@ -67,15 +71,16 @@ class SentenceSource:
         free = CELLS - reserved
         for index in self.rng.permutation(len(TEMPLATES)):
             length = len(TEMPLATES[index])
-            if length <= free:
-                sentences.append(self.draw(int(index), {sentence.cells[:FIRST] for sentence in sentences}))
-                free -= length + blanks_after(length, density)
+            needed = length + blanks_after(length, density)  # blanks of the last one, too: then they fit in any order
+            if needed <= free:
+                sentences.append(self.draw(TEMPLATES[index], {sentence.cells[:FIRST] for sentence in sentences}))
+                free -= needed
         return tuple(sentences)
 
-    def draw(self, template: int, firsts: set[Cells] | frozenset[Cells] = frozenset()) -> Sentence:
+    def draw(self, template: Sequence[str], firsts: Collection[Cells] = ()) -> Sentence:
         """A sentence of a template that begins like none before, nor with any of ``firsts``."""
         while True:
-            sentence = draw_sentence(self.rng, TEMPLATES[template])
+            sentence = draw_sentence(self.rng, template)
             beginning = sentence.cells[:IDENTIFYING]
             if beginning not in self.taken and sentence.cells[:FIRST] not in firsts:
                 self.taken.add(beginning)

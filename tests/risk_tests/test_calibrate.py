@@ -1,0 +1,107 @@
+"""Calibration: what a threshold promises is kept by fresh requests, and too few requests promise nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runners.risk.calibrate import CONFIDENCE, CalibrationRequest, calibrate, changed_bound
+from runners.risk.model import EVERYTHING, RiskModel
+
+NAMES = ("drift", "noise")
+
+
+def stream(rng: np.random.Generator, cases: int, per_case: int = 2, shift: float = 0.0) -> list[CalibrationRequest]:
+    """Requests whose first signal tells how likely reuse changes the answer; a fifth of the tokens repairs all but few.
+
+    Args:
+        shift: added to the log odds of a change, without any sign of it in the signals.
+    """
+    requests = []
+    for case in range(cases):
+        for _ in range(per_case):
+            drift, noise = rng.normal(0, 3), rng.normal()
+            risk = 1 / (1 + np.exp(-(2 * drift - 3 + shift)))
+            harmed = bool(rng.random() < risk)
+            changed = {0.0: harmed, 0.2: harmed and bool(rng.random() < 0.02)}
+            requests.append(CalibrationRequest("some", f"case-{case}", (drift, noise), changed))
+    return requests
+
+
+def changed_by(model: RiskModel, risk: float, requests: list[CalibrationRequest]) -> float:
+    """Share of answers that change where the model decides."""
+    return float(np.mean([r.changed.get(model.choose(r.signals, risk).share, False) for r in requests]))
+
+
+def test_promises_are_kept_by_fresh_requests_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(5)
+    fresh = stream(rng, 4000, 1)
+    broken = sum(changed_by(calibrate(NAMES, stream(rng, 300)), 0.05, fresh) > 0.05 for _ in range(40))
+    assert broken <= 6, "40 calibrations at 95 % confidence: more than 6 broken has a probability below 0.4 %"
+
+
+def test_a_calibrated_model_keeps_what_is_harmless_and_repairs_what_is_not() -> None:
+    rng = np.random.default_rng(6)
+    model = calibrate(NAMES, stream(rng, 600))
+    promise = model.promise(0.05)
+    assert promise is not None
+    assert 0 < promise.computed < 0.2
+    assert promise.bound <= 0.05
+    assert model.choose((-4.0, 0.0), 0.05).share == 0
+    assert model.choose((4.0, 0.0), 0.05).share > 0
+
+
+@settings(deadline=None, max_examples=15)
+@given(cases=st.integers(2, 70), seed=st.integers(0, 99))
+def test_too_few_requests_promise_nothing_firm(cases: int, seed: int) -> None:
+    model = calibrate(NAMES, stream(np.random.default_rng(seed), cases))
+    promise = model.promise(0.05)
+    assert promise is not None
+    assert promise.threshold == 0 or changed_bound(promise.changed, model.requests) <= 0.05
+    if model.requests < 59:
+        assert promise.threshold == 0, "59 requests without a change are the fewest that bound it by 5 %"
+        assert model.choose((-9.0, 0.0), 0.05).share == EVERYTHING
+
+
+def test_a_kind_of_damage_that_shows_in_no_signal_breaks_the_promise() -> None:
+    rng = np.random.default_rng(7)
+    model = calibrate(NAMES, stream(rng, 600))
+    assert changed_by(model, 0.05, stream(rng, 2000, 1, shift=3.0)) > 0.05, "a promise is for requests like these alone"
+
+
+def test_signals_beyond_the_calibration_are_unlike_it() -> None:
+    model = calibrate(NAMES, stream(np.random.default_rng(8), 200))
+    far = model.choose((100.0, 0.0), 0.05)
+    assert far.unlike
+    assert far.share == EVERYTHING
+
+
+def test_one_level_without_any_change_is_never_certain() -> None:
+    rng = np.random.default_rng(9)
+    harmless = [
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {0.0: False}) for case in range(30)
+    ]
+    model = calibrate(NAMES, harmless)
+    assert 0 < model.estimate(model.levels[0], (0.0, 0.0)) < 0.2
+
+
+def test_one_case_cannot_be_split() -> None:
+    request: Any = CalibrationRequest("some", "only", (0.0, 0.0), {0.0: False})
+    with pytest.raises(ValueError, match="two cases at least"):
+        calibrate(NAMES, [request])
+
+
+@pytest.mark.parametrize(("changed", "requests"), [(0, 149), (1, 236), (4, 500), (3, 3)])
+def test_the_bound_is_that_of_the_binomial(changed: int, requests: int) -> None:
+    from scipy.stats import binom
+
+    bound = changed_bound(changed, requests)
+    if changed == requests:
+        assert bound == 1
+    else:
+        assert binom.cdf(changed, requests, bound) == pytest.approx(1 - CONFIDENCE, abs=1e-9)
+    assert bound >= changed / requests

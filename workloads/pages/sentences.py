@@ -91,7 +91,28 @@ CLAUSES = tuple(
 )
 """Beginnings of sentences, each complete in itself."""
 
-LINKS = ("because", "before", "after", "while", "until")
+LINKS = tuple(
+    [
+        "because",
+        "before",
+        "after",
+        "while",
+        "until",
+        "when",
+        "since",
+        "although",
+        "though",
+        "unless",
+        "once",
+        "as",
+        "if",
+        "where",
+        "whenever",
+        "whereas",
+    ]
+)
+"""Words between a clause and what follows it, as many as there are clauses."""
+
 ENDINGS = tuple(
     ending.split()
     for ending in (

@@ -91,25 +91,23 @@ CLAUSES = tuple(
 )
 """Beginnings of sentences, each complete in itself."""
 
-LINKS = tuple(
-    [
-        "because",
-        "before",
-        "after",
-        "while",
-        "until",
-        "when",
-        "since",
-        "although",
-        "though",
-        "unless",
-        "once",
-        "as",
-        "if",
-        "where",
-        "whenever",
-        "whereas",
-    ]
+LINKS = (
+    "because",
+    "before",
+    "after",
+    "while",
+    "until",
+    "when",
+    "since",
+    "although",
+    "though",
+    "unless",
+    "once",
+    "as",
+    "if",
+    "where",
+    "whenever",
+    "whereas",
 )
 """Words between a clause and what follows it, as many as there are clauses."""
 

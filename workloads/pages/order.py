@@ -41,8 +41,9 @@ def _deal_orders(source: SentenceSource, density: float) -> tuple[Sheet, Sheet]:
     clauses: list[Sentence] = []
     endings: list[Sentence] = []
     free = CELLS - (SLACK if density < 1 else 0)
-    for index in rng.permutation(len(CLAUSES)):
-        clause = source.draw([*CLAUSES[index], LINKS[rng.integers(len(LINKS))]])
+    links = rng.permutation(len(LINKS))  # no two sentences of a page have the same: it would be read as a repetition
+    for index, link in zip(rng.permutation(len(CLAUSES)), links, strict=True):
+        clause = source.draw([*CLAUSES[index], LINKS[link]])
         ending = _draw_ending(rng, {other.cells[0] for other in endings})
         length = len(clause.cells) + len(ending.cells)
         needed = length + blanks_after(length, density)

@@ -91,7 +91,26 @@ CLAUSES = tuple(
 )
 """Beginnings of sentences, each complete in itself."""
 
-LINKS = ("because", "before", "after", "while", "until")
+LINKS = (
+    "because",
+    "before",
+    "after",
+    "while",
+    "until",
+    "when",
+    "since",
+    "although",
+    "though",
+    "unless",
+    "once",
+    "as",
+    "if",
+    "where",
+    "whenever",
+    "whereas",
+)
+"""Words between a clause and what follows it, as many as there are clauses."""
+
 ENDINGS = tuple(
     ending.split()
     for ending in (

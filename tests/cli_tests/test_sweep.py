@@ -74,7 +74,7 @@ def test_expansion_changes_ratios_and_labels_alone(runners: list[str], ratios: l
     told = describe(config, expanded)["sweep"]
     assert told["ratios"] == ratios
     assert list(told["runners"]) == labels
-    for plain in parse_specs(runners, RunnerDefaults(0.123, donor, 7, strict_reuse=True)):
+    for plain in parse_specs(runners, RunnerDefaults(0.123, donor=donor, budget_bytes=7, strict_reuse=True)):
         mine = [runner.spec for runner in expanded if runner.family == plain.label]
         swept = plain.options.get("ratio") == 0.123
         assert [spec.options.get("ratio") for spec in mine] == (ratios if swept else [plain.options.get("ratio")])

@@ -19,10 +19,11 @@ from runners.engine.measure.flops import head_flops
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
-from runners.methods.conduit import Conduit, _image_coefficients
+from runners.methods.conduit import Conduit
 from runners.methods.full_reuse import FullReuse
 from runners.methods.parts import attention_mass as attention_mass_module
 from runners.methods.parts.attention_mass import attention_mass, question_attention
+from runners.methods.parts.image_coefficient import image_coefficients
 from runners.methods.prophetkv import ProphetKV
 
 
@@ -145,17 +146,17 @@ def test_coefficients_average_to_one_over_images_and_follow_their_mean_score(
     sizes: list[int], seed: int, factor: float
 ) -> None:
     scores = torch.rand(sum(sizes), generator=torch.Generator().manual_seed(seed)) + 0.01
-    coefficients = _image_coefficients(stub_context(*sizes), scores)
+    coefficients = image_coefficients(stub_context(*sizes), scores)
     images = [part[0] for part in coefficients.split(sizes)]
     assert all((part == part[0]).all() for part in coefficients.split(sizes))
     assert float(torch.stack(images).mean()) == pytest.approx(1, rel=1e-4)
     means = torch.stack([part.mean() for part in scores.split(sizes)])
     assert torch.stack(images).argmax() == means.argmax()
-    torch.testing.assert_close(_image_coefficients(stub_context(*sizes), factor * scores), coefficients)
+    torch.testing.assert_close(image_coefficients(stub_context(*sizes), factor * scores), coefficients)
 
 
 def test_no_attention_at_all_gives_no_coefficient_that_is_not_a_number() -> None:
-    assert _image_coefficients(stub_context(2, 3), torch.zeros(5)).tolist() == [0.0] * 5
+    assert image_coefficients(stub_context(2, 3), torch.zeros(5)).tolist() == [0.0] * 5
 
 
 def moved(lab: Any) -> list[Request]:

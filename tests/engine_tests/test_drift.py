@@ -15,7 +15,9 @@ from runners.engine import engine
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
-from runners.methods.parts import attention_mass, drift
+from runners.methods.parts import drift
+from runners.methods.parts.image_coefficient import image_coefficients
+from runners.methods.parts.text_pass import run_text_pass
 from runners.methods.vlcache import VLCache
 
 
@@ -26,15 +28,16 @@ class WithoutPrefix(VLCache):
     drifts: ClassVar[list[Tensor]] = []
     changes: ClassVar[list[Tensor]] = []
     attention: ClassVar[list[Tensor]] = []
+    written: ClassVar[list[Tensor]] = []
 
     def plan(self, context: PlanContext) -> Plan:
         if context.reusable:
             among = torch.arange(len(context.candidates()))
-            context.compute_before_candidates(context.probe_layers[-1] + 1)
+            text = run_text_pass(context)
             self.drifts.append(drift.drift_scores(context, among))
             self.changes.append(drift.drift(context, among))
-            attention = attention_mass.question_attention(context).mean(dim=0)
-            self.attention.append(attention)
+            self.attention.append(text.attention.mean(dim=0))
+            self.written.append(text.written * image_coefficients(context, text.written))
         return super().plan(context)
 
 
@@ -48,6 +51,7 @@ def probed() -> type[WithoutPrefix]:
     WithoutPrefix.drifts.clear()
     WithoutPrefix.changes.clear()
     WithoutPrefix.attention.clear()
+    WithoutPrefix.written.clear()
     return WithoutPrefix
 
 
@@ -69,7 +73,7 @@ def media_rows(lab: Any, request: Request) -> list[int]:
 def test_the_drift_of_layer_zero_is_what_two_stock_forwards_differ_in(lab: Any, probed: type[WithoutPrefix]) -> None:
     a, b = lab.picture(0), lab.picture(1, rows=6)
     one, two, target = lab.ask("x ", a), lab.ask(b, "y"), lab.ask("moved ", b, " far ", a, "?")
-    lab.answer(probed(ratio=0.5, probe="0"), one, two, target)
+    lab.answer(probed(share="0.5", probe="0"), one, two, target)
     then = torch.cat([stock_attention(lab, two)[media_rows(lab, two)], stock_attention(lab, one)[media_rows(lab, one)]])
     change = (stock_attention(lab, target)[media_rows(lab, target)] - then).norm(dim=-1)
     torch.testing.assert_close(probed.drifts[-1], change / change.mean(), atol=0.03, rtol=0.03)
@@ -78,9 +82,9 @@ def test_the_drift_of_layer_zero_is_what_two_stock_forwards_differ_in(lab: Any, 
 
 def test_there_is_no_drift_in_the_donors_own_context(lab: Any, probed: type[WithoutPrefix]) -> None:
     a, b = lab.picture(0), lab.picture(1)
-    lab.answer(probed(ratio=0.5, probe="0+1+2+3"), lab.ask("same ", a, b, "first?"), lab.ask("same ", a, b, "another?"))
+    lab.answer(probed(share="0.5", probe="0+1+2+3"), lab.ask("same ", a, b, "first?"), lab.ask("same ", a, b, "another?"))
     lab.answer(
-        probed(ratio=0.5, probe="0+1+2+3"), lab.ask("same ", a, b, "first?"), lab.ask("other ", b, a, "another?")
+        probed(share="0.5", probe="0+1+2+3"), lab.ask("same ", a, b, "first?"), lab.ask("other ", b, a, "another?")
     )
     own, other = probed.changes
     assert own.shape == other.shape == (4, 40)
@@ -89,27 +93,24 @@ def test_there_is_no_drift_in_the_donors_own_context(lab: Any, probed: type[With
 
 
 @pytest.mark.parametrize("ratio", [0.05, 0.2, 0.9])
-@pytest.mark.parametrize("lead", [0, 2])
-def test_vlcache_computes_the_leading_tokens_and_those_that_drift_and_are_asked_for(
-    lab: Any, probed: type[WithoutPrefix], observe: Any, ratio: float, lead: int
+def test_vlcache_computes_in_turn_what_writes_most_to_the_question_and_what_changed_most(
+    lab: Any, probed: type[WithoutPrefix], observe: Any, ratio: float
 ) -> None:
     a, b, clip = lab.picture(0), lab.picture(1, rows=6), lab.clip(0)
-    method = probed(ratio=ratio, lead=lead, probe="0")
+    method = probed(share=str(ratio), probe="0")
     seen = observe(method)
     lab.answer(method, lab.ask("x ", a), lab.ask(b, "y"), lab.ask("z", clip), lab.ask("now: ", b, a, " and ", clip))
     context, plan, _ = seen.last
     candidates = context.candidates()
-    chosen = set(candidates[plan.depth[candidates] > 0].tolist())
-    assert len(chosen) == int(ratio * len(candidates) + 1e-9)
-    first = {token for part in context.reusable for token in range(part.start, part.start + lead)}
-    asked, drifts = probed.attention[-1], probed.drifts[-1]
-    listed = asked.topk(min(len(asked), 4 * int(ratio * len(asked) + 1e-9))).indices
-    ranked = candidates[listed[(asked.sqrt() * drifts)[listed].argsort(descending=True)]].tolist()
-    others = [token for token in ranked if token not in first]
-    if len(first) <= len(chosen):
-        assert chosen == first | set(others[: len(chosen) - len(first)])
-    else:
-        assert chosen < first
+    count = int(ratio * len(candidates) + 1e-9)
+    chosen = (plan.depth[candidates] > 0).nonzero()[:, 0].tolist()
+    assert len(chosen) == count
+    read, written, drifts = probed.attention[-1], probed.written[-1], probed.drifts[-1]
+    listed = set(read.topk(min(len(read), 4 * count)).indices.tolist())
+    changed = torch.tensor([read[i].sqrt() * drifts[i] if i in listed else 0.0 for i in range(len(read))])
+    in_turn = [order.argsort(descending=True, stable=True).tolist() for order in (written, changed)]
+    first = set(in_turn[0][: count // 2]) | set(in_turn[1][: count // 2])
+    assert first <= set(chosen) <= set(in_turn[0][:count]) | set(in_turn[1][:count])
 
 
 def test_what_several_layers_find_outweighs_the_noise_of_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ from workloads.synthetic.drawing import CELL
 
 RUNNERS = (
     "full,full-reuse,random-k,vlcache-paper,conduit,prophetkv,kvshare",
-    "vlcache@tolerance=0",
+    "vlcache@share=0.05",
     "kvshare@schedule=all",
     "cacheblend",
     "cacheblend@score=k",

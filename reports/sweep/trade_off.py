@@ -81,8 +81,8 @@ def analyse(rows: Sequence[Row], run: Measurements, margin: float, alpha: float)
 
 
 def _inexact(points: Sequence[Point], manifest: Manifest) -> Iterator[Notice]:
-    """Runners that may compute everything, in float32, and still answer differently."""
-    capped = {runner.label for runner in manifest.runners if runner.options.get("max_ratio", 1) < 1}
+    """Runners that compute everything, in float32, and still answer differently; not those that may compute less."""
+    capped = {runner.label for runner in manifest.runners if runner.promised_risk is not None}
     for point in points:
         everything = point.ratio == 1 and point.runner not in capped and manifest.model.dtype == "float32"
         if everything and point.agreement is not None and point.agreement < 1:

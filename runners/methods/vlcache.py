@@ -5,7 +5,7 @@ drift probe shows what the new context changes in a sample of the reused tokens.
 model estimates how likely the answer changes at each level of repair, and the cheapest level is chosen whose risk is
 below a calibrated threshold (``runners.risk``): nothing, and then the pass is the answer; the best ranked tokens; or
 everything, which is lossless. Nothing is chosen for a model that was not calibrated: there it computes everything, or
-as many of the best ranked tokens as ``budget`` allows.
+as many of the best ranked tokens as ``ratio`` allows.
 
 Tokens are ranked by two rules in turn, because each alone fails somewhere (docs/method.md): what a token writes to the
 question at most, times a coefficient of its medium (after CONDUIT, arXiv 2609.05821), finds what matters where change
@@ -45,7 +45,7 @@ class VLCache(ReuseMethod):
 
     Options:
         risk: share of answers that may change, for requests like those that the model was calibrated on.
-        budget: no request computes a larger share of the vision tokens, whatever the risk.
+        ratio: a budget: no request computes a larger share of the vision tokens, whatever the risk.
         share: compute this share of the vision tokens, the best ranked first, in every request; ``auto``: as the risk
             takes.
         probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else those of
@@ -53,15 +53,15 @@ class VLCache(ReuseMethod):
     """
 
     risk: float = from_setting("risk")
-    budget: float = from_setting("recompute_ratio", EVERYTHING)
+    ratio: float = from_setting("recompute_ratio", EVERYTHING)
     share: str = AUTO
     probe: str = AUTO
 
     def __post_init__(self) -> None:
         if not 0 < self.risk < 1:
             raise ValueError(f"risk must be between 0 and 1, not {self.risk}")
-        if not 0 <= self.budget <= 1:
-            raise ValueError(f"budget must be between 0 and 1, not {self.budget}")
+        if not 0 <= self.ratio <= 1:
+            raise ValueError(f"ratio must be between 0 and 1, not {self.ratio}")
         if self.probe != AUTO and not re.fullmatch(r"\d+(\+\d+)*", self.probe):
             raise ValueError(f"probe must be '{AUTO}' or layers such as 0+1, not '{self.probe}'")
         if self.share != AUTO and not (re.fullmatch(r"\d*\.?\d+", self.share) and float(self.share) <= 1):
@@ -70,11 +70,11 @@ class VLCache(ReuseMethod):
     @property
     def promised_risk(self) -> float | None:
         """See ``Method``. Nothing is promised where the budget or a given share decides."""
-        return self.risk if self.share == AUTO and self.budget == EVERYTHING else None
+        return self.risk if self.share == AUTO and self.ratio == EVERYTHING else None
 
     def for_random_weights(self) -> VLCache:
         """See ``Method``."""
-        return self if self.share != AUTO else replace(self, share=str(min(self.budget, UNTOLD)))
+        return self if self.share != AUTO else replace(self, share=str(min(self.ratio, UNTOLD)))
 
     def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
         """See ``Method``. The last layer is never probed: it has no queries of media tokens.
@@ -92,33 +92,46 @@ class VLCache(ReuseMethod):
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
         count, risk = len(context.candidates()), context.profile.risk
-        fixed = float(self.share) if self.share != AUTO else self.budget if risk is None else None
-        if self.takes_exact_path(context) or (fixed is not None and context.budget(fixed) == count):
+        fixed = float(self.share) if self.share != AUTO else self.ratio if risk is None else None
+        if count == 0 or self.takes_exact_path(context) or (fixed is not None and context.budget(fixed) == count):
             return Plan(context.compute(context.candidates()), repair=Repair(EVERYTHING, 0.0))
+        if fixed is not None and context.budget(fixed) == 0:
+            return Plan(context.required, repair=Repair(fixed, None))
         text = run_text_pass(context)
         if fixed is not None or risk is None:
-            return plan_repair(context, text, Repair(self.budget if fixed is None else fixed, None))
+            return plan_repair(context, text, Repair(self.ratio if fixed is None else fixed, None))
         repair = risk.choose(read_signals(context, text).values, self.risk)
-        if repair.share > self.budget:
-            repair = replace(repair, share=self.budget)
+        if repair.share > self.ratio:
+            repair = replace(repair, share=self.ratio)
         return plan_repair(context, text, repair)
 
     def takes_exact_path(self, context: PlanContext) -> bool:
         """Whether computing everything is no dearer than choosing: most of it is to be computed in any case."""
-        return FEW * len(context.candidates()) <= int((context.required > 0).sum())
+        few = FEW * len(context.candidates()) <= int((context.required > 0).sum())
+        return few and self.share == AUTO and self.ratio == EVERYTHING
 
 
 def plan_repair(context: PlanContext, text: TextPass, repair: Repair) -> Plan:
     """Plan a level of repair after the text pass, whose answer stands where nothing is to be computed."""
     count = context.budget(repair.share)
-    required = context.required > 0
     if count == 0:
-        return Plan(context.required, rehearsed=required, answer=text.answer, repair=repair)
-    before = torch.arange(len(required)) < context.reusable[0].start
+        return Plan(context.required, rehearsed=context.required > 0, answer=text.answer, repair=repair)
     chosen = context.candidates()
     if count < len(chosen):
         chosen = chosen[rank(context, text, count)[:count]]
-    return Plan(context.compute(chosen), rehearsed=required & before, repair=repair)
+    return Plan(context.compute(chosen), rehearsed=_unchanged(context), repair=repair)
+
+
+def _unchanged(context: PlanContext) -> Tensor:
+    """Find the text before the first reused medium, which stays as the text pass computed it: ``(tokens,)`` bool.
+
+    Not new media there: only what is computed last is stored.
+    """
+    unchanged = context.required > 0
+    unchanged[context.reusable[0].start :] = False
+    for segment in context.layout.segments:
+        unchanged[segment.start : segment.end] = False
+    return unchanged
 
 
 def rank(context: PlanContext, text: TextPass, count: int) -> Tensor:

@@ -144,7 +144,7 @@ def test_timing_from_the_host_leaves_no_trace(lab: Any, monkeypatch: pytest.Monk
 
 
 def test_a_small_host_budget_says_nothing(lab: Any) -> None:
-    engine = lab.engine(lab.method("vlcache"), host_budget=10)
+    engine = lab.engine(lab.method("full-reuse"), host_budget=10)
     for text in ("x ", "y "):
         response = engine.answer(lab.ask(text, lab.picture(0)))
         assert response.timing.host_ttft_ms is None

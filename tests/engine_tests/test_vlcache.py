@@ -103,7 +103,7 @@ def test_nothing_is_promised_for_less_risk_than_was_calibrated(lab: Any) -> None
 
 
 def test_a_budget_holds_whatever_the_risk(lab: Any) -> None:
-    response = answer_last(calibrated(lab, VLCache(budget=0.1), risk_model((0, 1), {0.0: 3})), moved(lab))
+    response = answer_last(calibrated(lab, VLCache(ratio=0.1), risk_model((0, 1), {0.0: 3})), moved(lab))
     cache = response.cache
     assert 0 < cache.computed_token_layers <= 0.1 * cache.vision_tokens * cache.layers
 
@@ -111,7 +111,7 @@ def test_a_budget_holds_whatever_the_risk(lab: Any) -> None:
 def test_an_uncalibrated_model_computes_everything_or_what_the_budget_allows(lab: Any) -> None:
     everything = lab.answer(VLCache(), *moved(lab))
     lab.assert_equal(everything, lab.answer(FullRecompute(), *moved(lab)))
-    some = lab.answer(VLCache(budget=0.2), *moved(lab))
+    some = lab.answer(VLCache(ratio=0.2), *moved(lab))
     assert some.repair == Repair(0.2, None)
     assert 0 < some.cache.computed_token_layers <= 0.2 * some.cache.vision_tokens * some.cache.layers
 
@@ -135,7 +135,7 @@ def test_few_reusable_tokens_are_computed_without_a_choice(lab: Any) -> None:
 
 
 def test_what_stands_before_the_first_reused_medium_is_computed_once(lab: Any, observe: Any) -> None:
-    method = VLCache(budget=0.2)
+    method = VLCache(ratio=0.2)
     seen = observe(method)
     lab.answer(method, *moved(lab))
     context, plan, _ = seen.last
@@ -151,7 +151,7 @@ def test_what_stands_before_the_first_reused_medium_is_computed_once(lab: Any, o
     ("options", "message"),
     [
         ({"risk": 0.0}, "risk must be between 0 and 1"),
-        ({"budget": 1.5}, "budget must be between 0 and 1"),
+        ({"ratio": 1.5}, "ratio must be between 0 and 1"),
         ({"share": "most"}, "share must be 'auto' or a number from 0 to 1"),
         ({"share": "1.5"}, "share must be 'auto' or a number from 0 to 1"),
         ({"probe": "first"}, "probe must be 'auto' or layers such as 0\\+1"),

@@ -73,7 +73,7 @@ ERRORS = {
     "leading-k@k=1.5": "runner 'leading-k@k=1.5': k must be a whole number, not '1.5'",
     "leading-k@k=-1": "runner 'leading-k@k=-1': k must not be negative, not -1",
     "prefix-cache@block=0": "runner 'prefix-cache@block=0': block must be at least 1 token, not 0",
-    "vlcache@lead=-1": "runner 'vlcache@lead=-1': lead must not be negative, not -1",
+    "vlcache@risk=0": "runner 'vlcache@risk=0': risk must be between 0 and 1, not 0.0",
     "cacheblend@score=q": "runner 'cacheblend@score=q': score must be one of v, k, not 'q'",
     "oracle@layer=-2": "runner 'oracle@layer=-2': layer must be one of the model's, or -1 for all, not -2",
     "full-reuse@donor=next": (

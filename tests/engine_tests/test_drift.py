@@ -82,12 +82,9 @@ def test_the_drift_of_layer_zero_is_what_two_stock_forwards_differ_in(lab: Any, 
 
 def test_there_is_no_drift_in_the_donors_own_context(lab: Any, probed: type[WithoutPrefix]) -> None:
     a, b = lab.picture(0), lab.picture(1)
-    lab.answer(
-        probed(share="0.5", probe="0+1+2+3"), lab.ask("same ", a, b, "first?"), lab.ask("same ", a, b, "another?")
-    )
-    lab.answer(
-        probed(share="0.5", probe="0+1+2+3"), lab.ask("same ", a, b, "first?"), lab.ask("other ", b, a, "another?")
-    )
+    method = probed(share="0.5", probe="0+1+2+3")
+    lab.answer(method, lab.ask("same ", a, b, "first?"), lab.ask("same ", a, b, "another?"))
+    lab.answer(method, lab.ask("same ", a, b, "first?"), lab.ask("other ", b, a, "another?"))
     own, other = probed.changes
     assert own.shape == other.shape == (4, 40)
     assert own.max() < 0.05 * other.mean(), "the queries' eight bits"

@@ -23,6 +23,8 @@ LOCK, TORCH = Path("tests/requirements.txt"), Path("tests/requirements-torch.txt
 READER = Path("tests/requirements-reader.txt")
 LOCKED_GROUPS = ("lint", "types", "test", "build")
 OF_TORCH = re.compile(r"torch$|nvidia-|cuda-")  # left to torch, whose builds bring what they need
+PARALLEL = ("-n", "auto", "--dist", "worksteal")  # one process for each core, each with one thread of torch's
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 SHOW_DEPRECATIONS = [
     f"-Wdefault::{kind}" for kind in ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
 ]
@@ -48,21 +50,21 @@ def tests(session: nox.Session) -> None:
     """Run every test that needs no GPU, warnings as errors; arguments after ``--`` go to pytest."""
     install_locked(session)
     install_reader(session)
-    session.run("pytest", "-m", "not gpu", *session.posargs)
+    session.run("pytest", "-m", "not gpu", *PARALLEL, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
 def latest(session: nox.Session) -> None:
     """Run the tests on the newest release of everything that the package admits; deprecations are shown."""
     install_newest(session)
-    session.run("pytest", "-m", "not gpu", *SHOW_DEPRECATIONS, *session.posargs)
+    session.run("pytest", "-m", "not gpu", *PARALLEL, *SHOW_DEPRECATIONS, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
 def deprecations(session: nox.Session) -> None:
     """Run the tests on the newest release of everything, deprecations as errors: what will break one day."""
     install_newest(session)
-    session.run("pytest", "-m", "not gpu", *session.posargs)
+    session.run("pytest", "-m", "not gpu", *PARALLEL, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -81,7 +83,7 @@ def oldest(session: nox.Session) -> None:
     session.install("-r", str(versions))
     session.install("--no-deps", ".")
     install_reader(session)
-    session.run("pytest", "-m", "not gpu", *SHOW_DEPRECATIONS, *session.posargs)
+    session.run("pytest", "-m", "not gpu", *PARALLEL, *SHOW_DEPRECATIONS, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(venv_backend="none")

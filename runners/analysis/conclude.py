@@ -10,6 +10,8 @@ from runners.analysis.probing import TryGroups, choose_probe_layers
 from runners.analysis.records import Observation, ProbeChoice
 from runners.profile import ModelProfile, default_probe_layers
 
+FEWEST = 20  # warm requests with something stale, for a layer schedule
+
 
 @dataclass(frozen=True)
 class Conclusion:
@@ -45,9 +47,14 @@ def conclude(
     profile = ModelProfile(
         probe_layers=_with_default(probes.layers, len(sensitivity)) if probes is not None else (),
         sensitivity=_short(sensitivity),
-        layer_weights=_short(to_weights(ratios)),
+        layer_weights=_short(to_weights(ratios)) if tells_layers(observations) else (),
     )
     return Conclusion(profile, ratios, probes)
+
+
+def tells_layers(observations: Sequence[Observation]) -> bool:
+    """Whether enough was seen to take tokens from a layer: from a few requests a layer's cost may be 0 by chance."""
+    return sum(observation.staleness is not None for observation in observations) >= FEWEST
 
 
 def _with_default(sufficient: Sequence[int], layers: int) -> tuple[int, ...]:

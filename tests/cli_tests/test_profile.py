@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reports.profile import error_map
+from runners.builtin import MODEL_DIR
 from runners.profile import read_profile
 from vlcache_cli.app import main
 from vlcache_cli.config.commands import ProfileConfig
@@ -19,11 +20,34 @@ from vlcache_cli.config.setting import settings_of
 LAYERS = 8
 
 
+def test_the_risk_alone_is_calibrated_and_too_little_evidence_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--only-risk", "--workload", "binding", "--calibration-samples", "24", "--output", "run"]
+    assert main(["profile", *options]) == 0
+    err = capsys.readouterr().err
+    assert "a promise of 2 % cannot be made: " in err
+    assert "so everything is computed; raise --calibration-samples" in err
+    kept, before = read_profile(Path("run/vlcache.yaml"), LAYERS), read_profile(MODEL_DIR / "vlcache.yaml", LAYERS)
+    assert kept.sensitivity == before.sensitivity, "what was said of the layers stays"
+    assert kept.risk is not None
+    assert kept.risk.families == ("binding",)
+    assert 0 < kept.risk.requests < 24
+    assert all(promise.threshold == 0 for promise in kept.risk.promises)
+    assert [path.name for path in Path("run").iterdir()] == ["vlcache.yaml"]
+    assert "layers: as before; risk: 24 of each, seed 501" in Path("run/vlcache.yaml").read_text("utf-8")
+
+    assert main(["profile", "--only-risk", "--calibration-samples", "0", "--output", "none"]) == 2
+    assert "--only-risk needs requests to calibrate on: raise --calibration-samples" in capsys.readouterr().err
+
+
 def test_a_profile_is_measured_kept_and_shown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     few = ["--workload", "doc-qa", "--samples", "3", "--reuse-rate", "1", "--json", "--output", "run"]
+    few += ["--calibration-samples", "0"]
     assert main(["profile", *few]) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
@@ -33,7 +57,9 @@ def test_a_profile_is_measured_kept_and_shown(
     ]
     kept = read_profile(Path("run/vlcache.yaml"), LAYERS)
     assert document["profile"]["probe_layers"] == list(kept.probe_layers)
-    assert document["profile"]["layer_weights"] == list(kept.layer_weights)
+    assert kept.layer_weights == (), "three requests tell too little to cut a layer"
+    assert "too few warm requests for a layer schedule: none is kept; raise --samples" in err
+    assert kept.risk is None
     assert document["settings"]["seed"] == 500
     layers = document["layers"]
     assert [row["layer"] for row in layers] == list(range(LAYERS))
@@ -48,12 +74,12 @@ def test_a_profile_is_measured_kept_and_shown(
     assert Path("run/error_map.png").read_bytes().startswith(b"\x89PNG")
     comment = Path("run/vlcache.yaml").read_text("utf-8").splitlines()
     assert comment[0].startswith("# Measured by vlcache profile on ")
-    assert "# workloads: doc-qa; samples: 3 of each, seed: 500, reuse rate: 1" in comment
+    assert "# workloads: doc-qa; layers: 3 of each, seed 500, reuse rate: 1" in comment
 
     assert main(["profile", *few]) == 2
     assert capsys.readouterr().err == "vlcache: run already holds vlcache.yaml: choose another --output\n"
 
-    nothing_recurs = ["--workload", "doc-qa", "--samples", "1", "--output", "other"]
+    nothing_recurs = ["--calibration-samples", "0", "--workload", "doc-qa", "--samples", "1", "--output", "other"]
     assert main(["profile", *nothing_recurs]) == 2
     assert capsys.readouterr().err == (
         "vlcache: no warm request reused a medium: raise --samples, --reuse-rate or --device-budget\n"

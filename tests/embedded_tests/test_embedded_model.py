@@ -20,7 +20,7 @@ from workloads.base import StreamOptions
 from workloads.registry import DEFAULT_WORKLOADS, load_workload
 
 SEED = 20_000  # neither a training seed (those are another split) nor the default of the command line
-RATIO_METHODS = "random-k,cacheblend,vlcache-paper,vlcache"
+RATIO_METHODS = "random-k,cacheblend,vlcache-paper"
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_full_recomputation_answers_fresh_requests(model: LoadedModel, workload:
 def _dependent(workload: str) -> dict[str, float]:
     """Accuracy on warm requests at 5 %, where answers depend on what stood before a picture."""
     model = load_model("builtin", resolve_model("builtin"), "float32", "cpu")
-    records = run(model, workload, 60, ["full,full-reuse", RATIO_METHODS], 0.05)
+    records = run(model, workload, 60, ["full,full-reuse,vlcache", RATIO_METHODS], 0.05)
     return {runner: mean(record.score or 0.0 for record in warm(kept)) for runner, kept in records.items()}
 
 
@@ -77,7 +77,7 @@ def test_blind_reuse_is_told_from_full_recomputation(workload: str) -> None:
 
 
 @pytest.mark.parametrize("workload", ["binding", "multi-hop"])
-def test_our_method_keeps_the_answers_at_five_percent_and_the_papers_rule_does_not(workload: str) -> None:
+def test_our_method_keeps_the_answers_with_five_percent_at_most_and_the_papers_rule_does_not(workload: str) -> None:
     accuracy = _dependent(workload)
     assert accuracy["vlcache"] >= accuracy["full"] - 0.05
     assert accuracy["vlcache"] >= accuracy["vlcache-paper"] + 0.2
@@ -85,7 +85,7 @@ def test_our_method_keeps_the_answers_at_five_percent_and_the_papers_rule_does_n
 
 def test_at_ratio_one_every_method_answers_as_full(model: LoadedModel) -> None:
     for workload in DEFAULT_WORKLOADS:
-        for runner, records in run(model, workload, 12, ["full", RATIO_METHODS], 1.0).items():
+        for runner, records in run(model, workload, 12, ["full", RATIO_METHODS, "vlcache@share=1"], 1.0).items():
             assert all(record.agrees for record in records), f"{runner} on {workload}"
             assert max(record.kl or 0.0 for record in records) < 1e-5
 
@@ -94,6 +94,18 @@ def test_keys_that_are_not_rotated_are_visibly_wrong(model: LoadedModel) -> None
     records = run(model, "video", 30, ["full", "full-reuse", "full-reuse@rotate=false"], 0.05)
     kl = {runner: mean(record.kl or 0.0 for record in warm(kept)) for runner, kept in records.items()}
     assert kl["full-reuse@rotate=false"] >= 10 * kl["full-reuse"]
+
+
+def test_what_is_harmless_is_kept_and_what_is_not_is_repaired(model: LoadedModel) -> None:
+    chosen = {}
+    for workload in ("doc-qa", "binding"):
+        records = run(model, workload, 60, ["full,vlcache"], 1.0)["vlcache"]
+        chosen[workload] = [record.repair for record in warm(records) if record.repair is not None]
+        assert mean(bool(record.agrees) for record in warm(records)) >= 0.95
+    kept = {workload: mean(repair.share == 0 for repair in repairs) for workload, repairs in chosen.items()}
+    assert kept["doc-qa"] >= 0.8
+    assert kept["binding"] <= 0.6
+    assert mean(repair.share for repair in chosen["binding"]) <= 0.1, "a few tokens repair it"
 
 
 def test_reuse_computes_less(model: LoadedModel) -> None:

@@ -159,7 +159,7 @@ def _conclude(
 ) -> Conclusion:
     """The profile; all requests are served again where groups of probe layers are to be tried."""
     from reports.profile.sensitivity import upper_ends
-    from runners.analysis.conclude import conclude
+    from runners.analysis.conclude import conclude, tells_layers
     from runners.analysis.probing import group_losses
 
     def try_groups(groups: Sequence[Sequence[int]]) -> Iterator[Losses]:
@@ -170,6 +170,8 @@ def _conclude(
         tried = console.track(served, f"groups of {len(groups[0])} probe layers", job.turns)
         return (losses for losses in tried if losses is not None)
 
+    if not tells_layers(observations):
+        console.note("too few warm requests for a layer schedule: none is kept; raise --samples")
     means = [cost.mean for cost in costs]
     return conclude(observations, means, upper_ends(costs), job.config.budget, try_groups)
 
@@ -194,10 +196,12 @@ def _comment(job: ProfileJob, model: LoadedModel) -> str:
 
     config, description = job.config, model.describe()
     donor = load_method(job.spec).donor_policy
+    calibrated = f"; risk: {config.calibration_samples} of each, seed {config.seed + 1}" if job.calibration else ""
+    layers = "layers: as before" if config.only_risk else f"layers: {config.samples} of each, seed {config.seed}"
     return (
         f"Measured by vlcache profile on {datetime.now(UTC):%Y-%m-%d}.\n"
         f"model: {config.model} in {description['dtype']}, {description['fingerprint']}\n"
-        f"workloads: {', '.join(config.workload)}; samples: {config.samples} of each, seed: {config.seed}, "
+        f"workloads: {', '.join(config.workload)}; {layers}{calibrated}, "
         f"reuse rate: {'usual' if config.reuse_rate is None else f'{config.reuse_rate:g}'}\n"
         f"runner: {', '.join(config.runner)}, donor: {donor}; for a budget of {config.budget:g}"
     )

@@ -4,9 +4,10 @@
         [--device cpu|cuda] [--dtype float32|bfloat16]
 
 Builds a Qwen2.5-VL with random weights, heads of 64 and a fourth as many key heads: what is measured depends on shapes,
-not on what weights know (ours runs without its tolerance), so nothing here says who chooses well. Four pictures come
-one by one, then together in another order under new texts; the runners answer each of these warm requests in random
-order, and the medians are printed.
+not on what weights know, so nothing here says who chooses well. Ours runs twice, with a risk model that finds nothing
+at risk in any request (`vlcache keeps`), and with one that has the ratio repaired in all (`vlcache repairs`). Four
+pictures come one by one, then together in another order under new texts; the runners answer each of these warm
+requests in random order, and the medians are printed.
 `select` is time spent choosing before the prefill. Methods that choose within the prefill (cacheblend, kvshare) pay by
 computing more instead: see `recomputed`, the share of vision token-layers computed.
 """
@@ -30,16 +31,19 @@ from runners.builtin.tokenizer import build_tokenizer
 from runners.defaults import RunnerDefaults
 from runners.engine.adapters.base import Adapter
 from runners.engine.adapters.registry import build_adapter
-from runners.engine.engine import Engine
+from runners.engine.engine import UNMEASURED, Engine
 from runners.engine.kv.workspace import Workspace
 from runners.engine.method import Method, PlanContext
+from runners.methods.parts.signals import signal_names
+from runners.methods.vlcache import VLCache
+from runners.profile import ModelProfile, default_probe_layers
 from runners.registry import load_method, parse_specs
+from runners.risk.model import Promise, RiskLevel, RiskModel
 from workloads.records import Media, Message
 from workloads.synthetic.drawing import CELL
 
 RUNNERS = (
     "full,full-reuse,random-k,vlcache-paper,conduit,prophetkv,kvshare",
-    "vlcache@share=0.05",
     "kvshare@schedule=all",
     "cacheblend",
     "cacheblend@score=k",
@@ -72,9 +76,11 @@ class Recorded:
 class Entrant:
     """A runner, what it answered, and what it holds per vision token once the pictures are known."""
 
-    def __init__(self, label: str, method: Method, adapter: Adapter, workspace: Workspace) -> None:
+    def __init__(
+        self, label: str, method: Method, adapter: Adapter, workspace: Workspace, profile: ModelProfile = UNMEASURED
+    ) -> None:
         self.label, self._method = label, Recorded(method)
-        self._engine = Engine(adapter, workspace, self._method, BUDGET_BYTES)  # type: ignore[arg-type]
+        self._engine = Engine(adapter, workspace, self._method, BUDGET_BYTES, profile=profile)  # type: ignore[arg-type]
         self.warm: list[Response] = []
         self.selection_flops: list[float] = []
         self.bytes_per_token = 0.0
@@ -170,6 +176,8 @@ def measure(adapter: Adapter, tokens: int, ratio: float, requests: int) -> list[
     specs = parse_specs(RUNNERS, RunnerDefaults(ratio))
     workspace = Workspace(adapter.kv_shape)
     entrants = [Entrant(spec.label, load_method(spec), adapter, workspace) for spec in specs]
+    for label, share in (("vlcache keeps", 0.0), ("vlcache repairs", ratio)):
+        entrants.append(Entrant(label, VLCache(), adapter, workspace, always(share, adapter.shape.layers)))
     for entrant in entrants:
         entrant.meet(meeting)
     rng = np.random.default_rng(0)
@@ -179,6 +187,27 @@ def measure(adapter: Adapter, tokens: int, ratio: float, requests: int) -> list[
         for place in rng.permutation(len(entrants)):
             entrants[place].answer(request)
     return entrants
+
+
+def always(share: float, layers: int) -> ModelProfile:
+    """A profile whose risk model chooses the same level in every request."""
+    probes = default_probe_layers(layers)
+    names = signal_names(probes)
+    flat = (0.0,) * len(names)
+    far = (1e6,) * len(names)
+    risk = RiskModel(
+        signals=names,
+        low=tuple(-value for value in far),
+        high=far,
+        centre=flat,
+        scale=(1.0,) * len(names),
+        levels=(RiskLevel(share, flat, -5.0),),
+        promises=(Promise(0.02, 0.5, 0, 0.02, share),),
+        families=(),
+        requests=0,
+        confidence=0.95,
+    )
+    return ModelProfile(probe_layers=probes, risk=risk)
 
 
 def _picture(seed: int, rows: int) -> Media:

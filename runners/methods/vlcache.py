@@ -26,7 +26,7 @@ from runners.engine.plan import Plan
 from runners.methods.parts.drift import drift_scores
 from runners.methods.parts.image_coefficient import image_coefficients
 from runners.methods.parts.reuse import ReuseMethod
-from runners.methods.parts.signals import read_signals
+from runners.methods.parts.signals import read_signals, signal_names
 from runners.methods.parts.text_pass import TextPass, run_text_pass
 from runners.profile import ModelProfile, default_probe_layers
 from runners.records import Repair
@@ -80,13 +80,18 @@ class VLCache(ReuseMethod):
         """See ``Method``. The last layer is never probed: it has no queries of media tokens.
 
         Raises:
-            UsageError: the model has no such layers.
+            UsageError: the model has no such layers, or its risk was calibrated with others.
         """
-        if self.probe == AUTO:
-            return profile.probe_layers or default_probe_layers(layers)
-        chosen = tuple(sorted({int(layer) for layer in self.probe.split("+")}))
-        if chosen[-1] >= layers - 1:
-            raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
+        chosen = profile.probe_layers or default_probe_layers(layers)
+        if self.probe != AUTO:
+            chosen = tuple(sorted({int(layer) for layer in self.probe.split("+")}))
+            if chosen[-1] >= layers - 1:
+                raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
+        if self.share == AUTO and profile.risk is not None and profile.risk.signals != signal_names(chosen):
+            raise UsageError(
+                f"the model's risk was not calibrated with probes of layers {'+'.join(map(str, chosen))}: calibrate again "
+                "with vlcache profile, or give a share=, which needs no estimate"
+            )
         return chosen
 
     def plan(self, context: PlanContext) -> Plan:

@@ -4,8 +4,8 @@ The cases (clusters of requests that share media) are split: on one part the reg
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
 stops at the first whose upper bound of the share of changed answers exceeds the promised risk, or that changes more
-than that share of one family's answers, and the one before it is taken. Such a sequence needs no more requests than one test:
-for a risk of 0.02 these are 149 without a changed answer. With fewer nothing passes, and everything is computed.
+than that share of one family's answers, and the one before it is taken. Such a sequence needs no more requests than one
+test: for a risk of 0.02 these are 149 without a changed answer. With fewer nothing passes, and everything is computed.
 """
 
 from __future__ import annotations

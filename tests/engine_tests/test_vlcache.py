@@ -18,23 +18,22 @@ from runners.engine.engine import Engine
 from runners.methods.full_recompute import FullRecompute
 from runners.methods.full_reuse import FullReuse
 from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
-from runners.methods.parts.signals import BANDS
+from runners.methods.parts.signals import signal_names
 from runners.methods.vlcache import VLCache
 from runners.profile import ModelProfile, default_probe_layers
 from runners.records import Repair
 from runners.risk.model import Promise, RiskLevel, RiskModel
+from workloads.errors import UsageError
 
 WIDE = 1e6
 
 
 def risk_model(probes: Sequence[int], estimates: dict[float, float], threshold: float = 0.5) -> RiskModel:
     """A risk model that estimates the same whatever the signals: by level, log odds."""
-    names = [f"read-drift.{band}.{probe}" for band in range(BANDS) for probe in probes]
-    names += [f"drift-{what}.{probe}" for probe in probes for what in ("mean", "max")]
-    names += [f"read.{band}" for band in range(BANDS)] + ["doubt", "surprise"]
+    names = signal_names(probes)
     flat = (0.0,) * len(names)
     return RiskModel(
-        signals=tuple(names),
+        signals=names,
         low=(-WIDE,) * len(names),
         high=(WIDE,) * len(names),
         centre=flat,
@@ -145,6 +144,12 @@ def test_what_stands_before_the_first_reused_medium_is_computed_once(lab: Any, o
     assert torch.equal(rehearsed, before & (context.required > 0))
     assert bool(rehearsed.any())
     assert torch.equal(plan.remaining > 0, (plan.depth > 0) & ~rehearsed)
+
+
+def test_probes_other_than_those_of_the_calibration_are_refused(lab: Any) -> None:
+    with pytest.raises(UsageError, match=r"not calibrated with probes of layers 0\+2: calibrate again"):
+        calibrated(lab, VLCache(probe="0+2"), risk_model((0, 1), {0.0: -3}))
+    calibrated(lab, VLCache(probe="0+2", share="0.1"), risk_model((0, 1), {0.0: -3}))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ logarithms: they differ by orders of magnitude.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +30,18 @@ class Signals:
     values: tuple[float, ...]
 
 
+def signal_names(probe_layers: Sequence[int]) -> tuple[str, ...]:
+    """List the names of the signals, in their order, see ``read_signals``."""
+    of_probes = [f"drift-{what}.{probe}" for probe in probe_layers for what in ("mean", "max")]
+    return (
+        *(f"read-drift.{band}.{probe}" for band in range(BANDS) for probe in probe_layers),
+        *of_probes,
+        *(f"read.{band}" for band in range(BANDS)),
+        "doubt",
+        "surprise",
+    )
+
+
 def read_signals(context: PlanContext, text: TextPass) -> Signals:
     """Compute the signals of a request; the drift probe looks at a sample of its tokens only.
 
@@ -37,23 +50,21 @@ def read_signals(context: PlanContext, text: TextPass) -> Signals:
     attention that all reusable tokens receive; ``doubt`` and ``surprise``: of the text pass's first token, how near
     the second best comes to it, and the probability of all others.
     """
-    bands = torch.stack([band.mean(dim=0) for band in text.attention.tensor_split(BANDS)]).cpu()
+    bands = torch.stack([_mean_of(band) for band in text.attention.tensor_split(BANDS)]).cpu()
     sample, strided = _sample(bands)
     change = drift(context, sample).cpu()
-    read = bands[:, sample]
-    named = {
-        f"read-drift.{band}.{probe}": (read[band] * change[row]).max()
-        for band in range(len(bands))
-        for row, probe in enumerate(context.probe_layers)
-    }
-    for row, probe in enumerate(context.probe_layers):
-        named[f"drift-mean.{probe}"] = change[row, strided].mean()
-        named[f"drift-max.{probe}"] = change[row].max()
-    named |= {f"read.{band}": bands[band].sum() for band in range(len(bands))}
-    best, second = context.adapter.head(text.answer.hidden)[0].float().softmax(dim=-1).topk(2).values
-    named |= {"doubt": 1 - (best - second), "surprise": 1 - best}
-    values = torch.stack([value.double().cpu() for value in named.values()]).clamp(min=LEAST).log()
-    return Signals(tuple(named), tuple(values.tolist()))
+    products = (bands[:, None, sample] * change).amax(dim=-1)  # (bands, probe layers)
+    drifts = torch.stack((change[:, strided].mean(dim=-1), change.amax(dim=-1)), dim=1)
+    best, second = context.adapter.head(text.answer.hidden)[0].float().softmax(dim=-1).topk(2).values.tolist()
+    certainty = torch.tensor([1 - (best - second), 1 - best])
+    values = torch.cat((products.flatten(), drifts.flatten(), bands.sum(dim=-1), certainty))
+    logs = values.double().clamp(min=LEAST).log().tolist()
+    return Signals(signal_names(context.probe_layers), tuple(logs))
+
+
+def _mean_of(band: Tensor) -> Tensor:
+    """Average the attention over a band's layers; nothing where a shallow model has fewer layers than bands."""
+    return band.mean(dim=0) if len(band) else band.sum(dim=0)
 
 
 def _sample(bands: Tensor) -> tuple[Tensor, Tensor]:

@@ -114,8 +114,8 @@ def test_bounds_are_those_of_clopper_and_pearson(count: int) -> None:
 def test_bounds_by_hand() -> None:
     """Without a change the upper end is where 149 answers all stay with a probability of 2.5 %."""
     none, all_of_them = share_interval(0, 149, ALPHA), share_interval(149, 149, ALPHA)
-    assert (none.low, none.high) == (0, pytest.approx(1 - 0.025 ** (1 / 149)))
-    assert (all_of_them.low, all_of_them.high) == (pytest.approx(0.025 ** (1 / 149)), 1)
+    assert (none.low, none.high) == pytest.approx((0, 1 - 0.025 ** (1 / 149)))
+    assert (all_of_them.low, all_of_them.high) == pytest.approx((0.025 ** (1 / 149), 1))
     one = share_interval(1, 2, 0.1)
     assert (one.low, one.high) == pytest.approx((1 - 0.95**0.5, 0.95**0.5))
     assert one.low == pytest.approx(beta.ppf(0.05, 1, 2))

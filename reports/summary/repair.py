@@ -10,11 +10,14 @@ from reports.statistics.binomial import share_interval
 from runners.records import Warmth
 
 
-def repair_values(mine: pd.DataFrame, promised: float | None, calibration: str | None, alpha: float) -> dict[str, Any]:
+def repair_values(
+    mine: pd.DataFrame, promised: float | None, threshold: float | None, calibration: str | None, alpha: float
+) -> dict[str, Any]:
     """Compute the columns of a row that are about repair; all but the computed share are None of other methods.
 
     Args:
         promised: share of answers that the runner may change; None where it promises nothing.
+        threshold: largest estimate with which it reuses something; None where that is not known.
         calibration: what the model was calibrated on, in words; None where it was not.
     """
     warm = mine[(mine["warmth"] == Warmth.WARM.value) & mine["ok"]]
@@ -31,6 +34,7 @@ def repair_values(mine: pd.DataFrame, promised: float | None, calibration: str |
         "risk_found_ci_low": None,
         "risk_found_ci_high": None,
         "risk_promised": promised if len(chosen) else None,
+        "risk_threshold": threshold if promised is not None and len(chosen) else None,
         "calibration": calibration if promised is not None and len(chosen) else None,
     }
     if chosen.empty:

@@ -34,7 +34,7 @@ def _uncalibrated(row: Row) -> Iterator[Notice]:
             f"{row.runner} is uncalibrated on this model, so it computes everything",
             "vlcache profile calibrates it; --recompute-ratio 0.05 reuses without a promise",
         )
-    elif row.risk_promised is not None and row.recomputed_share == 1 and row.unlike_share == 0:
+    elif row.risk_promised is not None and row.risk_threshold == 0:
         yield _notice(
             row,
             NoticeKind.UNCALIBRATED,

@@ -233,6 +233,12 @@ class Row:
         scale=100,
         spec=".1f",
     )
+    risk_threshold: float | None = column(
+        "largest estimate of it with which something is reused; 0 where its calibration allows for none",
+        unit="0..1",
+        scale=100,
+        spec=".2f",
+    )
     risk_predicted: float | None = column(
         "mean estimate of that share over warm requests",
         unit="0..1",

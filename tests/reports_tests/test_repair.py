@@ -38,7 +38,7 @@ def decided(make_record: MakeRecord) -> Callable[..., Record]:
 
 
 def values(records: Sequence[Record], promised: float | None = 0.02) -> dict[str, Any]:
-    return repair_values(to_frame(records), promised, "300 requests of quote", ALPHA)
+    return repair_values(to_frame(records), promised, 0.015, "300 requests of quote", ALPHA)
 
 
 def test_levels_are_shares_of_the_warm_requests(decided: Callable[..., Record]) -> None:
@@ -55,7 +55,8 @@ def test_levels_are_shares_of_the_warm_requests(decided: Callable[..., Record]) 
     records = [decided(number, share, unlike=unlike) for number, (share, unlike) in enumerate(levels)]
     found = values(records)
     assert [found[name] for name in SHARES] == [3 / 8, 2 / 8, 3 / 8, 2 / 8]
-    assert (found["risk_promised"], found["calibration"]) == (0.02, "300 requests of quote")
+    assert (found["risk_promised"], found["risk_threshold"]) == (0.02, 0.015)
+    assert found["calibration"] == "300 requests of quote"
 
 
 def test_the_prediction_is_the_mean_of_the_estimates_that_were_made(decided: Callable[..., Record]) -> None:
@@ -138,6 +139,7 @@ def test_prompts_without_vision_tokens_have_no_share(make_record: MakeRecord) ->
 def test_a_runner_that_promises_nothing_has_levels_alone(decided: Callable[..., Record]) -> None:
     found = values([decided(0, 0.05, None, agrees=False)], None)
     assert (found["risk_promised"], found["calibration"], found["repaired_share"]) == (None, None, 1)
+    assert found["risk_threshold"] is None
     assert found["risk_found"] == 1
 
 
@@ -181,9 +183,22 @@ def test_promise_and_calibration_are_those_of_the_manifest(
     assert (uncalibrated.risk_promised, uncalibrated.calibration) == (0.05, None)
     manifest["model"]["profile"] = {"risk": {"families": ["quote", "prose"], "requests": 290, "levels": []}}
     rows = summary(records, manifest)
-    assert rows["vlcache"].calibration == "290 requests of quote, prose"
+    assert (rows["vlcache"].calibration, rows["vlcache"].risk_threshold) == ("290 requests of quote, prose", 0)
     for name in ("full", "prefix-cache"):
         assert (rows[name].risk_promised, rows[name].calibration, rows[name].kept_share) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("risk", "threshold"), [(0.02, 0.015), (0.03, 0.015), (0.05, 0.06), (0.5, 0.06), (0.015, 0.0), (0.001, 0.0)]
+)
+def test_the_threshold_is_that_of_the_least_cautious_promise(
+    manifest: dict[str, Any], risk: float, threshold: float
+) -> None:
+    manifest["runners"][0]["promised_risk"] = risk
+    promises = [{"risk": at, "threshold": to} for at, to in ((0.01, 0.0), (0.02, 0.015), (0.05, 0.06))]
+    manifest["model"]["profile"] = {"risk": {"families": ["quote"], "requests": 290, "promises": promises}}
+    checked = Manifest.check(manifest, "here")
+    assert [checked.risk_threshold(label) for label in checked.labels] == [threshold, None, None]
 
 
 @pytest.mark.parametrize("profile", [{}, {"risk": None}, {"probe_layers": [0, 1], "sensitivity": []}])
@@ -193,3 +208,4 @@ def test_a_manifest_without_a_calibration_is_read(manifest: dict[str, Any], prof
     found = Manifest.check(manifest, "here")
     assert found.model.calibration is None
     assert [found.promised_risk(label) for label in found.labels] == [None] * 3
+    assert [found.risk_threshold(label) for label in found.labels] == [None] * 3

@@ -17,7 +17,7 @@ def row(**values: Any) -> Row:
     known: dict[str, Any] = {"runner": "vlcache", "workload": "binding", "margin": 0.02, "alpha": 0.05}
     known |= {"model": "builtin", "device": "cpu", "dtype": "float32", "requests": 16, "failed": 0, "fallbacks": 0}
     known |= {"kept_share": 0.75, "repaired_share": 0.25, "recomputed_share": 0.0, "unlike_share": 0.0}
-    known |= {"risk_promised": 0.02, "risk_predicted": 0.01, "calibration": CALIBRATED}
+    known |= {"risk_promised": 0.02, "risk_predicted": 0.01, "risk_threshold": 0.015, "calibration": CALIBRATED}
     known |= {"risk_found": 0.01, "risk_found_ci_low": 0.002, "risk_found_ci_high": 0.04}
     return Row(**known | values)
 
@@ -40,7 +40,7 @@ BROKEN = {"risk_found": 0.08, "risk_found_ci_low": 0.05, "risk_found_ci_high": 0
             "vlcache profile calibrates it",
         ),
         (
-            EVERYTHING,
+            EVERYTHING | {"risk_threshold": 0.0},
             NoticeKind.UNCALIBRATED,
             f"vlcache cannot promise 2 % after its calibration on {CALIBRATED}",
             "calibrate on more requests, or raise --risk",
@@ -75,6 +75,7 @@ def test_each_has_its_reason_and_its_advice(values: dict[str, Any], kind: Notice
 def test_where_all_is_well_there_is_none() -> None:
     assert notices() == []
     assert notices(unlike_share=0.05) == []
+    assert notices(**EVERYTHING) == [], "where computing everything is cheaper than choosing"
     assert notices(risk_found=0.03, risk_found_ci_low=0.015) == [], "more than promised, but not for sure"
     assert notices(risk_found=None, risk_found_ci_low=None, risk_found_ci_high=None) == []
 

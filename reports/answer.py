@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf, isfinite
 
 from reports.runs import Run
-from reports.statistics.formatting import interval
+from reports.statistics.formatting import interval, number
+from reports.summary.risk_notices import promise_is_broken
+from reports.summary.row import Row
 from reports.summary.row_notices import points as in_points
 from reports.sweep.pareto import Point
 from reports.sweep.recommend import NON_INFERIOR, UNDECIDED, Recommendation, requests_to_prove
@@ -43,21 +45,25 @@ class Answer:
 
 
 def answer(run: Run, workload: str) -> Answer:
-    """The answer for one workload."""
+    """The answer for one workload. A runner that broke its promise there is not named as one to switch on."""
     points = run.trade_off.of(workload)
     choice = run.trade_off.recommended[workload]
-    candidates = [point for point in points if not (point.is_reference or point.analysis_only)]
+    usable = [point for point in points if not (point.is_reference or point.analysis_only)]
+    candidates = [point for point in usable if not point.promise_broken]
     judged = [point for point in candidates if point.verdict is not None]
     best = next((point for point in candidates if point.runner == choice.runner), None)
     if best is not None:
         given = _yes(run, workload, best, choice)
+    elif usable and not candidates:
+        given = Answer(workload, Word.NO, None, None, "Nothing else was measured.")
     elif not judged:
         given = _times_only(workload, candidates)
     elif open_ones := [point for point in judged if point.verdict == UNDECIDED]:
         given = _not_yet(run, workload, open_ones)
     else:
         given = _no(run, workload, judged)
-    return given
+    broken = [row for row in run.rows_of(workload) if promise_is_broken(row)]
+    return replace(given, sentence=" ".join([*map(_broken, broken), given.sentence])) if broken else given
 
 
 def overall(run: Run) -> Answer | None:
@@ -66,12 +72,21 @@ def overall(run: Run) -> Answer | None:
         return None
     choice = run.trade_off.recommended_overall
     if choice.runner is None:
-        open_ones = any(point.verdict == UNDECIDED for point in run.trade_off.points)
+        open_ones = any(point.verdict == UNDECIDED and not point.promise_broken for point in run.trade_off.points)
         judged = any(point.verdict is not None for point in run.trade_off.points)
         word = Word.NOT_YET if open_ones else Word.NO if judged else Word.TIMES_ONLY
         return Answer(None, word, None, None, f"No runner is proven on every workload ({choice.reason}).")
     sentence = f"{choice.runner} is proven on every workload and nowhere less than this much faster; {choice.reason}."
     return Answer(None, Word.YES, choice.runner, choice.ttft_speedup, sentence)
+
+
+def _broken(row: Row) -> str:
+    """What a runner promised and what it did."""
+    return (
+        f"{row.runner} broke its promise: it changed {number(row.risk_found, '.1f', 100)} % of the answers "
+        f"{interval(row.risk_found_ci_low, row.risk_found_ci_high, '.1f', 100)}, "
+        f"promised were {number(row.risk_promised, 'g', 100)} % at most."
+    )
 
 
 def _yes(run: Run, workload: str, best: Point, choice: Recommendation) -> Answer:
@@ -109,8 +124,9 @@ def _no(run: Run, workload: str, judged: Sequence[Point]) -> Answer:
         )
         return Answer(workload, Word.NO, best.runner, _gain(best), sentence)
     best = max(judged, key=lambda point: point.accuracy_delta or -inf)
+    every = "Every other" if any(point.promise_broken for point in run.trade_off.of(workload)) else "Every"
     sentence = (
-        f"Every runner loses {in_points(run.trade_off.margin)} of accuracy or more; the least loses {best.runner} "
+        f"{every} runner loses {in_points(run.trade_off.margin)} of accuracy or more; the least loses {best.runner} "
         f"({_change(best)})."
     )
     return Answer(workload, Word.NO, None, None, sentence, _lossless(run, workload, None))

@@ -8,6 +8,7 @@ from reports.compare import Comparison, compare
 from reports.forms.form import Form, ReportOptions
 from reports.runs import Run
 from reports.tables.markdown import bullets, grid, plain
+from reports.tables.repair import legend_columns, repair_table
 from reports.tables.summary import comparison_table, ledger_table, legend, summary_table
 
 
@@ -18,12 +19,14 @@ def to_markdown(runs: Sequence[Run]) -> str:
         parts += [f"# {plain(run.label)}"] if len(runs) > 1 else []
         for workload in run.workloads:
             parts += _workload(run, workload)
+        repair = repair_table(run.rows)
+        parts += ["## Repair and its risk", grid(repair)] if repair.rows else []
         changed = ledger_table(run.flips)
         parts += ["## Changed answers", grid(changed)] if changed.rows else []
     if len(runs) > 1:
         parts += _comparison(compare(runs))
-    first = runs[0].rows[0]
-    parts += ["## How to read it", *bullets(legend(first.margin, first.alpha))]
+    first, columns = runs[0].rows[0], legend_columns([row for run in runs for row in run.rows])
+    parts += ["## How to read it", *bullets(legend(first.margin, first.alpha, columns))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.answer import Answer, answer, overall
+from reports.html.calibration import calibration
 from reports.html.chart import ChartGroup
 from reports.html.curves import curves
 from reports.html.flip_cards import Explorer, explore
@@ -16,6 +17,8 @@ from reports.html.times import parts, spreads
 from reports.html.verdicts import verdicts
 from reports.run.frame import without_times
 from reports.runs import Run
+from reports.tables.repair import repair_table
+from reports.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Section:
         name: of its elements in the page.
         answers: one for each workload; ``overall`` for all of them.
         representatives: by workload the runners of the short table; the drawings show them, too.
-        spreads, parts, hits, verdicts, curves, pareto: the drawings.
+        repair: what runners that promise a risk decided and changed; without rows where none does.
+        spreads, parts, hits, verdicts, calibration, curves, pareto: the drawings.
     """
 
     run: Run
@@ -35,6 +39,8 @@ class Section:
     answers: Sequence[Answer]
     representatives: dict[str, list[str]]
     verdicts: Sequence[ChartGroup]
+    repair: Table
+    calibration: Sequence[ChartGroup]
     curves: Sequence[ChartGroup]
     pareto: Sequence[ChartGroup]
     spreads: Sequence[ChartGroup]
@@ -119,6 +125,8 @@ def section(run: Run, name: str, with_media: bool) -> Section:
             for workload in run.workloads
         },
         verdicts=verdicts(run, name),
+        repair=repair_table(run.rows),
+        calibration=calibration(run, frame, name),
         curves=curves(run, name),
         pareto=pareto(run, name),
         spreads=spreads(run, frame, name),

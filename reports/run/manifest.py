@@ -31,11 +31,25 @@ class Config(TypedDict):
 
 @keys("ignore")
 @dataclass(frozen=True)
+class PromiseDescription:
+    """The largest estimate with which a risk was promised, see ``runners.risk.model.Promise``."""
+
+    risk: Annotated[float, Interval(ge=0, le=1)]
+    threshold: Annotated[float, Interval(ge=0, le=1)]
+
+
+@keys("ignore")
+@dataclass(frozen=True)
 class RiskDescription:
-    """What the risk of a model was calibrated on, see ``runners.risk.model.RiskModel``."""
+    """What the risk of a model was calibrated on, see ``runners.risk.model.RiskModel``; promises ascend by risk."""
 
     families: tuple[str, ...]
     requests: int
+    promises: tuple[PromiseDescription, ...] = ()
+
+    def threshold(self, risk: float) -> float:
+        """Find the largest estimate with which something is reused at a risk; 0 where nothing is."""
+        return next((promise.threshold for promise in reversed(self.promises) if promise.risk <= risk), 0.0)
 
 
 @keys("ignore")
@@ -171,6 +185,11 @@ class Manifest:
     def promised_risk(self, label: str) -> float | None:
         """The share of answers that a runner may change, see ``RunnerDescription``."""
         return next(runner.promised_risk for runner in self.runners if runner.label == label)
+
+    def risk_threshold(self, label: str) -> float | None:
+        """The largest estimate with which a runner reuses something; None without promise or calibration."""
+        risk, promised = self.model.profile.risk, self.promised_risk(label)
+        return None if risk is None or promised is None else risk.threshold(promised)
 
     @property
     def analysis_only(self) -> list[str]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from scipy.stats import beta
 
+from reports.statistics.binomial import share_interval
 from runners.records import Warmth
 
 
-def repair_values(mine: pd.DataFrame, promised: float | None, calibration: str | None, alpha: float) -> dict[str, Any]:
+def repair_values(
+    mine: pd.DataFrame, promised: float | None, threshold: float | None, calibration: str | None, alpha: float
+) -> dict[str, Any]:
     """Compute the columns of a row that are about repair; all but the computed share are None of other methods.
 
     Args:
         promised: share of answers that the runner may change; None where it promises nothing.
+        threshold: largest estimate with which it reuses something; None where that is not known.
         calibration: what the model was calibrated on, in words; None where it was not.
     """
     warm = mine[(mine["warmth"] == Warmth.WARM.value) & mine["ok"]]
     computed = warm["computed_token_layers"] / (warm["vision_tokens"] * warm["layers"])
-    chosen = warm[warm["repair_share"].notna()]
+    chosen = decided(mine)
     values: dict[str, Any] = {
         "recompute_ratio_p90": None if computed.dropna().empty else float(computed.dropna().quantile(0.9)),
         "kept_share": None,
@@ -31,6 +34,7 @@ def repair_values(mine: pd.DataFrame, promised: float | None, calibration: str |
         "risk_found_ci_low": None,
         "risk_found_ci_high": None,
         "risk_promised": promised if len(chosen) else None,
+        "risk_threshold": threshold if promised is not None and len(chosen) else None,
         "calibration": calibration if promised is not None and len(chosen) else None,
     }
     if chosen.empty:
@@ -44,20 +48,23 @@ def repair_values(mine: pd.DataFrame, promised: float | None, calibration: str |
     }
     if chosen["repair_risk"].notna().any():
         values["risk_predicted"] = float(chosen["repair_risk"].mean())
-    return values | _found(chosen[chosen["agrees"].notna()], alpha)
+    return values | _found(separate_requests(chosen), alpha)
 
 
-def _found(compared: pd.DataFrame, alpha: float) -> dict[str, float]:
-    """The share of changed answers among separate requests: the first warm one of every cluster.
+def decided(mine: pd.DataFrame) -> pd.DataFrame:
+    """Keep the warm, answered requests of which a level of repair was recorded."""
+    return mine[(mine["warmth"] == Warmth.WARM.value) & mine["ok"] & mine["repair_share"].notna()]
 
-    With exact bounds (Clopper-Pearson), each wrong with a probability of ``alpha`` / 2 at most.
-    """
-    separate = compared.drop_duplicates("cluster_id")
+
+def separate_requests(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Keep the first request of every cluster, of those whose answer can be compared: no two of them share media."""
+    return chosen[chosen["agrees"].notna()].drop_duplicates("cluster_id")
+
+
+def _found(separate: pd.DataFrame, alpha: float) -> dict[str, float]:
+    """Compute the share of changed answers among separate requests, with exact bounds."""
     count, changed = len(separate), int((separate["agrees"] == 0).sum())
     if not count:
         return {}
-    return {
-        "risk_found": changed / count,
-        "risk_found_ci_low": float(beta.ppf(alpha / 2, changed, count - changed + 1)) if changed else 0.0,
-        "risk_found_ci_high": float(beta.ppf(1 - alpha / 2, changed + 1, count - changed)) if changed < count else 1.0,
-    }
+    ends = share_interval(changed, count, alpha)
+    return {"risk_found": changed / count, "risk_found_ci_low": ends.low, "risk_found_ci_high": ends.high}

@@ -20,6 +20,12 @@ def risk_notices(rows: Sequence[Row]) -> Iterator[Notice]:
         yield from _broken(row)
 
 
+def promise_is_broken(row: Row) -> bool:
+    """Whether a runner surely changed more answers than it promised and rounding does: by the low end of its share."""
+    low, promised = row.risk_found_ci_low, row.risk_promised
+    return low is not None and promised is not None and low > promised + (row.noise_flip_rate or 0)
+
+
 def _uncalibrated(row: Row) -> Iterator[Notice]:
     if row.calibration is None:
         yield _notice(
@@ -28,7 +34,7 @@ def _uncalibrated(row: Row) -> Iterator[Notice]:
             f"{row.runner} is uncalibrated on this model, so it computes everything",
             "vlcache profile calibrates it; --recompute-ratio 0.05 reuses without a promise",
         )
-    elif row.risk_promised is not None and row.recomputed_share == 1 and row.unlike_share == 0:
+    elif row.risk_promised is not None and row.risk_threshold == 0:
         yield _notice(
             row,
             NoticeKind.UNCALIBRATED,
@@ -50,7 +56,7 @@ def _unlike(row: Row) -> Iterator[Notice]:
 
 def _broken(row: Row) -> Iterator[Notice]:
     low, found, promised = row.risk_found_ci_low, row.risk_found, row.risk_promised
-    if low is None or found is None or promised is None or low <= promised + (row.noise_flip_rate or 0):
+    if low is None or found is None or promised is None or not promise_is_broken(row):
         return
     yield _notice(
         row,

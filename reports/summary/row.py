@@ -19,7 +19,7 @@ class Row:
     """
 
     runner: str = column("what answered; * marks the reference", required=True, title="runner", in_table=True)
-    workload: str = column("what was asked", required=True)
+    workload: str = column("what was asked", required=True, title="workload")
     model: str = column("the model", required=True)
     device: str = column("where it ran", required=True)
     dtype: str = column("number format of its weights", required=True)
@@ -192,36 +192,65 @@ class Row:
         in_table=True,
     )
     recompute_ratio_p90: float | None = column(
-        "90th percentile of the same, request by request", unit="0..1", better="lower", scale=100, spec=".1f"
+        "90th percentile of the computed share, request by request",
+        unit="0..1",
+        title="com-\nputed\np90, %",
+        better="lower",
+        scale=100,
+        spec=".1f",
     )
     kept_share: float | None = column(
         "warm requests answered from what is stored, of a runner that estimates its risk",
         unit="0..1",
+        title="kept\n%",
         scale=100,
         spec=".0f",
     )
     repaired_share: float | None = column(
-        "warm requests of which some tokens were computed again", unit="0..1", scale=100, spec=".0f"
+        "warm requests of which some tokens were computed again",
+        unit="0..1",
+        title="re-\npaired\n%",
+        scale=100,
+        spec=".0f",
     )
     recomputed_share: float | None = column(
-        "warm requests of which everything was computed", unit="0..1", scale=100, spec=".0f"
+        "warm requests of which everything was computed", unit="0..1", title="recom-\nputed\n%", scale=100, spec=".0f"
     )
     unlike_share: float | None = column(
         "warm requests unlike those that the model was calibrated on: everything was computed",
         unit="0..1",
+        title="un-\nlike\n%",
         scale=100,
         spec=".0f",
     )
-    calibration: str | None = column("what the runner's promise rests on; none where it is uncalibrated")
+    calibration: str | None = column(
+        "what the runner's promise rests on; none where it is uncalibrated", title="calibrated on"
+    )
     risk_promised: float | None = column(
-        "share of answers that the runner may change", unit="0..1", scale=100, spec=".1f"
+        "share of answers that the runner may change, beyond what rounding changes",
+        unit="0..1",
+        title="pro-\nmised\n%",
+        scale=100,
+        spec=".1f",
+    )
+    risk_threshold: float | None = column(
+        "largest estimate of it with which something is reused; 0 where its calibration allows for none",
+        unit="0..1",
+        scale=100,
+        spec=".2f",
     )
     risk_predicted: float | None = column(
-        "mean estimate of that share over warm requests", unit="0..1", better="lower", scale=100, spec=".1f"
+        "mean estimate of that share over warm requests",
+        unit="0..1",
+        title="pre-\ndicted\n%",
+        better="lower",
+        scale=100,
+        spec=".1f",
     )
     risk_found: float | None = column(
         "share of answers that changed, of the first warm request of each case [exact bounds]",
         unit="0..1",
+        title="found\n%",
         better="lower",
         scale=100,
         spec=".1f",

@@ -71,7 +71,8 @@ def _row(
         "noise_flip_rate": noise,
     }
     values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
-    values |= repair_values(mine, manifest.promised_risk(label), manifest.model.calibration, alpha)
+    promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
+    values |= repair_values(mine, promised, threshold, manifest.model.calibration, alpha)
     values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from reports.run.manifest import Manifest, SweptRunner
+from reports.summary.risk_notices import promise_is_broken
 from reports.summary.row import Row
 
 
@@ -45,6 +46,7 @@ class Point(Measured):
         ratio: as it was set; None for a runner that takes none.
         is_reference: whether the others are compared with it.
         analysis_only: whether it is an upper bound that nobody can use.
+        promise_broken: whether it surely changed more answers than it promised.
         optimal: whether no other point of the workload is worth at least as much and as fast, and better in one.
     """
 
@@ -52,6 +54,7 @@ class Point(Measured):
     ratio: float | None
     is_reference: bool
     analysis_only: bool
+    promise_broken: bool = False
     optimal: bool = False
 
     @property
@@ -75,6 +78,7 @@ def find_points(rows: Sequence[Row], manifest: Manifest) -> list[Point]:
             ratio=swept.ratio,
             is_reference=row.runner == manifest.reference,
             analysis_only=runner.analysis_only,
+            promise_broken=promise_is_broken(row),
         )
         points.append(point)
     return [point for workload in grouped(points, "workload") for point in _mark(_in_order(workload))]

@@ -27,6 +27,8 @@ class Recommendation:
 def recommend(points: Sequence[Point], margin: float) -> Recommendation:
     """The fastest runner that is proven non-inferior and faster than the reference, on every workload of ``points``.
 
+    A runner that broke its promise on one of them is not chosen: who wants no more answers changed than that gets more.
+
     Over several workloads the fastest is the one whose lowest speed-up is highest: what it promises holds whatever the
     mix of requests will be. The geometric mean decides between equals, then accuracy.
     """
@@ -39,7 +41,11 @@ def recommend(points: Sequence[Point], margin: float) -> Recommendation:
     if faster:
         rank, label = max(faster, key=lambda entry: entry[0])
         return Recommendation(label, rank[0], f"fastest of {len(proven)} non-inferior on {_named(workloads)}")
-    return Recommendation(None, None, _why_none(runners, proven, workloads, margin))
+    why = _why_none(runners, proven, workloads, margin)
+    if broken := dict.fromkeys(point.runner for point in points if point.promise_broken):
+        told = f"{', '.join(broken)} changed more answers than promised"
+        why = f"{told}; of the others: {why}" if runners else told
+    return Recommendation(None, None, why)
 
 
 def requests_to_prove(point: Point, margin: float) -> float:
@@ -59,7 +65,8 @@ def requests_to_prove(point: Point, margin: float) -> float:
 def _can_be_chosen(runner: Sequence[Point], workloads: int) -> bool:
     """Whether it may be used at all, and was timed on every workload."""
     timed = all(point.ttft_speedup is not None for point in runner)
-    return timed and len(runner) == workloads and not (runner[0].is_reference or runner[0].analysis_only)
+    usable = not (runner[0].is_reference or runner[0].analysis_only or any(point.promise_broken for point in runner))
+    return timed and usable and len(runner) == workloads
 
 
 def _faster(runner: Sequence[Point]) -> bool:

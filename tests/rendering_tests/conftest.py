@@ -184,6 +184,12 @@ def save_run(tmp_path: Path) -> SaveRun:
 
 
 @pytest.fixture(scope="session")
+def save_for_all(tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
+    """``save`` in a folder of its own, for fixtures that several tests share."""
+    return lambda **other: save(tmp_path_factory.mktemp("runs") / "mine", **other)
+
+
+@pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run as it is."""
     (found,) = read_runs([save(tmp_path_factory.mktemp("runs") / "mine")], 0.02, 0.05)

@@ -413,7 +413,7 @@ def test_the_ledger_counts_what_changed_and_cards_tell_it(page: Element) -> None
     cards = section.findall("details[@class='card']")
     assert [text_of(card.find("summary")) for card in cards] == [
         "binding q3 Is 3 in the image? 1 correct → wrong",
-        "binding q5 Is 5 in the image? 1 correct → wrong",
+        "binding q5 Is 5 in the image? It is 1 correct → wrong",
         "video q6 Is 6 in the video? 1 correct → wrong",
         "video q7 Is 7 in the video? 1 no answer",
     ]

@@ -14,6 +14,7 @@ from reports.forms.table import WIDTH, legend, render
 from reports.summary.row import COLUMNS, TABLE_COLUMNS, Row
 from reports.summary.row_notices import row_notices
 from reports.tables.cells import cell
+from reports.tables.repair import REPAIR_COLUMNS, repair_table
 
 GOLDEN = Path(__file__).parent / "golden_table.txt"
 
@@ -149,3 +150,53 @@ def test_every_column_says_what_it_is(column: Any) -> None:
 
 def test_names_of_columns_are_unique() -> None:
     assert len({column.name for column in COLUMNS}) == len(COLUMNS)
+
+
+PROMISED = replace(
+    BLEND,
+    runner="vlcache",
+    kept_share=0.75,
+    repaired_share=0.125,
+    recomputed_share=0.125,
+    unlike_share=0.0625,
+    recompute_ratio=0.21,
+    recompute_ratio_p90=1.0,
+    risk_promised=0.02,
+    risk_predicted=0.0064,
+    risk_found=0.125,
+    risk_found_ci_low=0.0155,
+    risk_found_ci_high=0.383,
+    calibration="290 requests of quote, prose",
+)
+NAKED = row("vlcache@risk=0.05", "video", kept_share=0.0, recomputed_share=1.0, risk_promised=0.05, risk_predicted=0.0)
+
+
+def test_runners_that_promise_a_risk_have_a_table_of_their_own() -> None:
+    table = repair_table([FULL, PROMISED, row("full", "video"), NAKED])
+    titles = "workload|runner|kept %|repaired %|recomputed %|unlike %|computed %|computed p90, %|promised %|predicted %"
+    assert [column.title for column in table.columns] == [*titles.split("|"), "found %", "calibrated on"]
+    assert table.rows == [
+        [
+            *("binding", "vlcache", "75", "12", "12", "6", "21.0", "100.0", "2.0", "0.6", "12.5 [1.6,38.3]"),
+            "290 requests of quote, prose",
+        ],
+        ["video", "vlcache@risk=0.05", "0", "-", "100", "-", "-", "-", "5.0", "0.0", "-", "uncalibrated"],
+    ]
+
+
+def test_the_table_of_repair_stands_once_below_the_workloads_and_is_explained() -> None:
+    lines = draw([FULL, PROMISED, row("full", "video"), NAKED]).splitlines()
+    place = lines.index("repair and its risk")
+    assert max(lines.index(line) for line in lines if line.startswith(("binding: ", "video: "))) < place
+    assert "12.5 [1.6,38.3]" in next(line for line in lines[place:] if line.startswith("binding"))
+    assert max(map(len, lines)) <= WIDTH
+    legend_at = next(number for number, line in enumerate(lines) if line.startswith("runner: what answered"))
+    assert place < legend_at
+    for column in REPAIR_COLUMNS:
+        assert sum(column.meaning in line for line in lines[legend_at:]) == 1
+
+
+def test_without_a_promise_there_is_no_table_of_repair() -> None:
+    silent = replace(PROMISED, risk_promised=None)
+    assert repair_table([FULL, silent]).rows == []
+    assert "repair" not in draw([FULL, silent])

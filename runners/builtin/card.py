@@ -22,8 +22,9 @@ Made by `python -m runners.builtin.train --output DIR {arguments}` in {steps} st
 losses on the way are in `training_log.jsonl`. Lessons are drawn from the `train` split, benchmarks from `bench`: a
 seed's random stream is named after its split, so the two cannot meet.
 
-Its vision encoder turns positions with a rotary base of 50, as `config.json` says. Servers that ignore this and compute with the
-usual 10,000 answer some questions otherwise (28 of 30 answers agreed on vLLM 0.32). Training it again with 10,000 is open.
+Its vision encoder turns positions with a rotary base of 50, as `config.json` says. Servers that ignore this and
+compute with the usual 10,000 answer some questions otherwise (28 of 30 answers agreed on vLLM 0.32). Training it again
+with 10,000 is open.
 
 ## Accuracy with full recomputation
 

@@ -89,8 +89,8 @@ class VLCache(ReuseMethod):
                 raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
         if self.share == AUTO and profile.risk is not None and profile.risk.signals != signal_names(chosen):
             raise UsageError(
-                f"the model's risk was not calibrated with probes of layers {'+'.join(map(str, chosen))}: calibrate again "
-                "with vlcache profile, or give a share=, which needs no estimate"
+                f"the model's risk was not calibrated with probes of layers {'+'.join(map(str, chosen))}: calibrate "
+                "again with vlcache profile, or give a share=, which needs no estimate"
             )
         return chosen
 

@@ -214,7 +214,11 @@ class Row:
         spec=".0f",
     )
     recomputed_share: float | None = column(
-        "warm requests of which everything was computed", unit="0..1", title="recom-\nputed\n%", scale=100, spec=".0f"
+        "warm requests answered exactly: everything that no equal prefix gives was computed",
+        unit="0..1",
+        title="recom-\nputed\n%",
+        scale=100,
+        spec=".0f",
     )
     unlike_share: float | None = column(
         "warm requests unlike those that the model was calibrated on: everything was computed",

@@ -98,7 +98,9 @@ class VLCache(ReuseMethod):
         """See ``Method``."""
         count, risk = len(context.candidates()), context.profile.risk
         fixed = float(self.share) if self.share != AUTO else self.ratio if risk is None else None
-        if count == 0 or self.takes_exact_path(context) or (fixed is not None and context.budget(fixed) == count):
+        if count == 0:
+            return Plan(context.required, repair=Repair(0.0, 0.0))
+        if self.takes_exact_path(context) or (fixed is not None and context.budget(fixed) == count):
             return Plan(context.compute(context.candidates()), repair=Repair(EVERYTHING, 0.0))
         if fixed is not None and context.budget(fixed) == 0:
             return Plan(context.required, repair=Repair(fixed, None))

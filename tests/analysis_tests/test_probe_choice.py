@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runners.analysis.conclude import conclude
+from runners.analysis.conclude import FEWEST, conclude
 from runners.analysis.probing import choose_probe_layers
 from runners.profile import read_profile, write_profile
 
@@ -109,7 +109,7 @@ def test_where_there_is_nothing_to_find_nothing_is_chosen(made_up: Any, said: An
 
 
 def test_a_conclusion_is_a_profile_that_can_be_kept(made_up: Any, tmp_path: Any) -> None:
-    observations = [made_up(f"r{seed}", seed=seed) for seed in range(5)]
+    observations = [made_up(f"r{seed}", seed=seed) for seed in range(FEWEST)]
     found = conclude(observations, [0.0, 0.1234567, 0.5, 1e-9], [0.0, 0.2, 0.7, 0.01], 0.05, left_by({}))
     assert found.profile.sensitivity == (0.0, 0.123457, 0.5, 1e-9)
     assert found.profile.layer_weights[0] == 1
@@ -119,8 +119,13 @@ def test_a_conclusion_is_a_profile_that_can_be_kept(made_up: Any, tmp_path: Any)
     assert read_profile(file, 4) == found.profile
 
 
+def test_a_few_requests_keep_no_layer_schedule(made_up: Any) -> None:
+    few = [made_up(f"r{seed}", seed=seed) for seed in range(FEWEST - 1)]
+    assert conclude(few, [0.0, 0.1, 0.5, 0.0], [0.0, 0.2, 0.7, 0.0], 0.05, left_by({})).profile.layer_weights == ()
+
+
 def test_without_any_cost_no_probe_layers_are_kept(made_up: Any) -> None:
-    found = conclude([made_up(loss=0.0)], [0.0] * 4, [0.0] * 4, 0.05, never)
+    found = conclude([made_up(loss=0.0)] * FEWEST, [0.0] * 4, [0.0] * 4, 0.05, never)
     assert found.probes is None
     assert found.profile.probe_layers == ()
     assert found.profile.layer_weights == (1.0,) * 4

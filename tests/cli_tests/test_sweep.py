@@ -290,14 +290,14 @@ def test_presentation_has_no_influence_on_what_is_measured() -> None:
 def test_a_sweep_of_the_embedded_model_can_be_cut_and_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = ["--workload", "doc-qa", "--samples", "3", "--warmup", "1", "--runner", "full,full-reuse,vlcache"]
+    few = ["--workload", "doc-qa", "--samples", "3", "--warmup", "1", "--runner", "full,full-reuse,random-k"]
     command = ["sweep", *few, "--recompute-ratio", "0,0.1", "--output", str(tmp_path / "run"), "--json"]
     assert main(command) == 0
     document = json.loads(capsys.readouterr().out)
     executed = {point["runner"]: point["recompute_ratio"] for point in document["sweep"]["points"]}
     assert executed["full"] == 1
-    assert executed["vlcache@ratio=0"] == 0
-    assert 0.05 < executed["vlcache@ratio=0.1"] <= 0.1
+    assert executed["random-k@ratio=0"] == 0
+    assert 0.05 < executed["random-k@ratio=0.1"] <= 0.1
 
     records = tmp_path / "run" / "records.jsonl"
     whole = lines(tmp_path / "run")

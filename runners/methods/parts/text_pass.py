@@ -14,7 +14,7 @@ from runners.engine.forward.capture import Capture
 from runners.engine.kv.rotary import rotate
 from runners.engine.method import PlanContext
 from runners.engine.plan import Answer
-from runners.methods.parts.attention_mass import attention_mass_flops, question_span
+from runners.methods.parts.attention_mass import MOST_AT_ONCE, attention_mass_flops, question_span
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,23 @@ def run_text_pass(context: PlanContext) -> TextPass:
 
 
 def _reads(context: PlanContext, capture: Capture, question: slice) -> tuple[Tensor, Tensor]:
-    """Compute ``TextPass.attention`` and ``TextPass.written``, one layer at a time."""
+    """Compute ``TextPass.attention`` and ``TextPass.written``, as many layers at a time as ``MOST_AT_ONCE`` allows."""
     prompt, shape, device = context.prompt, context.adapter.shape, context.adapter.device
     at = torch.arange(question.start, question.stop, device=device)
     candidates = context.candidates().to(device)
     unseen = torch.arange(question.stop, device=device) > at[:, None]
-    attention = torch.empty(context.layers, len(candidates), device=device)
-    read = torch.zeros(len(at), len(candidates), device=device)
-    for index, layer in enumerate(capture.layers):
-        assert layer.q is not None
-        queries = rotate(layer.q[:, -len(at) :], prompt.cos[question], prompt.sin[question]).float()
-        k, v = context.kv.layer(index)
-        keys = k[:, : question.stop].float() * shape.head_dim**-0.5
-        grouped = queries.reshape(shape.kv_heads, -1, shape.head_dim) @ keys.transpose(1, 2)
-        logits = grouped.view(shape.heads, len(at), question.stop)
-        mean = logits.masked_fill_(unseen, -torch.inf).softmax(dim=-1).mean(dim=0)[:, candidates]
-        attention[index] = mean.mean(dim=0)
-        read += mean * v[:, candidates].float().square().sum(dim=(0, 2)).sqrt()
+    queries = torch.stack([layer.q[:, -len(at) :] for layer in capture.layers if layer.q is not None])
+    queries = rotate(queries, prompt.cos[question], prompt.sin[question]).float()
+    attention, read = [], torch.zeros(len(at), len(candidates), device=device)
+    together = max(1, MOST_AT_ONCE // (question.stop * (shape.heads * len(at) + shape.kv_heads * shape.head_dim)))
+    for layers in torch.arange(context.layers).split(together):
+        some = slice(int(layers[0]), int(layers[-1]) + 1)
+        keys = context.kv.k[some, :, : question.stop].float() * shape.head_dim**-0.5
+        grouped = queries[some].reshape(len(layers), shape.kv_heads, -1, shape.head_dim) @ keys.transpose(2, 3)
+        logits = grouped.view(len(layers), shape.heads, len(at), question.stop)
+        mean = logits.masked_fill_(unseen, -torch.inf).softmax(dim=-1).mean(dim=1)[..., candidates]
+        attention.append(mean.mean(dim=1))
+        norms = context.kv.v[some][:, :, candidates].float().square().sum(dim=(1, 3)).sqrt()
+        read += (mean * norms[:, None]).sum(dim=0)
     context.selection_flops += context.layers * attention_mass_flops(shape, at.cpu())
-    return attention, read.amax(dim=0) / context.layers
+    return torch.cat(attention), read.amax(dim=0) / context.layers

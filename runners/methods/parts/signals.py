@@ -18,7 +18,8 @@ from runners.methods.parts.text_pass import TextPass
 
 BANDS = 4  # of layers, from the first to the last
 MOST_READ = 128  # tokens that the question attends to most, whose drift is probed
-STRIDE = 16  # and one token in so many of the others
+STRIDE = 16  # and one in so many of all tokens,
+MOST_STRIDES = 64  # at most so many
 LEAST = 1e-9
 
 
@@ -46,7 +47,7 @@ def read_signals(context: PlanContext, text: TextPass) -> Signals:
     """Compute the signals of a request; the drift probe looks at a sample of its tokens only.
 
     ``read-drift.B.P``: largest product of attention in band B of the layers and drift in probe layer P, over the
-    sample; ``drift-mean.P`` and ``drift-max.P``: mean over every 16th token, and maximum over the sample; ``read.B``:
+    sample; ``drift-mean.P`` and ``drift-max.P``: mean over evenly spaced tokens, and maximum over the sample; ``read.B``:
     attention that all reusable tokens receive; ``doubt`` and ``surprise``: of the text pass's first token, how near
     the second best comes to it, and the probability of all others.
     """
@@ -68,10 +69,10 @@ def _mean_of(band: Tensor) -> Tensor:
 
 
 def _sample(bands: Tensor) -> tuple[Tensor, Tensor]:
-    """Choose the tokens to probe: places in the candidates, ascending, and which of them are every 16th, as a mask."""
+    """Choose the tokens to probe: places in the candidates, ascending, and which of them are evenly spaced, as a mask."""
     count = bands.shape[1]
     chosen, every = torch.zeros(count, dtype=torch.bool), torch.zeros(count, dtype=torch.bool)
-    every[::STRIDE] = True
+    every[:: max(STRIDE, -(-count // MOST_STRIDES))] = True
     chosen[bands.sum(dim=0).topk(min(MOST_READ, count)).indices] = True
     chosen |= every
     return chosen.nonzero()[:, 0], every[chosen]

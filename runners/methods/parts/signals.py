@@ -47,9 +47,9 @@ def read_signals(context: PlanContext, text: TextPass) -> Signals:
     """Compute the signals of a request; the drift probe looks at a sample of its tokens only.
 
     ``read-drift.B.P``: largest product of attention in band B of the layers and drift in probe layer P, over the
-    sample; ``drift-mean.P`` and ``drift-max.P``: mean over evenly spaced tokens, and maximum over the sample; ``read.B``:
-    attention that all reusable tokens receive; ``doubt`` and ``surprise``: of the text pass's first token, how near
-    the second best comes to it, and the probability of all others.
+    sample; ``drift-mean.P`` and ``drift-max.P``: mean over evenly spaced tokens, and maximum over the sample;
+    ``read.B``: attention that all reusable tokens receive; ``doubt`` and ``surprise``: of the text pass's first token,
+    how near the second best comes to it, and the probability of all others.
     """
     bands = torch.stack([_mean_of(band) for band in text.attention.tensor_split(BANDS)]).cpu()
     sample, strided = _sample(bands)
@@ -69,7 +69,7 @@ def _mean_of(band: Tensor) -> Tensor:
 
 
 def _sample(bands: Tensor) -> tuple[Tensor, Tensor]:
-    """Choose the tokens to probe: places in the candidates, ascending, and which of them are evenly spaced, as a mask."""
+    """Choose the tokens to probe: places in the candidates, ascending, and a mask of those that are evenly spaced."""
     count = bands.shape[1]
     chosen, every = torch.zeros(count, dtype=torch.bool), torch.zeros(count, dtype=torch.bool)
     every[:: max(STRIDE, -(-count // MOST_STRIDES))] = True

@@ -141,7 +141,7 @@ def test_a_local_copy_is_benchmarked_without_any_network(
 ) -> None:
     run = tmp_path / "run"
     options = ["--subjects", "Art,Math,Physics", "--samples", "8", "--max-new-tokens", "2", "--warmup", "0"]
-    code = main(["bench", "--workload", "mmmu", "--dataset-path", str(mmmu), "--runner", "full,prefix-cache,vlcache",
+    code = main(["bench", "--workload", "mmmu", "--dataset-path", str(mmmu), "--runner", "full,prefix-cache,full-reuse",
                  "--output", str(run), "--json", *options])  # fmt: skip
     out, err = capsys.readouterr()
     assert code == 0, err
@@ -151,7 +151,7 @@ def test_a_local_copy_is_benchmarked_without_any_network(
         assert (row["requests"], row["failed"]) == (8, 0)
         assert row["parse_failed"] is not None
         assert row["official_accuracy"] is not None
-    assert {name: row["kv_hit_rate"] for name, row in rows.items()} == {"full": 0, "prefix-cache": 0, "vlcache": 0.5}
+    assert {name: row["kv_hit_rate"] for name, row in rows.items()} == {"full": 0, "prefix-cache": 0, "full-reuse": 0.5}
     assert rows["prefix-cache"]["encoder_hit_rate"] == 0.5
     records = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
     assert {record["warmth"] for record in records if "-again-" in record["request"]} == {"warm"}

@@ -32,7 +32,7 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def without_times(frame: pd.DataFrame, runners: Sequence[str]) -> pd.DataFrame:
-    """A copy in which these runners have no times: those of upper bounds, which nobody can use, mean nothing."""
+    """A copy in which these runners have no times: those of methods that look at what they are to save mean nothing."""
     copy = frame.copy()
     copy.loc[copy["runner"].isin(runners), TIMES] = float("nan")
     return copy

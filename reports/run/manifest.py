@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
-from workloads.reading import check, keys
+from workloads.reading import check, in_one_line, keys
 
 SCHEMA = 1
 RECOMPUTES_ALL = "full"  # the method that reuses nothing, for manifests of versions that do not say so themselves
@@ -83,7 +83,7 @@ class ModelDescription:
     def calibration(self) -> str | None:
         """What the risk was calibrated on, in words; None where it was not."""
         risk = self.profile.risk
-        return None if risk is None else f"{risk.requests} requests of {', '.join(risk.families)}"
+        return None if risk is None else in_one_line(f"{risk.requests} requests of {', '.join(risk.families)}")
 
 
 @keys("ignore")
@@ -93,7 +93,7 @@ class RunnerDescription:
 
     Attributes:
         lossless: whether it changes no answer by construction.
-        analysis_only: whether it is an upper bound that nobody can use: it has no times and no verdict.
+        analysis_only: whether it is a reference that looks at what it is to save: it has no times and no verdict.
         options: of its method.
         promised_risk: share of answers that it may change; None where it promises nothing.
     """
@@ -193,7 +193,7 @@ class Manifest:
 
     @property
     def analysis_only(self) -> list[str]:
-        """Labels of the runners that are upper bounds."""
+        """Labels of the runners that look at what they are to save."""
         return [runner.label for runner in self.runners if runner.analysis_only]
 
     @property

@@ -46,9 +46,10 @@ def repair_values(
         "recomputed_share": float((share == 1).mean()),
         "unlike_share": float(chosen["repair_unlike"].mean()),
     }
-    if chosen["repair_risk"].notna().any():
-        values["risk_predicted"] = float(chosen["repair_risk"].mean())
-    return values | _found(separate_requests(chosen), alpha)
+    separate = separate_requests(chosen)
+    if separate["repair_risk"].notna().any():
+        values["risk_predicted"] = float(separate["repair_risk"].mean())
+    return values | _found(separate, alpha)
 
 
 def decided(mine: pd.DataFrame) -> pd.DataFrame:

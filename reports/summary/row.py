@@ -244,7 +244,7 @@ class Row:
         spec=".2f",
     )
     risk_predicted: float | None = column(
-        "mean estimate of that share over warm requests",
+        "mean estimate of that share, of the first warm request of each case",
         unit="0..1",
         title="pre-\ndicted\n%",
         better="lower",

@@ -45,7 +45,7 @@ class Point(Measured):
         family: what the runner was before it was given a ratio; its own label where it was given none.
         ratio: as it was set; None for a runner that takes none.
         is_reference: whether the others are compared with it.
-        analysis_only: whether it is an upper bound that nobody can use.
+        analysis_only: whether it looks at what it is to save, which nobody can use.
         promise_broken: whether it surely changed more answers than it promised.
         optimal: whether no other point of the workload is worth at least as much and as fast, and better in one.
     """

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from runners.base import Request, Response
+from runners.defaults import DonorPolicy
 from runners.engine.chunks import prefill_in_chunks
 from runners.engine.decode import decode
 from runners.engine.engine import Engine
@@ -88,8 +89,8 @@ class AssessingRunner:
 
     label = "assessing"
 
-    def __init__(self, model: LoadedModel, budget: int, limit: int) -> None:
-        self._method = Assessing(limit=limit)
+    def __init__(self, model: LoadedModel, budget: int, limit: int, donor: DonorPolicy = "previous") -> None:
+        self._method = Assessing(limit=limit, donor=donor)
         self._engine = Engine(model.adapter, model.workspace, self._method, budget, profile=model.profile)
         self._limit = limit
 

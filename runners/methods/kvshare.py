@@ -64,7 +64,7 @@ class KVShare(RatioMethod):
     def _counts(self, context: PlanContext) -> list[int]:
         """Count the reusable tokens to compute in each layer."""
         layers = context.layers
-        if self.schedule == "all":
+        if self.schedule == "all" and len(context.candidates()):
             vision = context.layout.vision_tokens
             counts = counts_falling_from_all(vision, ceil(self.ratio * vision - 1e-9), layers)
             return [min(count, len(context.candidates())) for count in counts]

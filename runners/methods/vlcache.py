@@ -74,7 +74,7 @@ class VLCache(ReuseMethod):
 
     def for_random_weights(self) -> VLCache:
         """See ``Method``."""
-        return self if self.share != AUTO else replace(self, share=str(min(self.ratio, UNTOLD)))
+        return self if self.share != AUTO else replace(self, share=f"{min(self.ratio, UNTOLD):f}")
 
     def probe_layers(self, layers: int, profile: ModelProfile) -> tuple[int, ...]:
         """See ``Method``. The last layer is never probed: it has no queries of media tokens.
@@ -98,18 +98,18 @@ class VLCache(ReuseMethod):
         """See ``Method``."""
         count, risk = len(context.candidates()), context.profile.risk
         fixed = float(self.share) if self.share != AUTO else self.ratio if risk is None else None
-        if count == 0:
-            return Plan(context.required, repair=Repair(0.0, 0.0))
-        if self.takes_exact_path(context) or (fixed is not None and context.budget(fixed) == count):
+        if count == 0 or self.takes_exact_path(context):
+            return Plan(context.compute(context.candidates()))
+        if fixed is not None and context.budget(fixed) == count:
             return Plan(context.compute(context.candidates()), repair=Repair(EVERYTHING, 0.0))
         if fixed is not None and context.budget(fixed) == 0:
-            return Plan(context.required, repair=Repair(fixed, None))
+            return Plan(context.required, repair=Repair(0.0, None))
         text = run_text_pass(context)
         if fixed is not None or risk is None:
             return plan_repair(context, text, Repair(self.ratio if fixed is None else fixed, None))
         repair = risk.choose(read_signals(context, text).values, self.risk)
         if repair.share > self.ratio:
-            repair = replace(repair, share=self.ratio)
+            repair = replace(repair, share=self.ratio, risk=None)
         return plan_repair(context, text, repair)
 
     def takes_exact_path(self, context: PlanContext) -> bool:
@@ -119,8 +119,13 @@ class VLCache(ReuseMethod):
 
 
 def plan_repair(context: PlanContext, text: TextPass, repair: Repair) -> Plan:
-    """Plan a level of repair after the text pass, whose answer stands where nothing is to be computed."""
+    """Plan a level of repair after the text pass, whose answer stands where nothing is to be computed.
+
+    Where a share that an estimate asks for comes to no token at all, there are few: all are computed.
+    """
     count = context.budget(repair.share)
+    if count == 0 and repair.share > 0 and repair.risk is not None:
+        repair, count = replace(repair, share=EVERYTHING), len(context.candidates())
     if count == 0:
         return Plan(context.required, rehearsed=context.required > 0, answer=text.answer, repair=repair)
     chosen = context.candidates()

@@ -19,6 +19,7 @@ from workloads.errors import UsageError
 
 BUILDER = 1  # another one where the same weights and pages give another model
 CHECKSUMS = "checksums.txt"  # BLAKE3 of every file, as b3sum writes them
+NEEDED = {"config.json", "model.safetensors", "tokenizer.json"}  # a list of checksums without them is cut short
 ATTEMPTS = 3  # to give a folder its name while other processes do the same
 
 
@@ -48,11 +49,15 @@ def find_or_build(tell: Callable[[str], None]) -> Path:
         return folder
     from safetensors import SafetensorError
 
+    from runners.reader.build import BuildError
+
     weights = find_weights()
     why = "is damaged and built again" if folder.exists() else "is built once, in less than a minute"
     tell(f"the reader {why}: {folder}")
     try:
         _build(folder, weights, lambda step: tell(f"the reader: {step}"))
+    except (BuildError, ValueError) as error:
+        raise UsageError(f"the reader cannot be built here: {first_line(error)}; please report it") from error
     except (OSError, SafetensorError) as error:
         raise UsageError(
             f"the reader cannot be kept in {folder.parent}: {first_line(error)}; make room there (600 MB), "
@@ -65,8 +70,9 @@ def is_intact(folder: Path) -> bool:
     """Check that a folder holds every file that was written into it, each with the hash that it had."""
     try:
         lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
-        return bool(lines) and all(_checksum(folder / line.partition("  ")[2]) == line for line in lines)
-    except (OSError, UnicodeDecodeError):
+        named = {line.partition("  ")[2] for line in lines}
+        return named >= NEEDED and all(_checksum(folder / line.partition("  ")[2]) == line for line in lines)
+    except (OSError, ValueError):
         return False
 
 

@@ -110,7 +110,9 @@ class RiskModel:
         if self.unlike(signals):
             return Repair(EVERYTHING, 0.0, unlike=True)
         promise = self.promise(risk)
-        return Repair(EVERYTHING, 0.0) if promise is None else self.choose_below(signals, promise.threshold)
+        if promise is None or promise.threshold == 0:
+            return Repair(EVERYTHING, 0.0)
+        return self.choose_below(signals, promise.threshold)
 
     def choose_below(self, signals: Sequence[float], threshold: float) -> Repair:
         """Choose the cheapest level whose estimate is at most ``threshold``."""

@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 
 from runners.base import Request
 from runners.engine.engine import Engine
+from runners.engine.method import PlanContext
+from runners.engine.plan import Plan
 from runners.methods.full_recompute import FullRecompute
 from runners.methods.full_reuse import FullReuse
+from runners.methods.parts import text_pass
 from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
 from runners.methods.parts.signals import signal_names
 from runners.methods.vlcache import VLCache
@@ -192,6 +195,35 @@ def test_layers_that_a_profile_leaves_out_get_what_no_other_can_take() -> None:
     assert spread(0.25, [1, 1, 0, 0]) == pytest.approx([0.5, 0.5, 0, 0], abs=1e-6)
     assert spread(0.75, [1, 1, 0, 0]) == pytest.approx([1, 1, 0.5, 0.5])
     assert spread(1, [1, 1, 0, 0]) == pytest.approx([1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("most", [1, 3000])
+def test_what_the_question_reads_does_not_depend_on_how_much_is_computed_at_once(
+    lab: Any, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    found = []
+
+    class Reading(VLCache):
+        def plan(self, context: PlanContext) -> Plan:
+            if context.reusable:
+                for at_once in (text_pass.MOST_AT_ONCE, most):
+                    monkeypatch.setattr(text_pass, "MOST_AT_ONCE", at_once)
+                    found.append(text_pass.run_text_pass(context))
+            return super().plan(context)
+
+    lab.answer(Reading(), *moved(lab))
+    whole, split = found[-2:]
+    torch.testing.assert_close(split.attention, whole.attention)
+    torch.testing.assert_close(split.written, whole.written)
+    torch.testing.assert_close(whole.attention.sum(dim=-1) < 1, torch.ones(lab.adapter.shape.layers, dtype=torch.bool))
+
+
+def test_a_share_that_comes_to_no_token_is_no_repair(lab: Any) -> None:
+    a, b = lab.picture(0, rows=1), lab.picture(1, rows=1)
+    requests = lab.ask("x ", a), lab.ask("y ", b), lab.ask("both ", b, " and ", a, "?")
+    response = answer_last(calibrated(lab, VLCache(), risk_model((0, 1), {0.0: 3, 0.01: -3})), requests)
+    lab.assert_equal(response, lab.answer(FullRecompute(), *requests))
+    assert response.repair is None or response.repair.share == 1
 
 
 def test_a_share_of_one_is_full_recomputation_behind_an_exact_prefix_too(lab: Any) -> None:

@@ -53,9 +53,10 @@ def calibrate(
     from runners.analysis.assess import AssessingRunner, assess
     from runners.risk import calibrate as calibration
 
+    donor = config.donor or "previous"
     probed = replace(model, profile=replace(profile, risk=None))
     served = chain.from_iterable(
-        assess(name, stream.conversations, AssessingRunner(probed, config.device_budget, limit), limit)
+        assess(name, stream.conversations, AssessingRunner(probed, config.device_budget, limit, donor), limit)
         for name, stream in streams.items()
         for limit in [stream.options.max_new_tokens]
     )
@@ -78,6 +79,11 @@ def _tell(risk: RiskModel) -> None:
                 f"at most {100 * promise.risk:g} % of answers change, {100 * promise.computed:.1f} % of the vision "
                 f"tokens computed: {promise.changed} of {risk.requests} changed, at most {100 * promise.bound:.1f} % "
                 f"at {100 * risk.confidence:g} % confidence, for requests like those of {', '.join(risk.families)}"
+            )
+        elif promise.bound <= promise.risk:
+            console.note(
+                f"a promise of {100 * promise.risk:g} % cannot be made: more answers change even where the estimates "
+                "are lowest, so everything is computed"
             )
         else:
             console.note(

@@ -91,7 +91,8 @@ def prepare(config: ProfileConfig) -> ProfileJob:
         raise UsageError(f"model '{config.model}' has random weights: a profile of them would tell nothing")
     if config.only_risk and not config.calibration_samples:
         raise UsageError("--only-risk needs requests to calibrate on: raise --calibration-samples")
-    streams, calibration = open_streams(config), open_calibration(config)
+    streams = {} if config.only_risk else open_streams(config)
+    calibration = open_calibration(config)
     folder = ProfileFolder(config.output)
     folder.claim()
     return ProfileJob(config, spec, model, streams, calibration, folder)
@@ -195,7 +196,7 @@ def _comment(job: ProfileJob, model: LoadedModel) -> str:
     from runners.registry import load_method
 
     config, description = job.config, model.describe()
-    donor = load_method(job.spec).donor_policy
+    donor = (config.donor or "previous") if config.only_risk else load_method(job.spec).donor_policy
     calibrated = f"; risk: {config.calibration_samples} of each, seed {config.seed + 1}" if job.calibration else ""
     layers = "layers: as before" if config.only_risk else f"layers: {config.samples} of each, seed {config.seed}"
     return (
@@ -203,5 +204,6 @@ def _comment(job: ProfileJob, model: LoadedModel) -> str:
         f"model: {config.model} in {description['dtype']}, {description['fingerprint']}\n"
         f"workloads: {', '.join(config.workload)}; {layers}{calibrated}, "
         f"reuse rate: {'usual' if config.reuse_rate is None else f'{config.reuse_rate:g}'}\n"
-        f"runner: {', '.join(config.runner)}, donor: {donor}; for a budget of {config.budget:g}"
+        + ("" if config.only_risk else f"runner: {', '.join(config.runner)}, for a budget of {config.budget:g}; ")
+        + f"donor: {donor}"
     )

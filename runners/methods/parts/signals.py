@@ -1,6 +1,6 @@
 """Signals of a request: a few numbers from the text pass and the drift probe that tell what is at stake in it.
 
-Which of them tell differs between models (docs/method.md), so a risk model weighs them as measured. All but counts are
+Which of them tell differs between models (docs/method.md), so a risk model weighs them as measured. All are
 logarithms: they differ by orders of magnitude.
 """
 

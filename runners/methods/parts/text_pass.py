@@ -47,23 +47,31 @@ def run_text_pass(context: PlanContext) -> TextPass:
 
 
 def _reads(context: PlanContext, capture: Capture, question: slice) -> tuple[Tensor, Tensor]:
-    """Compute ``TextPass.attention`` and ``TextPass.written``, as many layers at a time as ``MOST_AT_ONCE`` allows."""
+    """Compute ``TextPass.attention`` and ``TextPass.written``, as many layers and queries at a time as allowed.
+
+    That is ``MOST_AT_ONCE`` probabilities, one layer and one query at least.
+    """
     prompt, shape, device = context.prompt, context.adapter.shape, context.adapter.device
     at = torch.arange(question.start, question.stop, device=device)
     candidates = context.candidates().to(device)
     unseen = torch.arange(question.stop, device=device) > at[:, None]
     queries = torch.stack([layer.q[:, -len(at) :] for layer in capture.layers if layer.q is not None])
     queries = rotate(queries, prompt.cos[question], prompt.sin[question]).float()
-    attention, read = [], torch.zeros(len(at), len(candidates), device=device)
-    together = max(1, MOST_AT_ONCE // (question.stop * (shape.heads * len(at) + shape.kv_heads * shape.head_dim)))
+    attention = torch.zeros(context.layers, len(candidates), device=device)
+    read = torch.zeros(len(at), len(candidates), device=device)
+    tokens = question.stop
+    together = max(1, MOST_AT_ONCE // (tokens * (shape.heads * len(at) + shape.kv_heads * shape.head_dim)))
+    step = max(1, MOST_AT_ONCE // (together * shape.heads * tokens))
     for layers in torch.arange(context.layers).split(together):
         some = slice(int(layers[0]), int(layers[-1]) + 1)
-        keys = context.kv.k[some, :, : question.stop].float() * shape.head_dim**-0.5
-        grouped = queries[some].reshape(len(layers), shape.kv_heads, -1, shape.head_dim) @ keys.transpose(2, 3)
-        logits = grouped.view(len(layers), shape.heads, len(at), question.stop)
-        mean = logits.masked_fill_(unseen, -torch.inf).softmax(dim=-1).mean(dim=1)[..., candidates]
-        attention.append(mean.mean(dim=1))
+        keys = (context.kv.k[some, :, :tokens].float() * shape.head_dim**-0.5).transpose(2, 3)
         norms = context.kv.v[some][:, :, candidates].float().square().sum(dim=(1, 3)).sqrt()
-        read += (mean * norms[:, None]).sum(dim=0)
+        for start in range(0, len(at), step):
+            rows = slice(start, min(start + step, len(at)))
+            asked = queries[some, :, rows].reshape(len(layers), shape.kv_heads, -1, shape.head_dim)
+            logits = (asked @ keys).view(len(layers), shape.heads, -1, tokens)
+            mean = logits.masked_fill_(unseen[rows], -torch.inf).softmax(dim=-1).mean(dim=1)[..., candidates]
+            attention[some] += mean.sum(dim=1) / len(at)
+            read[rows] += (mean * norms[:, None]).sum(dim=0)
     context.selection_flops += context.layers * attention_mass_flops(shape, at.cpu())
-    return torch.cat(attention), read.amax(dim=0) / context.layers
+    return attention, read.amax(dim=0) / context.layers

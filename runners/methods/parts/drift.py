@@ -24,7 +24,7 @@ def drift_scores(context: PlanContext, among: Tensor) -> Tensor:
     Per probed layer the norm of the change after the output projection (of its sketch, see ``kv/sketch.py``),
     divided by its mean; the mean over layers, because in a maximum the noise of one layer hides what another found
     (docs/method.md). The keys and values of required tokens before the candidates must be in place, see
-    ``PlanContext.compute_before_candidates``.
+    ``PlanContext.compute_before_candidates`` and ``run_text_pass``.
 
     Args:
         among: places in ``context.candidates()``, ascending.

@@ -19,7 +19,7 @@ from workloads.errors import UsageError
 
 BUILDER = 1  # another one where the same weights and pages give another model
 CHECKSUMS = "checksums.txt"  # BLAKE3 of every file, as b3sum writes them
-NEEDED = {"config.json", "model.safetensors", "tokenizer.json"}  # a list of checksums without them is cut short
+NEEDED = {"config.json", "model.safetensors"}  # a list of checksums without them is cut short
 ATTEMPTS = 3  # to give a folder its name while other processes do the same
 
 

@@ -20,6 +20,7 @@ from runners.engine.plan import Plan
 from runners.methods.full_recompute import FullRecompute
 from runners.methods.full_reuse import FullReuse
 from runners.methods.parts import text_pass
+from runners.methods.parts.attention_mass import MOST_AT_ONCE
 from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
 from runners.methods.parts.signals import signal_names
 from runners.methods.vlcache import VLCache
@@ -206,7 +207,7 @@ def test_what_the_question_reads_does_not_depend_on_how_much_is_computed_at_once
     class Reading(VLCache):
         def plan(self, context: PlanContext) -> Plan:
             if context.reusable:
-                for at_once in (text_pass.MOST_AT_ONCE, most):
+                for at_once in (MOST_AT_ONCE, most):
                     monkeypatch.setattr(text_pass, "MOST_AT_ONCE", at_once)
                     found.append(text_pass.run_text_pass(context))
             return super().plan(context)

@@ -72,6 +72,10 @@ def test_nobody_else_may_enter_and_nothing_else_is_left(fake: Builder) -> None:
         lambda folder: (folder / "config.json").write_bytes(b""),
         lambda folder: (folder / cache.CHECKSUMS).write_bytes(b""),
         lambda folder: (folder / cache.CHECKSUMS).write_bytes(b"\xff"),
+        lambda folder: (folder / cache.CHECKSUMS).write_bytes(b"0  config.json\0"),
+        lambda folder: (folder / cache.CHECKSUMS).write_text(
+            (folder / cache.CHECKSUMS).read_text("utf-8").splitlines(keepends=True)[0], "utf-8"
+        ),
         lambda folder: (folder / cache.CHECKSUMS).unlink(),
     ],
 )

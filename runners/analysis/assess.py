@@ -60,11 +60,11 @@ class Assessing(VLCache):
         everything = Plan(context.compute(context.candidates()))
         if self.takes_exact_path(context):
             return everything
-        stored = _copy(context.kv)
+        stored = context.kv.copy()
         text = run_text_pass(context)
         signals = read_signals(context, text)
         plans = {share: plan_repair(context, text, Repair(share, None)) for share in LEVELS}
-        over = _copy(context.kv)
+        over = context.kv.copy()
         answers = {share: self._answer(context, over, plan) for share, plan in plans.items()}
         right = {self._answer(context, stored, everything)}
         if any(ids not in right for ids in answers.values()):
@@ -74,7 +74,7 @@ class Assessing(VLCache):
 
     def _answer(self, context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> Ids:
         """Answer by a plan, over a copy of keys and values."""
-        adapter, prompt, kv = context.adapter, context.prompt, _copy(over)
+        adapter, prompt, kv = context.adapter, context.prompt, over.copy()
         if plan.answer is not None:
             hidden: Tensor = plan.answer.hidden
         elif chunk:
@@ -129,7 +129,3 @@ def assess(
             names, values = found.signals.names, found.signals.values
             case = f"{workload}/{record.cluster_id}"
             yield record, (CalibrationRequest(workload, case, values, found.changed), names)
-
-
-def _copy(kv: KVBuffer) -> KVBuffer:
-    return KVBuffer(kv.k.clone(), kv.v.clone())

@@ -161,7 +161,7 @@ class Observer:
         tokens = torch.cat(spans) if spans else torch.empty(0, dtype=torch.int64)
         hidden = context.prompt.hidden
         states = hidden.new_full((context.layers, len(tokens), hidden.shape[-1]), torch.nan)
-        stored = KVBuffer(context.kv.k.clone(), context.kv.v.clone())
+        stored = context.kv.copy()
         self.seen = Seen(context, stored, tokens, states, torch.zeros(states.shape[:2], dtype=torch.bool))
         keys = {segment.end: segment.key for segment in segments}
         for part in context.reusable:

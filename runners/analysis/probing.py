@@ -20,7 +20,6 @@ from runners.analysis.observe import Seen, probed_at
 from runners.analysis.records import ROUNDING, Observation, ProbeChoice, Staleness
 from runners.analysis.repair import highest_first, kl_after
 from runners.analysis.stream import ObservedRunner, warm_answers
-from runners.engine.kv.buffer import KVBuffer
 from runners.methods.parts.drift import drift_scores
 from workloads.records import Conversation
 
@@ -37,8 +36,7 @@ def layer_drifts(seen: Seen) -> NDArray[np.float32]:
     everything = torch.arange(len(seen.context.candidates()))
     scores = [np.empty((0, len(everything)), dtype=np.float32)]
     for layer in seen.context.probe_layers:
-        kv = KVBuffer(seen.stored.k.clone(), seen.stored.v.clone())
-        alone = replace(probed_at(seen.context, (layer,)), kv=kv)
+        alone = replace(probed_at(seen.context, (layer,)), kv=seen.stored.copy())
         alone.compute_before_candidates(layer + 1)
         scores.append(drift_scores(alone, everything).numpy()[None])
     return np.concatenate(scores)

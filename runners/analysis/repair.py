@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from runners.analysis.observe import Seen
 from runners.divergence import kl_divergence
-from runners.engine.kv.buffer import KVBuffer
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 
@@ -23,7 +22,7 @@ def kl_after(seen: Seen, exact: NDArray[np.float32], order: NDArray[np.int64], r
     """
     context = seen.context
     chosen = context.candidates()[torch.from_numpy(order)[: context.budget(ratio)]]
-    kv = KVBuffer(seen.stored.k.clone(), seen.stored.v.clone())
+    kv = seen.stored.copy()
     result = prefill(context.adapter, context.prompt, kv, Plan(context.compute(chosen)))
     logits: NDArray[np.float32] = context.adapter.head(result.hidden)[0].float().cpu().numpy()
     return kl_divergence(exact, logits)

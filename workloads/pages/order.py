@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from workloads.pages.cells import CELLS
-from workloads.pages.sentences import CLAUSES, ENDINGS, FIRST, LINKS, Sentence, draw_sentence, write
+from workloads.pages.sentences import CLAUSES, ENDINGS, FIRST, LINKS, Sentence, draw_sentence
 from workloads.pages.sheets import SentenceSource, Sheet, blanks_after
 from workloads.pages.versions import reordered
-from workloads.pages.workload import Asked, Case, TextPages, case_of_versions
+from workloads.pages.workload import Asked, Case, TextPages, ask_at_mark, case_of_versions
 
 SLACK = 8  # cells: blanks are counted anew, and rounded, where a clause is followed by a shorter or longer one
 
@@ -30,9 +30,7 @@ class Order(TextPages):
 
     def ask(self, rng: np.random.Generator, first: Sheet, last: Sheet) -> Asked:
         """See ``TextPages``."""
-        chosen = int(rng.integers(len(last.sentences)))
-        cells, mark = last.sentences[chosen].cells, last.marks[chosen]
-        return Asked(write(cells[:mark]), cells[mark : mark + FIRST])
+        return ask_at_mark(rng, last, self.max_new_tokens)
 
 
 def _deal_orders(source: SentenceSource, density: float) -> tuple[Sheet, Sheet]:

@@ -7,9 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from workloads.pages.sentences import write
 from workloads.pages.sheets import SentenceSource, Sheet
-from workloads.pages.workload import Asked, Case, TextPages, case_of_versions
+from workloads.pages.workload import Asked, Case, TextPages, ask_at_mark, case_of_versions
 
 FIRST_MARK = 6  # cells before the earliest word that is replaced
 
@@ -29,9 +28,7 @@ class Versions(TextPages):
 
     def ask(self, rng: np.random.Generator, first: Sheet, last: Sheet) -> Asked:
         """See ``TextPages``."""
-        chosen = int(rng.integers(len(last.sentences)))
-        cells, mark = last.sentences[chosen].cells, last.marks[chosen]
-        return Asked(write(cells[:mark]), (cells[mark],))
+        return ask_at_mark(rng, last, self.max_new_tokens)
 
 
 def deal_versions(source: SentenceSource, density: float) -> tuple[Sheet, Sheet]:

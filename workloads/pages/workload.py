@@ -125,6 +125,13 @@ def shuffled(rng: np.random.Generator, pairs: tuple[Pair, ...]) -> tuple[Pair, .
     return tuple(pairs[index] for index in rng.permutation(len(pairs)))
 
 
+def ask_at_mark(rng: np.random.Generator, page: Sheet, length: int) -> Asked:
+    """Ask how a sentence of a page goes on from its mark, for so many cells."""
+    chosen = int(rng.integers(len(page.sentences)))
+    cells, mark = page.sentences[chosen].cells, page.marks[chosen]
+    return Asked(write(cells[:mark]), cells[mark : mark + length])
+
+
 def case_of_versions(rng: np.random.Generator, v: tuple[Sheet, Sheet], w: tuple[Sheet, Sheet]) -> Case:
     """A case of two pages in two versions each, which first stand beside the other page, later beside their own."""
     return Case((*v, *w), cold=((0, 3), (2, 1)), warm=shuffled(rng, ((0, 1), (1, 0), (2, 3), (3, 2))))

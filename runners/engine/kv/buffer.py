@@ -38,6 +38,10 @@ class KVBuffer:
         k, v = (torch.empty(sizes, device=shape.device, dtype=shape.dtype) for _ in range(2))
         return cls(k, v)
 
+    def copy(self) -> KVBuffer:
+        """Copy all keys and values, once every layer has arrived, into memory on which nothing is recorded."""
+        return KVBuffer(self.k.clone(), self.v.clone())
+
     @property
     def k(self) -> Tensor:
         """All keys, once every layer has arrived."""

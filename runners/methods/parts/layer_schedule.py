@@ -18,13 +18,11 @@ LayerSchedule = Literal["auto", "linear", "flat"]
 LEAST_WEIGHT = 1e-9  # of layers whose weight is 0: they get what no other layer can take
 
 
-def layer_weights(
-    schedule: LayerSchedule, layers: int, profile: ModelProfile, unmeasured: Literal["linear", "flat"] = "linear"
-) -> Sequence[float]:
-    """Return a weight for every layer; ``auto`` takes those measured for the model, or else those of ``unmeasured``."""
+def layer_weights(schedule: LayerSchedule, layers: int, profile: ModelProfile) -> Sequence[float]:
+    """Return a weight for every layer; ``auto`` takes those measured for the model, or else linear ones."""
     if schedule == "auto" and profile.layer_weights:
         return profile.layer_weights
-    named = unmeasured if schedule == "auto" else schedule
+    named = "linear" if schedule == "auto" else schedule
     return flat_weights(layers) if named == "flat" else linear_weights(layers)
 
 

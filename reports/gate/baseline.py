@@ -10,13 +10,13 @@ from typing import Any, Literal
 import pandas as pd
 
 from reports.run.differences import ManifestDifference, differences
-from reports.run.disk import read_bounded
 from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
 from reports.summary.row import Row
 from reports.summary.summarise import summarise
 from workloads.errors import UsageError
 from workloads.reading import check, keys, parse_json
+from workloads.reading.regular import read_bounded
 
 LARGEST_FILE = 1 << 26
 LARGEST = 1e12

@@ -10,9 +10,9 @@ from annotated_types import Interval
 
 from reports.gate.policy import ANY, LARGEST_ALPHA, SMALLEST_ALPHA, Policy, Rule
 from reports.gate.requirements import REQUIREMENTS
-from reports.run.disk import read_bounded
 from workloads.errors import UsageError
 from workloads.reading import Read, Text, Texts, keys, read_yaml
+from workloads.reading.regular import read_bounded
 
 LARGEST_FILE = 1 << 20
 ABSENT = object()

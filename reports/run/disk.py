@@ -21,18 +21,6 @@ def writing_to(folder: Path) -> Iterator[None]:
         raise UsageError(f"cannot write to {folder}: {error.strerror}; make room or choose another --output") from error
 
 
-def read_bounded(path: Path, most: int, wanted: str) -> bytes:
-    """A file of at most ``most`` bytes; UsageError when it cannot be read, or is too large to be ``wanted``."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(most + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > most:
-        raise UsageError(f"{path} is larger than {most >> 20} MiB: that is no {wanted}")
-    return data
-
-
 def write_file(file: Path, data: bytes, advice: str) -> None:
     """Write a file that a user named, in one go: it is the old one or the whole new one. A pipe is written to.
 

@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import beta
 
+from runners.defaults import DonorPolicy
 from runners.risk.model import EVERYTHING, Promise, RiskLevel, RiskModel
 
 Floats = NDArray[np.float64]
@@ -48,11 +49,12 @@ class CalibrationRequest:
     changed: Mapping[float, bool]
 
 
-def calibrate(names: Sequence[str], requests: Sequence[CalibrationRequest]) -> RiskModel:
+def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[CalibrationRequest]) -> RiskModel:
     """Fit the regressions, and find a threshold for every risk of ``RISKS``.
 
     Args:
         names: of the signals.
+        donor: context in which the media of the requests were stored.
         requests: at least two cases, all with the same levels.
 
     Raises:
@@ -81,6 +83,7 @@ def calibrate(names: Sequence[str], requests: Sequence[CalibrationRequest]) -> R
         levels=tuple(levels),
         promises=(),
         families=tuple(dict.fromkeys(request.family for request in requests)),
+        donor=donor,
         requests=len(tested),
         confidence=CONFIDENCE,
     )

@@ -30,7 +30,7 @@ from runners.methods.parts.signals import SIGNALS, read_signals
 from runners.methods.parts.text_pass import TextPass, run_text_pass
 from runners.profile import ModelProfile, default_probe_layers
 from runners.records import Repair
-from runners.risk.model import EVERYTHING
+from runners.risk.model import EVERYTHING, RiskModel
 from workloads.errors import UsageError
 
 AUTO = "auto"
@@ -50,7 +50,7 @@ class VLCache(ReuseMethod):
             takes.
         probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else those of
             ``runners.profile.default_probe_layers``.
-        donor: ``template`` unless told otherwise: with donors of earlier requests the signals tell less.
+        donor: ``template`` unless told otherwise; a calibration counts for the donor policy that it was made with.
     """
 
     risk: float = from_setting("risk")
@@ -82,9 +82,13 @@ class VLCache(ReuseMethod):
         """See ``Method``. The last layer is never probed: it has no queries of media tokens.
 
         Raises:
-            UsageError: the model has no such layers, or its risk was not calibrated for this method.
+            UsageError: the model has no such layers, or its risk was calibrated with other signals.
         """
-        self._require_calibrated_for(profile)
+        if self.share == AUTO and profile.risk is not None and profile.risk.signals != SIGNALS:
+            raise UsageError(
+                "the model's risk was calibrated with other signals than this version reads: calibrate again with "
+                "vlcache profile, or give a share=, which needs no estimate"
+            )
         if self.probe == AUTO:
             return profile.probe_layers or default_probe_layers(layers)
         chosen = tuple(sorted({int(layer) for layer in self.probe.split("+")}))
@@ -92,20 +96,13 @@ class VLCache(ReuseMethod):
             raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
         return chosen
 
-    def _require_calibrated_for(self, profile: ModelProfile) -> None:
-        """Check that the model's risk, where it is used, was calibrated with these signals and this donor policy."""
-        risk = profile.risk
-        if self.share != AUTO or risk is None:
-            return
-        cure = "calibrate again with vlcache profile, or give a share=, which needs no estimate"
-        if risk.signals != SIGNALS:
-            raise UsageError(f"the model's risk was calibrated with other signals than this version reads: {cure}")
-        if risk.donor != self.donor:
-            raise UsageError(f"the model's risk was calibrated with donor={risk.donor}, not {self.donor}: {cure}")
+    def risk_model(self, profile: ModelProfile) -> RiskModel | None:
+        """Return what the model was calibrated with, if its media were stored in the same context as here."""
+        return profile.risk if profile.risk is not None and profile.risk.donor == self.donor else None
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
-        count, risk = len(context.candidates()), context.profile.risk
+        count, risk = len(context.candidates()), self.risk_model(context.profile)
         fixed = float(self.share) if self.share != AUTO else self.ratio if risk is None else None
         if count == 0 or self.takes_exact_path(context):
             return Plan(context.compute(context.candidates()))

@@ -22,7 +22,7 @@ from runners.methods.full_reuse import FullReuse
 from runners.methods.parts import text_pass
 from runners.methods.parts.attention_mass import MOST_AT_ONCE
 from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
-from runners.methods.parts.signals import SIGNALS
+from runners.methods.parts.signals import BANDS, SIGNALS, read_signals
 from runners.methods.vlcache import VLCache
 from runners.profile import ModelProfile, default_probe_layers
 from runners.records import Repair
@@ -150,20 +150,17 @@ def test_what_stands_before_the_first_reused_medium_is_computed_once(lab: Any, o
     assert torch.equal(plan.remaining > 0, (plan.depth > 0) & ~rehearsed)
 
 
-@pytest.mark.parametrize(
-    ("method", "changed", "message"),
-    [
-        (VLCache(donor="previous"), {}, "calibrated with donor=template, not previous: calibrate again"),
-        (VLCache(), {"signals": ("read", *SIGNALS[1:])}, "calibrated with other signals than this version reads"),
-    ],
-)
-def test_a_calibration_of_something_else_is_refused(
-    lab: Any, method: VLCache, changed: dict[str, Any], message: str
-) -> None:
-    risk = replace(risk_model({0.0: -3}), **changed)
-    with pytest.raises(UsageError, match=message):
-        calibrated(lab, method, risk)
-    calibrated(lab, replace(method, share="0.1"), risk)
+def test_a_calibration_with_other_signals_is_refused(lab: Any) -> None:
+    risk = replace(risk_model({0.0: -3}), signals=("drift", *SIGNALS[1:]))
+    with pytest.raises(UsageError, match="calibrated with other signals than this version reads: calibrate again"):
+        calibrated(lab, VLCache(), risk)
+    calibrated(lab, VLCache(share="0.1"), risk)
+
+
+def test_a_calibration_with_other_donors_does_not_count(lab: Any) -> None:
+    response = answer_last(calibrated(lab, VLCache(donor="previous"), risk_model({0.0: -3})), moved(lab))
+    assert response.repair == Repair(1.0, 0.0)
+    lab.assert_equal(response, lab.answer(FullRecompute(), *moved(lab)))
 
 
 def test_probes_other_than_those_of_the_calibration_change_the_choice_of_tokens_alone(lab: Any) -> None:
@@ -185,6 +182,27 @@ def test_probes_other_than_those_of_the_calibration_change_the_choice_of_tokens_
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         VLCache(**options)
+
+
+def test_signals_are_what_they_are_called(lab: Any) -> None:
+    found: list[tuple[Any, tuple[float, ...]]] = []
+
+    class Reading(VLCache):
+        def plan(self, context: PlanContext) -> Plan:
+            if context.reusable:
+                text = text_pass.run_text_pass(context)
+                found.append((text.attention, read_signals(context, text)))
+            return super().plan(context)
+
+    lab.answer(Reading(), *moved(lab))
+    attention, values = found[-1]
+    by_name = dict(zip(SIGNALS, values, strict=True))
+    mean = attention.tensor_split(BANDS)[0].mean(dim=0)
+    assert by_name["read.0"] == pytest.approx(float(mean.sum().log()), abs=1e-5)
+    assert by_name["peak.0"] == pytest.approx(float(mean.max().log()), abs=1e-5)
+    weights = mean / mean.sum()
+    assert by_name["breadth.0"] == pytest.approx(-float(weights.square().sum().log()), abs=1e-4)
+    assert by_name["surprise"] <= by_name["doubt"] + 1e-6, "the second best is one of the others"
 
 
 @given(layers=st.integers(2, 100))

@@ -19,8 +19,7 @@ from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.methods.full_recompute import FullRecompute
 from runners.methods.full_reuse import FullReuse
-from runners.methods.parts import text_pass
-from runners.methods.parts.attention_mass import MOST_AT_ONCE
+from runners.methods.parts import attention_mass, text_pass
 from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
 from runners.methods.parts.signals import BANDS, SIGNALS, read_signals
 from runners.methods.vlcache import VLCache
@@ -241,8 +240,8 @@ def test_what_the_question_reads_does_not_depend_on_how_much_is_computed_at_once
     class Reading(VLCache):
         def plan(self, context: PlanContext) -> Plan:
             if context.reusable:
-                for at_once in (MOST_AT_ONCE, most):
-                    monkeypatch.setattr(text_pass, "MOST_AT_ONCE", at_once)
+                for at_once in (attention_mass.MOST_AT_ONCE, most):
+                    monkeypatch.setattr(attention_mass, "MOST_AT_ONCE", at_once)
                     found.append(text_pass.run_text_pass(context))
             return super().plan(context)
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -66,9 +66,13 @@ def crashed(error: BaseException, folder: Path | None) -> str:
     text = "".join(traceback.format_exception(error))
     message = (str(error).splitlines() or [""])[0][:LONGEST_ERROR]
     name = f"vlcache-traceback-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.txt"
-    for place in filter(None, (folder, Path.cwd(), Path(tempfile.gettempdir()))):
+    finders: tuple[Callable[[], str | Path | None], ...] = (lambda: folder, Path.cwd, tempfile.gettempdir)
+    for find in finders:
         try:
-            (place / name).write_text(text, encoding="utf-8")
+            if (found := find()) is None:
+                continue
+            place = Path(found)
+            (place / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError:
             continue
         return f"internal error, {type(error).__name__}: {message}; please report it with {place / name}"

@@ -24,6 +24,7 @@ MOVES = re.compile(r"(\x1b\[A)+")
 
 ASK_FOR_COLOURS = ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")
 LONGEST_START = 200
+WIDEST = 9999
 
 
 class Outlet(io.TextIOBase):
@@ -172,6 +173,7 @@ def outlet_of(stream: TextIO) -> TextIO:
 def guarded_streams() -> Iterator[None]:
     """Guard stdout and stderr of the body."""
     _occupy_closed()
+    _forget_odd_width()
     given = sys.stdout, sys.stderr
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # in place of a stream that the caller closed
         guards = [
@@ -194,3 +196,10 @@ def _occupy_closed() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
+def _forget_odd_width() -> None:
+    """Take ``COLUMNS`` out of the environment where no terminal is that wide; some say 0 for "unknown"."""
+    columns = os.environ.get("COLUMNS", "")
+    if not (columns.isdecimal() and len(columns) <= len(str(WIDEST)) and 0 < int(columns) <= WIDEST):
+        os.environ.pop("COLUMNS", None)

@@ -19,8 +19,8 @@ RUN = "run"
 FORMULA = re.compile(r"[\s\ufeff\u200b-\u200d\u2060]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
 """What a spreadsheet takes for a formula: a sign, in its wide form too, after white space or what is not seen."""
 
-AS_DATA = "\t\r\ufeff"
-"""Characters that would be obeyed on a terminal, and are data in a file."""
+AS_DATA = "\t\ufeff"
+"""Characters that would be obeyed on a terminal, and are data in a file. A carriage return would begin a row."""
 
 
 def summary_lines(runs: Sequence[Run]) -> list[dict[str, Any]]:

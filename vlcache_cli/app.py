@@ -56,6 +56,8 @@ def _run(given: Sequence[str]) -> int:
         return _refused(error.format_message())
     except RunStopped as stop:
         return _stopped(stop.__cause__ or stop, stop.folder, given)
+    except SystemExit as stop:  # of a library; typer's, of a broken pipe that is none of stdout, has exit code 1
+        return _stopped(stop.__context__ or stop, None, given)
     except (Exception, KeyboardInterrupt) as error:
         return _stopped(error, None, given)
     if code == ExitCode.INTERRUPTED:

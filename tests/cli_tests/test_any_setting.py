@@ -96,7 +96,7 @@ def test_any_flags(flags: dict[str, Any]) -> None:
     require_read_or_told(lambda: resolve(BenchConfig, flags))
 
 
-HOSTILE = {
+HOSTILE: dict[str, str | bytes] = {
     "a number of 6,000 digits": f"samples: {'9' * 6000}",
     "a date that does not exist": "seed: 2024-02-31",
     "escape characters in a key": '"\\x1b]0;x\\x07\\n::error::x": 1',

@@ -22,7 +22,6 @@ from vlcache_cli import console
 from vlcache_cli.app import main
 from vlcache_cli.failures import ExitCode
 from vlcache_cli.terminal import Filter, Outlet
-from workloads.errors import UsageError
 from workloads.printable import LINE_COMMAND, OBEYED, OTHER_COMMAND
 
 NASTY = "\x1b]0;owned\x07\x9b31m\u202e\n::stop-commands::x\r::error::y\ud800"
@@ -54,13 +53,6 @@ def guarded(stream: Stream, name: str = "stdout") -> Filter:
     return Filter(Outlet(stream, name))
 
 
-def refuse(text: str) -> Callable[..., Any]:
-    def command() -> Any:
-        raise UsageError(text)
-
-    return command
-
-
 def require_harmless(text: str) -> None:
     """Nothing but line feeds and what is seen, and no command to a CI service."""
     assert not OBEYED.search(text)
@@ -72,13 +64,12 @@ def printing() -> Any:
     """Print as libraries do."""
     sys.stdout.write(NASTY)
     sys.stderr.write(NASTY)
-    logging.getLogger("x").warning(NASTY)
+    logging.StreamHandler().emit(logging.LogRecord("x", logging.WARNING, "file", 1, NASTY, None, None))
     return [("name", NASTY)]
 
 
 def test_whoever_prints_nothing_is_obeyed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(COMMAND, printing)
-    monkeypatch.setattr(logging, "lastResort", logging._StderrHandler())
     assert main(["list", "workloads"]) == 0
     out, err = capsys.readouterr()
     for text in (out, err):
@@ -281,6 +272,18 @@ def test_help_is_shown_whatever_columns_says(
     monkeypatch.setenv("TERM", "dumb")
     assert main(["bench", "--help"]) == 0
     assert "--recompute-ratio" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(errno.EPIPE, "Broken pipe"), SystemExit(1), SystemExit(0)])
+def test_what_a_library_ends_with_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException
+) -> None:
+    def command() -> Any:
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(COMMAND, command)
+    assert main(["list", "workloads"]) == ExitCode.INTERNAL
 
 
 def test_a_null_character_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -139,7 +140,7 @@ def test_a_json_document_and_a_page_hold_any_text(text: str) -> None:
 
 @given(TEXTS, TEXTS, TEXTS)
 def test_a_gate_says_any_names(workload: str, runner: str, reason: str) -> None:
-    claim = Claim(workload, runner, "margin", 0.02, -0.02, Outcome.FAIL, *[None] * 4, 40, None, reason, None)
+    claim = Claim(workload, runner, "margin", 0.02, -0.02, Outcome.FAIL, None, None, None, None, 40, None, reason, None)
     result = GateResult([claim], 0.05, 4, 0, [], reason, [reason])
     for text in (junit := to_junit(result), to_markdown(result), *to_annotations(result)):
         assert not CONTROLS.search(text)
@@ -148,3 +149,25 @@ def test_a_gate_says_any_names(workload: str, runner: str, reason: str) -> None:
     assert "\n" not in annotation
     assert annotation.startswith("::error title=vlcache gate")
     assert ":" not in annotation.removeprefix("::error title=").partition("::")[0]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "full"])
+@pytest.mark.parametrize(
+    "arguments", [["gate", "--junit"], ["gate", "--markdown"], ["report", "--format", "csv", "--output"]]
+)
+def test_what_cannot_be_written_to_is_refused_at_once(
+    save_run: Callable[..., Path], capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str, arguments: list[str]
+) -> None:
+    run = save_run(each=lambda record: record if record.workload == "video" else None)
+    place = tmp_path / "place"
+    if kind == "pipe":
+        os.mkfifo(place)
+    if kind == "folder":
+        place.mkdir()
+    name = "/dev/full" if kind == "full" else str(place)
+    command, *options = arguments
+    assert main([command, str(run), *options, name]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert f"cannot write {name}: " in err

@@ -11,7 +11,7 @@ import typer
 from vlcache_cli import console
 from vlcache_cli.commands import bench, doctor, gate, lm_eval, profile, report, sweep
 from vlcache_cli.commands import list as listing
-from vlcache_cli.failures import ExitCode, RunStopped, crashed, interrupted
+from vlcache_cli.failures import ExitCode, RunStopped, crashed, interrupted, refused
 from vlcache_cli.signals import ending_on_signals
 from vlcache_cli.terminal import guarded_streams
 from workloads.errors import UsageError, quoted
@@ -79,6 +79,8 @@ def _require_usable(arguments: Sequence[str]) -> None:
 def _stopped(cause: BaseException, folder: Path | None, arguments: Sequence[str]) -> int:
     if isinstance(cause, KeyboardInterrupt):
         return _fail(interrupted(arguments, folder), ExitCode.INTERRUPTED)
+    if isinstance(cause, OSError) and (refusal := refused(cause)):
+        return _refused(refusal)
     return _fail(crashed(cause, folder), ExitCode.INTERNAL)
 
 

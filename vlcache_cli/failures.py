@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from workloads.errors import UsageError
 
 LONGEST_ERROR = 200
+REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EDQUOT)
 
 
 class ExitCode(IntEnum):
@@ -59,6 +61,13 @@ def interrupted(arguments: Sequence[str], folder: Path | None) -> str:
     how = [] if "--resume" in given else ["--resume"]
     again = shlex.join(["vlcache", *arguments, *where, *how])
     return f"interrupted; what was answered is kept, continue with: {again}"
+
+
+def refused(error: OSError) -> str | None:
+    """The line for a place that this user may not use; None for an error that may be ours."""
+    if error.errno not in REFUSALS or error.filename is None:
+        return None
+    return f"cannot use {os.fsdecode(error.filename)}: {error.strerror}; give another place, or the right to use it"
 
 
 def crashed(error: BaseException, folder: Path | None) -> str:

@@ -286,6 +286,29 @@ def test_what_a_library_ends_with_is_no_verdict(
     assert main(["list", "workloads"]) == ExitCode.INTERNAL
 
 
+@pytest.mark.parametrize("arguments", [["report"], ["gate"], ["bench", "--model"], ["bench", "--output"]])
+def test_a_name_that_is_too_long_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments, "x" * 3000]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ELOOP, errno.ENOSPC])
+def test_a_place_that_the_user_may_not_use_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def command() -> Any:
+        raise OSError(number, os.strerror(number), "/home/other")
+
+    monkeypatch.setattr(COMMAND, command)
+    assert main(["list", "workloads"]) == 2
+    assert capsys.readouterr().err.startswith(f"vlcache: cannot use /home/other: {os.strerror(number)}; ")
+
+
 def test_a_null_character_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "a\0b"]) == 2
     assert capsys.readouterr().err == "vlcache: the argument 'a\\x00b' holds a null character\n"

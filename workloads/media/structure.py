@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 from workloads.media.tags import pages
 
-MOST_READS = 50_000  # of pieces of a file, beside one for ...
-BYTES_PER_READ = 64
+MOST_READS = 50_000  # of pieces of a file, beside those that its size accounts for:
+BYTES_PER_READ = 1024
+BYTES_PER_GIF_READ = 64  # its blocks have at most 255 bytes
+MOST_RUNS = 300_000  # of equal pixels, in a compressed BMP file: each is a piece
 MOST_MARKERS = 20_000  # before the pixels of a JPEG file
 MOST_SCAN_PIXELS = 2_000_000_000  # of all scans of a JPEG file: each passes over all pixels
 MOST_COMMENT_BYTES = 2**20  # in front of the first frame of a GIF file
+GIF = b"GIF8"
 JPEG, SCAN, EXIF, MULTIPLE = b"\xff\xd8\xff", b"\xff\xda", b"Exif\0\0", b"MPF\0"
 WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 NOTE_MARKERS = {0xE1: EXIF, 0xE2: MULTIPLE}
@@ -25,8 +28,10 @@ class MeteredFile(io.BytesIO):
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
-        run_lengths = data[:2] == b"BM"  # pairs of bytes
-        self._left = MOST_READS + len(data) // (1 if run_lengths else BYTES_PER_READ)
+        if data.startswith(b"BM"):
+            self._left = MOST_RUNS
+        else:
+            self._left = MOST_READS + len(data) // (BYTES_PER_GIF_READ if data.startswith(GIF) else BYTES_PER_READ)
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read as ``io.BytesIO`` does; ValueError when too many pieces have been read."""
@@ -42,7 +47,7 @@ def require_bounded_structure(data: bytes) -> None:
     if data.startswith(JPEG):
         for kind, note in _notes(data).items():
             require_bounded_note(note if kind == EXIF else note.removeprefix(MULTIPLE))
-    elif data.startswith(b"GIF8"):
+    elif data.startswith(GIF):
         _require_short_comments(data)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 MOST_PAGES = 10_000
 MOST_ENTRIES = 100_000  # of all directories of a file
 MOST_TILE_PIXELS = 2**24  # a tile is decoded whole, however small its page
-SPARE_BYTES = 2**16  # of entries, beside twice the file's size
+SPARE_BYTES = 2**23  # of entries, beside twice the file's size: some may be damaged and claim all the rest
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 ORDERS = {b"II": "<", b"MM": ">"}
 CLASSIC, BIG = 42, 43

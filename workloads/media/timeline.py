@@ -28,9 +28,9 @@ class Timeline:
 
     @property
     def steady(self) -> bool:
-        """Whether every frame comes within half a mean interval of where it would come at a constant rate."""
+        """Whether every frame comes within a quarter of a mean interval of where it would come at a constant rate."""
         interval = self.seconds / self.frames
-        return bool((np.abs(self.starts - np.arange(self.frames) * interval) <= interval / 2).all())
+        return bool((np.abs(self.starts - np.arange(self.frames) * interval) <= interval / 4).all())
 
     def spread(self, count: int) -> list[int]:
         """Choose ``count`` frames by number, ascending: those on display at moments that are evenly spread.

@@ -47,11 +47,11 @@ def _is_along_axis(along: float, aside: float) -> bool:
 
 
 def _matrix(frame: VideoFrame) -> list[list[float]] | None:
-    """The part of the display matrix that turns, ``(2, 2)``; None without one."""
+    """The part of the display matrix that turns, ``(2, 2)``; None without one, and for one that shows nothing."""
     notes: Any = frame.side_data  # typed otherwise in each release of PyAV
     for place in range(len(notes)):
         if notes[place].type.name == MATRIX:
             values = np.frombuffer(bytes(notes[place]), np.int32)
-            if len(values) == 9:
-                return [[float(values[0]), float(values[1])], [float(values[3]), float(values[4])]]
+            a, b, c, d = (float(values[place]) for place in (0, 1, 3, 4)) if len(values) == 9 else (0.0,) * 4
+            return [[a, b], [c, d]] if a * d != b * c else None
     return None

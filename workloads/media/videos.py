@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workloads.media.containers import CONTAINERS, container_of
-from workloads.media.limits import MOST_EDGE, MOST_PIXELS, TOO_LARGE
+from workloads.media.limits import MOST_EDGE
 from workloads.media.timeline import Timeline
 from workloads.reading.mistakes import in_one_line
 
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 MOST_FRAMES = 2_000_000  # in a file: nine hours at 60 a second
+MOST_PIXELS = 36_000_000  # of a frame, as in 8K video; a decoder may keep 17 frames, of 1.5 bytes a pixel
 MOST_DECODED = 50_000  # to reach those that are wanted
 MOST_DECODED_PIXELS = MOST_DECODED * 1920 * 1080
 DEFAULT_FRAME_SECONDS = 0.5  # of a video with one frame
+TOO_LARGE = f"no more than {MOST_PIXELS // 10**6} million are decoded, scale it down"
 UNREADABLE = "is not a readable video"
 
 

@@ -98,8 +98,8 @@ def moments(frames: int) -> list[int]:
 def _decoded(data: bytes, wanted: Sequence[int], frames: int) -> list[Image.Image]:
     """The frames ``wanted`` out of ``frames`` that are spread evenly over the file's own, as the engine saw them."""
     if container_of(data) is None:
-        with Animation(data, draft=(2 * LONGEST_SIDE, 2 * LONGEST_SIDE)) as animation:
-            return _in_place(animation.timeline, animation.decode, wanted, frames)
+        animation = Animation(data, draft=(2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
+        return _in_place(animation.timeline, animation.decode, wanted, frames)
     with Film(data) as film:
         return _in_place(film.timeline, lambda numbers: map(_small, film.decode(numbers)), wanted, frames)
 

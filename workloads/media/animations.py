@@ -6,7 +6,6 @@ A still picture is an animation of one frame.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 
 import numpy as np
 from PIL import Image
@@ -15,7 +14,7 @@ from workloads.media import limits
 from workloads.media.containers import CONTAINERS
 from workloads.media.delays import Delays, delays_of
 from workloads.media.limits import require_decodable
-from workloads.media.pictures import FORMATS, opened, sentences, shown
+from workloads.media.pictures import FORMATS, opened, reasons, sentences, shown
 from workloads.media.timeline import Timeline
 
 DEFAULT_FRAME_MS = 500.0  # of pages, and of a still picture
@@ -23,12 +22,12 @@ DEFAULT_FRAME_MS = 500.0  # of pages, and of a still picture
 
 def require_playable(data: bytes) -> None:
     """Decode the first frame of an animated picture; ValueError when it is damaged or too large."""
-    with sentences("video", (*CONTAINERS, *FORMATS)), Animation(data) as animation:
-        next(animation.decode([0]))
+    with sentences("video", (*CONTAINERS, *FORMATS)):
+        next(Animation(data).decode([0]))
 
 
 class Animation:
-    """An open animated picture: when its frames are shown, and those of its frames that are wanted.
+    """A decoded animated picture: when its frames are shown, and those of its frames that are wanted.
 
     Every frame takes those before to decode, so the pixels of all of them are bounded before the first is.
 
@@ -40,29 +39,22 @@ class Animation:
         found = delays_of(data)
         if found is not None:
             _require_bearable(found.frames, found.size)
-        self._open = opened(data, draft)
-        self._image = self._open.__enter__()
+        self._image = opened(data, draft)
         self.timeline = self._index(found)
-
-    def __enter__(self) -> Animation:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._open.__exit__(kind, error, trace)
 
     def decode(self, wanted: Sequence[int]) -> Iterator[Image.Image]:
         """The frames with the numbers ``wanted``, ascending, in RGB, one at a time."""
         for number in wanted:
-            self._image.seek(number + self._hidden)
-            require_decodable(*self._image.size)  # pages of a file differ in size
+            with reasons():
+                self._image.seek(number + self._hidden)
+                require_decodable(*self._image.size)  # pages of a file differ in size
             frame = shown(self._image)
             yield frame.copy() if frame is self._image and self.timeline.frames > 1 else frame
 
     def _index(self, found: Delays | None) -> Timeline:
         """Note when frames are shown, as far as the file and Pillow agree on which there are."""
-        own = int(getattr(self._image, "n_frames", 1))
+        with reasons():
+            own = int(getattr(self._image, "n_frames", 1))
         if found is None:
             _require_bearable(own, self._image.size)
         self._hidden = found.hidden if found is not None and own > 1 else 0

@@ -53,8 +53,8 @@ def decode(data: bytes, kind: str = "picture", formats: Sequence[str] = FORMATS)
     Raises:
         ValueError: damaged, or too large; with the end of a sentence.
     """
-    with sentences(kind, formats), opened(data) as image:
-        return shown(image)
+    with sentences(kind, formats):
+        return shown(opened(data))
 
 
 def decode_as_stored(data: bytes) -> Image.Image:
@@ -63,23 +63,25 @@ def decode_as_stored(data: bytes) -> Image.Image:
     Raises:
         ValueError: as for ``decode``.
     """
-    with sentences("picture", FORMATS), opened(data) as image:
+    with sentences("picture", FORMATS):
+        image = opened(data)
         plain = image.mode in ("1", "L", "P", "RGB") or (is_deep(image) and image.format == "PNG")
         if not plain or image.has_transparency_data:
             return shown(image)
-        turn = _turn(image)
-        return image if turn is None else image.transpose(turn)
+        with reasons():
+            turn = _turn(image)
+            return image if turn is None else image.transpose(turn)
 
 
 def shown(image: Image.Image) -> Image.Image:
-    """An open picture in RGB, upright; the same object when it is so already."""
-    turn = _turn(image)
-    rgb = to_rgb(image)
-    return rgb if turn is None else rgb.transpose(turn)
+    """An open picture in RGB, upright; the same object when it is so already. Raises as ``opened`` does."""
+    with reasons():
+        turn = _turn(image)
+        rgb = to_rgb(image)
+        return rgb if turn is None else rgb.transpose(turn)
 
 
-@contextmanager
-def opened(data: bytes, draft: tuple[int, int] | None = None) -> Iterator[Image.Image]:
+def opened(data: bytes, draft: tuple[int, int] | None = None) -> Image.Image:
     """Open a picture file and decode its first frame.
 
     Args:
@@ -87,20 +89,30 @@ def opened(data: bytes, draft: tuple[int, int] | None = None) -> Iterator[Image.
         draft: a size that is large enough, where a smaller picture than the file's is quicker to decode.
 
     Raises:
-        TooLargeError, UnknownFormatError, DamagedError: also for what goes wrong with a further frame in the block.
+        TooLargeError, UnknownFormatError, DamagedError: it is not decoded.
     """
-    try:
+    with reasons():
         require_bounded_structure(data)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes, which are judged here, and of damaged notes beside the picture
-            image = Image.open(MeteredFile(data), formats=FORMATS)
+        image = Image.open(MeteredFile(data), formats=FORMATS)
         require_decodable(*image.size)
         require_few_scans(data, *image.size)
         if draft is not None:
             image.draft("RGB", draft)
         image.load()
         _mend_key(image, data)
-        yield image
+    return image
+
+
+@contextmanager
+def reasons() -> Iterator[None]:
+    """Turn whatever decoders raise into the errors of ``opened``, and keep their warnings quiet.
+
+    They warn of sizes, which are judged here, and of damaged notes beside the pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except (TooLargeError, UnknownFormatError, DamagedError):
         raise
     except Image.DecompressionBombError as error:
@@ -124,8 +136,7 @@ def sentences(kind: str, formats: Sequence[str]) -> Iterator[None]:
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """How a picture is to be turned or mirrored by its EXIF orientation, if that can be read."""
-    with warnings.catch_warnings(), suppress(Exception):
-        warnings.simplefilter("ignore")
+    with suppress(Exception):
         note = image.info.get("exif")
         if note is None and OLD_NOTE in image.info:
             note = bytes.fromhex("".join(image.info[OLD_NOTE].split("\n")[3:]))

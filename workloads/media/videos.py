@@ -93,6 +93,8 @@ class Film:
             key = bisect_left(self._shown_at, self._key_before(number))
             needed += max(0, number - max(key - 1, reached))
             reached = max(reached, number)
+        if self._stream.codec_context is None:
+            raise ValueError(f"{UNREADABLE} (its codec is not known)")
         width, height = self._stream.width, self._stream.height
         if needed * width * height > MOST_DECODED_PIXELS:
             raise ValueError(
@@ -133,6 +135,8 @@ class Film:
         if not self._container.streams.video:
             raise ValueError(f"{UNREADABLE} (it has no pictures)")
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            raise ValueError(f"{UNREADABLE} (its codec is not known)")
         width, height = self._stream.width, self._stream.height
         if width * height > MOST_PIXELS or max(width, height) > MOST_EDGE:
             raise ValueError(f"has frames of {width}x{height} pixels; {TOO_LARGE}")

@@ -51,10 +51,10 @@ def _film(media: Media, sampling: FrameSampling) -> Clip:
 
 
 def _animation(media: Media, sampling: FrameSampling) -> Clip:
-    with Animation(media.data) as animation:
-        chosen = sampling.choose(animation.timeline)
-        frames = list(_scaled(animation.decode(chosen), sampling, len(chosen)))
-        return _clip(frames, chosen, animation.timeline)
+    animation = Animation(media.data)
+    chosen = sampling.choose(animation.timeline)
+    frames = list(_scaled(animation.decode(chosen), sampling, len(chosen)))
+    return _clip(frames, chosen, animation.timeline)
 
 
 def _scaled(frames: Iterator[Image.Image], sampling: FrameSampling, count: int) -> Iterator[Image.Image]:

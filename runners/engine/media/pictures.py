@@ -15,8 +15,8 @@ from workloads.records import Media
 
 def decode_image(media: Media) -> Image.Image:
     """Decode a picture to RGB, upright, alpha on white; MediaError when it is damaged or too large."""
-    with named(media), opened(media.data) as image:
-        return shown(image)
+    with named(media):
+        return shown(opened(media.data))
 
 
 @contextmanager

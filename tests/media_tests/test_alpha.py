@@ -162,7 +162,9 @@ def test_every_frame_of_an_animation_is_composited_on_white(file_format: str, en
         options |= {"duration": 500, "disposal": 1 if file_format == "PNG" else 2}
     if file_format == "WEBP":
         del options["disposal"]
-    first, *others = map(clear, inks)
+    if file_format == "GIF":
+        options["transparency"] = 0
+    first, *others = map(_palette if file_format == "GIF" else clear, inks)
     clip = decode_clip(Media("video", encoded(first, file_format, others, **options), "clip"))
     assert len(clip.frames) == 4
     for frame, ink in zip(clip.frames, inks, strict=True):

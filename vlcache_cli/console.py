@@ -1,4 +1,4 @@
-"""Print results to stdout, and everything else to stderr."""
+"""Print results to stdout, and everything else to stderr; nothing is printed anywhere else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from vlcache_cli.terminal import outlet_of, print_line
+from workloads.printable import on_one_line, printable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -16,21 +19,32 @@ T = TypeVar("T")
 
 def show(result: RenderableType, width: int) -> None:
     """Print tables to stdout, ``width`` characters wide or as wide as the terminal if that is wider."""
-    from rich.console import Console
+    from vlcache_cli.rich_console import make_console
 
-    console = Console(file=sys.stdout, highlight=False)
+    console = make_console(sys.stdout)
     console.width = max(width, console.width)
     console.print(result)
 
 
 def show_text(text: str) -> None:
-    """Print a document to stdout, untouched."""
-    typer.echo(text)
+    """Print a document to stdout; what can be printed is untouched."""
+    print_line(printable(text), sys.stdout)
 
 
 def note(text: str) -> None:
     """Tell something on stderr."""
-    typer.echo(text, err=True)
+    print_line(printable(text), sys.stderr)
+
+
+def fail(text: str) -> None:
+    """Tell on stderr why a command ends, in red on a terminal."""
+    line = printable(f"vlcache: {text}")
+    print_line(typer.style(line, fg=typer.colors.RED) if sys.stderr.isatty() else line, sys.stderr)
+
+
+def annotate(command: str) -> None:
+    """Give a CI service a command, on a line of stderr."""
+    print_line(on_one_line(command), outlet_of(sys.stderr))
 
 
 def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:
@@ -38,9 +52,10 @@ def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:
     if not sys.stderr.isatty():
         yield from items
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from vlcache_cli.rich_console import make_console
+
     parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*parts, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*parts, console=make_console(outlet_of(sys.stderr)), transient=True) as progress:
         yield from progress.track(items, total=total, description=title)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -15,6 +16,7 @@ from pathlib import Path
 from workloads.errors import UsageError
 
 LONGEST_ERROR = 200
+REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EDQUOT)
 
 
 class ExitCode(IntEnum):
@@ -61,14 +63,25 @@ def interrupted(arguments: Sequence[str], folder: Path | None) -> str:
     return f"interrupted; what was answered is kept, continue with: {again}"
 
 
+def refused(error: OSError) -> str | None:
+    """The line for a place that this user may not use; None for an error that may be ours."""
+    if error.errno not in REFUSALS or error.filename is None:
+        return None
+    return f"cannot use {os.fsdecode(error.filename)}: {error.strerror}; give another place, or the right to use it"
+
+
 def crashed(error: BaseException, folder: Path | None) -> str:
     """The line for an error that is nobody's but ours; its traceback goes to a file in the first writable place."""
     text = "".join(traceback.format_exception(error))
     message = (str(error).splitlines() or [""])[0][:LONGEST_ERROR]
     name = f"vlcache-traceback-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.txt"
-    for place in filter(None, (folder, Path.cwd(), Path(tempfile.gettempdir()))):
+    finders: tuple[Callable[[], str | Path | None], ...] = (lambda: folder, Path.cwd, tempfile.gettempdir)
+    for find in finders:
         try:
-            (place / name).write_text(text, encoding="utf-8")
+            if (found := find()) is None:
+                continue
+            place = Path(found)
+            (place / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError:
             continue
         return f"internal error, {type(error).__name__}: {message}; please report it with {place / name}"

@@ -13,9 +13,14 @@ import pandas as pd
 from reports.compare import CHANGE, COMPARED, compare
 from reports.runs import Run
 from reports.summary.row import COLUMNS
+from workloads.printable import OBEYED, printable
 
 RUN = "run"
-FORMULA = re.compile(r"[=+\-@\t\r]")
+FORMULA = re.compile(r"[\s\ufeff\u200b-\u200d\u2060]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
+"""What a spreadsheet takes for a formula: a sign, in its wide form too, after white space or what is not seen."""
+
+AS_DATA = "\t\ufeff"
+"""Characters that would be obeyed on a terminal, and are data in a file. A carriage return would begin a row."""
 
 
 def summary_lines(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -79,4 +84,8 @@ def _kind(unit: str, values: pd.Series[Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+    """A cell: of a text no formula, and nothing that a terminal would obey but white space."""
+    if not isinstance(value, str):
+        return value
+    shown = OBEYED.sub(lambda found: found[0] if found[0] in AS_DATA else printable(found[0]), value)
+    return f"'{shown}" if FORMULA.match(value) else shown

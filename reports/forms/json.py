@@ -14,6 +14,7 @@ from reports.run.manifest import Manifest
 from reports.runs import Run
 from reports.summary.flips import count_flips
 from reports.summary.row import Row
+from workloads.printable import json_printable
 
 SCHEMA = 1
 
@@ -49,7 +50,9 @@ def _run_parts(run: Run) -> dict[str, Any]:
 
 def document(**parts: Any) -> str:
     """One JSON document of full precision with these ``parts``; what is not a finite number is null."""
-    return json.dumps(_finite({"schema": SCHEMA, **parts}), indent=2, ensure_ascii=False, allow_nan=False)
+    return json_printable(
+        json.dumps(_finite({"schema": SCHEMA, **parts}), indent=2, ensure_ascii=False, allow_nan=False)
+    )
 
 
 def _finite(value: Any) -> Any:

@@ -14,6 +14,7 @@ from reports.forms.form import Form, ReportOptions
 from reports.runs import Run
 from reports.tables import screen
 from reports.tables.summary import comparison_table, ledger_table
+from workloads.printable import printable
 
 
 def render(runs: Sequence[Run]) -> Group:
@@ -38,8 +39,8 @@ def _tables(run: Run) -> RenderableType:
 def as_text(runs: Sequence[Run]) -> str:
     """The same without colours, as a text of ``screen.WIDTH`` characters a line."""
     out = StringIO()
-    Console(file=out, width=screen.WIDTH, highlight=False).print(render(runs))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    Console(file=out, width=screen.WIDTH, highlight=False, force_terminal=False).print(render(runs))
+    return "".join(f"{line.rstrip()}\n" for line in printable(out.getvalue()).removesuffix("\n").split("\n"))
 
 
 def _write(runs: Sequence[Run], options: ReportOptions) -> bytes:

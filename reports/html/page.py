@@ -62,7 +62,7 @@ def render(runs: Sequence[Run], profile: Profile | None, with_media: bool) -> st
 
 def label(runner: str) -> Markup:
     """A runner's label that may be broken before its options and between them."""
-    return Markup(re.sub(r"([@,])", r"<wbr>\1", str(escape(runner))))
+    return Markup(re.sub(r"([@,])", r"<wbr>\1", str(escape(legible(runner)))))
 
 
 def _words() -> dict[str, Any]:

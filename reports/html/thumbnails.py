@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import warnings
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,16 @@ from typing import Any
 from PIL import Image
 
 from reports.run.changed_answers import KeptMedium, read_medium
+from workloads.media.animations import Animation
 from workloads.media.containers import container_of
-from workloads.media.limits import MOST_PIXELS
-from workloads.media.pictures import FORMATS
+from workloads.media.timeline import Timeline
+from workloads.media.upright import picture_of
 from workloads.media.videos import Film
 
 LONGEST_SIDE = 320
 QUALITY = 72
 MOST_BYTES = 3_000_000  # of all pictures in a page, as they stand in it
 MOST_FRAMES = 4
-MOST_PIXELS_SOUGHT = 400_000_000  # of all frames that must be decoded to reach those of a clip that are shown
 
 
 @dataclass(frozen=True)
@@ -97,39 +96,34 @@ def moments(frames: int) -> list[int]:
 
 
 def _decoded(data: bytes, wanted: Sequence[int], frames: int) -> list[Image.Image]:
-    """The frames ``wanted`` out of ``frames`` that are spread evenly over the file's own."""
-    if container_of(data) is not None:
-        with Film(data) as film:
-            numbers = [min(place * film.frames // frames, film.frames - 1) for place in wanted]
-            shown = [_image(frame) for frame in film.decode(sorted(set(numbers)))]
-            return [shown[min(sorted(set(numbers)).index(number), len(shown) - 1)] for number in numbers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError("too large")
-            own = min(getattr(image, "n_frames", 1), max(1, MOST_PIXELS_SOUGHT // (image.width * image.height)))
-            image.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
-            found = []
-            for place in wanted:
-                image.seek(min(place * own // frames, own - 1))
-                found.append(image.convert("RGBA"))
-            return found
+    """The frames ``wanted`` out of ``frames`` that are spread evenly over the file's own, as the engine saw them."""
+    if container_of(data) is None:
+        animation = Animation(data, draft=(2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
+        return _in_place(animation.timeline, animation.decode, wanted, frames)
+    with Film(data) as film:
+        return _in_place(film.timeline, lambda numbers: map(_small, film.decode(numbers)), wanted, frames)
 
 
-def _image(frame: Any) -> Image.Image:
-    picture = frame.to_image()
-    if not isinstance(picture, Image.Image):
-        raise TypeError("no picture")
-    return picture
+def _in_place(
+    timeline: Timeline, decode: Callable[[Sequence[int]], Iterable[Image.Image]], wanted: Sequence[int], frames: int
+) -> list[Image.Image]:
+    """A picture for each frame that is wanted; the last that can be decoded where a file breaks off."""
+    spread = timeline.spread(frames)
+    numbers = sorted({spread[place] for place in wanted})
+    shown = list(decode(numbers))
+    return [shown[min(numbers.index(spread[place]), len(shown) - 1)] for place in wanted]
+
+
+def _small(frame: Any) -> Image.Image:
+    """A frame of a video, scaled down as far as a thumbnail needs before it is turned."""
+    scale = min(1.0, 2 * LONGEST_SIDE / max(frame.width, frame.height))
+    return picture_of(frame, max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
 
 
 def _encoded(image: Image.Image) -> tuple[bytes, int, int]:
-    """A small WebP file on white, with width and height in pixels."""
-    small = image.convert("RGBA")
+    """A small WebP file, with width and height in pixels."""
+    small = image.copy()
     small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    ground = Image.new("RGB", small.size, "white")
-    ground.paste(small, mask=small.getchannel("A"))
     out = io.BytesIO()
-    ground.save(out, "WEBP", quality=QUALITY, method=4)
-    return out.getvalue(), ground.width, ground.height
+    small.save(out, "WEBP", quality=QUALITY, method=4)
+    return out.getvalue(), small.width, small.height

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+from workloads.printable import OBEYED
+
 LONGEST_LABEL = 24
 
 
 def legible(text: str) -> str:
     """A text without characters that no document may hold."""
-    return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+    return OBEYED.sub(_mark, text)
 
 
 def short(text: str, most: int = LONGEST_LABEL) -> str:
@@ -18,3 +19,8 @@ def short(text: str, most: int = LONGEST_LABEL) -> str:
     clean = " ".join(legible(text).split())
     half = most // 2
     return clean if len(clean) <= most else f"{clean[:half]}\N{HORIZONTAL ELLIPSIS}{clean[half + 1 - most :]}"
+
+
+def _mark(found: re.Match[str]) -> str:
+    """What stands in place of a character: white space stays."""
+    return found[0] if found[0] in "\t\r" else "\N{REPLACEMENT CHARACTER}"

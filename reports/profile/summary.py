@@ -12,6 +12,7 @@ import pandas as pd
 from reports.profile import error_map
 from reports.profile.sensitivity import LayerCost
 from runners.analysis.records import ProbeChoice
+from workloads.printable import json_printable
 
 SCHEMA = 1
 
@@ -68,7 +69,7 @@ def probe_rows(probes: ProbeChoice | None) -> list[Row]:
 def to_json(settings: Mapping[str, Any], profile: Mapping[str, Any], **rows: Sequence[Row]) -> str:
     """One JSON document of full precision."""
     document = {"schema": SCHEMA, "settings": settings, "profile": profile, **rows}
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    return json_printable(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _at(values: Sequence[float | None], layer: int) -> float | None:

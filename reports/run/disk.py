@@ -33,7 +33,7 @@ def write_file(file: Path, data: bytes, advice: str) -> None:
     partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
     try:
         if target.exists() and not target.is_file():
-            target.write_bytes(data)
+            _write_at_once(target, data)
             return
         partial.write_bytes(data)
         partial.replace(target)
@@ -46,7 +46,14 @@ def write_file(file: Path, data: bytes, advice: str) -> None:
 def append_to_file(file: Path, data: bytes, advice: str) -> None:
     """Write behind what a file holds; UsageError, which ends in ``advice``, when the disk refuses."""
     try:
-        with file.open("ab") as stream:
-            stream.write(data)
+        _write_at_once(file, data, os.O_APPEND | os.O_CREAT)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}; {advice}") from error
+
+
+def _write_at_once(file: Path, data: bytes, more: int = 0) -> None:
+    """Write into a file, a pipe or a device; OSError for a pipe that nobody reads, instead of waiting for a reader."""
+    descriptor = os.open(file, os.O_WRONLY | more | getattr(os, "O_NONBLOCK", 0), 0o666)
+    os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)

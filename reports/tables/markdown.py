@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterable
 
 from reports.tables.table import Table
+from workloads.printable import printable
 
+LINK = re.compile(r"(https?|ftp|mailto|xmpp|www)([:.])", re.IGNORECASE)
+MENTION = re.compile(r"((?<!\w)@|#(?=\d))")
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
 
 
@@ -24,5 +27,7 @@ def bullets(lines: Iterable[str]) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """A text that Markdown shows as it is, on one line."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """A text that Markdown shows as it is, on one line: no tags, no links, and nobody on GitHub is mentioned."""
+    shown = SPECIAL.sub(r"\\\1", " ".join(printable(text).split()))
+    shown = LINK.sub(r"\1\\\2", shown)
+    return MENTION.sub(r"\1<!-- -->", shown)

@@ -7,14 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lm_eval._cli import HarnessCLI
-from lm_eval.config.evaluate_config import EvaluatorConfig
 from lm_eval.utils import setup_logging
 
 import runners.lm_eval.model  # noqa: F401  # registers our model
 from runners.lm_eval.runner import RunnerLM, collecting
 from workloads.errors import UsageError
+from workloads.reading import check, read_yaml
+from workloads.reading.regular import read_bounded
+
+LARGEST_CONFIG = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,11 @@ def run(arguments: Sequence[str]) -> Evaluated:
 
 def _output(path: str | None, config: str | None) -> Path | None:
     """Find the folder that ``--output_path`` or lm-eval's YAML file ``config`` names."""
-    if path is None and config is not None:
-        path = EvaluatorConfig.load_yaml_config(config).get("output_path")
+    if config is not None:
+        if not Path(config).is_file():
+            raise FileNotFoundError(f"Config file not found: {Path(config).resolve()}")  # as lm-eval says it
+        told = read_yaml(read_bounded(Path(config), LARGEST_CONFIG, "configuration"), dict[str, Any], config)
+        path = check(told.get("output_path"), str | None, f"{config}: output_path") if path is None else path
     if not path:
         return None
     return Path(path).parent if path.endswith(".json") else Path(path)

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from runners.engine.errors import MediaError
-from runners.engine.media.clips import DEFAULT_FRAME_MS, decode_clip
+from runners.engine.media.clips import decode_clip
 from runners.engine.media.content_key import content_key
 from runners.engine.media.pictures import decode_image
 from runners.engine.media.sampling import CLIP_PIXELS, DEFAULT_SAMPLING, MOST_FRAMES, FrameSampling
+from workloads.media.animations import DEFAULT_FRAME_MS
+from workloads.media.timeline import Timeline
 from workloads.records import Media, MediaKind
 
 SIZE = (50, 40)
@@ -133,7 +135,7 @@ def test_a_later_page_may_be_no_larger_than_the_first(monkeypatch: pytest.Monkey
     pages = [Image.new("RGB", size) for size in ((8, 8), (40, 40))]
     clip = Media("video", encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]), "pages.tiff")
     assert len(decode_clip(clip, FrameSampling(frames=2)).frames) == 2
-    monkeypatch.setattr("runners.engine.media.pictures.MOST_PIXELS", 1000)
+    monkeypatch.setattr("workloads.media.limits.MOST_PIXELS", 1000)
     with pytest.raises(MediaError, match=r"^pages\.tiff: 40x40 pixels; "):
         decode_clip(clip, FrameSampling(frames=2))
 
@@ -162,7 +164,7 @@ def test_frames_keep_their_shape_and_are_bounded_one_by_one_and_together(width: 
 def test_frames_are_chosen_evenly_and_as_many_as_asked_for(
     frames: int, seconds: float, sampling: FrameSampling
 ) -> None:
-    chosen = sampling.choose(frames, seconds)
+    chosen = sampling.choose(Timeline(np.arange(frames, dtype=np.float64) * (seconds / frames), seconds))
     wanted = sampling.frames or min(max(round(min(seconds * sampling.fps, 64)), 4), 64)
     assert len(chosen) == min(wanted, frames, MOST_FRAMES)
     assert chosen[0] == 0
@@ -193,10 +195,11 @@ def test_every_mode_becomes_rgb(mode: str, file_format: str) -> None:
         assert np.array_equal(np.asarray(decoded), np.asarray(image.convert("RGB")))
 
 
-def test_a_palette_with_transparency_becomes_rgb_without_a_warning() -> None:
+def test_a_palette_with_transparency_is_composited_on_white_without_a_warning() -> None:
     image = noise().convert("P")
     decoded = decode_image(Media("image", encoded(image, "PNG", transparency=bytes(range(256))), "palette"))
-    assert np.array_equal(np.asarray(decoded), np.asarray(image.convert("RGB")))
+    colours, alpha = np.asarray(image.convert("RGB")).astype(float), np.asarray(image).astype(float)[..., None] / 255
+    assert np.abs(np.asarray(decoded) - (colours * alpha + 255 * (1 - alpha))).max() <= 1
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "GIF"])

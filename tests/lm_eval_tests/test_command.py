@@ -150,3 +150,22 @@ def test_the_help_is_lm_evals_with_a_line_of_ours_above(arguments: list[str], ca
     first, *rest = capsys.readouterr().out.splitlines()
     assert first.startswith("lm-eval's own command line; with --model vlcache ")
     assert any("usage: lm-eval" in line for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"tasks: {'9' * 6000}", "is not valid YAML: Exceeds the limit (4300 digits)"),
+        ("limit: 2024-02-31", "is not valid YAML: day is out of range for month"),
+        ("[1]", "must map names to values, not [1]"),
+        ("output_path: [1]", "output_path must be a text, not [1]"),
+        ('"\\x1b]0;x\\x07": [', "is not valid YAML: "),
+    ],
+)
+def test_a_hostile_file_of_settings_is_one_printable_line(capsys: Capture, text: str, reason: str) -> None:
+    Path("mine.yaml").write_text(text)
+    assert main(["lm-eval", "run", "--config", "mine.yaml"]) == 2
+    line = capsys.readouterr().err.removesuffix("\n")
+    assert line.isprintable()
+    assert reason in line
+    assert "mine.yaml" in line

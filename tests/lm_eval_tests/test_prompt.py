@@ -16,6 +16,7 @@ from runners.engine.errors import MediaError
 from runners.engine.media.pictures import decode_image
 from runners.lm_eval.prompt import PLACEHOLDER, Question, read, read_generation, write_chat
 from workloads.errors import UsageError
+from workloads.media.rgb import to_rgb
 from workloads.records import media_in
 
 Ask = Callable[..., Any]
@@ -121,7 +122,7 @@ def test_a_picture_loses_nothing_in_its_file(ask: Ask, mode: str) -> None:
 @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "F"])
 def test_a_picture_that_png_cannot_hold_is_what_a_model_sees_of_it(ask: Ask, mode: str) -> None:
     picture = noise(mode)
-    assert np.array_equal(np.asarray(picture.convert("RGB")), np.asarray(file_of(ask, picture)))
+    assert np.array_equal(np.asarray(to_rgb(picture)), np.asarray(file_of(ask, picture)))
 
 
 def test_a_picture_is_not_turned_by_notes_that_came_with_it(ask: Ask) -> None:

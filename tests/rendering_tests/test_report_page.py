@@ -108,7 +108,9 @@ def test_what_a_run_holds_stays_text(save_run: Any) -> None:
             return replace(record, error=HOSTILE, answer=record.answer and HOSTILE, gold=(HOSTILE,))
         return replace(record, runner=HOSTILE, key=f"{record.key}x", answer=f"{HOSTILE}!")
 
-    found = page_of(hostile(save_run, each=named))
+    page = render([hostile(save_run, each=named)], None, True)
+    found = Page(page)
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", page)
     assert len(found.all("script")) == 1
     assert not found.all("img")
     assert not [name for _, attributes in found.elements for name in attributes if name.startswith("on")]

@@ -134,7 +134,7 @@ def test_what_cannot_be_decoded_is_counted(tmp_path: Path, data: bytes) -> None:
 
 
 def test_pictures_with_too_many_pixels_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.html.thumbnails.MOST_PIXELS", 99)
+    monkeypatch.setattr("workloads.media.limits.MOST_PIXELS", 99)
     album = Album(tmp_path, "x")
     assert album.of(saved(tmp_path, encoded(Image.new("L", (10, 10)), "PNG")), 1) == (None,)
     assert len(album.unreadable) == 1

@@ -111,4 +111,4 @@ def _write(result: GateResult, junit: Path | None, markdown: Path | None) -> Non
         append_to_file(Path(summary), to_markdown(result).encode(errors="replace"), ADVICE)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in to_annotations(result):
-            console.note(line)
+            console.annotate(line)

@@ -130,7 +130,7 @@ class ProfileConfig(StreamConfig):
         default_text="binding, doc-qa, video; of --model reader its text pages",
     )
     samples: int = setting(48, REQUESTS, readers.whole(1), "Requests of each workload.")
-    seed: int = setting(500, REQUESTS, readers.whole(0), "Another seed asks other questions.")
+    seed: int = setting(500, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     runner: tuple[str, ...] = setting(
         ("full-reuse",),
         RUNNERS,

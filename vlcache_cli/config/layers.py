@@ -15,7 +15,9 @@ from vlcache_cli.config.setting import Setting, settings_of
 from vlcache_cli.config.stream import StreamConfig
 from workloads.errors import UsageError, unknown_name
 from workloads.reading import brief, brief_name, parse_yaml
+from workloads.reading.regular import read_bounded
 
+LARGEST_FILE = 1 << 16
 FLAGS_ONLY = ("preset", "config")
 
 Layer = dict[str, Any]
@@ -33,9 +35,10 @@ def resolve(kind: type[Config], flags: Mapping[str, object]) -> Config:
     layer = {name: _read(known[name], value, flag(name)) for name, value in given.items()}
     values: Layer = {}
     if "preset" in layer:
-        values |= _read_file(_find_preset(layer["preset"]), known, f"preset {layer['preset']}")
+        values |= _read_layer(_find_preset(layer["preset"]).read_bytes(), known, f"preset {layer['preset']}")
     if "config" in layer:
-        values |= _read_file(layer["config"], known, str(layer["config"]))
+        data = read_bounded(layer["config"], LARGEST_FILE, "configuration")
+        values |= _read_layer(data, known, str(layer["config"]))
     config = kind(**(values | layer))
     if "workload" not in values | layer:
         config = config.with_usual_workloads()
@@ -77,16 +80,13 @@ def _find_preset(name: str) -> Traversable:
     return _presets() / f"{name}.yaml"
 
 
-def _read_file(file: Traversable, known: Mapping[str, Setting], origin: str) -> Layer:
-    """The settings in a YAML file, of those that are ``known``; dashes and underscores in keys are the same."""
-    try:
-        data = parse_yaml(file.read_bytes(), origin)
-    except OSError as error:
-        raise UsageError(f"cannot read {origin}: {error.strerror}") from error
-    if not isinstance(data, dict | None):
-        raise UsageError(f"{origin} must map settings to values, such as 'samples: 16', not be {brief(data)}")
+def _read_layer(data: bytes, known: Mapping[str, Setting], origin: str) -> Layer:
+    """The settings in a YAML text, of those that are ``known``; dashes and underscores in keys are the same."""
+    told = parse_yaml(data, origin)
+    if not isinstance(told, dict | None):
+        raise UsageError(f"{origin} must map settings to values, such as 'samples: 16', not be {brief(told)}")
     layer: Layer = {}
-    for key, value in (data or {}).items():
+    for key, value in (told or {}).items():
         name = key.replace("-", "_") if isinstance(key, str) else brief(key)
         if name in FLAGS_ONLY:
             raise UsageError(f"{origin}: '{key}' can only be given as the flag {flag(name)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,20 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from workloads.reading import Text, brief, check
+from workloads.reading.mistakes import HALVES
 
 Reader = Callable[[object], Any]
 """Raises ValueError with the end of a sentence that begins with the name of the setting."""
 
 MOST = 1e300
+MOST_REQUESTS = 10**6
+MOST_SEED = 2**63 - 1
+MOST_BYTES = 10**400
+MOST_ITEMS = 1000
+LONGEST_TEXT = 4096
 LEAST = 1e-6  # what is nearer to 0 or 1 cannot be computed with
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+SIZE = re.compile(r"(\d{1,400}(?:\.\d{1,400})?)\s{0,9}([A-Za-z]{0,3})", re.ASCII)
 
 
 def of(kind: Any) -> Reader:
@@ -28,9 +34,17 @@ def of(kind: Any) -> Reader:
     return partial(check, kind=kind)
 
 
-def whole(low: int, high: int | None = None) -> Reader:
-    """A whole number of at least ``low``, and of at most ``high``."""
-    return of(Annotated[int, Interval(ge=low, le=high)])
+def whole(low: int, high: int | None = None, most: int = MOST_REQUESTS) -> Reader:
+    """A whole number of at least ``low``, and of at most ``high``; ``most`` is what can be computed with."""
+    read_whole = of(Annotated[int, Interval(ge=low, le=high)])
+
+    def read(value: object) -> int:
+        given: int = read_whole(value)
+        if given > most:
+            raise ValueError(f"must be at most {most}, not {brief(value)}")
+        return given
+
+    return read
 
 
 share = of(Annotated[float, Interval(ge=0, le=1)])
@@ -39,8 +53,19 @@ share = of(Annotated[float, Interval(ge=0, le=1)])
 switch = of(bool)
 """True or false."""
 
-text = of(Text)
-"""A text that is not blank."""
+_not_blank = of(Text)
+
+
+def text(value: object) -> str:
+    """A text that is not blank, and that a file's name can hold."""
+    given: str = _not_blank(value)
+    if "\0" in given:
+        raise ValueError("must hold no null character")
+    if HALVES.search(given):  # bytes of the command line that are no UTF-8
+        raise ValueError(f"must be valid UTF-8, not {brief(value)}")
+    if len(given) > LONGEST_TEXT:
+        raise ValueError(f"must have at most {LONGEST_TEXT} characters, not {len(given)}")
+    return given
 
 
 def number(words: str, low: float, high: float) -> Reader:
@@ -69,9 +94,7 @@ def shares(value: object) -> tuple[float, ...]:
     if not given:
         raise ValueError("must name at least one number from 0 to 1")
     read = [share(_number(item)) for item in given]
-    for item in read:
-        if read.count(item) > 1:
-            raise ValueError(f"names {item:g} twice")
+    _require_few_and_distinct(read, "{:g}".format)
     return tuple(sorted(read))
 
 
@@ -91,10 +114,17 @@ def texts(value: object) -> tuple[str, ...]:
     if not items:
         raise ValueError("must name at least one")
     read = tuple(text(item) for item in items)
-    for item in read:
-        if read.count(item) > 1:
-            raise ValueError(f"names {brief(item)} twice")
+    _require_few_and_distinct(read, brief)
     return read
+
+
+def _require_few_and_distinct(items: Sequence[Any], show: Callable[[Any], str]) -> None:
+    """Refuse a list that is too long, or has an item twice."""
+    if len(items) > MOST_ITEMS:
+        raise ValueError(f"must name at most {MOST_ITEMS}, not {len(items)}")
+    for place, item in enumerate(items):
+        if item in items[:place]:
+            raise ValueError(f"names {show(item)} twice")
 
 
 def names(value: object) -> tuple[str, ...]:
@@ -117,12 +147,14 @@ def one_of(*choices: str) -> Reader:
 
 def size(value: object) -> int:
     """Bytes: a whole number, or a text such as ``512MiB`` or ``1.5 GB``."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or match[2].upper() not in UNITS:
+    size: int | None = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    elif isinstance(value, str) and (match := SIZE.fullmatch(value.strip())) and match[2].upper() in UNITS:
+        size = round(Fraction(match[1]) * UNITS[match[2].upper()])
+    if size is None or not 0 <= size <= MOST_BYTES:
         raise ValueError(f"must be a size such as 512MiB or 2GB, not {brief(value)}")
-    return round(Fraction(match[1]) * UNITS[match[2].upper()])
+    return size
 
 
 def path(value: object) -> Path:

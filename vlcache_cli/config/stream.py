@@ -36,7 +36,7 @@ class StreamConfig:
         default_text=f"{', '.join(DEFAULT_WORKLOADS)}; of --model reader its text pages",
     )
     samples: int = setting(32, REQUESTS, readers.whole(1), "Requests of each workload.")
-    seed: int = setting(0, REQUESTS, readers.whole(0), "Another seed asks other questions.")
+    seed: int = setting(0, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     reuse_rate: float | None = setting(
         None,
         REQUESTS,

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from blake3 import blake3
 
 from workloads.errors import quoted
-from workloads.media import limits
-from workloads.media.containers import CONTAINERS, container_of
-from workloads.media.pictures import FORMATS, decode
+from workloads.media import animations, limits
+from workloads.media.containers import container_of
+from workloads.media.pictures import decode
 from workloads.media.videos import require_playable
 from workloads.records import Media, MediaKind
 
@@ -82,7 +82,7 @@ def _require_playable(data: bytes) -> None:
     if container_of(data):
         require_playable(data)
     else:
-        decode(data, "video", (*CONTAINERS, *FORMATS))
+        animations.require_playable(data)
 
 
 def _inline(uri: str, kind: MediaKind) -> tuple[str, bytes]:

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from workloads.datasets.media import MediaFiles
 from workloads.datasets.rows import Window, reason
 from workloads.errors import UsageError
 from workloads.lm_eval.files import TaskFile, generation
 from workloads.media.packing import pack
-from workloads.media.pictures import decode
+from workloads.media.pictures import decode_as_stored
 from workloads.records import Media
 from workloads.scoring.official import random_state_kept
 
@@ -120,7 +120,7 @@ def decoded(value: Any, feature: Any, files: MediaFiles) -> Any:
         return [decoded(inner, getattr(feature, "feature", None), files) for inner in value]
     if value is None or not isinstance(feature, Picture):
         return value
-    picture = ImageOps.exif_transpose(decode(files.encoded(value, "image")))
+    picture = decode_as_stored(files.encoded(value, "image"))
     return picture.convert(feature.mode) if feature.mode else picture
 
 

@@ -2,39 +2,158 @@
 
 from __future__ import annotations
 
-import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from workloads.media.limits import MOST_PIXELS
+from workloads.media import limits
+from workloads.media.limits import TooLargeError, require_decodable, too_many_pixels
+from workloads.media.rgb import is_deep, to_rgb
+from workloads.media.structure import (
+    MeteredFile,
+    require_bounded_note,
+    require_bounded_structure,
+    require_few_scans,
+)
+from workloads.reading.mistakes import in_one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # no format for which Pillow starts other programs
+OLD_NOTE = "Raw profile type exif"  # of PNG files: EXIF in hexadecimal digits
+DEPTH_PLACE, COLOUR_PLACE = 24, 25  # in a PNG file: bits a sample, and what they stand for
+GREY, TRUECOLOUR = 0, 2
+TURNS = {  # by EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class UnknownFormatError(ValueError):
+    """A file in none of the formats that are read."""
+
+
+class DamagedError(ValueError):
+    """A file that cannot be decoded; the text is the reason alone."""
 
 
 def decode(data: bytes, kind: str = "picture", formats: Sequence[str] = FORMATS) -> Image.Image:
-    """A picture as the file has it, or the first of an animation; ValueError when it is damaged, or too large to try.
+    """Decode a picture to RGB, upright, or the first frame of an animation: as it is shown everywhere, see ``to_rgb``.
 
     Args:
         data: the encoded file.
         kind: what it should be, for the error.
         formats: what is read of that kind, for the error.
+
+    Raises:
+        ValueError: damaged, or too large; with the end of a sentence.
     """
-    too_large = f"has more than the {MOST_PIXELS // 10**6} million pixels that are decoded; scale it down"
+    with sentences(kind, formats):
+        return shown(opened(data))
+
+
+def decode_as_stored(data: bytes) -> Image.Image:
+    """Decode a picture in the mode that its file has, upright; in RGB where pixels need care that ``to_rgb`` takes.
+
+    Raises:
+        ValueError: as for ``decode``.
+    """
+    with sentences("picture", FORMATS):
+        image = opened(data)
+        plain = image.mode in ("1", "L", "P", "RGB") or (is_deep(image) and image.format == "PNG")
+        if not plain or image.has_transparency_data:
+            return shown(image)
+        with reasons():
+            turn = _turn(image)
+            return image if turn is None else image.transpose(turn)
+
+
+def shown(image: Image.Image) -> Image.Image:
+    """An open picture in RGB, upright; the same object when it is so already. Raises as ``opened`` does."""
+    with reasons():
+        turn = _turn(image)
+        rgb = to_rgb(image)
+        return rgb if turn is None else rgb.transpose(turn)
+
+
+def opened(data: bytes, draft: tuple[int, int] | None = None) -> Image.Image:
+    """Open a picture file and decode its first frame.
+
+    Args:
+        data: the encoded file.
+        draft: a size that is large enough, where a smaller picture than the file's is quicker to decode.
+
+    Raises:
+        TooLargeError, UnknownFormatError, DamagedError: it is not decoded.
+    """
+    with reasons():
+        require_bounded_structure(data)
+        image = Image.open(MeteredFile(data), formats=FORMATS)
+        require_decodable(*image.size)
+        require_few_scans(data, *image.size)
+        if draft is not None:
+            image.draft("RGB", draft)
+        image.load()
+        _mend_key(image, data)
+    return image
+
+
+@contextmanager
+def reasons() -> Iterator[None]:
+    """Turn whatever decoders raise into the errors of ``opened``, and keep their warnings quiet.
+
+    They warn of sizes, which are judged here, and of damaged notes beside the pixels.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes, which are judged here, and of damaged notes beside the picture
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            fits = image.width * image.height <= MOST_PIXELS
-            if fits:
-                image.load()
+            warnings.simplefilter("ignore")
+            yield
+    except (TooLargeError, UnknownFormatError, DamagedError):
+        raise
     except Image.DecompressionBombError as error:
-        raise ValueError(too_large) from error
+        raise TooLargeError(too_many_pixels(), f"more than {limits.MOST_PIXELS // 10**6} million pixels") from error
     except UnidentifiedImageError as error:  # its own text holds a memory address
-        raise ValueError(f"is not a readable {kind} (none of {', '.join(formats)})") from error
+        raise UnknownFormatError("unknown format") from error
     except Exception as error:  # decoders raise anything
-        raise ValueError(f"is not a readable {kind} ({' '.join(str(error).split())})") from error
-    if not fits:
-        raise ValueError(too_large)
-    return image
+        raise DamagedError(in_one_line(str(error)) or type(error).__name__) from error
+
+
+@contextmanager
+def sentences(kind: str, formats: Sequence[str]) -> Iterator[None]:
+    """Turn the errors of ``opened`` into ends of sentences, which begin with the file's name."""
+    try:
+        yield
+    except UnknownFormatError as error:
+        raise ValueError(f"is not a readable {kind} (none of {', '.join(formats)})") from error
+    except DamagedError as error:
+        raise ValueError(f"is not a readable {kind} ({error})") from error
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """How a picture is to be turned or mirrored by its EXIF orientation, if that can be read."""
+    with suppress(Exception):
+        note = image.info.get("exif")
+        if note is None and OLD_NOTE in image.info:
+            note = bytes.fromhex("".join(image.info[OLD_NOTE].split("\n")[3:]))
+        require_bounded_note(note or b"")
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return None
+
+
+def _mend_key(image: Image.Image, data: bytes) -> None:
+    """Scale the colour that a PNG file declares transparent as Pillow scales its pixels: to 8 bits a sample."""
+    key = image.info.get("transparency")
+    if image.format != "PNG" or key is None:
+        return
+    depth, colour = data[DEPTH_PLACE], data[COLOUR_PLACE]
+    if colour == TRUECOLOUR and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    elif colour == GREY and depth == 1:
+        image.info["transparency"] = 255 if key else 0
+    elif colour == GREY and depth < 8:
+        image.info["transparency"] = key * 255 // (2**depth - 1)

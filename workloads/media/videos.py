@@ -6,22 +6,30 @@ Nothing that a file claims is believed: its frames are counted, and sizes are bo
 from __future__ import annotations
 
 import io
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from workloads.media.containers import CONTAINERS, container_of
-from workloads.media.limits import MOST_PIXELS, TOO_LARGE
+from workloads.media.limits import MOST_EDGE
+from workloads.media.timeline import Timeline
+from workloads.reading.mistakes import in_one_line
 
 if TYPE_CHECKING:
+    from fractions import Fraction
     from types import TracebackType
 
     from av import VideoFrame
     from av.container import InputContainer
 
 MOST_FRAMES = 2_000_000  # in a file: nine hours at 60 a second
+MOST_PIXELS = 36_000_000  # of a frame, as in 8K video; a decoder may keep 17 frames, of 1.5 bytes a pixel
 MOST_DECODED = 50_000  # to reach those that are wanted
+MOST_DECODED_PIXELS = MOST_DECODED * 1920 * 1080
 DEFAULT_FRAME_SECONDS = 0.5  # of a video with one frame
+TOO_LARGE = f"no more than {MOST_PIXELS // 10**6} million are decoded, scale it down"
 UNREADABLE = "is not a readable video"
 
 
@@ -57,16 +65,13 @@ class Film:
 
     @property
     def frames(self) -> int:
-        """How many there are."""
+        """Number of frames."""
         return len(self._shown_at)
 
     @property
     def seconds(self) -> float:
-        """From the first frame to the end of the last, which counts like the mean of the others."""
-        if self._shown_at[0] == self._shown_at[-1]:
-            return DEFAULT_FRAME_SECONDS
-        span = float((self._shown_at[-1] - self._shown_at[0]) * self._time_base)
-        return span * self.frames / (self.frames - 1)
+        """From the first frame to the end of the last."""
+        return self.timeline.seconds
 
     def decode(self, wanted: Sequence[int]) -> Iterator[VideoFrame]:
         """The frames with the numbers ``wanted``, ascending, one at a time; fewer where the file breaks off.
@@ -75,10 +80,31 @@ class Film:
         """
         from av import FFmpegError
 
+        self._require_bearable(wanted)
         try:
             yield from self._decode(wanted)
         except FFmpegError as error:
-            raise ValueError(f"{UNREADABLE} ({error.strerror})") from error
+            raise ValueError(f"{UNREADABLE} ({_reason(error)})") from error
+
+    def _require_bearable(self, wanted: Sequence[int]) -> None:
+        """ValueError where more pixels would be decoded than are, to reach the frames that are wanted."""
+        needed, reached = 0, -1
+        for number in wanted:
+            key = bisect_left(self._shown_at, self._key_before(number))
+            needed += max(0, number - max(key - 1, reached))
+            reached = max(reached, number)
+        if self._stream.codec_context is None:
+            raise ValueError(f"{UNREADABLE} (its codec is not known)")
+        width, height = self._stream.width, self._stream.height
+        if needed * width * height > MOST_DECODED_PIXELS:
+            raise ValueError(
+                f"takes decoding {needed} frames of {width}x{height} pixels to see {len(wanted)} of them, and no more "
+                f"than {MOST_DECODED_PIXELS // 10**9} thousand million pixels are decoded; scale it down or cut it"
+            )
+
+    def _key_before(self, number: int) -> int:
+        """When the last key frame before a frame, or the first of all, is shown."""
+        return self._keys[max(bisect_right(self._keys, self._shown_at[number]) - 1, 0)]
 
     def _decode(self, wanted: Sequence[int]) -> Iterator[VideoFrame]:
         decoded = 0
@@ -86,7 +112,7 @@ class Film:
         playing: Iterator[VideoFrame] = iter(())
         for number in wanted:
             time = self._shown_at[number]
-            key_time = self._keys[max(bisect_right(self._keys, time) - 1, 0)]
+            key_time = self._key_before(number)
             if last is None or (last.pts or 0) < key_time:
                 self._container.seek(key_time, stream=self._stream)
                 playing, last = self._container.decode(self._stream), None
@@ -109,11 +135,15 @@ class Film:
         if not self._container.streams.video:
             raise ValueError(f"{UNREADABLE} (it has no pictures)")
         self._stream = self._container.streams.video[0]
-        if self._stream.width * self._stream.height > MOST_PIXELS:
-            raise ValueError(f"has frames of {self._stream.width}x{self._stream.height} pixels; {TOO_LARGE}")
+        if self._stream.codec_context is None:
+            raise ValueError(f"{UNREADABLE} (its codec is not known)")
+        width, height = self._stream.width, self._stream.height
+        if width * height > MOST_PIXELS or max(width, height) > MOST_EDGE:
+            raise ValueError(f"has frames of {width}x{height} pixels; {TOO_LARGE}")
         self._stream.codec_context.options = _bounds()  # frames may be larger than the file says
         shown_at: list[int] = []
         keys: list[int] = []
+        last_shown: tuple[int, int] | None = None  # time and duration
         try:
             for packet in self._container.demux(self._stream):
                 time = packet.pts if packet.pts is not None else packet.dts
@@ -122,13 +152,31 @@ class Film:
                 if len(shown_at) == MOST_FRAMES:
                     raise ValueError(f"has more than the {MOST_FRAMES} frames that are counted; cut it")
                 shown_at.append(time)
+                last_shown = max(last_shown or (time, 0), (time, packet.duration or 0))
                 if packet.is_keyframe:
                     keys.append(time)
         except FFmpegError as error:
-            raise ValueError(f"{UNREADABLE} ({error.strerror})") from error
-        if not keys or self._stream.time_base is None:
+            raise ValueError(f"{UNREADABLE} ({_reason(error)})") from error
+        if not keys or last_shown is None or self._stream.time_base is None:
             raise ValueError(f"{UNREADABLE} (no frame can be decoded)")
-        self._shown_at, self._keys, self._time_base = sorted(shown_at), sorted(keys), self._stream.time_base
+        self._shown_at, self._keys = sorted(shown_at), sorted(keys)
+        self.timeline = _timeline(self._shown_at, last_shown[1], self._stream.time_base)
+
+
+def _timeline(shown_at: Sequence[int], last_duration: int, time_base: Fraction) -> Timeline:
+    """When frames are shown. The last counts like the mean of the others, unless the file says that it lasts longer."""
+    first, last, frames = shown_at[0], shown_at[-1], len(shown_at)
+    starts = np.array([time - first for time in shown_at], np.float64) * float(time_base)
+    if first == last:
+        return Timeline(starts, DEFAULT_FRAME_SECONDS)
+    span = float((last - first) * time_base)
+    seconds = span * frames / (frames - 1)
+    own = float(last_duration * time_base)
+    return Timeline(starts, span + own if own > 1.5 * span / (frames - 1) else seconds)
+
+
+def _reason(error: Exception) -> str:
+    return in_one_line(getattr(error, "strerror", None) or str(error)) or type(error).__name__
 
 
 def _bounds() -> dict[str, str]:
@@ -145,6 +193,6 @@ def _opened(data: bytes) -> InputContainer:
     except ImportError as error:
         raise ValueError("is a video, which takes PyAV to read: pip install 'vlcache[video]'") from error
     try:
-        return av.open(io.BytesIO(data), "r", format=container, options=_bounds())
+        return av.open(io.BytesIO(data), "r", format=container, options=_bounds(), metadata_errors="replace")
     except av.FFmpegError as error:
-        raise ValueError(f"{UNREADABLE} ({error.strerror})") from error
+        raise ValueError(f"{UNREADABLE} ({_reason(error)})") from error

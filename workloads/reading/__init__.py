@@ -118,8 +118,10 @@ def parse_yaml(data: bytes | str, origin: str = "") -> Any:
     """Whatever a YAML text (UTF-8) holds; UsageError when it is no YAML."""
     import yaml
 
+    from workloads.reading.loader import BoundedLoader
+
     try:
-        return yaml.safe_load(data.decode() if isinstance(data, bytes) else data)
+        return yaml.load(data.decode() if isinstance(data, bytes) else data, BoundedLoader)
     except RecursionError as error:
         raise UsageError(f"{origin} is not valid YAML: {TOO_DEEP}".strip()) from error
     except yaml.MarkedYAMLError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reports.gate.claim import Claim, GateResult, Outcome
+from workloads.printable import printable
 
 MOST = 10  # of each level; GitHub shows no more of a step
 LEVELS = {Outcome.FAIL: "error", Outcome.UNDECIDED: "warning"}
@@ -28,4 +29,4 @@ def _command(level: str, title: str, message: str) -> str:
 
 
 def _encoded(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\n", "%0A")

@@ -5,13 +5,12 @@ What is undecided is a skipped test: neither of the two others, and JUnit has no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from reports.gate.claim import Claim, GateResult, Outcome
+from workloads.printable import printable
 
-FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
@@ -20,7 +19,7 @@ def to_junit(result: GateResult) -> str:
     root = ElementTree.Element("testsuites", {"name": "vlcache gate", **_counts(result.claims)})
     for workload in dict.fromkeys(claim.workload for claim in result.claims):
         claims = [claim for claim in result.claims if claim.workload == workload]
-        suite = ElementTree.SubElement(root, "testsuite", {"name": _clean(workload), **_counts(claims)})
+        suite = ElementTree.SubElement(root, "testsuite", {"name": printable(workload), **_counts(claims)})
         for claim in claims:
             _add(suite, claim)
     ElementTree.indent(root)
@@ -29,8 +28,8 @@ def to_junit(result: GateResult) -> str:
 
 def _add(suite: ElementTree.Element, claim: Claim) -> None:
     name = f"{claim.about.title} {claim.required}"
-    case = ElementTree.SubElement(suite, "testcase", {"classname": _clean(claim.runner), "name": _clean(name)})
-    text = _clean(f"{claim.measured}: {claim.explanation}")
+    case = ElementTree.SubElement(suite, "testcase", {"classname": printable(claim.runner), "name": printable(name)})
+    text = printable(f"{claim.measured}: {claim.explanation}")
     if claim.outcome is Outcome.FAIL:
         ElementTree.SubElement(case, "failure", {"type": claim.requirement, "message": text})
     elif claim.outcome is Outcome.UNDECIDED:
@@ -46,8 +45,3 @@ def _counts(claims: Sequence[Claim]) -> dict[str, str]:
         "skipped": outcomes.count(Outcome.UNDECIDED),
     }
     return {name: str(count) for name, count in {**counts, "errors": 0}.items()}
-
-
-def _clean(text: str) -> str:
-    """Without the characters that no XML document may hold."""
-    return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -52,7 +52,7 @@ class QwenVL(DecoderAdapter):
             return Pixels(values, MediaGrid("image", time, height, width))
         clip = decode_clip(media, self.sampling)
         frames = [self._patches(media, frame) for frame in clip.frames]
-        moments = [index * clip.frame_seconds for index in range(len(frames))]
+        moments = list(clip.moments)
         if len(frames) % TEMPORAL_PATCH:
             frames, moments = [*frames, frames[-1]], [*moments, moments[-1]]
         _, (_, height, width) = frames[0]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workloads.media.timeline import Timeline
+
 MOST_FRAMES = 768  # as in the processors of the Qwen-VL families
 CLIP_PIXELS = 115_200 * 28 * 28  # of all frames together, as in Qwen's qwen-vl-utils: 270 MB as RGB
 
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """Frames evenly spread over a video, and a bound on their size.
+    """Frames evenly spread over the time of a video, and a bound on their size.
 
     As in the processors of the Qwen-VL families: two frames a second, at least four, each of at most 768 tokens of
     28 x 28 pixels. They take 768 frames at most, more than a prompt has room for; here 64 unless ``frames`` says more.
@@ -28,11 +30,10 @@ class FrameSampling:
     most: int = 64
     frame_pixels: int = 768 * 28 * 28
 
-    def choose(self, frames: int, seconds: float) -> list[int]:
-        """Choose frames of a video by number, ascending, given how many it has and its length in seconds."""
-        by_rate = max(self.fewest, min(self.most, round(min(seconds * self.fps, self.most))))
-        count = max(1, min(self.frames or by_rate, frames, MOST_FRAMES))
-        return [index * frames // count for index in range(count)]
+    def choose(self, timeline: Timeline) -> list[int]:
+        """Choose frames of a video by number, ascending; see ``Timeline.spread``."""
+        by_rate = max(self.fewest, min(self.most, round(min(timeline.seconds * self.fps, self.most))))
+        return timeline.spread(max(1, min(self.frames or by_rate, timeline.frames, MOST_FRAMES)))
 
     def size(self, width: int, height: int, count: int) -> tuple[int, int]:
         """Width and height to which each of ``count`` frames is scaled."""

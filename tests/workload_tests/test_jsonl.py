@@ -215,9 +215,10 @@ def test_texts_come_back_as_they_were(words: list[str], ascii: bool, tmp_path_fa
             b'{"answer": "\xff"}',
             "is not valid JSON: 'utf-8' codec can't decode byte 0xff in position 12: invalid start byte",
         ),
+        (b'{"id": ' + b"9" * 6000 + b"}", "is not valid JSON: Exceeds the limit (4300 digits) for integer string"),
         (b"[" * 100_000, "is not valid JSON: lists and mappings are nested too deeply"),
         ([], "must be a JSON object"),
-        ({"answer": "x"}, "must have one of the fields messages, conversations, prompt or turns"),
+        ({"answer": "x"}, "must have one of the fields messages, conversations, prompt, turns or text"),
         (asks(prompt="x"), "messages and prompt are both given: keep one"),
         ({"turns": [{"text": "hi"}]}, "turns is given, but line 1 has messages: all lines of a file have one form"),
         ({"messages": "hi", "answer": "x"}, "messages must be a list, not 'hi'"),
@@ -240,7 +241,7 @@ def test_texts_come_back_as_they_were(words: list[str], ascii: bool, tmp_path_fa
         ),
         (
             asks(user([{"type": "input_audio"}])),
-            "messages[0].content[0].type must be one of text, image_url, video_url, not 'input_audio'",
+            "messages[0].content[0].type must be one of text, image_url, video_url, image, video, not 'input_audio'",
         ),
         (
             asks({"role": "system", "content": [image("a.png")]}, user("hi")),

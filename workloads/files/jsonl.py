@@ -2,8 +2,8 @@
 
 A line may say its ``id``, and a ``session_id``: lines that share one are taken as dependent. In most forms it may have
 an ``answer`` or ``answers``, the texts of ``choices``, and the name of a ``metric``; without an answer there is no
-score. Media are paths from the file's folder, or data URIs. Other fields are ignored. Lines are read, and their media
-tried, only as far as is asked.
+score. Media are paths from the file's folder, or data URIs. Other fields are ignored, unless they look like media.
+Lines are read, and their media tried, only as far as is asked.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from workloads.errors import UsageError, quoted
 from workloads.files.attachments import Attachments
 from workloads.files.forms import detect_form, load_form
 from workloads.reading import parse_json
+from workloads.reading.regular import open_regular
 from workloads.records import Conversation
 
 LONGEST_LINE = 64 * 2**20  # bytes
+MOST_LINES = 1_000_000
+MOST_VALUES = 200_000  # of JSON, in a line
 DEFAULTS = WorkloadDefaults(max_new_tokens=64, recurrence="as in the file")
 
 
@@ -91,6 +94,8 @@ def _require_form(data: dict[str, Any], form: str, seen_in: int) -> None:
 
 
 def _parse(line: bytes) -> dict[str, Any]:
+    if sum(map(line.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError(f"must have fewer than {MOST_VALUES} values; make several lines of it")
     data = parse_json(line)
     if not isinstance(data, dict):
         raise ValueError("must be a JSON object")
@@ -100,8 +105,10 @@ def _parse(line: bytes) -> dict[str, Any]:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, numbered from 1."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
+                if number > MOST_LINES:
+                    raise UsageError(f"{path} has more than {MOST_LINES} lines: split it")
                 if len(line) > LONGEST_LINE:
                     raise UsageError(
                         f"{path}, line {number}: is longer than {LONGEST_LINE // 2**20} MiB; "

@@ -104,7 +104,10 @@ def test_a_data_set_without_rows_is_refused(bench: Bench, mine: str, capsys: pyt
 @pytest.mark.parametrize(
     ("arguments", "mistake"),
     [
-        (["--recur", "prefix"], "--recur is about data sets, and binding has none; see vlcache list workloads"),
+        (
+            ["--recur", "prefix"],
+            "--recur is about data sets and request files, and binding has none; see vlcache list workloads",
+        ),
         (["--subjects", "Art"], "--subjects is about data sets, and binding has none; see vlcache list workloads"),
         (
             ["--dataset-path", "."],

@@ -92,5 +92,9 @@ def open_dataset(name: str, file: Traversable, sources: Sources) -> Dataset:
         description = replace(description, subjects=chosen(description.subjects, sources.subjects, name))
     beside = file.parent / description.path if isinstance(file, Path) else None
     if sources.dataset_path is None and beside is not None and beside.is_dir():
+        if not beside.resolve().is_relative_to(file.parent.resolve()):  # type: ignore[attr-defined]  # it is a Path
+            raise UsageError(
+                f"{file}: path {quoted(description.path)} leads out of its folder: give --dataset-path DIR"
+            )
         sources = replace(sources, dataset_path=beside)
     return Dataset(name, description, sources)

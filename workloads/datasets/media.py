@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from workloads.datasets.rows import Table, reason
+from workloads.datasets.within import is_within
 from workloads.errors import quoted
 from workloads.media.containers import container_of
 from workloads.media.limits import MOST_BYTES as MOST_PICTURE_BYTES
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES: dict[MediaKind, int] = {"image": MOST_PICTURE_BYTES, "video": 2 * 2**30}  # an hour of video has less
 HUB = "hf://"
-SNAPSHOTS, CACHED = "snapshots", "blobs"  # folders of the hub's cache: names of files, and their contents
 
 
 class MediaFiles:
@@ -87,13 +87,7 @@ class MediaFiles:
         return data
 
     def _is_within(self, place: str) -> bool:
-        """Links lead no further than to where the hub's own cache keeps the contents of the folder's files."""
-        if self._folder is None:
-            return True
-        homes = [self._folder]
-        if self._folder.parent.name == SNAPSHOTS:
-            homes.append(self._folder.parent.parent / CACHED)
-        return any(Path(place).resolve().is_relative_to(home) for home in homes)
+        return self._folder is None or is_within(self._folder, Path(place))
 
     def _member(self, inside: str, most: int) -> bytes:
         """A file out of the archive that has it."""

@@ -7,6 +7,7 @@ JSON and CSV, lines are.
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ MOST_TIMES = 4  # what is decoded / what is in the file, of larger row groups
 LONGEST_ROW = 64 * 2**20  # bytes of a line of JSON or CSV
 MOST_WHOLE = 256 * 2**20  # bytes of a JSON file that is one list, which is read as a whole
 BLOCK = 2**20
+READ_AT_ONCE = 10 * 2**20  # bytes of JSON, by `datasets`
+DEEP = 500  # brackets that Python's own reader bears
 TRAILER = struct.Struct("<I4s")
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
 OFFSET = 4  # bytes beside each text
@@ -45,13 +48,16 @@ def require_bearable_rows(path: Path) -> None:
         if path.suffix == ".parquet":
             _check_parquet(file)
         else:
-            _check_lines(file, is_json=path.suffix == ".json")
+            _check_lines(file, is_json=path.suffix in (".json", ".jsonl"))
 
 
 def _check_lines(file: BinaryIO, is_json: bool) -> None:
     """ValueError for a line that is too long, or a list of JSON that is read as a whole and too large."""
     size = file.seek(0, 2)
     file.seek(0)
+    if is_json:
+        _check_depth(file.read(READ_AT_ONCE))
+        file.seek(0)
     if is_json and size > MOST_WHOLE and file.read(BLOCK).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[":
         raise ValueError(f"is a list of more than {MOST_WHOLE >> 20} MiB: make it one object a line")
     if size <= LONGEST_ROW:
@@ -64,6 +70,17 @@ def _check_lines(file: BinaryIO, is_json: bool) -> None:
         if length > LONGEST_ROW:
             raise ValueError(f"has a line of more than {LONGEST_ROW >> 20} MiB")
         length = length if first < 0 else len(block) - last - 1
+
+
+def _check_depth(beginning: bytes) -> None:
+    """ValueError for values in the beginning of a JSON file, from which types are told, that are nested too deeply."""
+    for line in [beginning, *beginning.splitlines()] if beginning.count(b"[") + beginning.count(b"{") > DEEP else ():
+        try:
+            json.loads(line)
+        except RecursionError as error:
+            raise ValueError("holds lists and mappings that are nested too deeply") from error
+        except ValueError:
+            continue  # which its reader tells
 
 
 def _check_parquet(file: BinaryIO) -> None:

@@ -102,6 +102,7 @@ class DatasetFile:
         answer_member: of answers that are mappings, as VQAv2's are, the member that counts.
         placeholder: where a medium of a talk stands.
         metric: how answers are scored.
+        benchmark_score: how the benchmark itself scores them, in words, where that is something else.
         recur: how media come back where the user does not say.
         group: the field that rows about the same media share; else their media tell.
         most_media: rows with more are left out.
@@ -124,6 +125,7 @@ class DatasetFile:
     answer_member: Text | None = None
     placeholder: Text = "<image>"
     metric: MetricName = "exact-match"
+    benchmark_score: Text | None = None
     recur: Recur = "prefix"
     group: Text | None = None
     most_media: Count | None = None

@@ -38,9 +38,11 @@ AGAIN = "-again-"  # and a number, after the id of a case that is asked again
 APART = "So much for other cases. What follows is a case of its own.\n"
 
 
-def default_recurrence(max_new_tokens: int, recur: Recur) -> WorkloadDefaults:
+def default_recurrence(max_new_tokens: int, recur: Recur, benchmark_score: str | None = None) -> WorkloadDefaults:
     """The defaults of a data set: about each medium two requests."""
-    return WorkloadDefaults(max_new_tokens, 0.0 if recur == "none" else 0.5, "even", MEANING[recur])
+    return WorkloadDefaults(
+        max_new_tokens, 0.0 if recur == "none" else 0.5, "even", MEANING[recur], benchmark_score=benchmark_score
+    )
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workloads.base import StreamOptions
-from workloads.datasets import bounds
+from workloads.datasets import bounds, media
 from workloads.datasets.bounds import require_bearable_rows
 from workloads.datasets.case import RowReader
 from workloads.datasets.dataset import open_dataset
@@ -336,3 +337,25 @@ def test_mmdu_says_that_its_score_is_not_the_benchmarks(tmp_path: Path) -> None:
     assert notice.text == "scored by f1; the benchmark's own score is the judgement of a language model"
     for document, workload in ((asked, "mmmu"), (asked, "none"), (None, "mmdu"), ({"mmdu": []}, "mmdu")):
         assert not list(_not_the_benchmarks(document, workload))
+
+
+def test_a_zip_archive_with_too_many_files_is_not_opened(
+    told: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "mine" / "here"
+    (here / "0.png").unlink()
+    with zipfile.ZipFile(here / "a.zip", "w") as archive:
+        for number in range(100):
+            archive.writestr(f"{number}.png", PNG)
+    monkeypatch.setattr(media, "MOST_CONTENTS", 10_000)
+    (found,) = open_workload(described(tmp_path), Sources(recur="none")).conversations(StreamOptions(5))
+    assert found.turns[0].media[0].data == PNG
+    monkeypatch.setattr(media, "MOST_CONTENTS", 1000)
+    assert "the archive's table of contents is larger than 0 MiB" in told(archives="*.zip")
+
+
+def described(folder: Path) -> str:
+    """A data-set file whose pictures are in archives."""
+    file = folder / "mine" / "mine.yaml"
+    file.write_text(json.dumps(MINE | {"archives": "*.zip"}))
+    return str(file)

@@ -460,7 +460,8 @@ def test_fields_about_media_are_no_media(opened: Open) -> None:
     about = {
         "image_id": 17, "image_size": [640, 480], "image_width": 640, "caption": "An image of a.png and b.png.",
         "video_duration": 5.5, "frames": [0, 8], "category": "image", "source": "a.png", "file_name": "scans/a.png",
-        "images": None, "objects": {"ref": ["cat"], "bbox": [[1, 2, 3, 4]]}, "has_image": True, "audios": [],
+        "images": None, "license": "https://example.org/by.pdf",
+        "objects": {"ref": ["cat"], "bbox": [[1, 2, 3, 4]]}, "has_image": True, "audios": [],
     }  # fmt: skip
     (one,) = opened(asks(part("image_url", "a.png"), "?", **about))
     assert content(one.turns[0]) == ["image a.png", "?"]

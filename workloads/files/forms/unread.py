@@ -20,6 +20,7 @@ FILE_OF_MEDIA = re.compile(
     re.IGNORECASE,
 )
 MOST_NESTED = 8
+LONGEST_PATH = 1000  # characters
 TEXT_BEGINS = 2000  # characters of a text that are looked at
 
 
@@ -37,8 +38,9 @@ def refuse_unread_media(data: object, read: Collection[str], where: str = "", us
     """
     if not isinstance(data, Mapping):
         return
+    names = {PurePosixPath(path).name for path in used if len(path) <= LONGEST_PATH and FILE_OF_MEDIA.fullmatch(path)}
     for name, value in data.items():
-        if name not in read and _holds_media(name, value, {PurePosixPath(path).name for path in used}):
+        if name not in read and _holds_media(name, value, names):
             place = f"{where}.{brief_name(name)}" if where else brief_name(name)
             raise ValueError(
                 f"{place} looks like media, and is not read there: "
@@ -61,10 +63,11 @@ def _holds_media(name: object, value: Any, used: Collection[str], depth: int = 0
         text = value[:TEXT_BEGINS].strip()
         if DATA_OF_MEDIA.match(text):
             return True
+        is_source = "://" in text and used  # of the media that the line has
         if PurePosixPath(text).name in used:
             return False
         named = isinstance(name, str) and NAMED_LIKE_MEDIA.fullmatch(_snake_case(name))
-        return bool(text and (named or FILE_OF_MEDIA.fullmatch(text)))
+        return bool(text and (named or (FILE_OF_MEDIA.fullmatch(text) and not is_source)))
     if depth >= MOST_NESTED:
         return False
     if isinstance(value, Mapping):

@@ -18,6 +18,8 @@ SCENES = ("A man walks in.", "A woman sits down.", "A girl on a bench.", "I cann
 ANIMALS = ("the dog", "the cat", "a bird", "two")
 THINGS = tuple(f"thing {number}" for number in range(10))
 
+NUMBERS = ("3", "3.5", "35", "I only")
+
 REPLIES: dict[tuple[tuple[str, ...], str | None], tuple[str, ...]] = {
     (SCENES, "C"): (
         "C. A girl on a bench.",
@@ -375,6 +377,21 @@ REPLIES: dict[tuple[tuple[str, ...], str | None], tuple[str, ...]] = {
     ((), None): (
         "I see it.",
         "A cat.",
+    ),
+    (NUMBERS, "A"): ("3", "3.", "The answer is 3."),
+    (NUMBERS, "B"): ("3.5", "The answer is 3.5", r"\boxed{3.5}", "B. 3.5", "The answer is B (3.5)."),
+    (NUMBERS, "C"): ("35.", "C. 35"),
+    (NUMBERS, "D"): ("I only", "D. I only", "The answer is D (I only)."),
+    (NUMBERS, None): (
+        "-3",
+        "- -3",
+        "3.5 m",
+        "The answer is 3.5 m",
+        "A. 35",
+        "The answer is B (35).",
+        "C++",
+        "A-",
+        "3 or 35",
     ),
 }
 

@@ -10,7 +10,7 @@ from string import ascii_uppercase
 from workloads.scoring.reply import plain
 
 NOUN = r"(?:(?:the\s+)?(?:option|choice|letter|answer)\s+)?"
-ALONE = re.compile(r"\W*(?P<letter>[A-Za-z])\W*")  # (B), B., b
+ALONE = re.compile(r"\W*(?P<letter>[A-Za-z])(?![+#%&/@\u00b0-])\W*")  # (B), B., b; and no C++
 LABELLED = re.compile(  # (B) the cat, B. the cat, B: the cat
     r"(?:[(\[{](?P<bracketed>[A-Za-z])[)\]}][.:,]?|(?P<marked>[A-Za-z])\s?[).:](?=\s|$))"
 )
@@ -24,7 +24,7 @@ EXPLAINED = re.compile(
     rf"|[\"'\u2019\u201d]?\s+(?:{AFTER})\b)"
 )
 QUOTES = "\"'\u2018\u201c\u300c\u3010 \t\n"
-OPENING = f"{QUOTES}#>\u2022-"
+OPENING = re.compile(r"(?:[\s\"'\u2018\u201c\u300c\u3010]|[#>\u2022-]+\s)+")  # with headings and bullets, but no minus
 LOOK_AHEAD = 40  # characters after a capital, which tell a letter from an article
 AT_THE_END = ".,;:!?\"'\u2019\u201d"
 SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=[^\s.!?]))*[.!?]*")
@@ -85,7 +85,8 @@ class Options:
             text: what follows "the answer is", or a whole reply.
             in_statement: whether it follows such words; otherwise "I, too, ..." is not the letter I.
         """
-        bare = re.sub(rf"^{NOUN}", "", text.strip().lstrip(OPENING), flags=re.IGNORECASE)
+        opening = OPENING.match(text)
+        bare = re.sub(rf"^{NOUN}", "", text[opening.end() if opening else 0 :].strip(), flags=re.IGNORECASE)
         if letter := self.alone(bare):
             is_article = in_statement and bare == "a"  # and the reply breaks off
             return None if is_article else letter
@@ -96,7 +97,9 @@ class Options:
         if match := EXPLAINED.match(bare):
             letter, rest = match["letter"], bare[match.end("letter") :]
             is_other = not in_statement and ("(" in match["mark"] or (letter == "I" and "\n" not in match["mark"]))
-            contradicted = self.text_at(rest.lstrip(f"{AT_THE_END} -(\u2013\u2014\n")) not in (None, letter)
+            following = rest.lstrip(f"{AT_THE_END} -(\u2013\u2014\n")
+            in_brackets = following.partition(")")[0]
+            contradicted = {self.text_at(following), self.text_at(in_brackets)} - {None, letter}
             return None if is_other or contradicted else self._unless_joined(letter, rest)
         letter, _, rest = bare.partition(" ")
         if len(letter) == 1 and letter in self.letters and self.text_at(rest) == letter:

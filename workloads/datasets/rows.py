@@ -83,9 +83,12 @@ def windows(table: Table, folder: Path | None, size: int, rng: np.random.Generat
     with _reading(origin):
         dataset = _media_as_files(_mixed_declared(dataset))
     files = max(dataset.num_shards, 1)
+    bearable: set[Path] = set()
     for file in rng.permutation(files):
-        for path in local if len(local) != files else [local[file]]:
+        needed = set(local) if len(local) != files else {local[file]}
+        for path in sorted(needed - bearable):
             _require_bearable(path)
+        bearable |= needed
         rows = _numbered(dataset.shard(files, int(file)), f"{file}-" if files > 1 else "", origin)
         while window := list(islice(rows, size)):
             yield Window([window[index] for index in rng.permutation(len(window))], dataset.features)

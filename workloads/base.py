@@ -38,12 +38,14 @@ class WorkloadDefaults:
         reuse_rate: see ``StreamOptions``.
         popularity: see ``StreamOptions``.
         recurrence: how media come back, in words.
+        benchmark_score: how the benchmark scores answers, in words, where that is not how they are scored here.
     """
 
     max_new_tokens: int = 4
     reuse_rate: float = 0.8
     popularity: Popularity = "zipf"
     recurrence: str = "collections of media come back at random"
+    benchmark_score: str | None = None
 
 
 SYNTHETIC_DEFAULTS = WorkloadDefaults()

@@ -85,7 +85,7 @@ def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
     if name.endswith(".jsonl"):
         from workloads.files.jsonl import open_jsonl
 
-        return open_jsonl(Path(name))
+        return open_jsonl(Path(name), sources.recur)
     if name == MMMU:
         from workloads.lm_eval.mmmu import open_mmmu
 
@@ -126,17 +126,25 @@ def is_dataset(name: str) -> bool:
     return name == MMMU or name.startswith(LM_EVAL) or _is_yaml(name) or name in dataset_names()
 
 
+def recurs_as_told(name: str) -> bool:
+    """Whether ``sources.recur`` says how media of the workload come back."""
+    return is_dataset(name) or name.endswith(".jsonl")
+
+
 def _require_fitting(names: Sequence[str], sources: Sources) -> None:
     """What is said of a data set needs one; its place and its parts are those of one alone."""
+    if sources.recur is not None and not any(map(recurs_as_told, names)):
+        raise UsageError(
+            f"--recur is about data sets and request files, and {', '.join(names)} has none; see vlcache list workloads"
+        )
     datasets = [name for name in names if is_dataset(name)]
-    for flag, given, shareable in (
-        ("--dataset-path", sources.dataset_path is not None, False),
-        ("--subjects", bool(sources.subjects), False),
-        ("--recur", sources.recur is not None, True),
+    for flag, given in (
+        ("--dataset-path", sources.dataset_path is not None),
+        ("--subjects", bool(sources.subjects)),
     ):
         if given and not datasets:
             raise UsageError(f"{flag} is about data sets, and {', '.join(names)} has none; see vlcache list workloads")
-        if given and len(datasets) > 1 and not shareable:
+        if given and len(datasets) > 1:
             raise UsageError(f"{flag} is about one data set, not {' and '.join(datasets)}: run them one by one")
 
 

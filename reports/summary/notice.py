@@ -16,6 +16,7 @@ class NoticeKind(StrEnum):
     NO_GOLD = "no-gold"
     UNREADABLE_ANSWERS = "unreadable-answers"
     OFFICIAL_SCORE = "official-score"
+    NOT_THE_BENCHMARKS = "not-the-benchmarks"
     NOISE_FLOOR = "noise-floor"
     FEW_SAMPLES = "few-samples"
     COLD_FIRST_RUN = "cold-first-run"
@@ -32,7 +33,12 @@ class NoticeKind(StrEnum):
         """How a terminal shows it, in rich's words."""
         if self in (NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN_PROMISE):
             return "red"
-        return "" if self in (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE) else "yellow"
+        return (
+            ""
+            if self
+            in (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE, NoticeKind.NOT_THE_BENCHMARKS)
+            else "yellow"
+        )
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from reports.run.measurements import Measurements
 from reports.summary.machine_notices import machine_notices
-from reports.summary.notice import Notice
+from reports.summary.notice import Notice, NoticeKind
 from reports.summary.row import Row
 from reports.summary.row_notices import row_notices
 
@@ -18,4 +19,18 @@ def find_notices(run: Measurements, rows: Sequence[Row]) -> list[Notice]:
         mine = [row for row in rows if row.workload == workload]
         records = [record for record in run.records if record.workload == workload]
         notices += [*row_notices(mine), *machine_notices(records, run.manifest.reference)]
+        notices += _not_the_benchmarks(run.manifest.document.get("asked"), workload)
     return notices
+
+
+def _not_the_benchmarks(asked: Any, workload: str) -> Iterator[Notice]:
+    """Tell a score that is not what the benchmark of that name publishes."""
+    options = asked.get(workload) if isinstance(asked, dict) else None
+    if not isinstance(options, dict):
+        return
+    benchmark_score, metrics = options.get("benchmark_score"), options.get("metrics")
+    if isinstance(benchmark_score, str):
+        own = ", ".join(map(str, metrics)) if isinstance(metrics, list) else "another metric"
+        text = f"scored by {own}; the benchmark's own score is {benchmark_score}"
+        advice = "compare runners by it, and nothing with published scores"
+        yield Notice(NoticeKind.NOT_THE_BENCHMARKS, workload, None, text, advice)

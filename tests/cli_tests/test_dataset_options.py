@@ -75,6 +75,20 @@ def test_what_the_user_says_holds_for_all(bench: Bench, mine: str) -> None:
         assert ("other cases" in told["recurrence"]) == (name == "mine.yaml")
 
 
+def test_media_of_a_request_file_come_back_as_told(bench: Bench, mine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = {"messages": [{"role": "user", "content": "<image>What?"}], "images": ["here/page.png"], "answer": "A"}
+    Path("own.jsonl").write_text(json.dumps(line))
+    assert bench("--workload", "own.jsonl", "--output", "run", "--recur", "prefix") == 0
+    out, err = capsys.readouterr()
+    assert "own.jsonl: 4 requests" in out
+    assert "reuse never happened" not in out
+    assert "own.jsonl: what was shown is asked again under another opening" in err
+    assert asked()["own.jsonl"]["recurrence"] == "what was shown is asked again under another opening"
+    records = [json.loads(text) for text in Path("run/records.jsonl").read_text().splitlines()]
+    warmth = {record["request"]: record["warmth"] for record in records if record["workload"] == "own.jsonl"}
+    assert warmth == {"line-1": "cold", **{f"line-1-again-{number}": "warm" for number in (1, 2, 3)}}
+
+
 def test_a_run_with_a_data_set_resumes(bench: Bench, mine: str) -> None:
     assert bench("--workload", mine, "--output", "run") == 0
     before = Path("run/records.jsonl").read_bytes()
@@ -104,7 +118,10 @@ def test_a_data_set_without_rows_is_refused(bench: Bench, mine: str, capsys: pyt
 @pytest.mark.parametrize(
     ("arguments", "mistake"),
     [
-        (["--recur", "prefix"], "--recur is about data sets, and binding has none; see vlcache list workloads"),
+        (
+            ["--recur", "prefix"],
+            "--recur is about data sets and request files, and binding has none; see vlcache list workloads",
+        ),
         (["--subjects", "Art"], "--subjects is about data sets, and binding has none; see vlcache list workloads"),
         (
             ["--dataset-path", "."],

@@ -46,7 +46,9 @@ prompt: "{media}{question} {options}"
 option: "{letter}) {text}"
 python_answers: true
 placeholder: <here>
+answer_member: answer
 metric: option-letter
+benchmark_score: what a person says
 recur: shuffle
 group: g
 most_media: 3
@@ -59,6 +61,7 @@ max_new_tokens: 7
     assert found.fields == Fields("i", ("a", "b"), ("{folder}/{v}.mp4",), "q", "a", "c", None, "f")
     assert (found.archives, found.metric, found.recur) == (("a.zip", "b*.zip"), "option-letter", "shuffle")
     assert (found.python_answers, found.most_media, found.window, found.max_new_tokens) == (True, 3, 5, 7)
+    assert (found.answer_member, found.benchmark_score) == ("answer", "what a person says")
 
 
 # lists of nine times the list before: written out, they would fill the memory of any machine

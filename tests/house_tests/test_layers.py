@@ -23,6 +23,7 @@ TASKS = (
     "lm_eval.models.utils",
 )  # what of lm-eval loads no torch
 TABLES = {"pandas", "pyarrow"}
+BOUNDS = "workloads/datasets/bounds.py"
 SLOW = TORCH | TABLES | {"scipy", "matplotlib", "datasets"}
 
 
@@ -172,7 +173,10 @@ def test_the_tasks_of_lm_eval_load_without_torch() -> None:
 
 @pytest.mark.parametrize("package", ["workloads", "runners", "vlcache_cli"])
 def test_only_reports_know_pandas(package: str) -> None:
-    assert _breaking(package, TABLES) == []
+    """Apart from the bounds of Parquet files, which `datasets` reads with pyarrow: they stand in its metadata."""
+    breaking = [found for found in _breaking(package, TABLES) if not found.startswith(f"{BOUNDS}:")]
+    assert breaking == []
+    assert _breaking(package, {"pandas"}) == []
 
 
 @pytest.mark.parametrize("package", ["workloads", "vlcache_cli"])

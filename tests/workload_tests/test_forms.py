@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from workloads.base import StreamOptions
@@ -23,6 +26,11 @@ from workloads.scoring import judge
 Line = dict[str, Any]
 Open = Callable[..., list[Conversation]]
 PICTURES = ("a.png", "b.png", "c.png")
+NAMES = (
+    "messages", "role", "content", "type", "text", "image_url", "url", "image", "images", "video", "videos",
+    "conversations", "from", "value", "prompt", "image_files", "turns", "texts", "contents", "id", "session_id",
+    "answer", "answers", "answer_member", "choices", "metric", "audio",
+)  # fmt: skip
 
 
 def picture(name: str, file_format: str = "PNG", frames: int = 1) -> bytes:
@@ -317,6 +325,7 @@ def test_a_mistake_is_told_with_line_and_field(opened: Open, line: Line, told: s
         "prompt": {"prompt": "x", "image_files": ["a.png"]},
         "conversations": talk(("human", "hi")),
         "turns": session({"text": "hi"}, session_id="first"),
+        "text": {"text": "hi"},
     }
     assert mistake(opened, right[form], line).startswith(told)
 
@@ -329,6 +338,7 @@ def test_the_lines_of_a_file_have_one_form(opened: Open, first: str, second: str
         "conversations": talk(("human", "hi"), id="c"),
         "prompt": {"prompt": "x", "image_files": ["a.png"], "id": "p"},
         "turns": session({"text": "hi"}),
+        "text": {"text": "hi", "id": "t"},
     }
     other: Sequence[Line] = [lines[first], {**lines[second], "id": "second", "session_id": "second"}]
     if first == second:
@@ -336,3 +346,186 @@ def test_the_lines_of_a_file_have_one_form(opened: Open, first: str, second: str
     else:
         told = f"{second} is given, but line 1 has {first}: all lines of a file have one form"
         assert mistake(opened, *other) == told
+
+
+def beside(*texts: str, **fields: Any) -> Line:
+    """A line whose media are named beside the messages."""
+    roles = ("user", "assistant")
+    said = [{"role": roles[index % 2], "content": words} for index, words in enumerate(texts)]
+    return {"messages": said, **fields}
+
+
+def test_media_beside_messages_stand_where_their_placeholders_are(opened: Open) -> None:
+    several = beside("<image>What?", "That.", "<image>\nand <video>?", images=["a.png", "b.png"], videos=["loop.gif"])
+    first, second, third = opened(
+        several,
+        beside("<image>Value", image="c.png", id="one"),
+        asks({"type": "image"}, "And ", {"type": "image", "image": "b.png"}, images=["a.png"], id="trl"),
+    )
+    assert [content(turn) for turn in first.turns] == [
+        ["image a.png", "What?"],
+        ["image b.png", "and ", "video loop.gif", "?"],
+    ]
+    assert content(second.turns[0]) == ["image c.png", "Value"]
+    assert content(third.turns[0]) == ["image a.png", "And ", "image b.png"]
+
+
+def test_conversations_have_their_pictures_in_images_too(opened: Open) -> None:
+    (one,) = opened(talk(("human", "<image>What?"), ("gpt", "That."), images=["a.png"]))
+    assert content(one.turns[0]) == ["image a.png", "What?"]
+
+
+def test_a_placeholder_in_a_text_with_pictures_in_parts_is_a_text(opened: Open) -> None:
+    (one,) = opened(asks(part("image_url", "a.png"), "What is <video> in HTML?"))
+    assert content(one.turns[0]) == ["image a.png", "What is <video> in HTML?"]
+
+
+def test_single_turns_and_pools_of_aiperf_are_one_request_a_line(opened: Open) -> None:
+    plain, several, pool, picture_alone = opened(
+        {"text": "What?", "image": "a.png", "timestamp": 5, "answer": "A", "choices": ["x", "y"]},
+        {"type": "single_turn", "texts": ["What", "now?"], "images": ["a.png", "b.png"], "video": "loop.gif"},
+        {"type": "random_pool", "texts": [{"name": "t", "contents": ["Who?"]}], "images": [{"contents": ["c.png"]}]},
+        {"type": "random_pool", "image": "c.png"},
+    )
+    assert content(plain.turns[0]) == ["What?", "image a.png"]
+    assert (plain.turns[0].answer.accepted, plain.turns[0].answer.metric) == (("A",), "option-letter")
+    assert content(several.turns[0]) == ["What", "now?", "image a.png", "image b.png", "video loop.gif"]
+    assert not several.turns[0].answer.has_gold
+    assert content(pool.turns[0]) == ["Who?", "image c.png"]
+    assert content(picture_alone.turns[0]) == ["image c.png"]
+
+
+def test_gold_answers_may_be_objects_of_which_one_member_counts(opened: Open) -> None:
+    answers = [{"answer": word, "answer_confidence": "yes", "answer_id": number} for number, word in enumerate("aab")]
+    (one,) = opened(asks("?", answers=answers, answer_member="answer", metric="vqa-accuracy"))
+    assert one.turns[0].answer.accepted == ("a", "a", "b")
+    for told, more in (
+        ("answers[0] has members (answer, answer_confidence, answer_id): name the one that counts", {}),
+        ("answers[0].answr must be a text, not None", {"answer_member": "answr"}),
+        ("answers[0].answer_id must be a text, not 0", {"answer_member": "answer_id"}),
+        ("answer_member must be a text, not 5", {"answer_member": 5}),
+    ):
+        assert mistake(opened, asks("?", answers=answers, **more)).startswith(told)
+
+
+READ_NOWHERE = (
+    "looks like media, and is not read there: put them into a field that is read (see docs/files.md), or remove"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (beside("<image>Value", images=[]), "image names 0 files, but <image> is said 1 times: they must agree"),
+        (beside("<image>Value"), "image names 0 files, but <image> is said 1 times: they must agree"),
+        (beside("Value", images=["a.png"]), "image names 1 files, but <image> is said 0 times: they must agree"),
+        (beside("<image><image>", images=["a.png"]), "image names 1 files, but <image> is said 2 times"),
+        (beside("<video>", images=["a.png"]), "image names 1 files, but <image> is said 0 times"),
+        (beside("<image>", images="none.png"), "images 'none.png' does not exist or is no file"),
+        (beside("<image>", images=["a.png"], image="a.png"), "image and images are both given: keep one"),
+        (beside("<image>", images=[{"path": "a.png"}]), "images[0] must be a text, not {'path': 'a.png'}"),
+        (beside("<image>", "<image>", "?", images=["a.png"]), "messages of the user alone may hold media"),
+        (asks("?", {"type": "image"}), "image names 0 files, but <image> is said 1 times"),
+        (asks({"type": "text", "text": "?", "image_url": {"url": "a.png"}}), "messages[0].content[0].image_url looks"),
+        (asks({"type": "text", "text": "?", "image": "a.png"}), "messages[0].content[0].image looks like media"),
+        ({"messages": [{"role": "user", "content": "?", "images": ["iVBORw0KGgo="]}]}, "messages[0].images looks like"),
+        (beside("?", image_path="a.png"), f"image_path {READ_NOWHERE}"),
+        (beside("?", image_urls=["https://x.org/a"]), f"image_urls {READ_NOWHERE}"),
+        (beside("?", imagePath="p"), "imagePath looks like media"),
+        (beside("?", pictures=["17"]), "pictures looks like media"),
+        (beside("?", audios=["a.wav"]), "audios looks like media"),
+        (beside("?", file="scans/a.TIFF"), "file looks like media"),
+        (beside("?", extra={"img": "a"}), "extra looks like media"),
+        (beside("?", page="data:image/png;base64,AAAA"), "page looks like media"),
+        (beside("?", multi_modal_data={"image": "x"}), "multi_modal_data looks like media"),
+        (talk(("human", "?"), picture="a.png"), "picture looks like media"),
+        ({"conversations": [{**says("human", "?"), "image": "a.png"}]}, "conversations[0].image looks like media"),
+        ({"prompt": "?", "image_files": ["a.png"], "images": ["b.png"]}, "images looks like media"),
+        (session({"text": "?", "image_file": "a.png"}), "turns[0].image_file looks like media"),
+        (session({"text": "?"}, image="a.png"), "image looks like media"),
+        (session({"text": "<image>?"}), "turns[0].text says where an <image> or <video> stands, and there is none"),
+        ({"text": "<image>?"}, "text says where an <image> or <video> stands, and there is none"),
+        ({"text": "?", "image_url": "a.png"}, "image_url looks like media"),
+        ({"text": "?", "audio": "a.wav"}, "audio is not supported: no model here takes it; remove it"),
+        ({"text": "?", "role": "system"}, "role must be 'user', or 'system' in the first turn"),
+        ({"text": "?", "texts": ["?"]}, "text and texts are both given: keep one"),
+        ({"type": "random_pool"}, "it must have a text, an image or a video"),
+    ],
+)
+def test_a_picture_that_would_not_be_shown_is_told(opened: Open, line: Line, told: str) -> None:
+    assert mistake(opened, line).startswith(told)
+
+
+def test_fields_about_media_are_no_media(opened: Open) -> None:
+    about = {
+        "image_id": 17, "image_size": [640, 480], "image_width": 640, "caption": "An image of a.png and b.png.",
+        "video_duration": 5.5, "frames": [0, 8], "category": "image", "source": "a.png", "file_name": "scans/a.png",
+        "images": None, "license": "https://example.org/by.pdf",
+        "objects": {"ref": ["cat"], "bbox": [[1, 2, 3, 4]]}, "has_image": True, "audios": [],
+    }  # fmt: skip
+    (one,) = opened(asks(part("image_url", "a.png"), "?", **about))
+    assert content(one.turns[0]) == ["image a.png", "?"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_and_devices_are_no_files(opened: Open, folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder / "zero.png").symlink_to("/dev/zero")
+    assert mistake(opened, asks(part("image_url", "pipe.png"))).endswith("'pipe.png' does not exist or is no file")
+    assert mistake(opened, asks(part("image_url", "zero.png"))).endswith("leads out of the folder of the requests")
+    for path, told in ((folder / "pipe.jsonl", "it is a named pipe"), (Path("/dev/zero"), "it is a device")):
+        with pytest.raises(UsageError, match=told):
+            open_jsonl(path)
+
+
+def test_lines_and_values_are_bounded(opened: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mistake(opened, asks("?", extra=[0] * 200_001)).startswith("must have fewer than 200000 values")
+    monkeypatch.setattr("workloads.files.jsonl.MOST_LINES", 2)
+    with pytest.raises(UsageError, match="has more than 2 lines: split it"):
+        opened(*[asks("?", id=str(number)) for number in range(3)])
+    large = folder / "large.jsonl"
+    large.touch()
+    os.truncate(large, 1 << 36)
+    with pytest.raises(UsageError, match="line 1: is longer than 64 MiB"):
+        open_jsonl(large)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+    | st.sampled_from(["a.png", "\x1b[31m\a", "\ud800", "data:image/png;base64,AAAA", 10**4000, "<image>", "text"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=6), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(data=st.data(), form=st.sampled_from(sorted(FORMS)))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_any_value_in_any_field_is_read_or_told_in_one_line(data: st.DataObject, form: str, folder: Path) -> None:
+    line: dict[str, Any] = {
+        "messages": asks("?", part("image_url", "a.png")),
+        "conversations": talk(("human", "<image>?"), ("gpt", "x"), image="a.png"),
+        "prompt": {"prompt": "?", "image_files": ["a.png"]},
+        "turns": session({"text": "?", "image": "a.png"}),
+        "text": {"text": "?", "image": "a.png"},
+    }[form]
+    place: Any = line
+    changed = False
+    while not changed and place and isinstance(place, dict | list):
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        changed = not isinstance(place[key], dict | list) or data.draw(st.booleans())
+        if changed and isinstance(place, dict) and data.draw(st.booleans()):
+            key = data.draw(st.sampled_from(NAMES))
+        if changed:
+            place[key] = data.draw(JSON)
+        place = place[key]
+    path = folder / "any.jsonl"
+    path.write_text(json.dumps(line) + "\n")
+    told = ""
+    try:
+        assert all(conversation.turns for conversation in open_jsonl(path).conversations(StreamOptions(10)))
+    except UsageError as error:
+        told = str(error)
+    assert told.isprintable()
+    assert len(told) < len(str(path)) + 700

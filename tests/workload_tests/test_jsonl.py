@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from workloads.base import StreamOptions
+from workloads.datasets.recurring_stream import MEANING
+from workloads.datasets.sources import Sources
 from workloads.errors import UsageError
 from workloads.files import attachments, jsonl
 from workloads.files.jsonl import JsonlWorkload, open_jsonl
 from workloads.fingerprint import fingerprint
 from workloads.media import pictures
-from workloads.records import Conversation, Media, Turn
+from workloads.records import Conversation, Media, Popularity, Recur, Turn
 from workloads.registry import open_workload, open_workloads
 from workloads.scoring import judge
 
@@ -215,9 +217,10 @@ def test_texts_come_back_as_they_were(words: list[str], ascii: bool, tmp_path_fa
             b'{"answer": "\xff"}',
             "is not valid JSON: 'utf-8' codec can't decode byte 0xff in position 12: invalid start byte",
         ),
+        (b'{"id": ' + b"9" * 6000 + b"}", "is not valid JSON: Exceeds the limit (4300 digits) for integer string"),
         (b"[" * 100_000, "is not valid JSON: lists and mappings are nested too deeply"),
         ([], "must be a JSON object"),
-        ({"answer": "x"}, "must have one of the fields messages, conversations, prompt or turns"),
+        ({"answer": "x"}, "must have one of the fields messages, conversations, prompt, turns or text"),
         (asks(prompt="x"), "messages and prompt are both given: keep one"),
         ({"turns": [{"text": "hi"}]}, "turns is given, but line 1 has messages: all lines of a file have one form"),
         ({"messages": "hi", "answer": "x"}, "messages must be a list, not 'hi'"),
@@ -240,7 +243,7 @@ def test_texts_come_back_as_they_were(words: list[str], ascii: bool, tmp_path_fa
         ),
         (
             asks(user([{"type": "input_audio"}])),
-            "messages[0].content[0].type must be one of text, image_url, video_url, not 'input_audio'",
+            "messages[0].content[0].type must be one of text, image_url, video_url, image, video, not 'input_audio'",
         ),
         (
             asks({"role": "system", "content": [image("a.png")]}, user("hi")),
@@ -402,3 +405,36 @@ def test_files_and_names_are_opened_side_by_side(write: Write, tmp_path: Path) -
         with pytest.raises(UsageError) as caught:
             open_workloads(names)
         assert str(caught.value) == mistake
+
+
+@pytest.mark.parametrize("recur", ["prefix", "questions", "shuffle"])
+@pytest.mark.parametrize("popularity", ["even", "zipf"])
+def test_media_of_a_file_come_back_if_they_are_told_to(write: Write, recur: Recur, popularity: Popularity) -> None:
+    lines = [asks(says("system", "Be brief."), user(image(name), text(f"{name}?"))) for name in ("a.png", "b.jpg")]
+    workload = open_workload(str(write(*lines, *lines)), Sources(recur=recur))
+    assert workload.defaults.recurrence == MEANING[recur]
+    assert (workload.defaults.max_new_tokens, workload.defaults.reuse_rate) == (64, 0.5)
+    asked = list(workload.conversations(StreamOptions(20, reuse_rate=0.5, popularity=popularity)))
+    assert len({turn.id for talk in asked for turn in talk.turns}) == 20
+    assert {talk.system for talk in asked} == {"Be brief."}
+    assert len({talk.cluster_id for talk in asked}) == 2
+    assert asked[:8] == list(workload.conversations(StreamOptions(8, reuse_rate=0.5, popularity=popularity)))
+    (first,), *others = ([t.content for t in talk.turns] for talk in asked)
+    assert first[1] == "a.png?"
+    assert len({content[0][0] for content in others if isinstance(content[0][0], str)}) > 8, "openings are new"
+    assert all(turn.answer.gold == "yes" for talk in asked for turn in talk.turns)
+
+
+def test_media_of_a_file_are_as_they_are_if_nothing_is_told(write: Write) -> None:
+    path = write(asks(user(image("a.png"), text("?"))))
+    for recur in (None, "none"):
+        workload = open_workload(str(path), Sources(recur=recur))
+        assert [turn.id for talk in workload.conversations(ALL) for turn in talk.turns] == ["line-1"]
+    assert open_workload(str(path)).defaults.recurrence == "as in the file"
+
+
+def test_an_id_like_that_of_a_repeat_is_refused_where_there_are_some(write: Write) -> None:
+    path = write(asks(id="x-again-1"))
+    assert [talk.id for talk in conversations(path)] == ["x-again-1"]
+    with pytest.raises(UsageError, match="the id 'x-again-1' is that of a repeat; rename it to use --recur"):
+        list(open_jsonl(path, "prefix").conversations(ALL))

@@ -40,7 +40,8 @@ class Stream:
     def describe(self) -> dict[str, Any]:
         """For the manifest, as plain types."""
         metrics = {turn.answer.metric for conversation in self.conversations for turn in conversation.turns}
-        return {**asdict(self.options), "metrics": sorted(metrics)}
+        given = {name: value for name, value in asdict(self.options).items() if value is not None}
+        return {**given, "metrics": sorted(metrics)}
 
 
 def require_legible(model: str, workloads: Sequence[str]) -> None:
@@ -76,16 +77,21 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
 def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> Stream:
     from workloads.base import StreamOptions, WorkloadDefaults
     from workloads.datasets.recurring_stream import MEANING
-    from workloads.registry import WORKLOADS, is_dataset
+    from workloads.registry import WORKLOADS, is_dataset, recurs_as_told
 
     defaults = workload.defaults
     reuse_rate = defaults.reuse_rate if config.reuse_rate is None else config.reuse_rate
-    recurrence = defaults.recurrence if reuse_rate or not is_dataset(workload.name) else MEANING["none"]
+    is_told = is_dataset(workload.name) or (config.recur is not None and recurs_as_told(workload.name))
+    recurrence = defaults.recurrence if reuse_rate or not is_told else MEANING["none"]
     options = WorkloadDefaults(
-        max_new_tokens or defaults.max_new_tokens, reuse_rate, config.popularity or defaults.popularity, recurrence
+        max_new_tokens=max_new_tokens or defaults.max_new_tokens,
+        reuse_rate=reuse_rate,
+        popularity=config.popularity or defaults.popularity,
+        recurrence=recurrence,
+        benchmark_score=defaults.benchmark_score,
     )
     drawing = StreamOptions(config.samples, config.seed, options.reuse_rate, popularity=options.popularity)
-    if is_dataset(workload.name):
+    if is_told:
         console.note(f"{workload.name}: {options.recurrence}")
     drawn = workload.conversations(drawing)
     if workload.name not in WORKLOADS:

@@ -110,6 +110,8 @@ class RowReader:
         value = self._value(name) if name is not None else None
         if self._file.python_answers and isinstance(value, str):
             value = _python(value)
+        if self._file.answer_member is not None:
+            value = _members(value, self._file.answer_member)
         accepted = value if isinstance(value, list | tuple) else [] if value is None else [value]
         texts = tuple(self._accepted(value, choices) for value in accepted)
         return Answer(texts if any(text.strip() for text in texts) else (), self._file.metric, choices)
@@ -156,6 +158,17 @@ class RowReader:
         if name not in self._fields:
             raise unknown_name("field", name, self._fields)
         return self._fields[name]
+
+
+def _members(value: Any, member: str) -> Any:
+    """The member of an answer that counts, or of each in a list; `datasets` may make a mapping of lists of them."""
+    if isinstance(value, list | tuple):
+        return [_members(item, member) for item in value]
+    if value is None:
+        return None
+    if not isinstance(value, dict) or member not in value:
+        raise ValueError(f"its answer {quoted(str(value))} has no member {quoted(member)}")
+    return value[member]
 
 
 def _python(text: str) -> Any:

@@ -18,6 +18,7 @@ from workloads.datasets.recurring_stream import Case, default_recurrence, recurr
 from workloads.datasets.rows import Table, windows
 from workloads.datasets.sources import Sources, chosen
 from workloads.errors import UsageError, quoted
+from workloads.reading import in_one_line
 from workloads.records import Conversation, Turn
 from workloads.seeding import stream
 
@@ -33,7 +34,8 @@ class Dataset:
     @property
     def defaults(self) -> WorkloadDefaults:
         """See ``workloads.base.Workload``."""
-        return default_recurrence(self.file.max_new_tokens, self.sources.recur or self.file.recur)
+        recur = self.sources.recur or self.file.recur
+        return default_recurrence(self.file.max_new_tokens, recur, self.file.benchmark_score)
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
         """See ``workloads.base.Workload``."""
@@ -74,9 +76,10 @@ class Dataset:
         """Say of which row it is that something is wrong."""
         try:
             yield
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             origin = "/".join(part for part in (self.name, subject) if part)
-            raise UsageError(f"{origin}, row {number}: {error}") from error
+            told = "its lists are nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise UsageError(in_one_line(f"{origin}, row {number}: {told}")) from error
 
 
 def open_dataset(name: str, file: Traversable, sources: Sources) -> Dataset:
@@ -92,5 +95,9 @@ def open_dataset(name: str, file: Traversable, sources: Sources) -> Dataset:
         description = replace(description, subjects=chosen(description.subjects, sources.subjects, name))
     beside = file.parent / description.path if isinstance(file, Path) else None
     if sources.dataset_path is None and beside is not None and beside.is_dir():
+        if not beside.resolve().is_relative_to(file.parent.resolve()):  # type: ignore[attr-defined]  # it is a Path
+            raise UsageError(
+                f"{file}: path {quoted(description.path)} leads out of its folder: give --dataset-path DIR"
+            )
         sources = replace(sources, dataset_path=beside)
     return Dataset(name, description, sources)

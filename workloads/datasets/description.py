@@ -24,18 +24,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge
 
+from workloads.datasets.within import inside
 from workloads.errors import UsageError
 from workloads.reading import Read, Text, Texts, keys, read_yaml
+from workloads.reading.regular import read_bounded
 from workloads.records import Recur
 from workloads.scoring import MetricName
 
 MEDIA = "media"
 OPTIONS = "options"
 SUBJECT = "subject"
+MOST_BYTES = 2**20  # of a description
 NAME = re.compile(r"\{(\w+)\}")
 
 
@@ -44,6 +48,13 @@ def _subjects(given: tuple[str, ...] | dict[str, dict[str, Any] | None]) -> dict
         raise ValueError("must name at least one")
     return {name: given[name] or {} for name in given} if isinstance(given, dict) else {name: {} for name in given}
 
+
+def _all_inside(paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(inside, paths))
+
+
+Inside = Annotated[str, Read(inside, Text)]
+"""A path from the data set's folder down."""
 
 Count = Annotated[int, Ge(1)]
 Subjects = Annotated[
@@ -88,8 +99,10 @@ class DatasetFile:
         prompt: ``{media}`` and ``{options}`` stand for these, other names in braces for fields.
         option: how a choice stands in the prompt.
         python_answers: answers are a list in the words of Python.
+        answer_member: of answers that are mappings, as VQAv2's are, the member that counts.
         placeholder: where a medium of a talk stands.
         metric: how answers are scored.
+        benchmark_score: how the benchmark itself scores them, in words, where that is something else.
         recur: how media come back where the user does not say.
         group: the field that rows about the same media share; else their media tell.
         most_media: rows with more are left out.
@@ -98,19 +111,21 @@ class DatasetFile:
     """
 
     description: Text
-    path: Text
-    split: Text
+    path: Inside
+    split: Inside
     fields: Fields
-    config: Text | None = None
-    revision: Text | None = None
-    files: Text | None = None
-    archives: Texts = ()
+    config: Inside | None = None
+    revision: Inside | None = None
+    files: Inside | None = None
+    archives: Annotated[tuple[str, ...], Read(_all_inside, Texts)] = ()
     subjects: Subjects = field(default_factory=dict, hash=False)
     prompt: Text = "{media}{question}"
     option: Text = "{letter}. {text}"
     python_answers: bool = False
+    answer_member: Text | None = None
     placeholder: Text = "<image>"
     metric: MetricName = "exact-match"
+    benchmark_score: Text | None = None
     recur: Recur = "prefix"
     group: Text | None = None
     most_media: Count | None = None
@@ -127,10 +142,7 @@ def read_dataset_file(file: Traversable) -> DatasetFile:
     Raises:
         UsageError: the first mistake, with file and key.
     """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    data = read_bounded(file, MOST_BYTES, "data-set file") if isinstance(file, Path) else file.read_bytes()
     return read_yaml(data, DatasetFile, str(file))
 
 

@@ -6,11 +6,13 @@ import posixpath
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
+from os import SEEK_END
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfile import ZipFile
 
 from workloads.datasets.rows import Table, reason
+from workloads.datasets.within import is_within
 from workloads.errors import quoted
 from workloads.media.containers import container_of
 from workloads.media.limits import MOST_BYTES as MOST_PICTURE_BYTES
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 MOST_BYTES: dict[MediaKind, int] = {"image": MOST_PICTURE_BYTES, "video": 2 * 2**30}  # an hour of video has less
+MOST_CONTENTS = 32 * 2**20  # bytes of a zip archive's table of contents: about 400,000 files
+END_OF_ZIP, END_OF_ZIP64 = b"PK\5\6", b"PK\6\6"
+LONGEST_END = 2**16 + 200  # bytes, the archive's comment among them
+MOST_32_BITS = 2**32 - 1  # which stands for a number that is elsewhere
 HUB = "hf://"
-SNAPSHOTS, CACHED = "snapshots", "blobs"  # folders of the hub's cache: names of files, and their contents
 
 
 class MediaFiles:
@@ -87,20 +92,14 @@ class MediaFiles:
         return data
 
     def _is_within(self, place: str) -> bool:
-        """Links lead no further than to where the hub's own cache keeps the contents of the folder's files."""
-        if self._folder is None:
-            return True
-        homes = [self._folder]
-        if self._folder.parent.name == SNAPSHOTS:
-            homes.append(self._folder.parent.parent / CACHED)
-        return any(Path(place).resolve().is_relative_to(home) for home in homes)
+        return self._folder is None or is_within(self._folder, Path(place))
 
     def _member(self, inside: str, most: int) -> bytes:
         """A file out of the archive that has it."""
         if inside not in self._members:
             looked = f", nor is it in {', '.join(self._archives)}" if self._archives else ""
             raise ValueError(f"there is no such file in the data set{looked}")
-        with self._files.open(self._members[inside], "rb") as file, ZipFile(file) as archive:
+        with self._files.open(self._members[inside], "rb") as file, _opened(file) as archive:
             _require_bearable(archive.getinfo(inside).file_size, most)
             return archive.read(inside)
 
@@ -109,7 +108,7 @@ class MediaFiles:
         """In which archive a file is; of the archives, only the tables of contents are read."""
         archive_of: dict[str, str] = {}
         for place in [place for glob in self._archives for place in sorted(self._files.glob(f"{self._top}/{glob}"))]:
-            with self._files.open(place, "rb") as file, ZipFile(file) as archive:
+            with self._files.open(place, "rb") as file, _opened(file) as archive:
                 for name in archive.namelist():
                     archive_of.setdefault(name, place)
         return archive_of
@@ -123,6 +122,21 @@ class MediaFiles:
         from huggingface_hub import HfFileSystem
 
         return HfFileSystem()
+
+
+def _opened(file: BinaryIO) -> ZipFile:
+    """A zip archive; ValueError when its table of contents is too large to be read."""
+    size = file.seek(0, SEEK_END)
+    file.seek(max(size - LONGEST_END, 0))
+    end = file.read(LONGEST_END)
+    place, large = end.rfind(END_OF_ZIP), end.rfind(END_OF_ZIP64)
+    contents = int.from_bytes(end[place + 12 : place + 16], "little") if place >= 0 else 0
+    if large >= 0:
+        contents = max(contents % MOST_32_BITS, int.from_bytes(end[large + 40 : large + 48], "little"))
+    if contents > MOST_CONTENTS:
+        raise ValueError(f"the archive's table of contents is larger than {MOST_CONTENTS // 2**20} MiB")
+    file.seek(0)
+    return ZipFile(file)
 
 
 def _require_bearable(size: int, most: int) -> None:

@@ -1,4 +1,4 @@
-"""Turn the cases of a data set, in which media seldom recur, into a stream in which they do.
+"""Turn the cases of a data set or of a request file, in which media seldom recur, into a stream in which they do.
 
 Cases come in blocks of ``BLOCK``: first each once, then about the same media again, in shuffled order. A request about
 media that were shown before begins with an opening that no other has: it is a new request, no exact prefix serves its
@@ -34,12 +34,15 @@ MEANING: Mapping[Recur, str] = {
 BLOCK = 4  # cases, or groups of them, between the first request about some media and the next
 ALMOST_1 = 1 - 1e-9  # of a request, as sums of fractions go
 MOST_OTHERS = 2  # pictures of other cases before one that is asked again
+AGAIN = "-again-"  # and a number, after the id of a case that is asked again
 APART = "So much for other cases. What follows is a case of its own.\n"
 
 
-def default_recurrence(max_new_tokens: int, recur: Recur) -> WorkloadDefaults:
+def default_recurrence(max_new_tokens: int, recur: Recur, benchmark_score: str | None = None) -> WorkloadDefaults:
     """The defaults of a data set: about each medium two requests."""
-    return WorkloadDefaults(max_new_tokens, 0.0 if recur == "none" else 0.5, "even", MEANING[recur])
+    return WorkloadDefaults(
+        max_new_tokens, 0.0 if recur == "none" else 0.5, "even", MEANING[recur], benchmark_score=benchmark_score
+    )
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,15 @@ class Case:
         id: unique in the data set.
         load: reads its turns, whose ids are unique in the data set.
         group: names what cases about the same media share; None where only the media tell.
+        system: the system prompt.
+        cluster: names what is dependent on the case, its repeats among them; None for what it shares with others.
     """
 
     id: str
     load: Callable[[], tuple[Turn, ...]]
     group: str | None = None
+    system: str = ""
+    cluster: str | None = None
 
 
 def recurring(
@@ -129,7 +136,7 @@ class _Conversations:
         if case.media:
             self._pictures.setdefault(case.group, case.media[0])
         again = number // len(cases)
-        return self._conversation(case, before, f"-again-{again}" if again else "")
+        return self._conversation(case, before, f"{AGAIN}{again}" if again else "")
 
     def _before(self, case: _Loaded) -> tuple[str | Media, ...]:
         """What stands before a case whose media were shown before."""
@@ -149,7 +156,8 @@ class _Conversations:
         first, *later = case.turns
         turns = (replace(first, content=(*before, *first.content)), *later)
         named = tuple(_named(turn, f"{turn.id}{mark}") for turn in turns)
-        return Conversation(f"{case.case.id}{mark}", f"{self._name}/{case.group}", "", named)
+        cluster = case.case.cluster or f"{self._name}/{case.group}"
+        return Conversation(f"{case.case.id}{mark}", cluster, case.case.system, named)
 
 
 def _with_repeats(

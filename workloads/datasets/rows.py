@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workloads.datasets.bounds import require_bearable_rows
+from workloads.datasets.within import inside, regular_files
 from workloads.errors import UsageError
+from workloads.reading import in_one_line
 
 if TYPE_CHECKING:
     from datasets import Features, IterableDataset
 
 BUILDERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 LONGEST_REASON = 200
 
 
@@ -74,11 +78,17 @@ def windows(table: Table, folder: Path | None, size: int, rng: np.random.Generat
     Raises:
         UsageError: the rows cannot be read.
     """
-    dataset, origin = _open(table, folder), _origin(table, folder)
+    origin = _origin(table, folder)
+    dataset, local = _open(table, folder)
     with _reading(origin):
         dataset = _media_as_files(_mixed_declared(dataset))
     files = max(dataset.num_shards, 1)
+    bearable: set[Path] = set()
     for file in rng.permutation(files):
+        needed = set(local) if len(local) != files else {local[file]}
+        for path in sorted(needed - bearable):
+            _require_bearable(path)
+        bearable |= needed
         rows = _numbered(dataset.shard(files, int(file)), f"{file}-" if files > 1 else "", origin)
         while window := list(islice(rows, size)):
             yield Window([window[index] for index in rng.permutation(len(window))], dataset.features)
@@ -134,19 +144,25 @@ def _decode_json(feature: Any) -> None:
             _decode_json(inner)
 
 
-def _open(table: Table, folder: Path | None) -> IterableDataset:
-    """Nothing but names and schema is read yet."""
+def _open(table: Table, folder: Path | None) -> tuple[IterableDataset, list[Path]]:
+    """The data set, of which nothing but names and schema is read yet, and the local files that have its rows."""
     from datasets import load_dataset
 
     logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # what is wrong is told once, as an error
     try:
         if folder is not None:
             builder, files = _local_files(table, folder)
-            return load_dataset(builder, data_files={table.split: files}, split=table.split, streaming=True)
+            rows = [path for path in files if path.suffix in BUILDERS]
+            _require_bearable(rows[0])  # its beginning tells what the rows are like
+            names = [str(path) for path in files]
+            return load_dataset(builder, data_files={table.split: names}, split=table.split, streaming=True), rows
+        if Path(table.path).exists():
+            raise UsageError(f"path '{table.path}' is in the working folder, and not beside the data set's file")
         if table.files is not None:
             place = f"hf://datasets/{table.path}@{table.revision or 'main'}/{table.files}"
-            return load_dataset(_builder(table.files), data_files=place, split="train", streaming=True)
-        return load_dataset(table.path, table.config, split=table.split, revision=table.revision, streaming=True)
+            return load_dataset(_builder(table.files), data_files=place, split="train", streaming=True), []
+        rows = load_dataset(table.path, table.config, split=table.split, revision=table.revision, streaming=True)
+        return rows, []
     except UsageError:
         raise
     except StopIteration as error:
@@ -156,7 +172,17 @@ def _open(table: Table, folder: Path | None) -> IterableDataset:
         raise UsageError(f"{_origin(table, folder)} cannot be opened: {reason(error)}{advice}") from error
 
 
-def _local_files(table: Table, folder: Path) -> tuple[str, list[str]]:
+def _require_bearable(path: Path) -> None:
+    """UsageError when reading the rows of a local file would take too much memory."""
+    try:
+        require_bearable_rows(path)
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{path} {error}" if isinstance(error, ValueError) else f"{path}: {reason(error)}") from error
+    except Exception as error:  # whatever the file format has to say
+        raise UsageError(f"{path} cannot be read: {reason(error)}") from error
+
+
+def _local_files(table: Table, folder: Path) -> tuple[str, list[Path]]:
     """The format and the files of a local copy. Whatever else lies there is not looked at."""
     if not folder.is_dir():
         raise UsageError(f"--dataset-path {folder} is no folder")
@@ -167,13 +193,17 @@ def _local_files(table: Table, folder: Path) -> tuple[str, list[str]]:
         names = [f"{table.split}{rest}{suffix}" for suffix in BUILDERS for rest in ("", "-*", "/*")]
         patterns = [f"{place}{name}" for place in places for name in names]
     for pattern in patterns:
-        files = sorted(path for path in folder.glob(pattern) if path.is_file())
+        try:
+            inside(pattern)
+        except ValueError as error:
+            raise UsageError(f"the files of a data set {error}") from error
+        files = regular_files(folder, pattern)
         if files:
             first = files[0]
             if first.name in ("metadata.jsonl", "metadata.csv"):  # of a folder of pictures
-                beside = sorted(path for path in first.parent.rglob("*") if path.is_file())
-                return "imagefolder", [str(path) for path in beside]
-            return _builder(first.name), [str(path) for path in files]
+                beside = regular_files(folder, "**/*", first.parent)
+                return "imagefolder", [path for path in beside if path == first or path.suffix.lower() in PICTURES]
+            return _builder(first.name), files
     expected = (
         patterns[0] if table.files else f"{places[0]}{table.split}-*.parquet, nor {', '.join(BUILDERS)} in its place"
     )
@@ -195,5 +225,5 @@ def _origin(table: Table, folder: Path | None) -> str:
 
 def reason(error: Exception) -> str:
     """An error as one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = in_one_line(str(error)) or type(error).__name__
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import re
+import os
 from pathlib import Path
 from urllib.parse import unquote
 
 from blake3 import blake3
 
 from workloads.errors import quoted
+from workloads.files.data_uri import decode_data_uri, is_data_uri
 from workloads.media import animations, limits
 from workloads.media.containers import container_of
 from workloads.media.pictures import decode
 from workloads.media.videos import require_playable
+from workloads.reading.regular import open_within
 from workloads.records import Media, MediaKind
 
 MOST_BYTES: dict[MediaKind, int] = {"image": limits.MOST_BYTES, "video": 256 * 2**20}  # of an encoded file
-DATA_URI: dict[MediaKind, re.Pattern[str]] = {
-    "image": re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE),
-    "video": re.compile(r"data:(?:video|image)/[\w.+-]+;base64,", re.IGNORECASE),  # animations are images
-}
 LOCAL = "file://"
 
 
@@ -43,7 +40,7 @@ class Attachments:
             raise ValueError(f"{field} {error}") from error
 
     def _load(self, url: str, kind: MediaKind) -> Media:
-        inline = url[:5].lower() == "data:"
+        inline = is_data_uri(url)
         name, data = _inline(url, kind) if inline else (url, self._read(url, kind))
         if (kind, data) not in self._known:
             try:
@@ -67,12 +64,13 @@ class Attachments:
                 raise ValueError(f"{quoted(url)} leads out of the folder of the requests")
             if not file.is_file():
                 raise ValueError(f"{quoted(url)} does not exist or is no file")
-            with file.open("rb") as stream:
-                data = stream.read(MOST_BYTES[kind] + 1)
+            with open_within(self._folder, file.relative_to(self._folder)) as stream:
+                fits = os.fstat(stream.fileno()).st_size <= MOST_BYTES[kind]
+                data = stream.read(MOST_BYTES[kind] + 1) if fits else b""
         except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in circles
             reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
             raise ValueError(f"{quoted(url)} cannot be read ({reason})") from error
-        if len(data) > MOST_BYTES[kind]:
+        if not fits or len(data) > MOST_BYTES[kind]:
             raise ValueError(f"{quoted(url)} is larger than {MOST_BYTES[kind] // 2**20} MiB")
         return data
 
@@ -87,11 +85,7 @@ def _require_playable(data: bytes) -> None:
 
 def _inline(uri: str, kind: MediaKind) -> tuple[str, bytes]:
     """Name and bytes of the file in a data URI."""
-    start = DATA_URI[kind].match(uri)
-    if start is None:
-        raise ValueError(f"must be a path or start with 'data:{kind}/...;base64,'")
-    try:
-        data = base64.b64decode(uri[start.end() :], validate=True)
-    except ValueError as error:
-        raise ValueError(f"is not valid base64 ({error})") from error
+    data = decode_data_uri(uri, kind)
+    if len(data) > MOST_BYTES[kind]:
+        raise ValueError(f"holds more than {MOST_BYTES[kind] // 2**20} MiB")
     return f"inline-{blake3(data).hexdigest()[:8]}", data

@@ -1,8 +1,11 @@
-"""`mmmu`: MMMU's own parsers (MMMU-Benchmark/MMMU, `eval/utils`), as they come with lm-eval, but no guess counts."""
+"""`mmmu`: MMMU's own parsers (MMMU-Benchmark/MMMU, `eval/utils`), as they come with lm-eval, but no guess counts.
+
+lm-eval's ``process_results`` knows nine letters; here there are as many as options, of which MMMU-Pro has ten.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from string import ascii_uppercase
 
 from workloads.judgement import Judgement
 from workloads.records import Answer
@@ -13,12 +16,21 @@ from workloads.scoring.option_letter import read_letter
 def mmmu(prediction: str, answer: Answer) -> Judgement:
     """1 if MMMU's parser reads the right option, or the open answer, in the reply; its guesses count as unread."""
     with random_state_kept():  # the module seeds it when it is loaded
-        from lm_eval.tasks.mmmu.utils import process_results
+        from lm_eval.tasks.mmmu import utils
 
-    accepted = [read_letter(text, answer.choices) or text if answer.choices else text for text in answer.accepted]
-    doc: dict[str, Any] = {
-        "question_type": "multiple-choice" if answer.choices else "open",
-        "options": repr(list(answer.choices)),
-        "answer": accepted if len(accepted) > 1 else accepted[0],
-    }
-    return officially(lambda: float(process_results(doc, [prediction])["acc"]), answer.seed or str(doc))
+    choices = answer.choices
+    accepted = [read_letter(text, choices) or text if choices else text for text in answer.accepted]
+    gold = accepted if len(accepted) > 1 else accepted[0]
+    letters = list(ascii_uppercase[: len(choices)])
+    texts = dict(zip(letters, choices, strict=False))
+
+    def score() -> float:
+        if choices:
+            read = utils.parse_multi_choice_response(prediction, letters, texts)
+            return float(utils.eval_multi_choice(gold, read))
+        return float(utils.eval_open(gold, utils.parse_open_response(prediction)))
+
+    kind = "multiple-choice" if choices else "open"
+    return officially(
+        score, answer.seed or str({"question_type": kind, "options": repr(list(choices)), "answer": gold})
+    )

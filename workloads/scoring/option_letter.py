@@ -6,33 +6,26 @@ counts only where it stands as an answer: a reply that cannot be read so is wron
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
 from workloads.judgement import Judgement
 from workloads.records import Answer
+from workloads.scoring.options import Options
+from workloads.scoring.reply import final_part, plain
+from workloads.scoring.statements import (
+    UNCLEAR,
+    Statement,
+    called_correct,
+    denied_letters,
+    last_line,
+    only_mention,
+    stated,
+)
 
 LETTERED = ("option-letter", "mmmu")  # metrics by which a letter is the answer to a question with choices
 MOST_CHOICES = len(ascii_uppercase)
-EMPHASIS = re.compile(r"[*_`$]")
-NOUN = r"(?:(?:option|choice|letter)\s+)?"
-SAID = re.compile(
-    rf"(?:\b(?:answer|(?:correct|best|right)\s+(?:option|choice))(?:\s*[:=]|\s+(?:is|would\s+be)\b:?)\s*{NOUN}"
-    r"|\\boxed\{)",
-    re.IGNORECASE,
-)
-ALONE = re.compile(r"\W*(?P<letter>[A-Za-z])\W*")  # (B), B., b
-AND_NO_OTHER = r"(?!\W*(?:(?:or|and)\s+)?[(\[]?[A-Z]\b)"
-NOT_DENIED = r"(?!\s+(?:not|wrong|incorrect|false)\b)"
-LABELLED = re.compile(  # (B) the cat, B. the cat
-    rf"(?:[(\[](?P<bracketed>[A-Za-z])[)\]]|(?P<marked>[A-Za-z])[).:](?=\s)){AND_NO_OTHER}"
-)
-EXPLAINED = re.compile(
-    rf"(?P<letter>[A-Z])(?:\s*[,;\n]|\s+[-\u2013\u2014]\s|\s+(?:is{NOT_DENIED}|because|since)\b){AND_NO_OTHER}"
-)
-BRACKETED = re.compile(r"[(\[](?P<letter>[A-Z])[)\]]")
-AT_THE_END = ".,;:!?"
+LONGEST_REPLY = 20_000  # characters that are read, the last ones, after the reasoning
 
 
 def option_letter(prediction: str, answer: Answer) -> Judgement:
@@ -44,45 +37,40 @@ def option_letter(prediction: str, answer: Answer) -> Judgement:
 
 
 def read_letter(reply: str, choices: Sequence[str] = ()) -> str | None:
-    """The letter of the option that a reply names; None where it names none, or not clearly one.
+    r"""The letter of the option that a reply names; None where it names none, or not clearly one.
 
-    What is said to be the answer comes first, the last such statement before earlier ones; then what the reply begins
-    with; then the only letter in brackets. Without ``choices`` every letter may be an option's.
+    Reasoning is left out, and answer tags come before all else. What is said to be the answer comes next (also in
+    ``\boxed{...}``), the last such statement before earlier ones; then an option that is called correct; then what the
+    reply begins with, or its last line; then the only option in brackets at the end of a sentence. A letter that is
+    denied, and two that contradict each other, are not read. Without ``choices`` every letter may be an option's.
     """
-    text = EMPHASIS.sub("", reply).strip()
-    statements = [text[match.end() :].partition("\n")[0] for match in SAID.finditer(text)][::-1]
-    letters = [letter for statement in [*statements, text] if (letter := _named(statement, choices)) is not None]
-    bracketed = {match["letter"] for match in BRACKETED.finditer(text)}
-    if not letters and len(bracketed) == 1:
-        letters = list(bracketed)
-    return letters[0] if letters and letters[0] in _known(choices) else None
+    final = final_part(reply)
+    if final is None:
+        return None
+    options = Options.of(tuple(choices))
+    text = plain(final[-LONGEST_REPLY:])
+    if letter := options.alone(text):
+        return letter
+    if whole := options.whole(text):
+        return whole[0] if len(whole) == 1 else None
+    said = stated(text, options)
+    letter = _without_statement(text, options) if said is None else _agreed(said, text, options)
+    return letter if letter in options.letters else None
 
 
-def _named(statement: str, choices: Sequence[str]) -> str | None:
-    """The option that a statement consists of or begins with."""
-    plain = re.sub(rf"^{NOUN}", "", statement.strip(), flags=re.IGNORECASE)
-    if (match := ALONE.fullmatch(plain)) and match["letter"].upper() in _known(choices):
-        return match["letter"].upper()
-    texts = [_normalised(choice) for choice in choices]
-    repeated = [letter for letter, text in zip(ascii_uppercase, texts, strict=False) if text == _normalised(plain)]
-    if repeated:
-        return repeated[0] if len(repeated) == 1 else None
-    if match := LABELLED.match(plain):
-        return (match["bracketed"] or match["marked"]).upper()
-    if match := EXPLAINED.match(plain):
-        return match["letter"]
-    with_text = [
-        letter
-        for letter, text in zip(ascii_uppercase, texts, strict=False)
-        if plain.startswith(f"{letter} ") and _normalised(plain[2:]) == text
-    ]
-    return with_text[0] if with_text else None
+def _agreed(said: Statement, text: str, options: Options) -> str:
+    """The letter that a statement names; ``UNCLEAR`` where the rest of the reply contradicts it."""
+    rest = text[said.end :]
+    others = {letter for letter, _ in called_correct(rest, options)}
+    alone = options.alone_on_lines(rest) | options.alone_on_lines(text.partition("\n")[0])
+    agreed = {said.letter} == {said.letter, *others, *alone}
+    return said.letter if agreed and said.letter not in denied_letters(rest, options) else UNCLEAR
 
 
-def _known(choices: Sequence[str]) -> str:
-    """The letters that options have."""
-    return ascii_uppercase[: len(choices)] if choices else ascii_uppercase
-
-
-def _normalised(text: str) -> str:
-    return " ".join(EMPHASIS.sub("", text).casefold().split()).rstrip(AT_THE_END)
+def _without_statement(text: str, options: Options) -> str:
+    """The letter that a reply names without a word on the answer; ``UNCLEAR`` where there is none."""
+    correct = {letter for letter, _ in called_correct(text, options)}
+    at_the_ends = {options.begun_with(text), last_line(text, options)} - {None}
+    named: set[str | None] = {*(correct or at_the_ends or only_mention(text, options))}
+    (letter,) = named if len(named | at_the_ends) == 1 else {UNCLEAR}
+    return UNCLEAR if letter is None or letter in denied_letters(text, options) else letter

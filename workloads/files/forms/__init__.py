@@ -18,17 +18,23 @@ FORMS = {
     "conversations": "workloads.files.forms.conversations:read_conversations",
     "prompt": "workloads.files.forms.custom_image:read_custom_image",
     "turns": "workloads.files.forms.multi_turn:read_multi_turn",
+    "text": "workloads.files.forms.multi_turn:read_single_turn",
 }
+SINGLE = "text"
+OF_SINGLE_TURNS = ("text", "texts")  # count only where no other form's field is given
+SINGLE_TYPES = ("single_turn", "random_pool")  # of AIPerf, whose lines may be pictures alone
 
 
 def detect_form(data: dict[str, Any]) -> str:
     """The field by which the form of a line is detected; ValueError when it has none or several of them."""
-    given = [field for field in FORMS if data.get(field) is not None]
+    given = [field for field in FORMS if field != SINGLE and data.get(field) is not None]
     if len(given) > 1:
         raise ValueError(f"{' and '.join(given)} are both given: keep one")
-    if not given:
-        raise ValueError(f"must have one of the fields {', '.join(list(FORMS)[:-1])} or {list(FORMS)[-1]}")
-    return given[0]
+    if given:
+        return given[0]
+    if any(data.get(field) is not None for field in OF_SINGLE_TURNS) or data.get("type") in SINGLE_TYPES:
+        return SINGLE
+    raise ValueError(f"must have one of the fields {', '.join(list(FORMS)[:-1])} or {list(FORMS)[-1]}")
 
 
 def load_form(field: str) -> ReadLine:

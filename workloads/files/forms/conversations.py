@@ -4,15 +4,15 @@ r"""Conversations in the form of LLaVA's training data and ShareGPT.
         {"from": "human", "value": "<image>\nWhat is this?"},
         {"from": "gpt", "value": "A receipt."}]}
 
-Of haotian-liu/LLaVA, ``docs/Finetune_Custom_Data.md``. ``image`` and ``video`` are a path or a list of them; each
-stands where its placeholder does, or all before the first question where there is none. Every reply is the answer key
-of its question, scored by the words that it shares unless ``metric`` names another; a question at the end has no key.
+Of haotian-liu/LLaVA, ``docs/Finetune_Custom_Data.md``. ``image``, ``images``, ``video`` and ``videos`` are a path or a
+list of them; each stands where its placeholder does, or all before the first question where there is none. Every reply
+is the answer key of its question, scored by the words that it shares unless ``metric`` names another; a question at the
+end has no key.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -21,14 +21,14 @@ from typing_extensions import TypedDict
 
 from workloads.files.attachments import Attachments
 from workloads.files.forms.answers import refuse_answer
+from workloads.files.forms.beside import KINDS, LineWithMedia, count, fill, require_agreement, slots
 from workloads.files.forms.exchanges import Exchange, conversation
-from workloads.files.forms.line import Line, SomeTexts
-from workloads.reading import Text, check, keys
+from workloads.files.forms.line import read_line
+from workloads.files.forms.unread import refuse_unread_media
+from workloads.reading import Text, keys
 from workloads.records import Answer, Conversation, Media, MediaKind
 
 SPEAKERS = {"system": "system", "human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
-KINDS: tuple[MediaKind, ...] = ("image", "video")
-PLACEHOLDER = re.compile(r"\n?<(image|video)>\n?")
 METRIC = "f1"
 
 Saying = TypedDict("Saying", {"from": Literal["system", "human", "user", "gpt", "assistant"], "value": Text})
@@ -36,17 +36,17 @@ keys(unknown="ignore")(Saying)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConversationLine(Line):
+class ConversationLine(LineWithMedia):
     """A line of this form."""
 
     conversations: Annotated[tuple[Saying, ...], MinLen(1)]
-    image: str | SomeTexts | None = None
-    video: str | SomeTexts | None = None
 
 
 def read_conversations(data: dict[str, Any], default_id: str, files: Attachments) -> Conversation:
     """See ``workloads.files.forms.ReadLine``."""
-    line = check(data, ConversationLine)
+    line = read_line(data, ConversationLine)
+    for index, saying in enumerate(data["conversations"]):
+        refuse_unread_media(saying, ("from", "value"), f"conversations[{index}]")
     refuse_answer(line, "in conversations, replies are the answers")
     said = [(SPEAKERS[saying["from"]], saying["value"]) for saying in line.conversations]
     system = said[0][1] if said[0][0] == "system" else ""
@@ -56,9 +56,7 @@ def read_conversations(data: dict[str, Any], default_id: str, files: Attachments
     metric = line.metric or METRIC
     answers = [Answer((reply,), metric) for reply in replies]
     answers += [Answer((), metric)] * (len(questions) - len(replies))
-    contents = _placed(
-        questions, {"image": _media(line.image, "image", files), "video": _media(line.video, "video", files)}
-    )
+    contents = _placed(questions, line.load(files))
     return conversation(
         line, line.own_id(default_id), system, [Exchange(*pair) for pair in zip(contents, answers, strict=True)]
     )
@@ -76,28 +74,11 @@ def _require_order(speakers: list[str], first: int) -> None:
         raise ValueError("conversations must have something that a human says")
 
 
-def _media(urls: str | Sequence[str] | None, kind: MediaKind, files: Attachments) -> list[Media]:
-    if isinstance(urls, str):
-        return [files.load(urls, kind, kind)]
-    return [files.load(url, kind, f"{kind}[{index}]") for index, url in enumerate(urls or ())]
-
-
-def _placed(questions: list[str], media: dict[MediaKind, list[Media]]) -> list[tuple[str | Media, ...]]:
-    """The questions with their media where the placeholders are."""
-    for kind in KINDS:
-        places, held = sum(question.count(f"<{kind}>") for question in questions), len(media[kind])
-        if places and places != held:
-            raise ValueError(f"{kind} names {held} files, but <{kind}> is said {places} times: they must agree")
-    left = {kind: iter(media[kind]) for kind in KINDS}
-    contents = [tuple(_parts(question, left)) for question in questions]
-    unplaced = [medium for kind in KINDS for medium in left[kind]]
-    return [(*unplaced, *contents[0]), *contents[1:]]
-
-
-def _parts(question: str, left: dict[MediaKind, Iterator[Media]]) -> Iterator[str | Media]:
-    """Texts and media in turn; a line break beside a placeholder is part of it."""
-    for index, piece in enumerate(PLACEHOLDER.split(question)):
-        if index % 2:
-            yield next(left[piece])  # type: ignore[index]  # it is one of KINDS
-        elif piece:
-            yield piece
+def _placed(questions: Sequence[str], media: Mapping[MediaKind, Sequence[Media]]) -> list[tuple[str | Media, ...]]:
+    """The questions with their media where the placeholders are, or before the first where there are none."""
+    contents = [tuple(slots(question)) for question in questions]
+    unplaced = [medium for kind in KINDS if not count(contents, kind) for medium in media[kind]]
+    placed = {kind: media[kind] if count(contents, kind) else () for kind in KINDS}
+    require_agreement(contents, placed)
+    first, *later = fill(contents, placed)
+    return [(*unplaced, *first), *later]

@@ -13,8 +13,8 @@ from typing import Any
 from workloads.files.attachments import Attachments
 from workloads.files.forms.answers import read_answer
 from workloads.files.forms.exchanges import Exchange, conversation
-from workloads.files.forms.line import Line, SomeTexts
-from workloads.reading import Text, check
+from workloads.files.forms.line import Line, SomeTexts, read_line
+from workloads.reading import Text
 from workloads.records import Conversation
 
 
@@ -28,6 +28,6 @@ class CustomImageLine(Line):
 
 def read_custom_image(data: dict[str, Any], default_id: str, files: Attachments) -> Conversation:
     """See ``workloads.files.forms.ReadLine``."""
-    line = check(data, CustomImageLine)
+    line = read_line(data, CustomImageLine)
     pictures = [files.load(url, "image", f"image_files[{index}]") for index, url in enumerate(line.image_files)]
     return conversation(line, line.own_id(default_id), "", [Exchange((line.prompt, *pictures), read_answer(line))])

@@ -1,0 +1,55 @@
+r"""Prepare a reply for reading: the part after its reasoning, without LaTeX commands, emphasis and mark-up.
+
+What a reply puts into ``\boxed{...}`` or into ``<answer>`` tags is found here, too.
+"""
+
+from __future__ import annotations
+
+import re
+
+REASONING = r"(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
+REASONED = re.compile(rf"[<◁]/{REASONING}[>▷]", re.IGNORECASE)
+REASONS = re.compile(rf"[<◁]{REASONING}[>▷]", re.IGNORECASE)
+TAGGED = re.compile(r"<(answer|final_answer)>(.*?)(?:</\1>|$)", re.IGNORECASE | re.DOTALL)
+BOX_TOKENS = re.compile(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|$)", re.DOTALL)  # of GLM-4.5V
+SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{0,40}\|>|</s>")
+MARK_UP = re.compile(r"</?(?:b|i|u|em|strong|code|p|br|span|mark|sup|sub|div|h[1-6])\s*/?>", re.IGNORECASE)
+STRUCK_OUT = re.compile(r"~~[^~\n]{0,200}~~|<(s|del|strike)>.{0,200}?</\1>")
+EMPHASIS = re.compile(r"[*_`$]")
+TEXT_COMMAND = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|up|sc|normal)?|math(?:bf|it|rm|sf|tt|cal|bb|frak|normal)"
+    r"|operatorname|mbox|hbox|emph|underline|bm|boldsymbol|pmb|bold|rm|bf|it)\s*\{([^{}]*)\}"
+)
+SWITCH = re.compile(r"\{?\\(?:rm|bf|it|sf|tt|bfseries|displaystyle|textstyle|large|Large)\b\s*")
+SPACING = re.compile(r"\\(?:[()\[\],;:! ]|q?quad\b|left\b|right\b)")
+MOST_NESTED = 8
+BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?:\{((?:[^{}]|\{[^{}]*\})*)(?:\}|$)|([A-Za-z])\b)")
+FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+
+
+def final_part(reply: str) -> str | None:
+    """The part of a reply after its reasoning, or in its answer tags; None when two tags differ.
+
+    Reasoning that never ends gives an empty text.
+    """
+    after = REASONED.split(reply)[-1]
+    tagged = {found[1].strip() for found in TAGGED.findall(after)}
+    if tagged:
+        return tagged.pop() if len(tagged) == 1 else None
+    return REASONS.split(after)[0]
+
+
+def plain(text: str) -> str:
+    """The text without LaTeX commands of fonts, without emphasis and mark-up, and with ASCII for full-width letters.
+
+    Boxes stay, as LaTeX writes them.
+    """
+    bare = text.translate(FULL_WIDTH).replace("\r\n", "\n")
+    bare = BOX_TOKENS.sub(lambda found: f"\\boxed{{{found[1]}}}", bare)
+    bare = MARK_UP.sub("", STRUCK_OUT.sub(" ", SPECIAL_TOKEN.sub(" ", bare)))
+    for _ in range(MOST_NESTED):
+        shorter = TEXT_COMMAND.sub(r"\1", bare)
+        if shorter == bare:
+            break
+        bare = shorter
+    return EMPHASIS.sub("", SPACING.sub(" ", SWITCH.sub("", bare))).strip()

@@ -120,7 +120,7 @@ class Environment:
     python: str | None = None
     platform: str | None = None
     cpus: int | None = None
-    git_commit: str | None = None
+    git_commit: str | None = None  # of vlcache
 
 
 @keys("ignore")

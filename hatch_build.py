@@ -10,7 +10,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class NoteCommit(BuildHookInterface):  # type: ignore[type-arg,misc]  # hatchling is there when a wheel is built
+class NoteCommit(BuildHookInterface):
     """Adds a file with the commit, where the source is a checkout of git; an archive of it carries the file already."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

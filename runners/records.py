@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
-from workloads.reading import brief, check, keys
+from workloads.errors import UsageError
+from workloads.reading import brief, check, keys, parse_json, read_json
 
 MOST_TOKENS = 1 << 22
 
@@ -252,8 +254,18 @@ class Record:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Record:
-        """Rebuild a record; ValueError when it is of another schema, or a field is missing or of another type."""
-        if data.get("schema") != 1:
-            raise ValueError(f"record schema {brief(data.get('schema'))} is not supported, expected 1")
+    def read(cls, line: bytes) -> Self:
+        """Rebuild a record from its line; UsageError when it is no JSON, or as for ``from_json``."""
+        with suppress(UsageError):
+            record = read_json(line, cls)
+            if record.schema == 1:
+                return record
+        return cls.from_json(parse_json(line))  # slower, and says what is wrong
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Rebuild a record; UsageError when it is of another schema, or a field is missing or of another type."""
+        schema = data.get("schema", 1) if isinstance(data, dict) else 1
+        if schema != 1:
+            raise UsageError(f"record schema {brief(schema)} is not supported, expected 1")
         return check(data, cls)

@@ -71,7 +71,7 @@ def test_a_folder_with_a_link_in_it_is_not_claimed(
     folder = tmp_path / "planted"
     folder.mkdir()
     plant(folder / name, secret)
-    with pytest.raises(UsageError, match="planted (is not empty, it holds|already holds)"):
+    with pytest.raises(UsageError, match=r"planted (is not empty, it holds|already holds)"):
         claim(folder)
     assert secret.read_bytes() == b"secret\n"
 
@@ -222,5 +222,5 @@ def test_a_profile_is_not_read_through_a_link(tmp_path: Path) -> None:
 
 def test_what_is_written_stays_inside(tmp_path: Path) -> None:
     for name in ("../x", "/tmp/x", "a\0b"):
-        with pytest.raises(OSError, match="outside the folder|null character"):
+        with pytest.raises(OSError, match=r"outside the folder|null character"):
             open_to_append(tmp_path, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,24 @@ def test_the_second_command_on_a_folder_is_refused(
         "vlcache: run is in use: another vlcache writes to it; wait until that ends, or choose another --output"
     )
     assert world.loaded == 0
+
+
+def test_a_command_that_starts_while_another_loads_its_model_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = sys.modules["runners.models.load"]
+    codes: list[int] = []
+
+    def load_model(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(load, "load_model", original)
+        codes.append(bench("--output", "run"))
+        return original(*arguments, **options)
+
+    original = vars(load)["load_model"]
+    monkeypatch.setattr(load, "load_model", load_model)
+    assert bench("--output", "run") == 0
+    assert codes == [2]
+    assert "run is in use" in capsys.readouterr().err.splitlines()[0]
 
 
 def test_two_commands_do_not_continue_one_run(bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,12 @@ from runners.records import CacheStats, Demand, Record, Repair, Status, Timing
 
 IDENTITY = ("workload", "request", "runner", "cluster_id", "family", "order", "warmth", "recurring_media")
 MEASURES = ("content_share", "score", "official_score", "kl", "agrees", "peak_bytes")
-MEASURED = tuple(entry.name for part in (Timing, CacheStats, Demand) for entry in fields(part))
-TIMES = [entry.name for entry in fields(Timing)]
-REPAIR = tuple(f"repair_{entry.name}" for entry in fields(Repair))
+FIELDS: dict[type, list[str]] = {
+    part: [entry.name for entry in fields(part)] for part in (Timing, CacheStats, Demand, Repair)
+}
+MEASURED = (*FIELDS[Timing], *FIELDS[CacheStats], *FIELDS[Demand])
+TIMES = FIELDS[Timing]
+REPAIR = tuple(f"repair_{name}" for name in FIELDS[Repair])
 FLAGS = ("ok", "parse_failed")
 NUMBERS = (*MEASURES, *MEASURED, *REPAIR)
 FALLBACKS = NUMBERS.index("fallbacks")
@@ -64,5 +67,5 @@ def _numbers(record: Record) -> list[float | None]:
 
 def _values(part: object, kind: type) -> list[Any]:
     """The values of all fields of a part of a record; None for each where there is no such part."""
-    names = kind.__match_args__
+    names = FIELDS[kind]
     return [None] * len(names) if part is None else [getattr(part, name) for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +13,12 @@ from annotated_types import Ge, Interval
 
 from runners.risk.model import RiskModel
 from workloads.errors import UsageError
+from workloads.private_files import write_whole
 from workloads.reading import read_yaml
+from workloads.reading.regular import read_bounded
 
 FILE_NAME = "vlcache.yaml"
+LARGEST_FILE = 1 << 20
 DEFAULT_PROBES = 4
 
 Layer = Annotated[int, Ge(0)]
@@ -54,16 +58,12 @@ def load_profile(model: Path, layers: int) -> ModelProfile:
         UsageError: the file is not what it should be.
     """
     path = model / FILE_NAME
-    return read_profile(path, layers) if path.is_file() else ModelProfile()
+    return read_profile(path, layers) if os.path.lexists(path) else ModelProfile()
 
 
 def read_profile(path: Path, layers: int) -> ModelProfile:
     """Read the profile of a model with so many ``layers``; UsageError when the file is not what it should be."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    profile = read_yaml(data, ModelProfile, str(path))
+    profile = read_yaml(read_bounded(path, LARGEST_FILE, "profile of a model"), ModelProfile, str(path))
     if not all(layer < layers - 1 for layer in profile.probe_layers):
         raise UsageError(f"{path}: probe_layers must be a list of layers between 0 and {layers - 2}")
     for name in ("sensitivity", "layer_weights"):
@@ -81,7 +81,8 @@ def write_profile(path: Path, profile: ModelProfile, comment: str) -> None:
     """Write what ``read_profile`` reads, ``comment`` above it."""
     values = plain(asdict(profile))
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
-    path.write_text(lines + yaml.safe_dump(values, default_flow_style=None, sort_keys=False), "utf-8")
+    text = lines + yaml.safe_dump(values, default_flow_style=None, sort_keys=False)
+    write_whole(path.parent, path.name, text.encode())
 
 
 def plain(values: Any) -> Any:

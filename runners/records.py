@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any, Self
 
-from workloads.reading import brief, check, keys
+from annotated_types import Interval
+
+from workloads.errors import UsageError
+from workloads.reading import brief, check, keys, parse_json, read_json
 
 MOST_TOKENS = 1 << 22
+MOST, LARGEST = 1 << 62, 1e30
+
+Count = Annotated[int, Interval(ge=0, le=MOST)]
+Number = Annotated[float, Interval(ge=-LARGEST, le=LARGEST)]  # sums and ratios of what a file says stay finite
 
 
 class Status(StrEnum):
@@ -38,7 +46,7 @@ def ttft_part(meaning: str) -> dict[str, str]:
     return {"meaning": meaning}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Timing:
     """Milliseconds. The parts are disjoint and add up to ``ttft_ms``; what comes after it stands apart.
 
@@ -60,19 +68,19 @@ class Timing:
         warmup_ms: what the runner spent before the stream began, recording included; told with its first answer.
     """
 
-    ttft_ms: float
-    prepare_ms: float = field(metadata=ttft_part("hashing, prompt, look-up"))
-    preprocess_ms: float = field(metadata=ttft_part("files to pixels"))
-    encode_ms: float = field(metadata=ttft_part("vision encoder"))
-    load_ms: float = field(metadata=ttft_part("placing stored K, V"))
-    select_ms: float = field(metadata=ttft_part("choosing tokens"))
-    prefill_ms: float = field(metadata=ttft_part("language model"))
-    head_ms: float = field(metadata=ttft_part("first token"))
-    decode_ms: float
-    store_ms: float
-    host_ttft_ms: float | None = None
-    capture_ms: float = 0.0
-    warmup_ms: float = 0.0
+    ttft_ms: Number
+    prepare_ms: Number = field(metadata=ttft_part("hashing, prompt, look-up"))
+    preprocess_ms: Number = field(metadata=ttft_part("files to pixels"))
+    encode_ms: Number = field(metadata=ttft_part("vision encoder"))
+    load_ms: Number = field(metadata=ttft_part("placing stored K, V"))
+    select_ms: Number = field(metadata=ttft_part("choosing tokens"))
+    prefill_ms: Number = field(metadata=ttft_part("language model"))
+    head_ms: Number = field(metadata=ttft_part("first token"))
+    decode_ms: Number
+    store_ms: Number
+    host_ttft_ms: Number | None = None
+    capture_ms: Number = 0.0
+    warmup_ms: Number = 0.0
 
     @classmethod
     def parts(cls) -> dict[str, str]:
@@ -81,7 +89,7 @@ class Timing:
         return {entry.name.removesuffix("_ms"): entry.metadata["meaning"] for entry in declared}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CacheStats:
     """What was asked of the stores, what was reused and what was computed.
 
@@ -103,25 +111,25 @@ class CacheStats:
         host_bytes: bytes of the stores on the host after the request.
     """
 
-    media: int
-    media_hits: int
-    encoder_hits: int
-    kv_hits: int
-    prompt_tokens: int
-    vision_tokens: int
-    prefix_tokens: int
-    planned_token_layers: int
-    computed_token_layers: int
-    layers: int
-    flops: float
-    full_flops: float
-    stored_bytes: int
-    kv_bytes_per_token: float | None
+    media: Count
+    media_hits: Count
+    encoder_hits: Count
+    kv_hits: Count
+    prompt_tokens: Count
+    vision_tokens: Count
+    prefix_tokens: Count
+    planned_token_layers: Count
+    computed_token_layers: Count
+    layers: Count
+    flops: Number
+    full_flops: Number
+    stored_bytes: Count
+    kv_bytes_per_token: Number | None
     fallbacks: tuple[str, ...] = ()
-    host_bytes: int = 0
+    host_bytes: Count = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Demand:
     """What the executed work asks of a device at least, by the parts of ``Timing``: operations and bytes moved.
 
@@ -134,17 +142,17 @@ class Demand:
         fetch_bytes: stored keys and values that come from the host's memory.
     """
 
-    encode_flops: float
-    load_bytes: float
-    select_flops: float
-    prefill_flops: float
-    prefill_bytes: float
-    head_flops: float
-    head_bytes: float
-    fetch_bytes: float = 0.0
+    encode_flops: Number
+    load_bytes: Number
+    select_flops: Number
+    prefill_flops: Number
+    prefill_bytes: Number
+    head_flops: Number
+    head_bytes: Number
+    fetch_bytes: Number = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ComputedMedium:
     """Which vision tokens of one medium of a prompt were computed, and how deep.
 
@@ -154,9 +162,9 @@ class ComputedMedium:
         layers: in how many layers each token was computed, in order, as run lengths: ``0*96,8*4``.
     """
 
-    frames: int
-    rows: int
-    columns: int
+    frames: Count
+    rows: Count
+    columns: Count
     layers: str
 
     @classmethod
@@ -177,7 +185,7 @@ class ComputedMedium:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Repair:
     """What a method that estimates its risk decided in a request.
 
@@ -187,13 +195,13 @@ class Repair:
         unlike: whether the request is unlike those of the calibration, so that everything is computed.
     """
 
-    share: float
-    risk: float | None
+    share: Number
+    risk: Number | None
     unlike: bool = False
 
 
 @keys(unknown="ignore")
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One request answered by one runner: a line of ``records.jsonl``.
 
@@ -221,25 +229,25 @@ class Record:
     runner: str
     cluster_id: str
     family: str
-    order: int
+    order: Count
     warmth: Warmth
-    recurring_media: int
-    content_share: float | None
+    recurring_media: Count
+    content_share: Number | None
     status: Status
     error: str | None
     answer: str | None
     gold: tuple[str, ...]
-    token_ids: tuple[int, ...]
-    score: float | None
-    kl: float | None = None
+    token_ids: tuple[Count, ...]
+    score: Number | None
+    kl: Number | None = None
     agrees: bool | None = None
     timing: Timing | None = None
     cache: CacheStats | None = None
     parse_failed: bool = False
-    official_score: float | None = None
+    official_score: Number | None = None
     computed: tuple[ComputedMedium, ...] = ()
     demand: Demand | None = None
-    peak_bytes: int | None = None
+    peak_bytes: Count | None = None
     repair: Repair | None = None
     schema: int = field(default=1)
 
@@ -252,8 +260,18 @@ class Record:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Record:
-        """Rebuild a record; ValueError when it is of another schema, or a field is missing or of another type."""
-        if data.get("schema") != 1:
-            raise ValueError(f"record schema {brief(data.get('schema'))} is not supported, expected 1")
+    def read(cls, line: bytes) -> Self:
+        """Rebuild a record from its line; UsageError when it is no JSON, or as for ``from_json``."""
+        with suppress(UsageError):
+            record = read_json(line, cls)
+            if record.schema == 1:
+                return record
+        return cls.from_json(parse_json(line))  # slower, and says what is wrong
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Rebuild a record; UsageError when it is of another schema, or a field is missing or of another type."""
+        schema = data.get("schema", 1) if isinstance(data, dict) else 1
+        if schema != 1:
+            raise UsageError(f"record schema {brief(schema)} is not supported, expected 1")
         return check(data, cls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -27,8 +28,8 @@ def new_figure(width_inches: float, height_inches: float) -> Figure:
     return figure
 
 
-def write(figure: Figure, file: Path) -> None:
+def write(figure: Figure, file: Path | IO[bytes]) -> None:
     """Write a figure as PNG."""
     with styled(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # in a file's name, say
-        figure.savefig(file, dpi=DPI)
+        figure.savefig(file, dpi=DPI, format="png")

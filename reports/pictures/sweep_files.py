@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -16,13 +17,14 @@ from reports.pictures.theme import hexadecimal
 from reports.sweep.pareto import Point, grouped
 from reports.sweep.trade_off import TradeOff
 from workloads.errors import UsageError
+from workloads.private_files import make_folder, write_whole
 
 SIZE_INCHES = (11.0, 4.8)
 LONGEST_NAME = 80
 
 
 def draw(trade_off: TradeOff, folder: Path) -> list[Path]:
-    """Write one picture for each workload into ``folder``, which is made; returns the files.
+    """Write one picture for each workload into ``folder``, which is made and may be no link; returns the files.
 
     Raises:
         UsageError: the disk refuses.
@@ -30,10 +32,11 @@ def draw(trade_off: TradeOff, folder: Path) -> list[Path]:
     files = []
     for workload, name in file_names(trade_off.recommended).items():
         file = folder / name
-        figure = picture(trade_off, workload)
+        stream = BytesIO()
+        png.write(picture(trade_off, workload), stream)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            png.write(figure, file)
+            make_folder(folder.parent)
+            write_whole(folder.parent, f"{folder.name}/{name}", stream.getvalue())
         except OSError as error:
             raise UsageError(f"cannot write {file}: {error.strerror}; make room and draw it with --resume") from error
         files.append(file)

@@ -7,6 +7,7 @@ Rows are requests * layers * vision tokens: 48 requests of 500 vision tokens in 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def to_frame(observations: Sequence[Observation]) -> pd.DataFrame:
     return frame.astype(COLUMNS)
 
 
-def write(frame: pd.DataFrame, file: Path) -> None:
+def write(frame: pd.DataFrame, file: Path | BytesIO) -> None:
     """Keep a table."""
     frame.to_parquet(file, engine="pyarrow", compression="zstd", index=False)
 

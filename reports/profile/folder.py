@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
 from reports.profile import error_map, heat_map
 from reports.profile.sensitivity import LayerCost
+from reports.run.claim import claim
 from reports.run.disk import writing_to
+from reports.run.lock import WriterLock
 from workloads.errors import UsageError
+from workloads.private_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -40,19 +44,29 @@ class ProfileFolder:
         """Both as a picture."""
         return self.path / "error_map.png"
 
-    def claim(self) -> None:
-        """Make the folder and prove that it can be written to; UsageError when it holds a profile already."""
-        with writing_to(self.path):
-            for file in (self.profile, self.errors, self.sensitivity, self.picture):
-                if file.exists():
-                    raise UsageError(f"{self.path} already holds {file.name}: choose another --output")
-            self.path.mkdir(parents=True, exist_ok=True)
-            self.errors.write_bytes(b"")
-            self.errors.unlink()
+    def claim(self) -> WriterLock:
+        """Make the folder, prove that it can be written to, and lock it.
+
+        Raises:
+            UsageError: it already holds a profile or anything else, another process writes to it, or the disk refuses.
+        """
+        return claim(self.path, self._require_new)
 
     def keep(self, errors: pd.DataFrame, sensitivity: pd.DataFrame, costs: Sequence[LayerCost]) -> None:
         """Write both tables and the picture."""
         with writing_to(self.path):
-            error_map.write(errors, self.errors)
-            error_map.write(sensitivity, self.sensitivity)
-            heat_map.draw(errors, costs, self.picture)
+            self._write(self.errors, lambda stream: error_map.write(errors, stream))
+            self._write(self.sensitivity, lambda stream: error_map.write(sensitivity, stream))
+            self._write(self.picture, lambda stream: heat_map.draw(errors, costs, stream))
+
+    def _write(self, file: Path, write: Callable[[BytesIO], None]) -> None:
+        """Keep what a function writes into a stream, for the owner of the folder alone."""
+        stream = BytesIO()
+        write(stream)
+        write_whole(self.path, file.name, stream.getvalue())
+
+    def _require_new(self, names: list[str]) -> None:
+        """Refuse the folder of a profile, given what is in it."""
+        for file in (self.profile, self.errors, self.sensitivity, self.picture):
+            if file.name in names:
+                raise UsageError(f"{self.path} already holds {file.name}: choose another --output")

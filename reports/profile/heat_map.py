@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ def grids_of(frame: pd.DataFrame, most_columns: int | None = None) -> dict[str, 
     return {str(name): ErrorGrid.of(part, most_columns) for name, part in groups}
 
 
-def draw(frame: pd.DataFrame, costs: Sequence[LayerCost], file: Path) -> None:
+def draw(frame: pd.DataFrame, costs: Sequence[LayerCost], file: Path | IO[bytes]) -> None:
     """Write the picture of an error map."""
     png.write(picture(frame, costs), file)
 

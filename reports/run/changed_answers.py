@@ -11,14 +11,20 @@ from pathlib import Path
 from blake3 import blake3
 
 from reports.run.disk import writing_to
+from reports.run.lines import read_lines
 from workloads.errors import UsageError
-from workloads.reading import keys, read_json
+from workloads.private_files import cut, open_to_append, write_whole
+from workloads.reading import brief, keys, read_json
+from workloads.reading.regular import FOLDER as FOLDER_ONLY
+from workloads.reading.regular import descend, read_within
 from workloads.records import Conversation, Media, media_in
 
 FILE = "asked.jsonl"
 FOLDER = "media"
 LARGEST_MEDIUM = 16 << 20
 MOST_BYTES = 256 << 20
+LARGEST_LOG = 256 << 20
+MOST_ANSWERS = 1_000_000
 NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -39,7 +45,7 @@ class KeptMedium:
     def __post_init__(self) -> None:
         """Let no name lead out of the folder of media."""
         if self.file is not None and not NAME.fullmatch(self.file):
-            raise UsageError(f"'{self.file}' is no name of a kept medium")
+            raise UsageError(f"{brief(self.file)} is no name of a kept medium")
 
 
 @keys("ignore")
@@ -70,9 +76,13 @@ class ChangedAnswersLog:
 
     def __init__(self, path: Path, keep_media: bool) -> None:
         self._path, self._keep_media = path, keep_media
-        _mend(path / FILE)
-        self._kept = set(read_changed_answers(path))
-        self._bytes = sum(file.stat().st_size for file in (path / FOLDER).glob("*"))
+        answers, torn_at = _read(path)
+        with writing_to(path / FILE):
+            if torn_at is not None:
+                cut(path, FILE, torn_at)
+        self._kept = set(answers)
+        self._sizes = _sizes(path)
+        self._bytes = sum(self._sizes.values())
 
     def keep(self, workload: str, conversation: Conversation, turn: int) -> None:
         """Write the request of turn number ``turn``, unless that was done; UsageError when the disk refuses."""
@@ -84,20 +94,21 @@ class ChangedAnswersLog:
             media = tuple(self._medium(medium) for medium in media_in(conversation.prompt(turn)))
             changed = ChangedAnswer(workload, request.id, question, media, request.answer_begins)
             line = json.dumps(asdict(changed), ensure_ascii=False)
-            with (self._path / FILE).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            with open_to_append(self._path, FILE) as file:
+                rest = memoryview(f"{line}\n".encode())
+                while rest:
+                    rest = rest[file.write(rest) :]
         self._kept.add((workload, request.id))
 
     def _medium(self, medium: Media) -> KeptMedium:
         name = blake3(medium.data).hexdigest(length=16)
-        file = self._path / FOLDER / name
         if not self._keep_media:
             return KeptMedium(medium.kind, medium.name, None)
-        if not file.exists():
+        if name not in self._sizes:
             if len(medium.data) > LARGEST_MEDIUM or self._bytes + len(medium.data) > MOST_BYTES:
                 return KeptMedium(medium.kind, medium.name, None)
-            file.parent.mkdir(exist_ok=True)
-            file.write_bytes(medium.data)
+            write_whole(self._path, f"{FOLDER}/{name}", medium.data)
+            self._sizes[name] = len(medium.data)
             self._bytes += len(medium.data)
         return KeptMedium(medium.kind, medium.name, name)
 
@@ -106,36 +117,45 @@ def read_changed_answers(path: Path) -> dict[tuple[str, str], ChangedAnswer]:
     """The log in a run folder, by workload and request; a torn last line is left out.
 
     Raises:
-        UsageError: a line is corrupt.
+        UsageError: a line is corrupt, or there is too much to read.
     """
-    try:
-        lines = (path / FILE).read_text(encoding="utf-8").split("\n")[:-1]
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path / FILE}: {error}") from error
-    answers: dict[tuple[str, str], ChangedAnswer] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            changed = read_json(line, ChangedAnswer)
-        except UsageError as error:
-            raise UsageError(f"{path / FILE}, line {number} is corrupt ({error}); remove that line") from error
-        answers[changed.workload, changed.request] = changed
+    answers, _ = _read(path)
     return answers
 
 
 def read_medium(path: Path, medium: KeptMedium) -> bytes | None:
-    """The encoded file of a medium in a run folder; None where it was not kept or is not there any more."""
+    """The encoded file of a medium in a run folder; None where it was not kept, or no such file can be read."""
     if medium.file is None:
         return None
-    file = path / FOLDER / medium.file
-    if not file.is_file() or file.stat().st_size > LARGEST_MEDIUM:
+    try:
+        return read_within(path, f"{FOLDER}/{medium.file}", LARGEST_MEDIUM, "kept medium")
+    except UsageError:
         return None
-    return file.read_bytes()
 
 
-def _mend(file: Path) -> None:
-    """Cut off a last line that a kill left torn."""
-    if file.exists() and not (data := file.read_bytes()).endswith(b"\n"):
-        with writing_to(file.parent):
-            os.truncate(file, data.rfind(b"\n") + 1)
+def _read(path: Path) -> tuple[dict[tuple[str, str], ChangedAnswer], int | None]:
+    """The log, and the byte offset of a last line that a kill left torn; None when there is none."""
+    answers: dict[tuple[str, str], ChangedAnswer] = {}
+    for line in read_lines(path, FILE, LARGEST_LOG, MOST_ANSWERS):
+        if not line.whole:
+            return answers, line.start
+        try:
+            changed = read_json(line.data, ChangedAnswer)
+        except UsageError as error:
+            raise UsageError(f"{path / FILE}, line {line.number} is corrupt ({error}); remove that line") from error
+        answers[changed.workload, changed.request] = changed
+    return answers, None
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    """The size in bytes of each file in a run's folder of media; UsageError when that folder is a link."""
+    if not os.path.lexists(path / FOLDER):
+        return {}
+    with writing_to(path / FOLDER):
+        folder = descend(path, FOLDER, os.O_RDONLY | FOLDER_ONLY)
+        try:
+            with os.scandir(folder) as files:
+                regular = (file for file in files if file.is_file(follow_symlinks=False))
+                return {file.name: file.stat(follow_symlinks=False).st_size for file in regular}
+        finally:
+            os.close(folder)

@@ -8,21 +8,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workloads.errors import UsageError
+from workloads.private_files import write_whole
 
 RUN_FILES = ("manifest.json", "records.jsonl", "asked.jsonl")
 
 
 @contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
-    """Turn what the disk says into a UsageError."""
+def writing_to(place: Path) -> Iterator[None]:
+    """Turn what the disk says of a file or folder into a UsageError."""
     try:
         yield
     except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}; make room or choose another --output") from error
+        raise UsageError(f"cannot write to {place}: {error.strerror}; make room or choose another --output") from error
 
 
 def write_file(file: Path, data: bytes, advice: str) -> None:
     """Write a file that a user named, in one go: it is the old one or the whole new one. A pipe is written to.
+
+    Links are followed, but not in the folder of a run, which may come from elsewhere: there a link is replaced.
 
     Raises:
         UsageError: the disk refuses, or the file belongs to a run; ends in ``advice``.
@@ -32,6 +35,9 @@ def write_file(file: Path, data: bytes, advice: str) -> None:
     target = file.resolve()
     partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
     try:
+        if any(os.path.lexists(file.parent / name) for name in RUN_FILES):
+            write_whole(file.parent, file.name, data)
+            return
         if target.exists() and not target.is_file():
             _write_at_once(target, data)
             return

@@ -6,16 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from runners.records import CacheStats, Demand, Record, Repair, Status, Timing
 
 IDENTITY = ("workload", "request", "runner", "cluster_id", "family", "order", "warmth", "recurring_media")
 MEASURES = ("content_share", "score", "official_score", "kl", "agrees", "peak_bytes")
-MEASURED = tuple(entry.name for part in (Timing, CacheStats, Demand) for entry in fields(part))
-TIMES = [entry.name for entry in fields(Timing)]
-REPAIR = tuple(f"repair_{entry.name}" for entry in fields(Repair))
+FIELDS: dict[type, list[str]] = {
+    part: [entry.name for entry in fields(part)] for part in (Timing, CacheStats, Demand, Repair)
+}
+MEASURED = (*FIELDS[Timing], *FIELDS[CacheStats], *FIELDS[Demand])
+TIMES = FIELDS[Timing]
+REPAIR = tuple(f"repair_{name}" for name in FIELDS[Repair])
 FLAGS = ("ok", "parse_failed")
+NUMBERS = (*MEASURES, *MEASURED, *REPAIR)
+FALLBACKS = NUMBERS.index("fallbacks")
 FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED, *REPAIR)
 
 
@@ -26,9 +32,17 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     request without a gold answer has no score, failed or not.
     ``fallbacks`` is how many reasons to compute instead of reusing were given.
     """
-    frame = pd.DataFrame([_line(record) for record in records], columns=list(FRAME_COLUMNS))
-    numbers = [*MEASURES, *MEASURED, *REPAIR]
-    return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(FLAGS, "bool"))
+    rows = list(records)
+    numbers = np.full((len(NUMBERS), len(rows)), np.nan)
+    for place, record in enumerate(rows):
+        numbers[:, place] = _numbers(record)
+    columns: dict[str, Any] = {name: [getattr(record, name) for record in rows] for name in IDENTITY}
+    columns |= {"warmth": [record.warmth.value for record in rows], "status": [record.status.value for record in rows]}
+    columns |= {"ok": np.array([record.status is Status.OK for record in rows], bool)}
+    columns |= {"parse_failed": np.array([record.parse_failed for record in rows], bool)}
+    columns |= dict(zip(NUMBERS, numbers, strict=True))
+    frame = pd.DataFrame(columns, columns=list(FRAME_COLUMNS))
+    return frame if rows else frame.astype(dict.fromkeys((*IDENTITY, "status"), "object"))
 
 
 def without_times(frame: pd.DataFrame, runners: Sequence[str]) -> pd.DataFrame:
@@ -38,19 +52,20 @@ def without_times(frame: pd.DataFrame, runners: Sequence[str]) -> pd.DataFrame:
     return copy
 
 
-def _line(record: Record) -> dict[str, Any]:
+def _numbers(record: Record) -> list[float | None]:
+    """What ``NUMBERS`` names, of one record."""
     ok = record.status is Status.OK
-    line: dict[str, Any] = {name: getattr(record, name) for name in IDENTITY}
-    line |= {"warmth": record.warmth.value, "status": record.status.value, "ok": ok}
-    line |= {name: getattr(record, name) for name in (*MEASURES, "parse_failed")}
+    values: list[float | None] = [getattr(record, name) for name in MEASURES]
     if not ok and record.score is not None:
-        line["score"] = 0.0
-    if ok and record.timing is not None:
-        line |= vars(record.timing)
+        values[MEASURES.index("score")] = 0.0
+    for part, kind in ((record.timing, Timing), (record.cache, CacheStats), (record.demand, Demand)):
+        values += _values(part if ok else None, kind)
     if ok and record.cache is not None:
-        line |= vars(record.cache) | {"fallbacks": len(record.cache.fallbacks)}
-    if ok and record.demand is not None:
-        line |= vars(record.demand)
-    if ok and record.repair is not None:
-        line |= {f"repair_{name}": value for name, value in vars(record.repair).items()}
-    return line
+        values[FALLBACKS] = len(record.cache.fallbacks)
+    return values + _values(record.repair if ok else None, Repair)
+
+
+def _values(part: object, kind: type) -> list[Any]:
+    """The values of all fields of a part of a record; None for each where there is no such part."""
+    names = FIELDS[kind]
+    return [None] * len(names) if part is None else [getattr(part, name) for name in names]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
+from workloads.errors import UsageError
 from workloads.reading import check, in_one_line, keys
+from workloads.reading.mistakes import HALVES
 
 SCHEMA = 1
+MOST_NAMES = 1_000
+LONGEST_NAME = 5_000
+DEEPEST = 32
 RECOMPUTES_ALL = "full"  # the method that reuses nothing, for manifests of versions that do not say so themselves
 
 Share = Annotated[float, Interval(gt=0, lt=1)]
@@ -124,7 +130,7 @@ class Environment:
     python: str | None = None
     platform: str | None = None
     cpus: int | None = None
-    git_commit: str | None = None
+    git_commit: str | None = None  # of vlcache
 
 
 @keys("ignore")
@@ -222,6 +228,37 @@ class Manifest:
         """The manifest in a JSON document, whatever version wrote it.
 
         Raises:
-            UsageError: naming ``origin``, and what is missing or is something else.
+            UsageError: naming ``origin``, and what is missing or is something else; or there is more of something than
+                any run has.
         """
-        return replace(check(document, cls, f"the manifest of {origin}"), document=dict(document))
+        place = f"the manifest of {origin}"
+        _require_plain(document, place)
+        manifest = replace(check(document, cls, place), document=dict(document))
+        for kind, names in (("runner", manifest.labels), ("workload", [*manifest.workloads])):
+            if len(names) > MOST_NAMES:
+                raise UsageError(f"{place} names {len(names)} {kind}s, and no run has more than {MOST_NAMES}")
+            for name in names:
+                if len(name) > LONGEST_NAME:
+                    raise UsageError(f"{place} names a {kind} in more than {LONGEST_NAME} characters")
+        if len(set(manifest.labels)) < len(manifest.labels):
+            raise UsageError(f"{place} names two runners alike")
+        return manifest
+
+
+def _require_plain(document: object, place: str) -> None:
+    """Refuse what no JSON document could hold again, and lists and mappings within one another without end."""
+    level: list[object] = [document]
+    for _ in range(DEEPEST):
+        inner: list[object] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                inner += [*value, *value.values()]
+            elif isinstance(value, list | tuple):
+                inner += value
+            elif isinstance(value, float) and not isfinite(value):
+                raise UsageError(f"{place} holds a number that is not finite")
+            elif isinstance(value, str) and HALVES.search(value):
+                raise UsageError(f"{place} is not valid Unicode: it holds half of a character")
+        level = inner
+    if level:
+        raise UsageError(f"{place}: lists and mappings are nested more than {DEEPEST} deep")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from reports.run.manifest import SCHEMA, Manifest
+from reports.run.source_commit import source_commit
 
 LIBRARIES = ("vlcache", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pillow", "pandas", "scipy")
 
@@ -54,18 +54,8 @@ def environment() -> dict[str, Any]:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "libraries": {name: _version(name) for name in LIBRARIES},
-        "git_commit": git_commit(),
+        "git_commit": source_commit(),
     }
-
-
-def git_commit() -> str | None:
-    """The commit checked out in the working directory, ``-dirty`` when files differ from it; None outside of git."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def plain(value: Any) -> Any:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from reports.run.claim import claim
 from reports.run.disk import writing_to
+from reports.run.lines import Line, read_lines
+from reports.run.lock import WriterLock
 from reports.run.manifest import SCHEMA, Manifest
 from reports.run.measurements import Measurements
 from runners.records import Record
 from workloads.errors import UsageError
+from workloads.private_files import cut, open_to_append, write_whole
+from workloads.reading import brief, brief_name, parse_json
+from workloads.reading.regular import bounded, open_within
+
+MANIFEST, RECORDS = "manifest.json", "records.jsonl"
+LARGEST_MANIFEST = 1 << 24
+LARGEST_RECORDS = 1 << 30
+MOST_RECORDS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -46,122 +55,116 @@ class RunFolder:
     @property
     def manifest_path(self) -> Path:
         """``manifest.json``."""
-        return self.path / "manifest.json"
+        return self.path / MANIFEST
 
     @property
     def records_path(self) -> Path:
         """``records.jsonl``."""
-        return self.path / "records.jsonl"
+        return self.path / RECORDS
 
-    def claim(self) -> None:
-        """Make the folder for a new run and prove that it can be written to.
+    def claim(self) -> WriterLock:
+        """Make the folder for a new run, prove that it can be written to, and lock it.
 
         Raises:
-            UsageError: it already holds a run, or cannot be written to.
+            UsageError: it already holds a run or anything else, another process writes to it, or the disk refuses.
         """
-        with writing_to(self.path):
-            if self.manifest_path.exists() or self._holds_records():
-                raise UsageError(
-                    f"{self.path} already holds a run: add --resume to continue it, or choose another --output"
-                )
-            self.path.mkdir(parents=True, exist_ok=True)
-            self.records_path.write_bytes(b"")
+        lock = claim(self.path, self._require_new)
+        with writing_to(self.records_path):
+            open_to_append(self.path, RECORDS).close()
+        return lock
+
+    def lock(self) -> WriterLock:
+        """Lock the folder of a run that is to go on; UsageError when it holds none, or another process writes to it."""
+        self.read_manifest()
+        return WriterLock(self.path)
 
     def start(self, manifest: Manifest) -> None:
         """Write the manifest, before anything is measured."""
         text = json.dumps(manifest.document, indent=2, ensure_ascii=False, allow_nan=False)
-        partial = self.manifest_path.with_suffix(".json.partial")
-        with writing_to(self.path):
-            partial.write_text(text + "\n", encoding="utf-8")
-            partial.replace(self.manifest_path)
+        with writing_to(self.manifest_path):
+            write_whole(self.path, MANIFEST, f"{text}\n".encode())
 
     def read(self) -> SavedRun:
         """The manifest and the records so far; a torn last line is left out, and left in the file.
 
+        A record may be there twice, as where a folder was synchronised while it was written to.
+
         Raises:
-            UsageError: there is no run, it is of another schema, its manifest lacks what every report needs, or a line
-                other than the last is corrupt.
+            UsageError: there is no run, it is of another schema, its manifest lacks what every report needs, a line
+                other than the last is corrupt, two records of a request and runner differ, or there is too much to
+                read.
         """
-        manifest = self._read_manifest()
-        try:
-            data = self.records_path.read_bytes()
-        except FileNotFoundError:
-            data = b""
-        except OSError as error:
-            raise UsageError(f"cannot read {self.records_path}: {error.strerror}") from error
-        whole = _length_of_whole_lines(data)
+        manifest = self.read_manifest()
         records: dict[str, Record] = {}
-        for number, line in enumerate(data[:whole].splitlines(), start=1):
-            record = self._parse(number, line)
-            if record.key in records:
-                raise UsageError(f"{self.records_path}, line {number}: '{record.key}' occurs twice; remove one line")
-            records[record.key] = record
-        return SavedRun(manifest, records, whole if whole < len(data) else None)
+        for line in read_lines(self.path, RECORDS, LARGEST_RECORDS, MOST_RECORDS):
+            if not line.whole or (line.last and not _is_json(line.data)):
+                return SavedRun(manifest, records, line.start)
+            record = self._parse(line)
+            if records.setdefault(record.key, record) != record:
+                raise UsageError(
+                    f"{self.records_path}, line {line.number}: {brief_name(record.key)} occurs twice, and differs from "
+                    "the first; remove one line"
+                )
+        return SavedRun(manifest, records, None)
 
     def mend(self, run: SavedRun) -> None:
         """Cut off the torn last line that ``run`` was read with."""
         if run.torn_at is not None:
-            with writing_to(self.path):
-                os.truncate(self.records_path, run.torn_at)
+            with writing_to(self.records_path):
+                cut(self.path, RECORDS, run.torn_at)
 
     @contextmanager
     def appending(self) -> Iterator[Callable[[Record], None]]:
         """Open the records; yields the function that appends one, unbuffered."""
-        with writing_to(self.path):
-            file = self.records_path.open("ab", buffering=0)
+        with writing_to(self.records_path):
+            file = open_to_append(self.path, RECORDS)
 
         def append(record: Record) -> None:
             line = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False) + "\n"
             rest = memoryview(line.encode())
-            with writing_to(self.path):
+            with writing_to(self.records_path):
                 while rest:
                     rest = rest[file.write(rest) :]
 
         with file:
             yield append
 
-    def _holds_records(self) -> bool:
-        return self.records_path.exists() and self.records_path.stat().st_size > 0
-
-    def _read_manifest(self) -> Manifest:
+    def read_manifest(self) -> Manifest:
+        """What was run; UsageError when there is no manifest, or none that can be used."""
         try:
-            document = _loads(self.manifest_path.read_bytes())
+            with open_within(self.path, MANIFEST) as stream:
+                data = bounded(stream, self.manifest_path, LARGEST_MANIFEST, "manifest")
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise UsageError(f"{self.path} holds no run: there is no {self.manifest_path.name} in it") from error
+            raise UsageError(f"{self.path} holds no run: there is no {MANIFEST} in it") from error
         except OSError as error:
             raise UsageError(f"cannot read {self.manifest_path}: {error.strerror}") from error
-        except ValueError as error:
-            raise UsageError(f"{self.manifest_path} is not valid JSON ({error}); the run cannot be used") from error
+        document = parse_json(data, str(self.manifest_path))
         schema = document.get("schema") if isinstance(document, dict) else None
         if schema != SCHEMA:
-            raise UsageError(f"{self.manifest_path} has schema {schema!r}, this version reads {SCHEMA}")
+            raise UsageError(f"{self.manifest_path} has schema {brief(schema)}, this version reads {SCHEMA}")
         return Manifest.check(document, self.path)
 
-    def _parse(self, number: int, line: bytes) -> Record:
-        try:
-            return Record.from_json(_loads(line))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+    def _require_new(self, names: list[str]) -> None:
+        """Refuse the folder of a run, given what is in it."""
+        if MANIFEST in names or (RECORDS in names and self.records_path.lstat().st_size):
             raise UsageError(
-                f"{self.records_path}, line {number} is corrupt ({error}); remove that line and add --resume to redo it"
+                f"{self.path} already holds a run: add --resume to continue it, or choose another --output"
+            )
+
+    def _parse(self, line: Line) -> Record:
+        try:
+            return Record.read(line.data)
+        except UsageError as error:
+            raise UsageError(
+                f"{self.records_path}, line {line.number} is corrupt ({error}); remove that line and add --resume to "
+                "redo it"
             ) from error
 
 
-def _loads(data: bytes) -> Any:
-    """The JSON value; ValueError also for halves of characters, which no file could hold again."""
-    value = json.loads(data)
-    if rb"\ud" in data.lower():
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
-def _length_of_whole_lines(data: bytes) -> int:
-    """Bytes up to the end of the last complete line; an unreadable last line counts as incomplete."""
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        return whole
-    start = data.rfind(b"\n", 0, max(0, whole - 1)) + 1
+def _is_json(data: bytes) -> bool:
+    """Whether a line is whole as far as JSON can tell."""
     try:
-        json.loads(data[start:whole])
-    except ValueError:
-        return start
-    return whole
+        parse_json(data)
+    except UsageError:
+        return False
+    return True

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from reports.run.frame import FRAME_COLUMNS, to_frame
 from runners.records import Record, Status
@@ -24,7 +25,7 @@ def test_every_column_has_a_name_of_its_own() -> None:
 def test_a_failed_request_keeps_its_identity_and_has_no_numbers(make_record: MakeRecord) -> None:
     failed = make_record(status=Status.REUSE_VIOLATED)
     measured = make_record()
-    half_done = Record(**{**vars(failed), "timing": measured.timing, "cache": measured.cache, "score": 1.0})
+    half_done = replace(failed, timing=measured.timing, cache=measured.cache, score=1.0)
     frame = to_frame([failed, half_done])
     assert frame["request"].tolist() == ["q0", "q0"]
     assert frame["ok"].tolist() == [False, False]

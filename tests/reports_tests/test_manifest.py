@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from reports.run.manifest import Manifest
-from reports.run.new_manifest import build_manifest, git_commit
+from reports.run.new_manifest import build_manifest
 from reports.run.resume import require_same, require_same_model
 from workloads.errors import UsageError
 
@@ -40,26 +39,6 @@ def test_a_manifest_is_as_json_reads_it_back() -> None:
     manifest = build().document
     assert manifest == json.loads(json.dumps(manifest))
     assert manifest["config"]["output"] == "x"
-
-
-def test_the_commit_of_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_commit() is None
-    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *command], check=True)
-    commit = git_commit()
-    assert commit is not None
-    assert len(commit) == 40
-    (tmp_path / "file").write_text("one")
-    subprocess.run(["git", "add", "file"], check=True)
-    assert git_commit() == f"{commit}-dirty"
-
-
-def test_no_git_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert git_commit() is None
 
 
 def test_equal_settings_may_be_continued() -> None:

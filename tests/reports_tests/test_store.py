@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reports.run import store
 from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
 from runners.records import Record, Status
@@ -128,10 +129,15 @@ def test_a_corrupt_line_before_a_torn_one_is_named(folder: RunFolder) -> None:
         folder.read()
 
 
-def test_a_record_written_twice_is_named(folder: RunFolder, make_record: MakeRecord) -> None:
-    write(folder, [make_record("q0"), make_record("q0")])
-    with pytest.raises(UsageError, match="line 2: 'binding/q0/full' occurs twice"):
+def test_two_records_of_a_request_that_differ_are_named(folder: RunFolder, make_record: MakeRecord) -> None:
+    write(folder, [make_record("q0"), make_record("q0", ttft_ms=101.0)])
+    with pytest.raises(UsageError, match="line 2: binding/q0/full occurs twice, and differs from the first; remove"):
         folder.read()
+
+
+def test_a_record_that_is_there_twice_counts_once(folder: RunFolder, make_record: MakeRecord) -> None:
+    write(folder, [make_record("q0"), make_record("q1"), make_record("q0")])
+    assert [*folder.read().records] == ["binding/q0/full", "binding/q1/full"]
 
 
 def test_a_number_that_json_does_not_know_is_not_written(folder: RunFolder, make_record: MakeRecord) -> None:
@@ -159,12 +165,13 @@ def test_a_run_without_records_can_be_read(folder: RunFolder) -> None:
     assert folder.read().records == {}
 
 
-def test_a_disk_that_fills_up_is_a_usage_error(folder: RunFolder, make_record: MakeRecord) -> None:
+def test_a_disk_that_fills_up_is_a_usage_error(
+    folder: RunFolder, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full here")
-    folder.records_path.unlink()
-    folder.records_path.symlink_to(full)
+    monkeypatch.setattr(store, "open_to_append", lambda *_: full.open("ab", buffering=0))
     with pytest.raises(UsageError, match="No space left on device"):
         write(folder, [make_record()])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,7 +114,7 @@ def test_unread_answers_are_counted_apart_and_official_scores_stand_beside(
         status = Status.ERROR if failed else Status.OK
         record = make_record(f"q{number}", runner, score=0.0 if unread else 1.0, status=status)
         guess = None if failed else 1.0 if number != 1 else 0.0
-        return Record(**{**vars(record), "parse_failed": unread, "official_score": guess})
+        return replace(record, parse_failed=unread, official_score=guess)
 
     records = [official(number, runner) for number in range(4) for runner in ("full", "vlcache")]
     reference, row = summarise(Measurements(Manifest.check(manifest, "here"), records), MARGIN, ALPHA)

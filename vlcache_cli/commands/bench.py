@@ -22,7 +22,7 @@ def bench(config: BenchConfig) -> ExitCode:
     from vlcache_cli.jobs.bench import measure, parse_runners, prepare
 
     job = prepare(config, parse_runners(config, config.recompute_ratio))
-    with stopping_in(config.output):
+    with job.lock, stopping_in(config.output):
         run = measure(job)
         show(config, run)
     return tell_failures(run.records)

@@ -22,7 +22,7 @@ def profile(config: ProfileConfig) -> ExitCode:
     from vlcache_cli.jobs.profile import measure, prepare
 
     job = prepare(config)
-    with stopping_in(config.output):
+    with job.lock, stopping_in(config.output):
         profiled = measure(job)
         show(config, profiled, job.folder)
     return tell_failures(profiled.records)

@@ -24,7 +24,7 @@ def sweep(config: SweepConfig) -> ExitCode:
     config = name_runners(config)
     runners = expand(config)
     job = prepare(config, [runner.spec for runner in runners], describe(config, runners))
-    with stopping_in(config.output):
+    with job.lock, stopping_in(config.output):
         run = measure(job)
         show(config, run)
     return tell_failures(run.records)

@@ -13,6 +13,7 @@ from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
+    from reports.run.lock import WriterLock
     from reports.run.manifest import Manifest
     from reports.run.measurements import Measurements
     from reports.run.store import RunFolder, SavedRun
@@ -29,6 +30,7 @@ class Job:
     Attributes:
         streams: the requests of each workload.
         fingerprints: of each stream.
+        lock: on the folder; whoever measures releases it at the end.
         saved: the run that is continued; None for a new one.
         notes: more entries of a new run's manifest.
     """
@@ -39,6 +41,7 @@ class Job:
     streams: dict[str, Stream]
     fingerprints: dict[str, str]
     folder: RunFolder
+    lock: WriterLock
     saved: SavedRun | None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -60,7 +63,7 @@ def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
 
 
 def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, Any] | None = None) -> Job:
-    """Check everything that needs no weights: names, options, the folder. Claims a new run's folder.
+    """Check everything that needs no weights: names, options, the folder. Claims and locks the folder.
 
     Raises:
         UsageError: the first thing that will not work.
@@ -77,12 +80,11 @@ def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, 
     streams = open_streams(config, config.max_new_tokens)
     fingerprints = {workload: fingerprint(stream.conversations) for workload, stream in streams.items()}
     folder = RunFolder(config.output)
+    lock = folder.lock() if config.resume else folder.claim()
     saved = _reopen(folder, config, fingerprints) if config.resume else None
-    if saved is None:
-        folder.claim()
     stream_options = {workload: stream.describe() for workload, stream in streams.items()}
     notes = {"asked": stream_options, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
-    return Job(config, specs, model, streams, fingerprints, folder=folder, saved=saved, notes=notes)
+    return Job(config, specs, model, streams, fingerprints, folder=folder, lock=lock, saved=saved, notes=notes)
 
 
 def measure(job: Job) -> Measurements:

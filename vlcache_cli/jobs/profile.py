@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from reports.profile.folder import ProfileFolder
     from reports.profile.sensitivity import LayerCost
+    from reports.run.lock import WriterLock
     from runners.analysis.conclude import Conclusion
     from runners.analysis.probing import Losses
     from runners.analysis.records import Observation
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProfileJob:
-    """A profile to be measured, checked as far as that is possible without the model's weights."""
+    """A profile to be measured, checked as far as that is possible without the model's weights.
+
+    Attributes:
+        lock: on the folder; whoever measures releases it at the end.
+    """
 
     config: ProfileConfig
     spec: RunnerSpec
@@ -39,6 +44,7 @@ class ProfileJob:
     streams: dict[str, Stream]
     calibration: dict[str, Stream]
     folder: ProfileFolder
+    lock: WriterLock
 
     @property
     def turns(self) -> int:
@@ -94,8 +100,7 @@ def prepare(config: ProfileConfig) -> ProfileJob:
     streams = {} if config.only_risk else open_streams(config)
     calibration = open_calibration(config)
     folder = ProfileFolder(config.output)
-    folder.claim()
-    return ProfileJob(config, spec, model, streams, calibration, folder)
+    return ProfileJob(config, spec, model, streams, calibration, folder=folder, lock=folder.claim())
 
 
 def measure(job: ProfileJob) -> Profiled:

@@ -47,6 +47,7 @@ __all__ = [
 T = TypeVar("T")
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UNKNOWN_KEY = "unexpected_keyword_argument"
 TOO_DEEP = "lists and mappings are nested too deeply"
 CONSTRUCTOR_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError)
 """What PyYAML lets through from the constructors of dates, numbers and tagged values."""
@@ -93,11 +94,12 @@ def read_json(data: bytes | str, kind: Any, origin: str = "") -> Any:
         encoded = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
         return validator_of(kind).validate_json(encoded.removeprefix(BYTE_ORDER_MARK))
     except ValidationError as error:
-        reason = error.errors(include_input=False)[0]
-        if reason["type"] != "json_invalid":
+        errors = error.errors(include_input=False)
+        if errors[0]["type"] == "json_invalid" or any(found["type"] == UNKNOWN_KEY for found in errors):
+            check(parse_json(data, origin), kind, origin)  # Python's texts are plainer, and name the field
+        if errors[0]["type"] != "json_invalid":
             raise UsageError(tell(error, origin)) from error
-        check(parse_json(data, origin), kind, origin)  # Python's texts are plainer, and name the field
-        refused = f"{origin} is not valid JSON: {reason['ctx']['error']}"
+        refused = f"{origin} is not valid JSON: {errors[0]['ctx']['error']}"
         raise UsageError(in_one_line(refused.strip())) from error
 
 

@@ -108,6 +108,15 @@ def bounded(stream: BinaryIO, path: Path, most: int, wanted: str) -> bytes:
     raise UsageError(f"{path} is larger than {size}: that is no {wanted}")
 
 
+def require_regular(descriptor: int) -> int:
+    """Check that a descriptor is a regular file's, and return it; OSError, and it is closed, when it is not."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, f"it is {KINDS.get(stat.S_IFMT(mode), 'something else')}, not a regular file")
+
+
 def _require_plain(name: str) -> None:
     """Check a name for what no file's name can hold."""
     if "\0" in name:
@@ -134,8 +143,4 @@ def _is_link(name: str, place: int) -> bool:
 
 def _regular(descriptor: int) -> BinaryIO:
     """Make a stream of a descriptor; OSError, and the descriptor closed, when it is no regular file's."""
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    raise OSError(errno.EINVAL, f"it is {KINDS.get(stat.S_IFMT(mode), 'something else')}, not a regular file")
+    return os.fdopen(require_regular(descriptor), "rb")

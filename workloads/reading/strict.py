@@ -151,7 +151,12 @@ def _object(schema: Schema, names: list[str]) -> CoreSchema:
     inner: Any = schema
     if keys.unknown != "refuse" and not keys.dashes:
         return inner  # type: ignore[no-any-return]  # schemas are dictionaries
-    return core_schema.no_info_before_validator_function(_key_reader(keys, frozenset(names)), inner)
+    looked_at = core_schema.no_info_before_validator_function(_key_reader(keys, frozenset(names)), inner)
+    if keys.dashes or schema["type"] != "dataclass":
+        return looked_at
+    quick: Any = {key: value for key, value in schema.items() if key != "ref"}
+    quick["schema"] = {**schema["schema"], "extra_behavior": "forbid"}  # three times as quick; see read_json
+    return core_schema.json_or_python_schema(json_schema=quick, python_schema=looked_at)
 
 
 def _keys(schema: Schema) -> Keys:

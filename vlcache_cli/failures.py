@@ -81,7 +81,8 @@ def crashed(error: BaseException, folder: Path | None) -> str:
             if (found := find()) is None:
                 continue
             place = Path(found)
-            (place / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+            with (place / name).open("x", encoding="utf-8", errors="backslashreplace") as file:  # follows no link
+                file.write(text)
         except OSError:
             continue
         return f"internal error, {type(error).__name__}: {message}; please report it with {place / name}"

@@ -22,6 +22,7 @@ DEEPEST = 32
 RECOMPUTES_ALL = "full"  # the method that reuses nothing, for manifests of versions that do not say so themselves
 
 Share = Annotated[float, Interval(gt=0, lt=1)]
+Ceiling = Annotated[float, Interval(gt=0, lt=1e30)]
 
 
 @keys("keep")
@@ -78,6 +79,16 @@ class ProfileDescription:
 
 @keys("ignore")
 @dataclass(frozen=True)
+class Ceilings:
+    """What a device can do at most, see ``runners.engine.measure.roofline``; old runs did not measure the host's."""
+
+    flops_per_s: Ceiling
+    bytes_per_s: Ceiling
+    host_bytes_per_s: Ceiling | None = None
+
+
+@keys("ignore")
+@dataclass(frozen=True)
 class ModelDescription:
     """The model of a run, see ``LoadedModel.describe``.
 
@@ -92,7 +103,7 @@ class ModelDescription:
     random_weights: bool = False
     device_name: str | None = None
     threads: int | None = None
-    ceilings: dict[str, float] | None = None
+    ceilings: Ceilings | None = None
     profile: ProfileDescription = ProfileDescription()
 
 

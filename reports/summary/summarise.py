@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from reports.run.frame import without_times
-from reports.run.manifest import Manifest
+from reports.run.manifest import Ceilings, Manifest
 from reports.run.measurements import Measurements
 from reports.statistics.clusters import Sample
 from reports.statistics.intervals import difference_interval, mean_interval, median_interval, percentile
@@ -179,10 +178,10 @@ def _reuse(mine: pd.DataFrame) -> Values:
     return values
 
 
-def _floor_ratio(mine: pd.DataFrame, ceilings: Mapping[str, float] | None) -> float | None:
+def _floor_ratio(mine: pd.DataFrame, ceilings: Ceilings | None) -> float | None:
     """Median of TTFT / floor over warm requests; None where the device's ceilings, or the work, are not known."""
     warm = mine[mine["warmth"] == Warmth.WARM.value]
-    return _median((warm["ttft_ms"] / floor_ms(warm, ceilings)).dropna()) if ceilings else None
+    return _median((warm["ttft_ms"] / floor_ms(warm, ceilings)).dropna()) if ceilings is not None else None
 
 
 def _mean(values: pd.Series[float]) -> float | None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from reports.run.frame import FRAME_COLUMNS
+from reports.run.manifest import Ceilings
 from reports.summary.floor import floor_ms
 from runners.engine.measure import peak
 from runners.engine.measure.peak import PeakMeter
@@ -52,14 +53,14 @@ def test_the_floor_takes_whichever_is_longer_in_each_part() -> None:
     line |= {"encode_flops": 20.0, "load_bytes": 30.0, "select_flops": 40.0}
     line |= {"prefill_flops": 100.0, "prefill_bytes": 1.0, "head_flops": 1.0, "head_bytes": 50.0}
     unknown = line | {"head_bytes": float("nan")}
-    found = floor_ms(pd.DataFrame([line, unknown]), {"flops_per_s": 10.0, "bytes_per_s": 5.0})
+    found = floor_ms(pd.DataFrame([line, unknown]), Ceilings(10.0, 5.0))
     assert found[0] == pytest.approx(1e3 * (2 + 6 + 4 + 10 + 10))
     assert pd.isna(found[1])
 
 
 def test_the_floor_is_no_shorter_than_the_way_from_the_host() -> None:
     line = dict.fromkeys(FRAME_COLUMNS, 0.0) | {"prefill_flops": 100.0}
-    ceilings = {"flops_per_s": 10.0, "bytes_per_s": 5.0, "host_bytes_per_s": 2.0}
+    ceilings = Ceilings(10.0, 5.0, 2.0)
     fetched = [float("nan"), 10.0, 30.0]
     found = floor_ms(pd.DataFrame([line | {"fetch_bytes": size} for size in fetched]), ceilings)
     assert found.tolist() == [1e4, 1e4, 1.5e4], "it overlaps with the rest"

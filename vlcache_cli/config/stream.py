@@ -56,8 +56,8 @@ class StreamConfig:
         None,
         REQUESTS,
         readers.one_of(*get_args(Recur)),
-        "How media of data sets and request files come back: prefix (asked again under another opening), questions "
-        "(other questions about them), shuffle (asked again after pictures of other cases) or none.",
+        "How media of files come back: prefix (asked again under another opening), questions (other questions "
+        "about them), shuffle (asked again after pictures of other cases) or none.",
         default_text="as suits the data set; files as they are",
     )
     dataset_path: Path | None = setting(

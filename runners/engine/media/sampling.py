@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from workloads.media.timeline import Timeline
+if TYPE_CHECKING:
+    from workloads.media.timeline import Timeline
 
 MOST_FRAMES = 768  # as in the processors of the Qwen-VL families
 CLIP_PIXELS = 115_200 * 28 * 28  # of all frames together, as in Qwen's qwen-vl-utils: 270 MB as RGB

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from runners.engine.adapters.base import Adapter
+from runners.engine.adapters.chat import encoded
 from runners.engine.adapters.registry import build_adapter, require_image_processor, require_supported
 from runners.engine.adapters.template import adopt_template
 from runners.engine.errors import UnsupportedModel, first_line
@@ -19,6 +20,7 @@ from runners.engine.media.sampling import FrameSampling
 from runners.models import lora
 from runners.models.files import ModelFiles, survey
 from runners.models.placement import place
+from runners.models.rehearsal import rehearse_model, rehearse_picture
 from runners.models.settings import check_config, check_generation, check_image_settings
 from workloads.errors import UsageError
 from workloads.reading import in_one_line
@@ -52,9 +54,21 @@ def load_checkpoint(
     where = place(name, device, device_map, lambda: outline)
     with _one_line(name, "the weights"):
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            path, dtype=dtype, use_safetensors=True, output_loading_info=True, adapter_kwargs=lora.UNSEEN, **LOCAL
+            path,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+            adapter_kwargs=lora.UNSEEN,
+            **LOCAL,
         )
         model, loading = loaded
+        if wrong := sorted(loading["mismatched_keys"]):
+            key, held, wanted = wrong[0]
+            raise UsageError(
+                f"{key} has the shape {list(held)} in its files, and {list(wanted)} by its config.json"
+                + (f", and {len(wrong) - 1} more weights differ" if len(wrong) > 1 else "")
+            )
     if missing := sorted(loading["missing_keys"]):
         raise UsageError(f"model '{name}': its files lack {len(missing)} of the model's weights, {missing[0]} first")
     if files.adapter:
@@ -67,8 +81,15 @@ def load_checkpoint(
     with _one_line(name, "the image processor"):
         images = AutoImageProcessor.from_pretrained(path, **LOCAL)
         require_image_processor(model.config.model_type, type(images).__name__)
-    with _one_line(name, "the model"):
-        return build_adapter(model.to(where).eval(), tokenizer, images, sampling), files.fingerprint()
+    with _one_line(name, "config.json"):
+        adapter = build_adapter(model.to(where).eval(), tokenizer, images, sampling)
+    with _one_line(name, "the tokenizer"):
+        adapter.decode_text(encoded(tokenizer, "Hello"))
+    with _one_line(name, "the settings of the image processor"):
+        pixels = rehearse_picture(adapter)
+    with _one_line(name, "config.json"):
+        rehearse_model(adapter, pixels)
+    return adapter, files.fingerprint()
 
 
 def fingerprint(path: Path) -> str:

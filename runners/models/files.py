@@ -33,8 +33,12 @@ BOUNDS = {
     **dict.fromkeys(("video_preprocessor_config.json", ADAPTER_CONFIG), MIB),
     **dict.fromkeys(("chat_template.json", "chat_template.jinja", "special_tokens_map.json"), MIB),
     **dict.fromkeys(("tokenizer_config.json", "added_tokens.json"), 8 * MIB),
-    **dict.fromkeys(("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt"), 64 * MIB),
+    **dict.fromkeys(("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "tekken.json"), 64 * MIB),
     **dict.fromkeys(("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tiktoken.model"), 64 * MIB),
+    **dict.fromkeys(("sentencepiece.model", "spm.model", "spm_char.model", "source.spm", "target.spm"), 64 * MIB),
+    **dict.fromkeys(("vocab-src.json", "vocab-tgt.json", "target_vocab.json", "entity_vocab.json"), 64 * MIB),
+    **dict.fromkeys(("word_shape.json", "word_pronunciation.json", "byte_maps.json", "normalizer.json"), 8 * MIB),
+    **dict.fromkeys(("emoji.json", "dict.txt", "bpe.codes", "prophetnet.tokenizer"), 8 * MIB),
     INDEX: 32 * MIB,
 }
 """The most bytes that each file besides weights may have. No other file is read."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
@@ -126,22 +128,19 @@ def _outline(path: Path, dtype: torch.dtype) -> Any:
 
 def _require_weights(files: ModelFiles, outline: Any) -> None:
     """UsageError when the files hold far fewer numbers than the model has: the others would be drawn at random."""
-    from safetensors import safe_open
-
-    held = 0
-    for name in files.weights:
-        with safe_open(files.folder / name, framework="pt") as weights:
-            held += sum(_product(weights.get_slice(key).get_shape()) for key in weights.keys())  # noqa: SIM118
+    held = sum(_numbers(files, name) for name in files.weights)
     wanted = sum(parameter.numel() for parameter in outline.parameters())
     if wanted > MOST_MISSING * held and getattr(outline.config, "quantization_config", None) is None:
         raise UsageError(f"config.json describes a model of {wanted} weights, and its files hold {held}")
 
 
-def _product(shape: list[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
+def _numbers(files: ModelFiles, name: str) -> int:
+    """How many numbers a file of weights holds, as its header says; UsageError when that does not fit the file."""
+    try:
+        with safe_open(files.folder / name, framework="pt") as weights:
+            return sum(prod(weights.get_slice(key).get_shape()) for key in weights.keys())  # noqa: SIM118
+    except SafetensorError as error:
+        raise UsageError(f"{name} holds no weights: {first_line(error)}") from error
 
 
 def _require_covered(tokenizer: Any, files: ModelFiles) -> None:

@@ -58,7 +58,10 @@ def merge(model: Any, files: ModelFiles) -> Any:
 
     config: Any = LoraConfig.from_pretrained(str(files.folder))
     wrapped: Any = get_peft_model(model, config)
-    result = set_peft_model_state_dict(wrapped, load_file(files.folder / ADAPTER_WEIGHTS))
+    try:
+        result = set_peft_model_state_dict(wrapped, load_file(files.folder / ADAPTER_WEIGHTS))
+    except RuntimeError as error:
+        raise UsageError(f"the weights in {ADAPTER_WEIGHTS} have other shapes than those of this model") from error
     lacking = sorted(key for key in result.missing_keys if "lora_" in key)
     if strange := sorted(result.unexpected_keys) or lacking:
         problem = "are not those of this model" if result.unexpected_keys else "are incomplete"

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +149,8 @@ def test_code_beside_a_model_is_not_run(copy: Path, tmp_path: Path) -> None:
         ("preprocessor_config.json", {"AutoImageProcessor": "modeling.Mine"}),
     ):
         (copy / name).write_text(json.dumps(json.loads((copy / name).read_text()) | {"auto_map": auto}))
-    try:
+    with suppress(UsageError):
         load_model("mine", copy, "float32", "cpu")
-    except UsageError as error:
-        assert str(error).isprintable()
     assert not mark.exists()
 
 

@@ -44,6 +44,20 @@ def load_checkpoint(
         UnsupportedModel: there is no adapter for its architecture, or reuse cannot be exact.
         UsageError: a file is missing, damaged or not what it should be, or there is no such device.
     """
+    model, tokenizer, images = load_files(name, path, dtype, device, device_map)
+    with _one_line(name, "config.json"):
+        adapter = build_adapter(model, tokenizer, images, sampling)
+    with _one_line(name, "the tokenizer"):
+        adapter.decode_text(encoded(tokenizer, "Hello"))
+    with _one_line(name, "the settings of the image processor"):
+        pixels = rehearse_picture(adapter)
+    with _one_line(name, "config.json"):
+        rehearse_model(adapter, pixels)
+    return adapter, fingerprint(path)
+
+
+def load_files(name: str, path: Path, dtype: torch.dtype, device: str, device_map: str) -> tuple[Any, Any, Any]:
+    """Load the model onto its device, its tokenizer and its image processor; see ``load_checkpoint``."""
     with _one_line(name):
         files = survey(path)
         files.check()
@@ -83,15 +97,7 @@ def load_checkpoint(
     with _one_line(name, "the image processor"):
         images = AutoImageProcessor.from_pretrained(path, **LOCAL)
         require_image_processor(model.config.model_type, type(images).__name__)
-    with _one_line(name, "config.json"):
-        adapter = build_adapter(model.to(where).eval(), tokenizer, images, sampling)
-    with _one_line(name, "the tokenizer"):
-        adapter.decode_text(encoded(tokenizer, "Hello"))
-    with _one_line(name, "the settings of the image processor"):
-        pixels = rehearse_picture(adapter)
-    with _one_line(name, "config.json"):
-        rehearse_model(adapter, pixels)
-    return adapter, files.fingerprint()
+    return model.to(where).eval(), tokenizer, images
 
 
 def fingerprint(path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import yaml
 from annotated_types import Ge, Interval
 
+from runners.models.files import read_model_file
 from runners.risk.model import RiskModel
 from workloads.errors import UsageError
 from workloads.private_files import write_whole
@@ -58,12 +59,19 @@ def load_profile(model: Path, layers: int) -> ModelProfile:
         UsageError: the file is not what it should be.
     """
     path = model / FILE_NAME
-    return read_profile(path, layers) if os.path.lexists(path) else ModelProfile()
+    if not os.path.lexists(path):
+        return ModelProfile()
+    return _profile(read_model_file(model, FILE_NAME, LARGEST_FILE), path, layers)
 
 
 def read_profile(path: Path, layers: int) -> ModelProfile:
     """Read the profile of a model with so many ``layers``; UsageError when the file is not what it should be."""
-    profile = read_yaml(read_bounded(path, LARGEST_FILE, "profile of a model"), ModelProfile, str(path))
+    return _profile(read_bounded(path, LARGEST_FILE, "profile of a model"), path, layers)
+
+
+def _profile(data: bytes, path: Path, layers: int) -> ModelProfile:
+    """Check what the file of a profile holds."""
+    profile = read_yaml(data, ModelProfile, str(path))
     if not all(layer < layers - 1 for layer in profile.probe_layers):
         raise UsageError(f"{path}: probe_layers must be a list of layers between 0 and {layers - 2}")
     for name in ("sensitivity", "layer_weights"):

@@ -11,7 +11,7 @@ from runners.engine.accounting import computed_media, count, demand
 from runners.engine.adapters.base import Adapter
 from runners.engine.decode import decode
 from runners.engine.donors import compile_donor, donor_from_capture
-from runners.engine.errors import MediaError, PromptError, PromptTooLong
+from runners.engine.errors import MediaError, PromptError, PromptTooLong, is_out_of_memory
 from runners.engine.first_token import FirstToken, Prefiller
 from runners.engine.forward.capture import Capture
 from runners.engine.kv.sketch import OutputSketch
@@ -82,7 +82,7 @@ class Engine:
         except PromptError as error:
             return Response(Status.ERROR, error=str(error))
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return Response(Status.OUT_OF_MEMORY, error=(str(error) or "out of memory").splitlines()[0])
 
@@ -145,7 +145,7 @@ class Engine:
         try:
             return self._prefiller.answer(request, stores, self._symbols).ttft_ms
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return None
 
@@ -238,8 +238,3 @@ def _exact_tokens(prepared: PreparedRequest, plan: Plan, result: PrefillResult, 
         inexact[behind:] |= plan.rehearsed[behind:]
     found = inexact[prepared.prefix_tokens :].nonzero()
     return prepared.prefix_tokens + int(found[0]) if len(found) else prepared.layout.tokens
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out. On a GPU torch has a class for it, on a CPU it raises a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

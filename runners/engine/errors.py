@@ -22,3 +22,10 @@ class UnsupportedModel(ValueError):
 def first_line(error: BaseException) -> str:
     """The first line of an error's text that is not blank; the class of the error where there is none."""
     return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out. On a GPU torch has a class for it, on a CPU it raises a plain RuntimeError."""
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
+from typing import Any
 
 from runners.engine.errors import UnsupportedModel, first_line
+from runners.models.files import BOUNDS, CONFIG, read_model_file
+from runners.models.settings import check_config
 from workloads.errors import UsageError
+from workloads.reading import read_json
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 SETTINGS = ("*.json", "*.jinja", "*.txt", "*.model")  # configuration, chat template, tokenizer
@@ -32,11 +35,13 @@ def download(name: str, revision: str | None) -> Path:
     from runners.engine.adapters.registry import require_supported
 
     folder = _fetch(name, revision, SETTINGS)
+    if not (folder / CONFIG).exists():
+        raise UsageError(f"'{name}' on the hub is not a model for transformers: it has no config.json")
     try:
-        require_supported(json.loads((folder / "config.json").read_text("utf-8")).get("model_type"))
-    except FileNotFoundError as error:
-        raise UsageError(f"'{name}' on the hub is not a model for transformers: it has no config.json") from error
-    except UnsupportedModel as error:
+        config = read_json(read_model_file(folder, CONFIG, BOUNDS[CONFIG]), dict[str, Any], CONFIG)
+        check_config(config)
+        require_supported(config.get("model_type"))
+    except (UnsupportedModel, UsageError) as error:
         raise UsageError(f"model '{name}': {error}") from error
     return _fetch(name, revision, (*SETTINGS, WEIGHTS))
 

@@ -164,10 +164,10 @@ def load_model(
     choose_backend(attention, likely, numbers)  # what cannot run is said before any weights are read
     try:
         if isinstance(source, Shape):
-            parts = assembly.assemble(name, source, numbers, device, device_map)
+            adapter = build_adapter(*assembly.assemble(name, source, numbers, device, device_map), sampling)
+            fingerprint = assembly.fingerprint(source)
         else:
-            parts = checkpoint.load_files(name, source, numbers, device, device_map)
-        adapter = build_adapter(*parts, sampling)
+            adapter, fingerprint = checkpoint.load_checkpoint(name, source, numbers, device, device_map, sampling)
     except UnsupportedModel as error:
         raise UsageError(f"model '{name}': {error}") from error
     if adapter.device.type == "cuda":  # on a CPU one product is no faster than those that it stands for
@@ -177,8 +177,8 @@ def load_model(
     layers = adapter.shape.layers
     measured = ModelProfile() if profile is None else read_profile(profile, layers)
     if isinstance(source, Shape):
-        return LoadedModel(name, adapter, workspace, assembly.fingerprint(source), measured, random_weights=True)
+        return LoadedModel(name, adapter, workspace, fingerprint, measured, random_weights=True)
     if profile is None:
         measured = load_profile(source, layers)
     revision = hub.revision_of(source)
-    return LoadedModel(name, adapter, workspace, checkpoint.fingerprint(source), measured, revision=revision)
+    return LoadedModel(name, adapter, workspace, fingerprint, measured, revision=revision)

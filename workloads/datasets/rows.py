@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workloads.datasets.bounds import require_bearable_rows
+from workloads.datasets.ending import open_streams
 from workloads.datasets.within import inside, regular_files
 from workloads.errors import UsageError
 from workloads.reading import in_one_line
@@ -95,13 +96,14 @@ def windows(table: Table, folder: Path | None, size: int, rng: np.random.Generat
 
 
 def _numbered(rows: IterableDataset, prefix: str, origin: str) -> Iterator[Row]:
-    counted = enumerate(rows)
-    while True:
-        with _reading(origin):
-            numbered = next(counted, None)
-        if numbered is None:
-            return
-        yield Row(f"{prefix}{numbered[0]}", numbered[1])
+    with open_streams().reading(iter(rows)) as reader:
+        counted = enumerate(reader)
+        while True:
+            with _reading(origin):
+                numbered = next(counted, None)
+            if numbered is None:
+                return
+            yield Row(f"{prefix}{numbered[0]}", numbered[1])
 
 
 @contextmanager

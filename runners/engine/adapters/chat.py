@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from runners.engine.adapters.base import RenderedPrompt
-from runners.engine.errors import MediaError, PromptError, UnsupportedModel
+from runners.engine.adapters.template import apply_template, require_template, template_file
+from runners.engine.errors import MediaError, PromptError, PromptTooLong, UnsupportedModel
 from workloads.records import MediaKind, Message, media_in
+
+MOST_CHARACTERS = 16  # of a prompt, for each token of the context; English has four or five to a token
 
 
 def render(
     tokenizer: Any,
     messages: Sequence[Message],
     holes: Mapping[MediaKind, str],
+    context: int,
     around: Mapping[str, str] = MappingProxyType({}),
 ) -> RenderedPrompt:
     """Apply the chat template and cut its tokens at the placeholders.
@@ -26,32 +28,34 @@ def render(
 
     Args:
         holes: the placeholder of each kind of medium that the model supports.
+        context: the most tokens that the model takes. A text with far more characters is not tokenised.
         around: text by which the family's processor replaces a placeholder before it tokenises; contains it.
 
     Raises:
         MediaError: a medium of a kind that the model does not support.
-        PromptError: the template refuses the messages, or a text contains a placeholder.
+        PromptError: the template refuses the messages or drops media, or a text contains a placeholder.
+        PromptTooLong: there are more than ``MOST_CHARACTERS`` for each token of the context.
     """
     media = media_in(messages)
     for item in media:
         if item.kind not in holes:
             raise MediaError(f"{item.name}: this model takes no {item.kind}")
+    texts = [part for message in messages for part in message.content if isinstance(part, str)]
+    _require_characters(sum(map(len, texts)), context)
     chat = [{"role": message.role, "content": _parts(message)} for message in messages]
-    begun = bool(messages) and messages[-1].role == "assistant"
-    try:
-        text: str = tokenizer.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=not begun, continue_final_message=begun
-        )
-        text.encode()  # a lone surrogate has no UTF-8, and no tokens
-    except ValueError as error:
-        raise PromptError(f"the prompt cannot be rendered ({error})") from error
+    text = apply_template(tokenizer, chat, begun=bool(messages) and messages[-1].role == "assistant")
     for token, whole in around.items():
         text = text.replace(token, whole)
+    _require_characters(len(text), context)
     starts = tokenizer.bos_token is not None and text.startswith(tokenizer.bos_token)
     ids = encoded(tokenizer, text, special=not starts)
     kinds = {tokenizer.convert_tokens_to_ids(token): kind for kind, token in holes.items()}
     cuts = [index for index, token in enumerate(ids) if token in kinds]
-    if Counter(kinds[ids[cut]] for cut in cuts) != Counter(item.kind for item in media):
+    found, sent = Counter(kinds[ids[cut]] for cut in cuts), Counter(item.kind for item in media)
+    if found != sent:
+        if not any(token in part for part in texts for token in holes.values()) and found < sent:
+            left_out = ", ".join(f"{sent[kind] - found[kind]} of {sent[kind]} {kind}s" for kind in sent - found)
+            raise PromptError(f"{template_file(tokenizer)} leaves out {left_out}: it may be made for texts alone")
         raise PromptError("a text of the prompt contains the token that stands for an image or a video; remove it")
     waiting = {kind: iter([item for item in media if item.kind == kind]) for kind in holes}
     in_order = tuple(next(waiting[kinds[ids[cut]]]) for cut in cuts)  # a template may put images before videos
@@ -72,20 +76,16 @@ def require_chat(tokenizer: Any, expected: Mapping[str, int]) -> None:
             raise UnsupportedModel(f"its tokenizer does not encode {token} as {number}: it is missing or another one")
     if not tokenizer.chat_template:
         raise UnsupportedModel("its tokenizer has no chat template")
+    require_template(tokenizer)
 
 
-def adopt_template(tokenizer: Any, directory: Path) -> None:
-    """Give a tokenizer the chat template of its model's processor, if that has one of its own.
-
-    ``chat_template.jinja`` is the tokenizer's already; older checkpoints keep the template in a file of the processor,
-    beside a tokenizer that has none, or that of the text model alone.
-    """
-    for name in ("processor_config.json", "chat_template.json"):
-        file = directory / name
-        template = json.loads(file.read_text(encoding="utf-8")).get("chat_template") if file.is_file() else None
-        if template is not None:
-            tokenizer.chat_template = template
-            return
+def _require_characters(number: int, context: int) -> None:
+    """PromptTooLong for a text that no tokenizer would fit into the context."""
+    if number > MOST_CHARACTERS * context:
+        raise PromptTooLong(
+            f"the prompt's {number} characters do not fit the model's context of {context} tokens: no more than "
+            f"{MOST_CHARACTERS} for each are tokenised"
+        )
 
 
 def _parts(message: Message) -> list[dict[str, str]]:

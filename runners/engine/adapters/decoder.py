@@ -152,7 +152,7 @@ class DecoderAdapter:
 
     def render(self, messages: Sequence[Message]) -> RenderedPrompt:
         """See ``Adapter``."""
-        return render(self._tokenizer, messages, self._holes)
+        return render(self._tokenizer, messages, self._holes, self.shape.context)
 
     def decode_text(self, token_ids: Sequence[int]) -> str:
         """See ``Adapter``."""

@@ -36,7 +36,7 @@ class InternVL(TowerVL):
 
     def render(self, messages: Sequence[Message]) -> RenderedPrompt:
         """See ``Adapter``."""
-        return render(self._tokenizer, messages, self._holes, AROUND)
+        return render(self._tokenizer, messages, self._holes, self.shape.context, AROUND)
 
     def preprocess(self, media: Media, variant: str = "") -> Pixels:
         """See ``Adapter``. Pictures are cut into tiles, as the family's processor asks; frames are not."""

@@ -12,13 +12,21 @@ from torch import Tensor
 from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.chat import require_chat
 from runners.engine.adapters.decoder import DecoderAdapter, text_shape
-from runners.engine.errors import MediaError
+from runners.engine.adapters.processing import run_image_processor
+from runners.engine.errors import UnsupportedModel
 from runners.engine.media.clips import decode_clip
 from runners.engine.media.pictures import decode_image
 from runners.engine.shapes import MediaGrid
+from workloads.reading import brief
 from workloads.records import Media
 
 TEMPORAL_PATCH = 2
+PATCH_SIZES = {
+    "patch_size": "patch_size",
+    "merge_size": "spatial_merge_size",
+    "temporal_patch_size": "temporal_patch_size",
+}
+"""Sizes of the image processor, and what the vision encoder calls them."""
 
 
 class QwenVL(DecoderAdapter):
@@ -28,6 +36,7 @@ class QwenVL(DecoderAdapter):
         config = model.config
         pads = {"<|image_pad|>": config.image_token_id, "<|video_pad|>": config.video_token_id}
         require_chat(tokenizer, pads)
+        _require_same_patches(config.vision_config, image_processor)
         self._vision = config.vision_config
         self._visual = model.model.visual
         self._pad = {"image": config.image_token_id, "video": config.video_token_id}
@@ -65,10 +74,7 @@ class QwenVL(DecoderAdapter):
         return Pixels(torch.cat(pairs), grid)
 
     def _patches(self, media: Media, image: Any) -> tuple[Tensor, tuple[int, int, int]]:
-        try:
-            batch = self._image_processor(images=image, return_tensors="pt")
-        except ValueError as error:
-            raise MediaError(f"{media.name}: the image processor refuses it ({error})") from error
+        batch = run_image_processor(self._image_processor, media, image)
         time, height, width = (int(size) for size in batch["image_grid_thw"][0])
         return batch["pixel_values"], (time, height, width)
 
@@ -132,6 +138,19 @@ class QwenVL(DecoderAdapter):
     def media_advance(self, grid: MediaGrid) -> int:
         """See ``Adapter``."""
         return int(max(grid.height, grid.width) // self._vision.spatial_merge_size)
+
+
+def _require_same_patches(vision: Any, image_processor: Any) -> None:
+    """UnsupportedModel when the image processor cuts pictures into other patches than the encoder takes."""
+    if vision.temporal_patch_size != TEMPORAL_PATCH:
+        raise UnsupportedModel(f"its temporal_patch_size is {vision.temporal_patch_size}, not {TEMPORAL_PATCH}")
+    for size, own in PATCH_SIZES.items():
+        wanted, given = getattr(vision, own), getattr(image_processor, size, None)
+        if given != wanted:
+            raise UnsupportedModel(
+                f"its image processor has a {size} of {brief(given)}, and its vision encoder one of {brief(wanted)}; "
+                "take the preprocessor_config.json of the model itself"
+            )
 
 
 def _merge_in_time(first: Tensor, second: Tensor, channels: int) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from runners.engine.adapters.base import Adapter
 from runners.engine.errors import UnsupportedModel
 from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
+from workloads.errors import quoted
 
 ADAPTERS = {
     "internvl": "runners.engine.adapters.internvl:InternVL",
@@ -26,6 +27,17 @@ REFUSED = {
 }
 """Families whose images have no keys and values that can be reused exactly, each with the reason."""
 
+IMAGE_PROCESSORS = {
+    "internvl": ("GotOcr2",),
+    "llava": ("CLIP", "Siglip", "Llava"),
+    "llava_onevision": ("LlavaOnevision",),
+    "qwen2_vl": ("Qwen2VL",),
+    "qwen2_5_vl": ("Qwen2VL",),
+    "qwen3_vl": ("Qwen2VL",),
+    "qwen3_vl_moe": ("Qwen2VL",),
+}
+"""What the names of each family's image processors begin with, in transformers."""
+
 
 def require_supported(family: str | None) -> None:
     """UnsupportedModel when there is no adapter for a model type."""
@@ -33,6 +45,17 @@ def require_supported(family: str | None) -> None:
         raise UnsupportedModel(f"architecture '{family}' cannot be reused exactly: {REFUSED[family]}")
     if family not in ADAPTERS:
         raise UnsupportedModel(f"architecture '{family}' is not supported; supported: {', '.join(sorted(ADAPTERS))}")
+
+
+def require_image_processor(family: str, name: str) -> None:
+    """UnsupportedModel for an image processor, by the name of its class, that is not one of the family's."""
+    known = name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
+    own = [f"{start}ImageProcessor" for start in IMAGE_PROCESSORS[family]]
+    if known not in own:
+        raise UnsupportedModel(
+            f"its image processor {quoted(name)} is not that of '{family}', which is {' or '.join(own)}; "
+            "take the preprocessor_config.json of the model itself"
+        )
 
 
 def build_adapter(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from runners.engine.adapters.chat import require_chat
 from runners.engine.adapters.decoder import DecoderAdapter, text_shape
+from runners.engine.adapters.processing import run_image_processor
 from runners.engine.errors import MediaError, UnsupportedModel
 from runners.engine.shapes import MediaGrid
 from workloads.records import Media, MediaKind
@@ -95,10 +96,7 @@ class TowerVL(DecoderAdapter):
 
     def _pixels(self, media: Media, images: Any, **options: Any) -> Tensor:
         """Run the image processor; MediaError when it refuses the pictures, or the tower cannot take its output."""
-        try:
-            values: Tensor = self._image_processor(images=images, return_tensors="pt", **options)["pixel_values"]
-        except ValueError as error:
-            raise MediaError(f"{media.name}: the image processor refuses it ({error})") from error
+        values: Tensor = run_image_processor(self._image_processor, media, images, **options)["pixel_values"]
         height, width = values.shape[-2:]
         edge = _edge(self._vision.image_size)
         if (height, width) != (edge, edge):

@@ -201,6 +201,7 @@ def test_signals_are_what_they_are_called(lab: Any) -> None:
     assert by_name["peak.0"] == pytest.approx(float(mean.max().log()), abs=1e-5)
     weights = mean / mean.sum()
     assert by_name["breadth.0"] == pytest.approx(-float(weights.square().sum().log()), abs=1e-4)
+    assert by_name["reused"] == pytest.approx(0, abs=1e-9), "no medium is new"
     assert by_name["surprise"] <= by_name["doubt"] + 1e-6, "the second best is one of the others"
 
 

@@ -7,6 +7,8 @@ differs between models, so a risk model weighs them as measured. All are logarit
 
 from __future__ import annotations
 
+from math import log
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,10 @@ from runners.methods.parts.text_pass import TextPass
 
 BANDS = 4  # of layers, from the first to the last
 LEAST = 1e-9
-SIGNALS = (*(f"{what}.{band}" for what in ("read", "peak", "breadth") for band in range(BANDS)), "doubt", "surprise")
+SIGNALS = (
+    *(f"{what}.{band}" for what in ("read", "peak", "breadth") for band in range(BANDS)),
+    *("doubt", "surprise", "reused"),
+)
 """Names of the signals, in the order of ``read_signals``."""
 
 
@@ -25,15 +30,16 @@ def read_signals(context: PlanContext, text: TextPass) -> tuple[float, ...]:
     In band B of the layers ``read.B`` is the attention that all reusable tokens receive from the question, ``peak.B``
     that of the token that receives most, and ``breadth.B`` the number of tokens that receive it (participation ratio).
     ``doubt`` and ``surprise`` are of the text pass's first token: how near the second best comes to it, and the
-    probability of all others.
+    probability of all others. ``reused`` is the share of the prompt's vision tokens that can be reused.
     """
     bands = torch.stack([_mean_of(band) for band in text.attention.tensor_split(BANDS)])
     total, square = bands.sum(dim=-1), bands.square().sum(dim=-1)
     breadth = total.square() / square.clamp(min=torch.finfo(square.dtype).tiny)
     best, second = context.adapter.head(text.answer.hidden)[0].float().softmax(dim=-1).topk(2).values
     certainty = torch.stack((1 - (best - second), 1 - best))
-    values = torch.cat((total, bands.amax(dim=-1), breadth, certainty)).cpu()
-    return tuple(values.double().clamp(min=LEAST).log().tolist())
+    values = torch.cat((total, bands.amax(dim=-1), breadth, certainty)).tolist()
+    values.append(bands.shape[1] / context.layout.vision_tokens)
+    return tuple(log(max(value, LEAST)) for value in values)
 
 
 def _mean_of(band: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 from runners.engine.prompt.tensors import PromptTensors
 from runners.methods.full_recompute import FullRecompute
+from runners.models import checkpoint
 from runners.models.choices import DEVICES, DTYPES
 from runners.models.environment import describe_device
 from runners.models.load import LoadedModel, load_model, resolve_model
@@ -179,7 +180,8 @@ def load(name: str, dtype: str, device: str, attention: str | None) -> tuple[Loa
     Raises:
         UsageError: there is no such model or device, it is no Qwen-VL, or that attention cannot run here.
     """
-    with patch.object(registry, "build_adapter", wraps=registry.build_adapter) as built:
+    built = Mock(wraps=registry.build_adapter)
+    with patch.object(registry, "build_adapter", built), patch.object(checkpoint, "build_adapter", built):
         loaded = load_model(name, resolve_model(name), dtype, device)
     adapter = loaded.adapter
     model, tokenizer, images, *_ = built.call_args.args

@@ -34,7 +34,7 @@ from runners.engine.adapters.registry import build_adapter
 from runners.engine.engine import UNMEASURED, Engine
 from runners.engine.kv.workspace import Workspace
 from runners.engine.method import Method, PlanContext
-from runners.methods.parts.signals import signal_names
+from runners.methods.parts.signals import SIGNALS
 from runners.methods.vlcache import VLCache
 from runners.profile import ModelProfile, default_probe_layers
 from runners.registry import load_method, parse_specs
@@ -192,18 +192,18 @@ def measure(adapter: Adapter, tokens: int, ratio: float, requests: int) -> list[
 def always(share: float, layers: int) -> ModelProfile:
     """A profile whose risk model chooses the same level in every request."""
     probes = default_probe_layers(layers)
-    names = signal_names(probes)
-    flat = (0.0,) * len(names)
-    far = (1e6,) * len(names)
+    flat = (0.0,) * len(SIGNALS)
+    far = (1e6,) * len(SIGNALS)
     risk = RiskModel(
-        signals=names,
+        signals=SIGNALS,
         low=tuple(-value for value in far),
         high=far,
         centre=flat,
-        scale=(1.0,) * len(names),
+        scale=(1.0,) * len(SIGNALS),
         levels=(RiskLevel(share, flat, -5.0),),
         promises=(Promise(0.02, 0.5, 0, 0.02, share),),
         families=(),
+        donor="template",
         requests=0,
         confidence=0.95,
     )

@@ -48,11 +48,21 @@ class PromiseDescription:
 @keys("ignore")
 @dataclass(frozen=True)
 class RiskDescription:
-    """What the risk of a model was calibrated on, see ``runners.risk.model.RiskModel``; promises ascend by risk."""
+    """What the risk of a model was calibrated on, see ``runners.risk.model.RiskModel``; promises ascend by risk.
+
+    Attributes:
+        donor: context in which media were stored; None in old runs, whose runners all had that of the calibration.
+    """
 
     families: tuple[str, ...]
     requests: int
     promises: tuple[PromiseDescription, ...] = ()
+    donor: str | None = None
+
+    @property
+    def told(self) -> str:
+        """What it was calibrated on, in words."""
+        return in_one_line(f"{self.requests} requests of {', '.join(self.families)}")
 
     def threshold(self, risk: float) -> float:
         """Find the largest estimate with which something is reused at a risk; 0 where nothing is."""
@@ -95,12 +105,6 @@ class ModelDescription:
     threads: int | None = None
     ceilings: Ceilings | None = None
     profile: ProfileDescription = ProfileDescription()
-
-    @property
-    def calibration(self) -> str | None:
-        """What the risk was calibrated on, in words; None where it was not."""
-        risk = self.profile.risk
-        return None if risk is None else in_one_line(f"{risk.requests} requests of {', '.join(risk.families)}")
 
 
 @keys("ignore")
@@ -203,9 +207,17 @@ class Manifest:
         """The share of answers that a runner may change, see ``RunnerDescription``."""
         return next(runner.promised_risk for runner in self.runners if runner.label == label)
 
+    def calibration(self, label: str) -> RiskDescription | None:
+        """The model's calibration, if a runner stores media in the context for which it was made."""
+        risk = self.model.profile.risk
+        if risk is None or risk.donor is None:
+            return risk
+        donors = [runner.options.get("donor") for runner in self.runners if runner.label == label]
+        return risk if risk.donor in donors else None
+
     def risk_threshold(self, label: str) -> float | None:
         """The largest estimate with which a runner reuses something; None without promise or calibration."""
-        risk, promised = self.model.profile.risk, self.promised_risk(label)
+        risk, promised = self.calibration(label), self.promised_risk(label)
         return None if risk is None or promised is None else risk.threshold(promised)
 
     @property

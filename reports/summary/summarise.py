@@ -71,7 +71,9 @@ def _row(
     }
     values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
-    values |= repair_values(mine, promised, threshold, manifest.model.calibration, alpha)
+    calibration = manifest.calibration(label)
+    calibrated_on = None if calibration is None else calibration.told
+    values |= repair_values(mine, promised, threshold, calibrated_on, alpha)
     values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)

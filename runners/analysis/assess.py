@@ -20,7 +20,7 @@ from runners.engine.kv.buffer import KVBuffer
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
-from runners.methods.parts.signals import Signals, read_signals
+from runners.methods.parts.signals import read_signals
 from runners.methods.parts.text_pass import run_text_pass
 from runners.methods.vlcache import VLCache, plan_repair
 from runners.models.load import LoadedModel
@@ -39,7 +39,7 @@ Ids = tuple[int, ...]
 class Assessed:
     """What was found out about one request: its signals, and by share of tokens computed whether the answer changes."""
 
-    signals: Signals
+    signals: tuple[float, ...]
     changed: dict[float, bool]
 
 
@@ -89,7 +89,7 @@ class AssessingRunner:
 
     label = "assessing"
 
-    def __init__(self, model: LoadedModel, budget: int, limit: int, donor: DonorPolicy = "previous") -> None:
+    def __init__(self, model: LoadedModel, budget: int, limit: int, donor: DonorPolicy) -> None:
         self._method = Assessing(limit=limit, donor=donor)
         self._engine = Engine(model.adapter, model.workspace, self._method, budget, profile=model.profile)
         self._limit = limit
@@ -113,11 +113,11 @@ class AssessingRunner:
 
 def assess(
     workload: str, conversations: Sequence[Conversation], runner: AssessingRunner, limit: int
-) -> Iterator[tuple[Record, tuple[CalibrationRequest, tuple[str, ...]] | None]]:
+) -> Iterator[tuple[Record, CalibrationRequest | None]]:
     """Answer every request; of the warm ones in which there was something to decide, also what was found out.
 
     Yields:
-        the record, and the request for the calibration with the names of its signals.
+        the record, and the request for the calibration.
     """
     runner.reset()
     options = SessionOptions(reference=runner.label, seed=0, max_new_tokens=limit, warmup=0)
@@ -126,6 +126,5 @@ def assess(
         if found is None or record.warmth is Warmth.COLD:
             yield record, None
         else:
-            names, values = found.signals.names, found.signals.values
             case = f"{workload}/{record.cluster_id}"
-            yield record, (CalibrationRequest(workload, case, values, found.changed), names)
+            yield record, CalibrationRequest(workload, case, found.signals, found.changed)

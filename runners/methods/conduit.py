@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from runners.engine.method import PlanContext
 from runners.methods.parts.attention_mass import question_attention
 from runners.methods.parts.image_coefficient import image_coefficients
 from runners.methods.parts.scoring_pass import ScoringPassMethod
+from runners.methods.parts.value_norm import value_norms
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,6 @@ class Conduit(ScoringPassMethod):
         """See ``RankingMethod``."""
         scores = question_attention(context)
         if self.value_norm:
-            scores = scores * _value_norms(context)
+            scores = scores * value_norms(context)
         mean = scores.mean(dim=0).cpu()
         return mean * image_coefficients(context, mean) if self.image_coefficient else mean
-
-
-def _value_norms(context: PlanContext) -> Tensor:
-    """Compute the L2 norm of every reusable token's V over all heads, ``(layers, candidates)``."""
-    at = context.candidates().to(context.adapter.device)
-    return torch.stack([values[:, at].float().square().sum(dim=(0, 2)).sqrt() for values in context.kv.v])

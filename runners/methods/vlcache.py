@@ -1,11 +1,11 @@
 """``vlcache``: our method: reuse that estimates its risk in every request, and repairs as much as that takes.
 
-One pass of the text over the reused keys and values answers as blind reuse does, and shows what the question reads; a
-drift probe shows what the new context changes in a sample of the reused tokens. From these signals the model's risk
-model estimates how likely the answer changes at each level of repair, and the cheapest level is chosen whose risk is
-below a calibrated threshold (``runners.risk``): nothing, and then the pass is the answer; the best ranked tokens; or
-everything, which is lossless. Nothing is chosen for a model that was not calibrated: there it computes everything, or
-as many of the best ranked tokens as ``ratio`` allows.
+Every medium is stored in the same context, the chat template, so that a stored token says nothing of other pictures.
+One pass of the text over the reused keys and values answers as blind reuse does, and shows what the question reads.
+From these signals the model's risk model estimates how likely the answer changes at each level of repair, and the
+cheapest level is chosen whose risk is below a calibrated threshold (``runners.risk``): nothing, and then the pass is
+the answer; the best ranked tokens; or everything, which is lossless. Nothing is chosen for a model that was not
+calibrated: there it computes everything, or as many of the best ranked tokens as ``ratio`` allows.
 
 Tokens are ranked by two rules in turn, because each alone fails somewhere (docs/method.md): what a token writes to the
 question at most, times a coefficient of its medium (after CONDUIT, arXiv 2609.05821), finds what matters where change
@@ -20,17 +20,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from runners.defaults import from_setting
+from runners.defaults import DonorPolicy, from_setting
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.methods.parts.drift import drift_scores
 from runners.methods.parts.image_coefficient import image_coefficients
 from runners.methods.parts.reuse import ReuseMethod
-from runners.methods.parts.signals import read_signals, signal_names
+from runners.methods.parts.signals import SIGNALS, read_signals
 from runners.methods.parts.text_pass import TextPass, run_text_pass
 from runners.profile import ModelProfile, default_probe_layers
 from runners.records import Repair
-from runners.risk.model import EVERYTHING
+from runners.risk.model import EVERYTHING, RiskModel
 from workloads.errors import UsageError
 
 AUTO = "auto"
@@ -50,12 +50,14 @@ class VLCache(ReuseMethod):
             takes.
         probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else those of
             ``runners.profile.default_probe_layers``.
+        donor: ``template`` unless told otherwise; a calibration counts for the donor policy that it was made with.
     """
 
     risk: float = from_setting("risk")
     ratio: float = from_setting("recompute_ratio", EVERYTHING)
     share: str = AUTO
     probe: str = AUTO
+    donor: DonorPolicy = from_setting("donor", "template")
 
     def __post_init__(self) -> None:
         if not 0 < self.risk < 1:
@@ -80,23 +82,27 @@ class VLCache(ReuseMethod):
         """See ``Method``. The last layer is never probed: it has no queries of media tokens.
 
         Raises:
-            UsageError: the model has no such layers, or its risk was calibrated with others.
+            UsageError: the model has no such layers, or its risk was calibrated with other signals.
         """
-        chosen = profile.probe_layers or default_probe_layers(layers)
-        if self.probe != AUTO:
-            chosen = tuple(sorted({int(layer) for layer in self.probe.split("+")}))
-            if chosen[-1] >= layers - 1:
-                raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
-        if self.share == AUTO and profile.risk is not None and profile.risk.signals != signal_names(chosen):
+        if self.share == AUTO and profile.risk is not None and profile.risk.signals != SIGNALS:
             raise UsageError(
-                f"the model's risk was not calibrated with probes of layers {'+'.join(map(str, chosen))}: calibrate "
-                "again with vlcache profile, or give a share=, which needs no estimate"
+                "the model's risk was calibrated with other signals than this version reads: calibrate again with "
+                "vlcache profile, or give a share=, which needs no estimate"
             )
+        if self.probe == AUTO:
+            return profile.probe_layers or default_probe_layers(layers)
+        chosen = tuple(sorted({int(layer) for layer in self.probe.split("+")}))
+        if chosen[-1] >= layers - 1:
+            raise UsageError(f"probe={self.probe}: the model's layers that can be probed are 0 to {layers - 2}")
         return chosen
+
+    def risk_model(self, profile: ModelProfile) -> RiskModel | None:
+        """Return what the model was calibrated with, if its media were stored in the same context as here."""
+        return profile.risk if profile.risk is not None and profile.risk.donor == self.donor else None
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
-        count, risk = len(context.candidates()), context.profile.risk
+        count, risk = len(context.candidates()), self.risk_model(context.profile)
         fixed = float(self.share) if self.share != AUTO else self.ratio if risk is None else None
         if count == 0 or self.takes_exact_path(context):
             return Plan(context.compute(context.candidates()))
@@ -107,7 +113,7 @@ class VLCache(ReuseMethod):
         text = run_text_pass(context)
         if fixed is not None or risk is None:
             return plan_repair(context, text, Repair(self.ratio if fixed is None else fixed, None))
-        repair = risk.choose(read_signals(context, text).values, self.risk)
+        repair = risk.choose(read_signals(context, text), self.risk)
         if repair.share > self.ratio:
             repair = replace(repair, share=self.ratio, risk=None)
         return plan_repair(context, text, repair)

@@ -4,7 +4,8 @@ The cases (clusters of requests that share media) are split: on one part the reg
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
 stops at the first whose upper bound of the share of changed answers exceeds the promised risk, or that changes more
-than that share of one family's answers, and the one before it is taken. Such a sequence needs no more requests than one
+than that share of the answers of one family, here of all requests of the cases that are tested, and the one before it
+is taken. Such a sequence needs no more requests than one
 test: for a risk of 0.02 these are 149 without a changed answer. With fewer nothing passes, and everything is computed.
 """
 
@@ -19,6 +20,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import beta
 
+from runners.defaults import DonorPolicy
 from runners.risk.model import EVERYTHING, Promise, RiskLevel, RiskModel
 
 Floats = NDArray[np.float64]
@@ -48,11 +50,12 @@ class CalibrationRequest:
     changed: Mapping[float, bool]
 
 
-def calibrate(names: Sequence[str], requests: Sequence[CalibrationRequest]) -> RiskModel:
+def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[CalibrationRequest]) -> RiskModel:
     """Fit the regressions, and find a threshold for every risk of ``RISKS``.
 
     Args:
         names: of the signals.
+        donor: context in which the media of the requests were stored.
         requests: at least two cases, all with the same levels.
 
     Raises:
@@ -60,7 +63,8 @@ def calibrate(names: Sequence[str], requests: Sequence[CalibrationRequest]) -> R
     """
     order = {case: number for number, case in enumerate(dict.fromkeys(request.case for request in requests))}
     fitted = [request for request in requests if order[request.case] % FIT == 0]
-    tested = _one_of_each([request for request in requests if order[request.case] % FIT])
+    tested = [request for request in requests if order[request.case] % FIT]
+    separate = _one_of_each(tested)
     if not tested:
         raise ValueError("a calibration needs requests of two cases at least")
     signals = _signals(fitted)
@@ -81,30 +85,38 @@ def calibrate(names: Sequence[str], requests: Sequence[CalibrationRequest]) -> R
         levels=tuple(levels),
         promises=(),
         families=tuple(dict.fromkeys(request.family for request in requests)),
-        requests=len(tested),
+        donor=donor,
+        requests=len(separate),
         confidence=CONFIDENCE,
     )
-    return replace(model, promises=tuple(_promise(model, tested, risk) for risk in RISKS))
+    return replace(model, promises=tuple(_promise(model, tested, separate, risk) for risk in RISKS))
 
 
-def _promise(model: RiskModel, tested: Sequence[CalibrationRequest], risk: float) -> Promise:
-    """Test thresholds from the most cautious on, and take the last before the promise would be broken."""
-    best = Promise(risk, 0.0, 0, round(changed_bound(0, len(tested)), DIGITS), EVERYTHING)
+def _promise(
+    model: RiskModel, tested: Sequence[CalibrationRequest], separate: Sequence[CalibrationRequest], risk: float
+) -> Promise:
+    """Test thresholds from the most cautious on, and take the last before the promise would be broken.
+
+    Args:
+        separate: those of the tested requests that share no media.
+    """
+    best = Promise(risk, 0.0, 0, round(changed_bound(0, len(separate)), DIGITS), EVERYTHING)
     for threshold in THRESHOLDS:
-        shares = [model.choose_below(request.signals, threshold).share for request in tested]
-        changed = [request.changed.get(share, False) for request, share in zip(tested, shares, strict=True)]
-        bound = changed_bound(sum(changed), len(tested))
-        if bound > risk or _worst_family(tested, changed) > risk:
+        shares = [model.choose_below(request.signals, threshold).share for request in separate]
+        changed = sum(request.changed.get(share, False) for request, share in zip(separate, shares, strict=True))
+        bound = changed_bound(changed, len(separate))
+        if bound > risk or _worst_family(model, tested, threshold) > risk:
             break
-        best = Promise(risk, threshold, sum(changed), round(bound, DIGITS), round(float(np.mean(shares)), DIGITS))
+        best = Promise(risk, threshold, changed, round(bound, DIGITS), round(float(np.mean(shares)), DIGITS))
     return best
 
 
-def _worst_family(tested: Sequence[CalibrationRequest], changed: Sequence[bool]) -> float:
+def _worst_family(model: RiskModel, tested: Sequence[CalibrationRequest], threshold: float) -> float:
     """Find the largest share of changed answers that any family has, so that none pays for the others."""
     of_family: dict[str, list[bool]] = {}
-    for request, change in zip(tested, changed, strict=True):
-        of_family.setdefault(request.family, []).append(change)
+    for request in tested:
+        share = model.choose_below(request.signals, threshold).share
+        of_family.setdefault(request.family, []).append(request.changed.get(share, False))
     return max(float(np.mean(changes)) for changes in of_family.values())
 
 

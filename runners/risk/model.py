@@ -15,6 +15,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval, Lt
 
+from runners.defaults import DonorPolicy
 from runners.records import Repair
 from workloads.errors import UsageError
 
@@ -69,6 +70,7 @@ class RiskModel:
         low, high: range of each signal among the requests of the calibration, slack included.
         centre, scale: by which they are standardised.
         families: workloads that the requests came from.
+        donor: context in which the media of these requests were stored.
         requests: separate requests, no two of which share media, that the promises were tested on.
         confidence: of the promises.
     """
@@ -81,6 +83,7 @@ class RiskModel:
     levels: tuple[RiskLevel, ...]
     promises: tuple[Promise, ...]
     families: tuple[str, ...]
+    donor: DonorPolicy
     requests: Count
     confidence: Share
 

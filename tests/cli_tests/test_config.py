@@ -155,7 +155,7 @@ def test_a_paper_is_run_as_its_authors_do(preset: str, label: str, options: dict
 
 @pytest.mark.parametrize(("donor", "donors"), [(None, ["previous", "template"]), ("isolated", ["isolated"] * 2)])
 def test_a_flag_gives_all_runners_one_donor_policy(donor: str | None, donors: list[str]) -> None:
-    config = resolve(BenchConfig, {"runner": ["vlcache,conduit"], "donor": donor})
+    config = resolve(BenchConfig, {"runner": ["cacheblend,conduit"], "donor": donor})
     assert [spec.options["donor"] for spec in parse_runners(config, 0.1)] == donors
 
 

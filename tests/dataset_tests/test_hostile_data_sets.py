@@ -23,7 +23,7 @@ from workloads.datasets.case import RowReader
 from workloads.datasets.dataset import open_dataset
 from workloads.datasets.description import DatasetFile, Fields, read_dataset_file
 from workloads.datasets.media import MediaFiles
-from workloads.datasets.pages import read_page
+from workloads.datasets.pages import BYTE_ARRAY, DELTA_BYTE_ARRAY, read_page, read_row_groups
 from workloads.datasets.rows import Table, _require_bearable
 from workloads.datasets.sources import Sources
 from workloads.errors import UsageError
@@ -212,10 +212,40 @@ def test_every_honest_parquet_file_is_bearable(
     require_bearable_rows(path)
     metadata = pq.ParquetFile(path).metadata
     with path.open("rb") as file:
-        for number in range(metadata.num_row_groups):
-            for index in range(metadata.num_columns):
-                column = metadata.row_group(number).column(index)
-                assert bounds._pages(file, column, 1 << 40) <= column.total_uncompressed_size
+        for number, columns in enumerate(read_row_groups(footer_of(path))):
+            assert len(columns) == metadata.num_columns
+            for index, found in enumerate(columns):
+                expected = metadata.row_group(number).column(index)
+                assert (found.kind == BYTE_ARRAY) == (expected.physical_type == "BYTE_ARRAY")
+                assert (DELTA_BYTE_ARRAY in found.encodings) == ("DELTA_BYTE_ARRAY" in expected.encodings)
+                assert (found.path, found.values) == (expected.path_in_schema, expected.num_values)
+                assert found.compressed == expected.total_compressed_size
+                assert found.uncompressed == expected.total_uncompressed_size
+                assert found.has_dictionary == expected.has_dictionary_page
+                assert bounds._pages(file, found, 1 << 40) <= expected.total_uncompressed_size
+
+
+def footer_of(path: Path) -> bytes:
+    """The metadata at the end of a parquet file."""
+    data = path.read_bytes()
+    return data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
+
+
+@pytest.mark.parametrize("damage", [lambda byte: byte ^ 1, lambda byte: 0, lambda byte: byte ^ 0x7F])
+def test_metadata_that_contradict_each_other_do_not_end_the_process(
+    tmp_path: Path, damage: Callable[[int], int]
+) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"a": ["x", "y"] * 20, "b": [[1], None] * 20}), path)
+    data = path.read_bytes()
+    for place in range(len(data) - 8 - len(footer_of(path)), len(data) - 8):
+        path.write_bytes(data[:place] + bytes([damage(data[place])]) + data[place + 1 :])
+        said = ""
+        try:
+            _require_bearable(path)
+        except UsageError as error:
+            said = str(error)
+        assert said.isprintable()
 
 
 @given(place=st.floats(0, 1, exclude_max=True), new=st.binary(min_size=1, max_size=6))

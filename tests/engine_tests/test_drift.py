@@ -73,7 +73,7 @@ def media_rows(lab: Any, request: Request) -> list[int]:
 def test_the_drift_of_layer_zero_is_what_two_stock_forwards_differ_in(lab: Any, probed: type[WithoutPrefix]) -> None:
     a, b = lab.picture(0), lab.picture(1, rows=6)
     one, two, target = lab.ask("x ", a), lab.ask(b, "y"), lab.ask("moved ", b, " far ", a, "?")
-    lab.answer(probed(share="0.5", probe="0"), one, two, target)
+    lab.answer(probed(share="0.5", probe="0", donor="previous"), one, two, target)
     then = torch.cat([stock_attention(lab, two)[media_rows(lab, two)], stock_attention(lab, one)[media_rows(lab, one)]])
     change = (stock_attention(lab, target)[media_rows(lab, target)] - then).norm(dim=-1)
     torch.testing.assert_close(probed.drifts[-1], change / change.mean(), atol=0.03, rtol=0.03)
@@ -82,7 +82,7 @@ def test_the_drift_of_layer_zero_is_what_two_stock_forwards_differ_in(lab: Any, 
 
 def test_there_is_no_drift_in_the_donors_own_context(lab: Any, probed: type[WithoutPrefix]) -> None:
     a, b = lab.picture(0), lab.picture(1)
-    method = probed(share="0.5", probe="0+1+2+3")
+    method = probed(share="0.5", probe="0+1+2+3", donor="previous")
     lab.answer(method, lab.ask("same ", a, b, "first?"), lab.ask("same ", a, b, "another?"))
     lab.answer(method, lab.ask("same ", a, b, "first?"), lab.ask("other ", b, a, "another?"))
     own, other = probed.changes

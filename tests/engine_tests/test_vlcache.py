@@ -19,10 +19,9 @@ from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.methods.full_recompute import FullRecompute
 from runners.methods.full_reuse import FullReuse
-from runners.methods.parts import text_pass
-from runners.methods.parts.attention_mass import MOST_AT_ONCE
+from runners.methods.parts import attention_mass, text_pass
 from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
-from runners.methods.parts.signals import signal_names
+from runners.methods.parts.signals import BANDS, SIGNALS, read_signals
 from runners.methods.vlcache import VLCache
 from runners.profile import ModelProfile, default_probe_layers
 from runners.records import Repair
@@ -32,19 +31,19 @@ from workloads.errors import UsageError
 WIDE = 1e6
 
 
-def risk_model(probes: Sequence[int], estimates: dict[float, float], threshold: float = 0.5) -> RiskModel:
+def risk_model(estimates: dict[float, float], threshold: float = 0.5) -> RiskModel:
     """A risk model that estimates the same whatever the signals: by level, log odds."""
-    names = signal_names(probes)
-    flat = (0.0,) * len(names)
+    flat = (0.0,) * len(SIGNALS)
     return RiskModel(
-        signals=names,
-        low=(-WIDE,) * len(names),
-        high=(WIDE,) * len(names),
+        signals=SIGNALS,
+        low=(-WIDE,) * len(SIGNALS),
+        high=(WIDE,) * len(SIGNALS),
         centre=flat,
-        scale=(1.0,) * len(names),
+        scale=(1.0,) * len(SIGNALS),
         levels=tuple(RiskLevel(share, flat, odds) for share, odds in estimates.items()),
         promises=(Promise(0.02, threshold, 0, 0.01, 0.1),),
         families=("here",),
+        donor="template",
         requests=300,
         confidence=0.95,
     )
@@ -69,31 +68,31 @@ def answer_last(engine: Engine, requests: Sequence[Request]) -> Any:
 
 
 def test_what_is_harmless_is_answered_by_the_text_pass_as_blind_reuse_answers_it(lab: Any) -> None:
-    response = answer_last(calibrated(lab, VLCache(), risk_model((0, 1), {0.0: -3, 0.2: -3})), moved(lab))
-    lab.assert_equal(response, lab.answer(FullReuse(), *moved(lab)))
+    response = answer_last(calibrated(lab, VLCache(), risk_model({0.0: -3, 0.2: -3})), moved(lab))
+    lab.assert_equal(response, lab.answer(FullReuse(donor="template"), *moved(lab)))
     assert response.repair.share == 0
     assert response.repair.risk == pytest.approx(0.0474, abs=1e-4), "the logistic function of -3"
     assert response.cache.computed_token_layers == 0
     assert response.timing.prefill_ms > 0, "the pass is the prefill"
-    flops = lab.answer(FullReuse(), *moved(lab)).cache.flops
+    flops = lab.answer(FullReuse(donor="template"), *moved(lab)).cache.flops
     assert response.cache.flops < 1.5 * flops, "one pass over the weights, not two"
 
 
 def test_the_cheapest_level_below_the_threshold_is_chosen(lab: Any) -> None:
-    response = answer_last(calibrated(lab, VLCache(), risk_model((0, 1), {0.0: 3, 0.2: -3, 0.5: -5})), moved(lab))
+    response = answer_last(calibrated(lab, VLCache(), risk_model({0.0: 3, 0.2: -3, 0.5: -5})), moved(lab))
     assert response.repair.share == 0.2
     cache = response.cache
     assert 0 < cache.computed_token_layers <= 0.2 * cache.vision_tokens * cache.layers
 
 
 def test_where_no_level_is_safe_everything_is_computed(lab: Any) -> None:
-    response = answer_last(calibrated(lab, VLCache(), risk_model((0, 1), {0.0: 3, 0.2: 3})), moved(lab))
+    response = answer_last(calibrated(lab, VLCache(), risk_model({0.0: 3, 0.2: 3})), moved(lab))
     lab.assert_equal(response, lab.answer(FullRecompute(), *moved(lab)))
     assert response.repair == Repair(1.0, 0.0)
 
 
 def test_a_request_unlike_those_of_the_calibration_is_computed(lab: Any) -> None:
-    risk = risk_model((0, 1), {0.0: -3})
+    risk = risk_model({0.0: -3})
     narrow = replace(risk, low=(WIDE, *risk.low[1:]), high=(WIDE, *risk.high[1:]))
     response = answer_last(calibrated(lab, VLCache(), narrow), moved(lab))
     assert response.repair == Repair(1.0, 0.0, unlike=True)
@@ -101,12 +100,12 @@ def test_a_request_unlike_those_of_the_calibration_is_computed(lab: Any) -> None
 
 
 def test_nothing_is_promised_for_less_risk_than_was_calibrated(lab: Any) -> None:
-    response = answer_last(calibrated(lab, VLCache(risk=0.01), risk_model((0, 1), {0.0: -3})), moved(lab))
+    response = answer_last(calibrated(lab, VLCache(risk=0.01), risk_model({0.0: -3})), moved(lab))
     assert response.repair == Repair(1.0, 0.0)
 
 
 def test_a_budget_holds_whatever_the_risk(lab: Any) -> None:
-    response = answer_last(calibrated(lab, VLCache(ratio=0.1), risk_model((0, 1), {0.0: 3})), moved(lab))
+    response = answer_last(calibrated(lab, VLCache(ratio=0.1), risk_model({0.0: 3})), moved(lab))
     cache = response.cache
     assert 0 < cache.computed_token_layers <= 0.1 * cache.vision_tokens * cache.layers
 
@@ -121,7 +120,7 @@ def test_an_uncalibrated_model_computes_everything_or_what_the_budget_allows(lab
 
 def test_a_new_medium_of_a_request_answered_by_its_text_pass_is_stored(lab: Any) -> None:
     a, b = lab.picture(0, rows=8), lab.picture(1, rows=4)
-    engine = calibrated(lab, VLCache(), risk_model((0, 1), {0.0: -3}))
+    engine = calibrated(lab, VLCache(), risk_model({0.0: -3}))
     engine.answer(lab.ask("x ", a))
     partial = answer_last(engine, [lab.ask("before ", a, " and ", b, "?")])
     assert partial.repair.share == 0
@@ -132,7 +131,7 @@ def test_a_new_medium_of_a_request_answered_by_its_text_pass_is_stored(lab: Any)
 def test_few_reusable_tokens_are_computed_without_a_choice(lab: Any) -> None:
     a, text = lab.picture(0, rows=2), "many words " * 60
     response = answer_last(
-        calibrated(lab, VLCache(), risk_model((0, 1), {0.0: -3})), (lab.ask("x ", a), lab.ask("y ", a, text))
+        calibrated(lab, VLCache(), risk_model({0.0: -3})), (lab.ask("x ", a), lab.ask("y ", a, text))
     )
     lab.assert_equal(response, lab.answer(FullRecompute(), lab.ask("y ", a, text)))
 
@@ -150,10 +149,23 @@ def test_what_stands_before_the_first_reused_medium_is_computed_once(lab: Any, o
     assert torch.equal(plan.remaining > 0, (plan.depth > 0) & ~rehearsed)
 
 
-def test_probes_other_than_those_of_the_calibration_are_refused(lab: Any) -> None:
-    with pytest.raises(UsageError, match=r"not calibrated with probes of layers 0\+2: calibrate again"):
-        calibrated(lab, VLCache(probe="0+2"), risk_model((0, 1), {0.0: -3}))
-    calibrated(lab, VLCache(probe="0+2", share="0.1"), risk_model((0, 1), {0.0: -3}))
+def test_a_calibration_with_other_signals_is_refused(lab: Any) -> None:
+    risk = replace(risk_model({0.0: -3}), signals=("drift", *SIGNALS[1:]))
+    with pytest.raises(UsageError, match="calibrated with other signals than this version reads: calibrate again"):
+        calibrated(lab, VLCache(), risk)
+    calibrated(lab, VLCache(share="0.1"), risk)
+
+
+def test_a_calibration_with_other_donors_does_not_count(lab: Any) -> None:
+    response = answer_last(calibrated(lab, VLCache(donor="previous"), risk_model({0.0: -3})), moved(lab))
+    assert response.repair == Repair(1.0, 0.0)
+    lab.assert_equal(response, lab.answer(FullRecompute(), *moved(lab)))
+
+
+def test_probes_other_than_those_of_the_calibration_change_the_choice_of_tokens_alone(lab: Any) -> None:
+    risk = risk_model({0.0: -3})
+    one, other = (answer_last(calibrated(lab, VLCache(probe=p), risk), moved(lab)) for p in ("0", "0+1"))
+    lab.assert_equal(one, other)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +181,28 @@ def test_probes_other_than_those_of_the_calibration_are_refused(lab: Any) -> Non
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         VLCache(**options)
+
+
+def test_signals_are_what_they_are_called(lab: Any) -> None:
+    found: list[tuple[Any, tuple[float, ...]]] = []
+
+    class Reading(VLCache):
+        def plan(self, context: PlanContext) -> Plan:
+            if context.reusable:
+                text = text_pass.run_text_pass(context)
+                found.append((text.attention, read_signals(context, text)))
+            return super().plan(context)
+
+    lab.answer(Reading(), *moved(lab))
+    attention, values = found[-1]
+    by_name = dict(zip(SIGNALS, values, strict=True))
+    mean = attention.tensor_split(BANDS)[0].mean(dim=0)
+    assert by_name["read.0"] == pytest.approx(float(mean.sum().log()), abs=1e-5)
+    assert by_name["peak.0"] == pytest.approx(float(mean.max().log()), abs=1e-5)
+    weights = mean / mean.sum()
+    assert by_name["breadth.0"] == pytest.approx(-float(weights.square().sum().log()), abs=1e-4)
+    assert by_name["reused"] == pytest.approx(0, abs=1e-9), "no medium is new"
+    assert by_name["surprise"] <= by_name["doubt"] + 1e-6, "the second best is one of the others"
 
 
 @given(layers=st.integers(2, 100))
@@ -207,8 +241,8 @@ def test_what_the_question_reads_does_not_depend_on_how_much_is_computed_at_once
     class Reading(VLCache):
         def plan(self, context: PlanContext) -> Plan:
             if context.reusable:
-                for at_once in (MOST_AT_ONCE, most):
-                    monkeypatch.setattr(text_pass, "MOST_AT_ONCE", at_once)
+                for at_once in (attention_mass.MOST_AT_ONCE, most):
+                    monkeypatch.setattr(attention_mass, "MOST_AT_ONCE", at_once)
                     found.append(text_pass.run_text_pass(context))
             return super().plan(context)
 
@@ -222,7 +256,7 @@ def test_what_the_question_reads_does_not_depend_on_how_much_is_computed_at_once
 def test_a_share_that_comes_to_no_token_is_no_repair(lab: Any) -> None:
     a, b = lab.picture(0, rows=1), lab.picture(1, rows=1)
     requests = lab.ask("x ", a), lab.ask("y ", b), lab.ask("both ", b, " and ", a, "?")
-    response = answer_last(calibrated(lab, VLCache(), risk_model((0, 1), {0.0: 3, 0.01: -3})), requests)
+    response = answer_last(calibrated(lab, VLCache(), risk_model({0.0: 3, 0.01: -3})), requests)
     lab.assert_equal(response, lab.answer(FullRecompute(), *requests))
     assert response.repair is None or response.repair.share == 1
 

@@ -350,7 +350,11 @@ import runners.records as records
 declared = [(entry.name, entry.type, entry) for entry in dataclasses.fields(records.Timing)]
 verify = dataclasses.field(default=0.0, metadata=records.ttft_part("checking drafts"))
 records.Timing = dataclasses.make_dataclass(
-    "Timing", [*declared, ("verify_ms", float, verify)], bases=(records.Timing,), frozen=True
+    "Timing",
+    [*declared, ("verify_ms", float, verify)],
+    bases=(records.Timing,),
+    namespace={"__module__": records.__name__},  # where the names in its annotations are looked up
+    frozen=True,
 )
 run = Path(sys.argv[1])
 lines = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]

@@ -69,7 +69,8 @@ def candidate(
     told = {"accuracy": 1.0, "accuracy_delta": 0.0, "accuracy_delta_ci_low": -0.1, "agreement": 0.9} | values
     told.setdefault("ttft_speedup_ci_low", speedup)
     line = row(label, workload, verdict=verdict, ttft_speedup=speedup, **told)
-    (point,) = find([line], manifest_of(("full", "full", None), (label, label, None)))
+    other = [(label, label, None)] if label != "full" else []
+    (point,) = find([line], manifest_of(("full", "full", None), *other))
     return point
 
 

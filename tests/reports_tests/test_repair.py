@@ -189,6 +189,28 @@ def test_promise_and_calibration_are_those_of_the_manifest(
 
 
 @pytest.mark.parametrize(
+    ("of_model", "of_runner", "counts"),
+    [
+        ("template", "template", True),
+        ("template", "previous", False),
+        (None, "previous", True),
+        ("template", None, False),
+    ],
+)
+def test_a_calibration_counts_for_its_donor_policy(
+    manifest: dict[str, Any], of_model: str | None, of_runner: str | None, counts: bool
+) -> None:
+    promises = [{"risk": 0.02, "threshold": 0.015}]
+    risk = {"families": ["quote"], "requests": 290, "promises": promises, "donor": of_model}
+    manifest["model"]["profile"] = {"risk": risk}
+    manifest["runners"][0] |= {"promised_risk": 0.02, "options": {} if of_runner is None else {"donor": of_runner}}
+    checked = Manifest.check(manifest, "here")
+    label = checked.labels[0]
+    assert (checked.calibration(label) is not None) == counts
+    assert checked.risk_threshold(label) == (0.015 if counts else None)
+
+
+@pytest.mark.parametrize(
     ("risk", "threshold"), [(0.02, 0.015), (0.03, 0.015), (0.05, 0.06), (0.5, 0.06), (0.015, 0.0), (0.001, 0.0)]
 )
 def test_the_threshold_is_that_of_the_least_cautious_promise(
@@ -203,9 +225,9 @@ def test_the_threshold_is_that_of_the_least_cautious_promise(
 
 @pytest.mark.parametrize("profile", [{}, {"risk": None}, {"probe_layers": [0, 1], "sensitivity": []}])
 def test_a_manifest_without_a_calibration_is_read(manifest: dict[str, Any], profile: dict[str, Any]) -> None:
-    assert Manifest.check(manifest, "here").model.calibration is None
+    assert Manifest.check(manifest, "here").calibration("vlcache") is None
     manifest["model"]["profile"] = profile
     found = Manifest.check(manifest, "here")
-    assert found.model.calibration is None
+    assert found.calibration("vlcache") is None
     assert [found.promised_risk(label) for label in found.labels] == [None] * 3
     assert [found.risk_threshold(label) for label in found.labels] == [None] * 3

@@ -40,13 +40,13 @@ def changed_by(model: RiskModel, risk: float, requests: list[CalibrationRequest]
 def test_promises_are_kept_by_fresh_requests_as_often_as_they_say() -> None:
     rng = np.random.default_rng(5)
     fresh = stream(rng, 4000, 1)
-    broken = sum(changed_by(calibrate(NAMES, stream(rng, 300)), 0.05, fresh) > 0.05 for _ in range(40))
+    broken = sum(changed_by(calibrate(NAMES, "template", stream(rng, 300)), 0.05, fresh) > 0.05 for _ in range(40))
     assert broken <= 6, "40 calibrations at 95 % confidence: more than 6 broken has a probability below 0.4 %"
 
 
 def test_a_calibrated_model_keeps_what_is_harmless_and_repairs_what_is_not() -> None:
     rng = np.random.default_rng(6)
-    model = calibrate(NAMES, stream(rng, 600))
+    model = calibrate(NAMES, "template", stream(rng, 600))
     promise = model.promise(0.05)
     assert promise is not None
     assert 0 < promise.computed < 0.2
@@ -58,7 +58,7 @@ def test_a_calibrated_model_keeps_what_is_harmless_and_repairs_what_is_not() -> 
 @settings(deadline=None, max_examples=15)
 @given(cases=st.integers(2, 70), seed=st.integers(0, 99))
 def test_too_few_requests_promise_nothing_firm(cases: int, seed: int) -> None:
-    model = calibrate(NAMES, stream(np.random.default_rng(seed), cases))
+    model = calibrate(NAMES, "template", stream(np.random.default_rng(seed), cases))
     promise = model.promise(0.05)
     assert promise is not None
     assert promise.threshold == 0 or changed_bound(promise.changed, model.requests) <= 0.05
@@ -69,12 +69,12 @@ def test_too_few_requests_promise_nothing_firm(cases: int, seed: int) -> None:
 
 def test_a_kind_of_damage_that_shows_in_no_signal_breaks_the_promise() -> None:
     rng = np.random.default_rng(7)
-    model = calibrate(NAMES, stream(rng, 600))
+    model = calibrate(NAMES, "template", stream(rng, 600))
     assert changed_by(model, 0.05, stream(rng, 2000, 1, shift=3.0)) > 0.05, "a promise is for requests like these alone"
 
 
 def test_signals_beyond_the_calibration_are_unlike_it() -> None:
-    model = calibrate(NAMES, stream(np.random.default_rng(8), 200))
+    model = calibrate(NAMES, "template", stream(np.random.default_rng(8), 200))
     far = model.choose((100.0, 0.0), 0.05)
     assert far.unlike
     assert far.share == EVERYTHING
@@ -85,14 +85,14 @@ def test_one_level_without_any_change_is_never_certain() -> None:
     harmless = [
         CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {0.0: False}) for case in range(30)
     ]
-    model = calibrate(NAMES, harmless)
+    model = calibrate(NAMES, "template", harmless)
     assert 0 < model.estimate(model.levels[0], (0.0, 0.0)) < 0.2
 
 
 def test_one_case_cannot_be_split() -> None:
     request: Any = CalibrationRequest("some", "only", (0.0, 0.0), {0.0: False})
     with pytest.raises(ValueError, match="two cases at least"):
-        calibrate(NAMES, [request])
+        calibrate(NAMES, "template", [request])
 
 
 @pytest.mark.parametrize(("changed", "requests"), [(0, 149), (1, 236), (4, 500), (3, 3)])

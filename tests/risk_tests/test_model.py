@@ -21,7 +21,7 @@ def model() -> RiskModel:
         CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {0.0: bool(case % 5 == 0), 0.1: False})
         for case in range(40)
     ]
-    return calibrate(("drift", "noise"), requests)
+    return calibrate(("drift", "noise"), "template", requests)
 
 
 def test_a_profile_keeps_it(tmp_path: Path, model: RiskModel) -> None:

@@ -51,9 +51,11 @@ def calibrate(
         UsageError: too few requests had anything to decide.
     """
     from runners.analysis.assess import AssessingRunner, assess
+    from runners.methods.parts.signals import SIGNALS
+    from runners.methods.vlcache import VLCache
     from runners.risk import calibrate as calibration
 
-    donor = config.donor or "previous"
+    donor = config.donor or VLCache().donor
     probed = replace(model, profile=replace(profile, risk=None))
     served = chain.from_iterable(
         assess(name, stream.conversations, AssessingRunner(probed, config.device_budget, limit, donor), limit)
@@ -62,9 +64,9 @@ def calibrate(
     )
     turns = sum(stream.turns for stream in streams.values())
     seen = list(console.track(served, "requests to calibrate on", turns))
-    found = [assessed for _, assessed in seen if assessed is not None]
+    requests = [request for _, request in seen if request is not None]
     try:
-        risk = calibration.calibrate(found[0][1] if found else (), [request for request, _ in found])
+        risk = calibration.calibrate(SIGNALS, donor, requests)
     except ValueError as error:
         raise UsageError(f"{error}: raise --calibration-samples or --reuse-rate") from error
     _tell(risk)

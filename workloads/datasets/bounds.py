@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from workloads.datasets.pages import read_page
+from workloads.datasets.pages import BYTE_ARRAY, DELTA_BYTE_ARRAY, WIDTHS, Column, read_page, read_row_groups
 from workloads.reading.regular import open_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_FOOTER = 64 * 2**20  # bytes of a parquet file's metadata
+MOST_FOOTER = 16 * 2**20  # bytes of a parquet file's metadata
 MOST_GROUPS = 100_000
 MOST_COLUMNS = 10_000
 MOST_PAGES = 100_000  # of a column of a row group
@@ -32,7 +32,6 @@ BLOCK = 2**20
 READ_AT_ONCE = 10 * 2**20  # bytes of JSON, by `datasets`
 DEEP = 500  # brackets that Python's own reader bears
 TRAILER = struct.Struct("<I4s")
-WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
 OFFSET = 4  # bytes beside each text
 WIDEST = 16
 
@@ -92,29 +91,37 @@ def _check_parquet(file: BinaryIO) -> None:
     trailer = file.read(TRAILER.size)
     if not trailer.endswith(b"PAR1") or len(trailer) < TRAILER.size:
         return  # no parquet file, which its reader says
-    if TRAILER.unpack(trailer)[0] > MOST_FOOTER:
+    length = TRAILER.unpack(trailer)[0]
+    if length > MOST_FOOTER:
         raise ValueError(f"has metadata of more than {MOST_FOOTER >> 20} MiB")
-    metadata = pq.ParquetFile(file).metadata
-    if metadata.num_row_groups > MOST_GROUPS or metadata.num_columns > MOST_COLUMNS:
+    file.seek(max(0, size - TRAILER.size - length))
+    groups = read_row_groups(file.read(length))
+    if len(groups) > MOST_GROUPS or max(map(len, groups), default=0) > MOST_COLUMNS:
         raise ValueError(f"has more than {MOST_GROUPS} row groups or {MOST_COLUMNS} columns")
-    for number in range(metadata.num_row_groups):
-        _check_group(file, metadata, number)
+    schema = pq.ParquetFile(file).schema
+    for number, columns in enumerate(groups):
+        if len(columns) != len(schema):
+            raise ValueError(f"is no readable parquet file (row group {number} lacks columns)")
+        _check_group(file, columns, [schema.column(index).length for index in range(len(schema))], number)
 
 
-def _check_group(file: BinaryIO, metadata: Any, number: int) -> None:
-    """ValueError for a row group that takes more memory than is bearable."""
-    columns = [metadata.row_group(number).column(index) for index in range(metadata.num_columns)]
-    in_file = min(sum(max(column.total_compressed_size, 0) for column in columns), file.seek(0, 2))
+def _check_group(file: BinaryIO, columns: Sequence[Column], lengths: Sequence[int], number: int) -> None:
+    """ValueError for a row group that takes more memory than is bearable.
+
+    Args:
+        lengths: of each column bytes of a value, where that is fixed.
+    """
+    in_file = min(sum(column.compressed for column in columns), file.seek(0, 2))
     most = min(MOST_GROUP, max(ALWAYS_BEARABLE, MOST_TIMES * in_file))
     taken = 0
-    for index, column in enumerate(columns):
+    for column, length in zip(columns, lengths, strict=True):
         taken += _pages(file, column, most)
-        if column.physical_type != "BYTE_ARRAY":
-            width = WIDTHS.get(column.physical_type, max(metadata.schema.column(index).length, WIDEST))
-            taken += width * column.num_values
+        if column.kind != BYTE_ARRAY:
+            width = WIDTHS[column.kind] if column.kind < len(WIDTHS) else max(length, WIDEST)
+            taken += width * column.values
         else:
-            taken += OFFSET * column.num_values
-        if taken <= most and column.physical_type == "BYTE_ARRAY":
+            taken += OFFSET * column.values
+        if taken <= most and column.kind == BYTE_ARRAY:
             taken += _repeated(file, number, column, most - taken)
         if taken > most:
             raise ValueError(
@@ -123,11 +130,10 @@ def _check_group(file: BinaryIO, metadata: Any, number: int) -> None:
             )
 
 
-def _pages(file: BinaryIO, column: Any, most: int) -> int:
+def _pages(file: BinaryIO, column: Column, most: int) -> int:
     """Bytes of a column's pages in a row group, decompressed, counted until they are more than ``most``."""
-    place = _start(column)
-    end = place + max(column.total_compressed_size, 0)
-    size = 0
+    place, size = column.start, 0
+    end = place + column.compressed
     for _ in range(MOST_PAGES):
         if place >= end or size > most:
             return size
@@ -136,20 +142,15 @@ def _pages(file: BinaryIO, column: Any, most: int) -> int:
     raise ValueError(f"has a column of more than {MOST_PAGES} pages")
 
 
-def _start(column: Any) -> int:
-    places = (column.data_page_offset, column.dictionary_page_offset)
-    return min((place for place in places if place is not None and place > 0), default=0)
-
-
-def _repeated(file: BinaryIO, number: int, column: Any, most: int) -> int:
+def _repeated(file: BinaryIO, number: int, column: Column, most: int) -> int:
     """Bytes of a column's texts that its pages hold once and rows repeat; at least that where it is above ``most``."""
-    if any("DELTA_BYTE_ARRAY" in encoding for encoding in column.encodings):
-        return int(column.num_values * column.total_uncompressed_size)  # as if each began with all of those before
-    if not column.has_dictionary_page:
+    if DELTA_BYTE_ARRAY in column.encodings:
+        return column.values * column.uncompressed  # as if each began with all of those before
+    if not column.has_dictionary:
         return 0
-    longest = read_page(file, _start(column)).uncompressed  # of a text of the dictionary, which comes first
-    at_most = int(column.num_values) * longest
-    return at_most if at_most <= most else _decoded(file, number, column.path_in_schema)
+    longest = read_page(file, column.start).uncompressed  # of a text of the dictionary, which comes first
+    at_most = column.values * longest
+    return at_most if at_most <= most else _decoded(file, number, column.path)
 
 
 def _decoded(file: BinaryIO, number: int, column: str) -> int:

@@ -1,21 +1,25 @@
-"""Sizes of the pages of a parquet file, read from the pages' own headers (Thrift's compact protocol).
+"""What a parquet file says of itself: the columns of its row groups, and the sizes of their pages.
 
 What the metadata at the end of a file say of its pages is not what a decoder goes by: it makes room for what the header
-of each page says. The format is that of https://github.com/apache/parquet-format, ``PageHeader``.
+of each page says. Both are read here, and not by pyarrow, which ends the process where some of the metadata contradict
+each other. The format is that of https://github.com/apache/parquet-format, ``parquet.thrift``.
 """
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import BinaryIO
 
-STOP, TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = 0, 1, 2, 3, 7, 8, 9, 10, 11, 12
-INTEGERS = (4, 5, 6)
+from workloads.datasets.thrift import DamagedStruct, Struct, read_struct
+
 UNCOMPRESSED, COMPRESSED = 2, 3  # fields of a page header
-MOST_NESTED = 8
-MOST_ITEMS = 10_000
-LONGEST_NUMBER = 10  # bytes
-DAMAGED = "is no readable parquet file (a page has no header)"
+ROW_GROUPS, COLUMNS, COLUMN = 4, 1, 3  # fields of the metadata, of a row group, of a column chunk
+NO_PAGE = "is no readable parquet file (a page has no header)"
+NO_FOOTER = "is no readable parquet file (its metadata are damaged)"
+BYTE_ARRAY = 6  # physical type
+WIDTHS = (1, 4, 8, 12, 4, 8)  # bytes of a value, by physical type: of booleans to doubles
+DELTA_BYTE_ARRAY = 7  # encoding
 
 
 @dataclass(frozen=True)
@@ -26,78 +30,70 @@ class Page:
     end: int
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a row group: what it takes in the file, and how its values are kept.
+
+    Attributes:
+        kind: number of the physical type.
+        encodings: numbers of all encodings of its pages.
+        path: names from the outermost field to the column, joined by dots.
+        values: number of values, nulls included.
+        compressed, uncompressed: bytes of its pages in the file, and decompressed.
+        start: where the first page begins.
+        has_dictionary: whether the first page is a dictionary.
+    """
+
+    kind: int
+    encodings: tuple[int, ...]
+    path: str
+    values: int
+    compressed: int
+    uncompressed: int
+    start: int
+    has_dictionary: bool
+
+
 def read_page(file: BinaryIO, offset: int) -> Page:
     """The page at an offset; ValueError when there is none."""
     file.seek(offset)
-    sizes = {}
-    field = 0
-    while (head := _byte(file)) != STOP:
-        kind = head & 0x0F
-        field = field + (head >> 4) if head >> 4 else _zigzag(file)
-        if field in (UNCOMPRESSED, COMPRESSED) and kind in INTEGERS:
-            sizes[field] = _zigzag(file)
-        else:
-            _skip(file, kind)
-    if set(sizes) != {UNCOMPRESSED, COMPRESSED} or min(sizes.values()) < 0:
-        raise ValueError(DAMAGED)
-    return Page(sizes[UNCOMPRESSED], file.tell() + sizes[COMPRESSED])
+    try:
+        header = read_struct(file)
+    except DamagedStruct as error:
+        raise ValueError(NO_PAGE) from error
+    sizes = header.get(UNCOMPRESSED), header.get(COMPRESSED)
+    uncompressed, compressed = sizes
+    if not isinstance(uncompressed, int) or not isinstance(compressed, int) or min(uncompressed, compressed) < 0:
+        raise ValueError(NO_PAGE)
+    return Page(uncompressed, file.tell() + compressed)
 
 
-def _skip(file: BinaryIO, kind: int, depth: int = 0) -> None:
-    """Pass over a value."""
-    if depth > MOST_NESTED:
-        raise ValueError(DAMAGED)
-    if kind in (TRUE, FALSE):
-        return
-    if kind in (BYTE, DOUBLE):
-        file.seek(1 if kind == BYTE else 8, 1)
-    elif kind in INTEGERS:
-        _varint(file)
-    elif kind == BINARY:
-        file.seek(_varint(file), 1)
-    elif kind in (LIST, SET):
-        head = _byte(file)
-        count = head >> 4 if head >> 4 < 0x0F else _varint(file)
-        _skip_items(file, (head & 0x0F,), count, depth)
-    elif kind == MAP:
-        count = _varint(file)
-        kinds = _byte(file) if count else 0
-        _skip_items(file, (kinds >> 4, kinds & 0x0F), count, depth)
-    elif kind == STRUCT:
-        while (head := _byte(file)) != STOP:
-            if not head >> 4:
-                _varint(file)
-            _skip(file, head & 0x0F, depth + 1)
-    else:
-        raise ValueError(DAMAGED)
+def read_row_groups(footer: bytes) -> list[list[Column]]:
+    """The columns of every row group that a file's metadata list; ValueError when these are damaged."""
+    try:
+        groups = read_struct(io.BytesIO(footer)).get(ROW_GROUPS, [])
+        return [[_column(chunk[COLUMN]) for chunk in group[COLUMNS]] for group in groups]
+    except (DamagedStruct, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise ValueError(NO_FOOTER) from error
 
 
-def _skip_items(file: BinaryIO, kinds: tuple[int, ...], count: int, depth: int) -> None:
-    """Pass over the items of a list or a map, in which true and false take a byte each."""
-    if count > MOST_ITEMS:
-        raise ValueError(DAMAGED)
-    for _ in range(count):
-        for kind in kinds:
-            _skip(file, BYTE if kind in (TRUE, FALSE) else kind, depth + 1)
-
-
-def _byte(file: BinaryIO) -> int:
-    read = file.read(1)
-    if not read:
-        raise ValueError(DAMAGED)
-    return read[0]
-
-
-def _varint(file: BinaryIO) -> int:
-    number = 0
-    for place in range(LONGEST_NUMBER):
-        byte = _byte(file)
-        number |= (byte & 0x7F) << (7 * place)
-        if byte < 0x80:
-            return number
-    raise ValueError(DAMAGED)
-
-
-def _zigzag(file: BinaryIO) -> int:
-    number = _varint(file)
-    return (number >> 1) ^ -(number & 1)
+def _column(metadata: Struct) -> Column:
+    """See ``ColumnMetaData`` of the format; KeyError, TypeError where it is not as it must be."""
+    kind, encodings, path, values, uncompressed, compressed, data_page = (
+        metadata[field] for field in (1, 2, 3, 5, 6, 7, 9)
+    )
+    dictionary_page = metadata.get(11)
+    numbers = (kind, values, uncompressed, compressed, data_page, 0 if dictionary_page is None else dictionary_page)
+    if not all(isinstance(number, int) for number in (*numbers, *encodings)) or min(numbers) < 0:
+        raise TypeError
+    starts = [place for place in (data_page, dictionary_page) if place]
+    return Column(
+        kind=kind,
+        encodings=tuple(encodings),
+        path=".".join(name.decode() for name in path),
+        values=values,
+        compressed=compressed,
+        uncompressed=uncompressed,
+        start=min(starts, default=0),
+        has_dictionary=dictionary_page is not None,
+    )

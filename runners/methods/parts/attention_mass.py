@@ -6,6 +6,8 @@ mean over heads and queries of the attention probabilities, in float32.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -48,14 +50,21 @@ def captured_attention(context: PlanContext, capture: Capture, k: Tensor) -> Ten
         capture: a pass that took the question through the first layers, of each of which ``k`` has the keys.
         k: rotated keys of the prompt, ``(layers, kv_heads, capacity, head_dim)``.
     """
+    queries, at = question_queries(context, capture, len(k))
+    candidates = context.candidates().to(context.adapter.device)
+    return attention_mass(queries, k[:, :, : int(at[-1]) + 1], at)[:, candidates]
+
+
+def question_queries(context: PlanContext, capture: Capture, layers: int) -> tuple[Tensor, Tensor]:
+    """Take the question's rotated queries in the first layers from a capture, and the tokens they belong to.
+
+    Returns:
+        ``(layers, heads, queries, head_dim)`` and ``(queries,)``, on the device.
+    """
     prompt, question = context.prompt, question_span(context)
     at = torch.arange(question.start, question.stop, device=context.adapter.device)
-    candidates = context.candidates().to(context.adapter.device)
-    queries = []
-    for layer in capture.layers[: len(k)]:
-        assert layer.q is not None
-        queries.append(rotate(layer.q[:, -len(at) :], prompt.cos[question], prompt.sin[question]))
-    return attention_mass(torch.stack(queries), k[:, :, : question.stop], at)[:, candidates]
+    queries = [layer.q[:, -len(at) :] for layer in capture.layers[:layers] if layer.q is not None]
+    return rotate(torch.stack(queries), prompt.cos[question], prompt.sin[question]), at
 
 
 def question_span(context: PlanContext) -> slice:
@@ -65,35 +74,46 @@ def question_span(context: PlanContext) -> slice:
 
 
 def attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:
-    """Compute the mean attention probability of every key, ``(layers, tokens)`` float32.
+    """Compute the mean attention probability of every key over heads and queries, ``(layers, tokens)`` float32.
+
+    Args:
+        q, k, at: see ``attention_rows``.
+    """
+    mass = torch.zeros(len(q), k.shape[2], dtype=torch.float32, device=q.device)
+    for layers, _, mean in attention_rows(q, k, at):
+        mass[layers, : mean.shape[-1]] += mean.sum(dim=1)
+    return mass / len(at)
+
+
+def attention_rows(q: Tensor, k: Tensor, at: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Compute attention probabilities, the mean over heads, for as many layers and queries at a time as allowed.
+
+    That is ``MOST_AT_ONCE`` probabilities, one layer and one query at least.
 
     Args:
         q: rotated queries, ``(layers, heads, queries, head_dim)``.
         k: rotated keys of tokens 0, 1, ..., ``(layers, kv_heads, tokens, head_dim)``.
         at: the token that each query belongs to, ascending, ``(queries,)``; it sees the keys up to its own.
+
+    Yields:
+        some layers, some queries, and of these the probabilities of the keys up to the last query's own,
+        ``(layers, queries, keys)`` float32.
     """
-    layers, heads, queries, head_dim = q.shape
-    tokens = k.shape[2]
-    together = max(1, MOST_AT_ONCE // (tokens * (heads * queries + k.shape[1] * head_dim)))
-    masses = [_attention_mass(q[at_once], k[at_once], at) for at_once in torch.arange(layers).split(together)]
-    return torch.cat(masses) / (heads * queries)
-
-
-def _attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:
-    """Sum the probabilities of a few layers, over as many queries at a time as ``MOST_AT_ONCE`` allows."""
-    layers, heads, queries, head_dim = q.shape
+    count, heads, queries, head_dim = q.shape
     kv_heads, tokens = k.shape[1:3]
-    keys = (k.float() * head_dim**-0.5).transpose(2, 3)
-    mass = torch.zeros(layers, tokens, dtype=torch.float32, device=q.device)
-    step = max(1, MOST_AT_ONCE // (layers * heads * tokens))
-    for start in range(0, queries, step):
-        seen_from = at[start : start + step]
-        reach = int(seen_from[-1]) + 1
-        unseen = torch.arange(reach, device=q.device) > seen_from[:, None]
-        rows = q[:, :, start : start + step].float().reshape(layers, kv_heads, -1, head_dim)
-        logits = (rows @ keys[..., :reach]).view(layers, heads, len(seen_from), reach)
-        mass[:, :reach] += logits.masked_fill_(unseen, -torch.inf).softmax(dim=-1).sum(dim=(1, 2))
-    return mass
+    together = max(1, MOST_AT_ONCE // (tokens * (heads * queries + kv_heads * head_dim)))
+    step = max(1, MOST_AT_ONCE // (together * heads * tokens))
+    for first in range(0, count, together):
+        layers = slice(first, min(first + together, count))
+        keys = (k[layers].float() * head_dim**-0.5).transpose(2, 3)
+        for start in range(0, queries, step):
+            rows = slice(start, min(start + step, queries))
+            seen_from = at[rows]
+            reach = int(seen_from[-1]) + 1
+            unseen = torch.arange(reach, device=q.device) > seen_from[:, None]
+            asked = q[layers, :, rows].float().reshape(len(keys), kv_heads, -1, head_dim)
+            logits = (asked @ keys[..., :reach]).view(len(keys), heads, -1, reach)
+            yield layers, rows, logits.masked_fill_(unseen, -torch.inf).softmax(dim=-1).mean(dim=1)
 
 
 def attention_mass_flops(shape: TextShape, at: Tensor) -> float:

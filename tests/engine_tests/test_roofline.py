@@ -69,7 +69,6 @@ def test_the_floor_is_no_shorter_than_the_way_from_the_host() -> None:
     assert floor_ms(pd.DataFrame([line | {"head_bytes": float("nan")}]), ceilings).isna().all()
 
 
-@pytest.mark.skipif(not peak.RESET.exists(), reason="only Linux keeps a high-water mark that can be reset")
 HOLD_AND_TELL = """
 import torch
 from runners.engine.measure.peak import PeakMeter
@@ -81,6 +80,7 @@ print(meter.taken(), PeakMeter(torch.device("cpu")).taken())
 """
 
 
+@pytest.mark.skipif(not peak.RESET.exists(), reason="only Linux keeps a high-water mark that can be reset")
 def test_a_peak_is_what_was_held_for_a_moment() -> None:
     """In a process of its own: in this one, what earlier tests left may be given back meanwhile."""
     told = subprocess.run([sys.executable, "-c", HOLD_AND_TELL], capture_output=True, text=True, check=True).stdout

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from workloads.reading.regular import AT_ONCE, FOLDER, descend, require_regular
+from workloads.reading.regular import AT_ONCE, descend, open_folder, require_regular
 
 CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 WRITE = os.O_WRONLY | CLOSED_ON_EXEC
@@ -44,7 +44,7 @@ def write_whole(folder: Path, name: str | Path, data: bytes) -> None:
     """Write a file in one go: it is the old one or the whole new one. Folders on the way are made."""
     *folders, last = Path(name).parts
     _make_folders(folder, folders)
-    place = descend(folder, Path(*folders), os.O_RDONLY | FOLDER) if folders else os.open(folder, os.O_RDONLY | FOLDER)
+    place = open_folder(folder, Path(*folders))
     partial = f"{last}.partial-{os.getpid()}"
     try:
         with suppress(FileNotFoundError):
@@ -63,8 +63,7 @@ def write_whole(folder: Path, name: str | Path, data: bytes) -> None:
 def _make_folders(folder: Path, names: list[str]) -> None:
     """Make folders inside one another, each inside what is no link."""
     for depth, name in enumerate(names):
-        above = Path(*names[:depth])
-        place = descend(folder, above, os.O_RDONLY | FOLDER) if depth else os.open(folder, os.O_RDONLY | FOLDER)
+        place = open_folder(folder, Path(*names[:depth]))
         try:
             os.mkdir(name, 0o700, dir_fd=place)
         except FileExistsError:

@@ -15,8 +15,7 @@ from reports.run.lines import read_lines
 from workloads.errors import UsageError
 from workloads.private_files import cut, open_to_append, write_whole
 from workloads.reading import brief, keys, read_json
-from workloads.reading.regular import FOLDER as FOLDER_ONLY
-from workloads.reading.regular import descend, read_within
+from workloads.reading.regular import open_folder, read_within
 from workloads.records import Conversation, Media, media_in
 
 FILE = "asked.jsonl"
@@ -152,7 +151,7 @@ def _sizes(path: Path) -> dict[str, int]:
     if not os.path.lexists(path / FOLDER):
         return {}
     with writing_to(path / FOLDER):
-        folder = descend(path, FOLDER, os.O_RDONLY | FOLDER_ONLY)
+        folder = open_folder(path, FOLDER)
         try:
             with os.scandir(folder) as files:
                 regular = (file for file in files if file.is_file(follow_symlinks=False))

@@ -11,7 +11,7 @@ from typing import Self
 
 from reports.run.disk import writing_to
 from workloads.errors import UsageError
-from workloads.reading.regular import AT_ONCE, FOLDER, descend, require_regular
+from workloads.reading.regular import AT_ONCE, descend, open_folder, require_regular
 
 try:
     import fcntl
@@ -34,7 +34,7 @@ class WriterLock:
 
     def __init__(self, folder: Path) -> None:
         with writing_to(folder / FILE):
-            place = os.open(folder, os.O_RDONLY | FOLDER)
+            place = open_folder(folder)
             try:
                 descriptor = _open_locked(folder, place)
             except BaseException:

@@ -60,7 +60,7 @@ class RiskDescription:
     donor: str | None = None
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What it was calibrated on, in words."""
         return in_one_line(f"{self.requests} requests of {', '.join(self.families)}")
 

@@ -33,12 +33,13 @@ class NoticeKind(StrEnum):
         """How a terminal shows it, in rich's words."""
         if self in (NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN_PROMISE):
             return "red"
-        return (
-            ""
-            if self
-            in (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE, NoticeKind.NOT_THE_BENCHMARKS)
-            else "yellow"
-        )
+        return "" if self in FACTS else "yellow"
+
+
+FACTS = frozenset(
+    (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE, NoticeKind.NOT_THE_BENCHMARKS)
+)
+"""Kinds that say what a number is, and warn of nothing."""
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def _row(
     values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
     calibration = manifest.calibration(label)
-    calibrated_on = None if calibration is None else calibration.told
+    calibrated_on = None if calibration is None else calibration.description
     values |= repair_values(mine, promised, threshold, calibrated_on, alpha)
     values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:

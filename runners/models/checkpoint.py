@@ -93,7 +93,7 @@ def load_files(name: str, path: Path, dtype: torch.dtype, device: str, device_ma
     with _one_line(name, "the tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(path, **LOCAL)
         _require_covered(tokenizer, files)
-        adopt_template(tokenizer, path)
+        adopt_template(tokenizer, files.settings, files.read)
     with _one_line(name, "the image processor"):
         images = AutoImageProcessor.from_pretrained(path, **LOCAL)
         require_image_processor(model.config.model_type, type(images).__name__)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
     order = {case: number for number, case in enumerate(dict.fromkeys(request.case for request in requests))}
     fitted = [request for request in requests if order[request.case] % FIT == 0]
     tested = [request for request in requests if order[request.case] % FIT]
-    separate = _one_of_each(tested)
+    separate = len(_first_of_each(tested))
     if not tested:
         raise ValueError("a calibration needs requests of two cases at least")
     signals = _signals(fitted)
@@ -86,38 +87,58 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
         promises=(),
         families=tuple(dict.fromkeys(request.family for request in requests)),
         donor=donor,
-        requests=len(separate),
+        requests=separate,
         confidence=CONFIDENCE,
     )
-    return replace(model, promises=tuple(_promise(model, tested, separate, risk) for risk in RISKS))
+    trials = [_try(model, tested, threshold) for threshold in THRESHOLDS]
+    return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
 
 
-def _promise(
-    model: RiskModel, tested: Sequence[CalibrationRequest], separate: Sequence[CalibrationRequest], risk: float
-) -> Promise:
-    """Test thresholds from the most cautious on, and take the last before the promise would be broken.
+@dataclass(frozen=True)
+class _Trial:
+    """What a threshold would have done to the tested requests.
+
+    Attributes:
+        changed, bound, computed: of the separate ones, see ``Promise``.
+        worst: largest share of changed answers that any family has among all of them, so that none pays for the others.
+    """
+
+    threshold: float
+    changed: int
+    bound: float
+    computed: float
+    worst: float
+
+
+def _try(model: RiskModel, tested: Sequence[CalibrationRequest], threshold: float) -> _Trial:
+    """Choose levels below a threshold for all tested requests."""
+    shares = [model.choose_below(request.signals, threshold).share for request in tested]
+    changes = [request.changed.get(share, False) for request, share in zip(tested, shares, strict=True)]
+    of_family: dict[str, list[bool]] = {}
+    for request, change in zip(tested, changes, strict=True):
+        of_family.setdefault(request.family, []).append(change)
+    separate = _first_of_each(tested)
+    changed = sum(changes[place] for place in separate)
+    return _Trial(
+        threshold=threshold,
+        changed=changed,
+        bound=changed_bound(changed, len(separate)),
+        computed=float(np.mean([shares[place] for place in separate])),
+        worst=max(float(np.mean(of_one)) for of_one in of_family.values()),
+    )
+
+
+def _promise(trials: Sequence[_Trial], requests: int, risk: float) -> Promise:
+    """Take the last of the trials, from the most cautious on, before the promise would be broken.
 
     Args:
-        separate: those of the tested requests that share no media.
+        requests: number of separate ones.
     """
-    best = Promise(risk, 0.0, 0, round(changed_bound(0, len(separate)), DIGITS), EVERYTHING)
-    for threshold in THRESHOLDS:
-        shares = [model.choose_below(request.signals, threshold).share for request in separate]
-        changed = sum(request.changed.get(share, False) for request, share in zip(separate, shares, strict=True))
-        bound = changed_bound(changed, len(separate))
-        if bound > risk or _worst_family(model, tested, threshold) > risk:
-            break
-        best = Promise(risk, threshold, changed, round(bound, DIGITS), round(float(np.mean(shares)), DIGITS))
-    return best
-
-
-def _worst_family(model: RiskModel, tested: Sequence[CalibrationRequest], threshold: float) -> float:
-    """Find the largest share of changed answers that any family has, so that none pays for the others."""
-    of_family: dict[str, list[bool]] = {}
-    for request in tested:
-        share = model.choose_below(request.signals, threshold).share
-        of_family.setdefault(request.family, []).append(request.changed.get(share, False))
-    return max(float(np.mean(changes)) for changes in of_family.values())
+    kept = list(takewhile(lambda trial: trial.bound <= risk and trial.worst <= risk, trials))
+    if not kept:
+        return Promise(risk, 0.0, 0, round(changed_bound(0, requests), DIGITS), EVERYTHING)
+    last = kept[-1]
+    return Promise(risk, last.threshold, last.changed, round(last.bound, DIGITS), round(last.computed, DIGITS))
 
 
 def changed_bound(changed: int, requests: int) -> float:
@@ -146,11 +167,11 @@ def _fit(signals: Floats, changed: NDArray[np.bool_]) -> tuple[Floats, float]:
     return found.x[:count], float(found.x[count])
 
 
-def _one_of_each(requests: Sequence[CalibrationRequest]) -> list[CalibrationRequest]:
-    """Take the first request of each case."""
-    first: dict[str, CalibrationRequest] = {}
-    for request in requests:
-        first.setdefault(request.case, request)
+def _first_of_each(requests: Sequence[CalibrationRequest]) -> list[int]:
+    """Find the places of the first request of each case."""
+    first: dict[str, int] = {}
+    for place, request in enumerate(requests):
+        first.setdefault(request.case, place)
     return list(first.values())
 
 

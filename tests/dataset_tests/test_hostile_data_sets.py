@@ -225,6 +225,15 @@ def test_every_honest_parquet_file_is_bearable(
                 assert bounds._pages(file, found, 1 << 40) <= expected.total_uncompressed_size
 
 
+def said_of(read: Callable[[Path], object], path: Path) -> str:
+    """The error that a reader has for a file; nothing where it reads the file."""
+    try:
+        read(path)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
 def footer_of(path: Path) -> bytes:
     """The metadata at the end of a parquet file."""
     data = path.read_bytes()
@@ -240,12 +249,7 @@ def test_metadata_that_contradict_each_other_do_not_end_the_process(
     data = path.read_bytes()
     for place in range(len(data) - 8 - len(footer_of(path)), len(data) - 8):
         path.write_bytes(data[:place] + bytes([damage(data[place])]) + data[place + 1 :])
-        said = ""
-        try:
-            _require_bearable(path)
-        except UsageError as error:
-            said = str(error)
-        assert said.isprintable()
+        assert said_of(_require_bearable, path).isprintable()
 
 
 @given(place=st.floats(0, 1, exclude_max=True), new=st.binary(min_size=1, max_size=6))
@@ -257,12 +261,7 @@ def test_a_damaged_parquet_file_is_told_in_one_line(tmp_path: Path, place: float
     start = int(place * len(data))
     data[start : start + len(new)] = new
     path.write_bytes(data)
-    said = ""
-    try:
-        _require_bearable(path)
-    except UsageError as error:
-        said = str(error)
-    assert said.isprintable()
+    assert said_of(_require_bearable, path).isprintable()
 
 
 @given(data=st.data())
@@ -274,11 +273,7 @@ def test_any_value_in_any_field_of_a_description_is_read_or_told(tmp_path: Path,
     place[data.draw(st.sampled_from(sorted(known)) | st.text(max_size=5))] = data.draw(JSON)
     path = tmp_path / "mine.yaml"
     path.write_text(json.dumps(description))
-    said = ""
-    try:
-        read_dataset_file(path)
-    except UsageError as error:
-        said = str(error)
+    said = said_of(read_dataset_file, path)
     assert said.isprintable()
     assert len(said) < len(str(path)) + 700
 

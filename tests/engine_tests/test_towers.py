@@ -26,6 +26,7 @@ from runners.engine.kv.workspace import Workspace
 from runners.methods.encoder_cache import EncoderCache
 from runners.methods.full_recompute import FullRecompute
 from runners.methods.full_reuse import FullReuse
+from runners.models.files import ModelFiles
 from workloads.records import Media
 
 TOWERS = ("internvl", "llava", "llava_onevision")
@@ -264,5 +265,6 @@ def test_the_processors_chat_template_goes_before_the_tokenizers(
     for name, content in files.items():
         (tmp_path / name).write_text(json.dumps(content))
     tokenizer = SimpleNamespace(chat_template="own")
-    adopt_template(tokenizer, tmp_path)
+    model = ModelFiles(tmp_path, tuple(files), weights=(), adapter=False)
+    adopt_template(tokenizer, model.settings, model.read)
     assert tokenizer.chat_template == expected

@@ -47,8 +47,8 @@ def test_the_frames_that_are_sampled_are_those_of_the_film(make_film: MakeFilm, 
 @given(wanted=st.sets(st.integers(0, 39), min_size=1), key_every=st.sampled_from([1, 3, 12, 100]))
 def test_any_frames_can_be_reached_from_any_key_frames(make_film: MakeFilm, wanted: set[int], key_every: int) -> None:
     with Film(make_film(40, key_every=key_every, step=6)) as film:
-        assert film.frames == 40
-        assert film.seconds == pytest.approx(4)
+        assert film.timeline.frames == 40
+        assert film.timeline.seconds == pytest.approx(4)
         frames = [frame.to_ndarray(format="rgb24").mean() for frame in film.decode(sorted(wanted))]
     assert [round(float(brightness) / 6) for brightness in frames] == sorted(wanted)
 

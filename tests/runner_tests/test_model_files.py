@@ -16,8 +16,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from runners.builtin.architecture import build_config, build_image_processor, build_model
-from runners.builtin.tokenizer import build_tokenizer
 from runners.models.checkpoint import fingerprint
 from runners.models.files import BOUNDS, INDEX, WHOLE
 from runners.models.load import load_model, resolve_model
@@ -26,20 +24,9 @@ from workloads.errors import UsageError
 SECONDS = 2.0
 
 
-@pytest.fixture(scope="module")
-def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("intact")
-    tokenizer = build_tokenizer()
-    build_model(build_config(tokenizer, layers=1)).save_pretrained(path)
-    tokenizer.save_pretrained(path)
-    build_image_processor().save_pretrained(path)
-    load_model("warm", path, "float32", "cpu")  # imports take longer than anything that is timed here
-    return path
-
-
-@pytest.fixture
-def copy(intact: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(intact, tmp_path / "model"))
+@pytest.fixture(scope="module", autouse=True)
+def _warm(intact: Path) -> None:
+    load_model("warm", intact, "float32", "cpu")  # imports take longer than anything that is timed here
 
 
 def refusal(path: Path) -> str:

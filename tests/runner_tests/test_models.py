@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,28 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from runners.builtin.architecture import build_config, build_image_processor, build_model
-from runners.builtin.tokenizer import build_tokenizer
 from runners.engine.adapters.registry import ADAPTERS
 from runners.models import checkpoint
 from runners.models import load as models
 from runners.models.load import load_model, resolve_model
 from workloads.errors import UsageError
-
-
-@pytest.fixture(scope="module")
-def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("intact")
-    tokenizer = build_tokenizer()
-    build_model(build_config(tokenizer, layers=2)).save_pretrained(path)
-    tokenizer.save_pretrained(path)
-    build_image_processor().save_pretrained(path)
-    return path
-
-
-@pytest.fixture
-def copy(intact: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(intact, tmp_path / "model"))
 
 
 def edit_config(path: Path, edit: Callable[[dict[str, Any]], Any]) -> None:

@@ -99,10 +99,11 @@ def _check_parquet(file: BinaryIO) -> None:
     if len(groups) > MOST_GROUPS or max(map(len, groups), default=0) > MOST_COLUMNS:
         raise ValueError(f"has more than {MOST_GROUPS} row groups or {MOST_COLUMNS} columns")
     schema = pq.ParquetFile(file).schema
+    lengths = [schema.column(index).length for index in range(len(schema))]
     for number, columns in enumerate(groups):
-        if len(columns) != len(schema):
+        if len(columns) != len(lengths):
             raise ValueError(f"is no readable parquet file (row group {number} lacks columns)")
-        _check_group(file, columns, [schema.column(index).length for index in range(len(schema))], number)
+        _check_group(file, columns, lengths, number)
 
 
 def _check_group(file: BinaryIO, columns: Sequence[Column], lengths: Sequence[int], number: int) -> None:

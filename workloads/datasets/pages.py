@@ -61,8 +61,7 @@ def read_page(file: BinaryIO, offset: int) -> Page:
         header = read_struct(file)
     except DamagedStruct as error:
         raise ValueError(NO_PAGE) from error
-    sizes = header.get(UNCOMPRESSED), header.get(COMPRESSED)
-    uncompressed, compressed = sizes
+    uncompressed, compressed = header.get(UNCOMPRESSED), header.get(COMPRESSED)
     if not isinstance(uncompressed, int) or not isinstance(compressed, int) or min(uncompressed, compressed) < 0:
         raise ValueError(NO_PAGE)
     return Page(uncompressed, file.tell() + compressed)

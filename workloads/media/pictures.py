@@ -42,18 +42,13 @@ class DamagedError(ValueError):
     """A file that cannot be decoded; the text is the reason alone."""
 
 
-def decode(data: bytes, kind: str = "picture", formats: Sequence[str] = FORMATS) -> Image.Image:
+def decode(data: bytes) -> Image.Image:
     """Decode a picture to RGB, upright, or the first frame of an animation: as it is shown everywhere, see ``to_rgb``.
-
-    Args:
-        data: the encoded file.
-        kind: what it should be, for the error.
-        formats: what is read of that kind, for the error.
 
     Raises:
         ValueError: damaged, or too large; with the end of a sentence.
     """
-    with sentences(kind, formats):
+    with sentences("picture", FORMATS):
         return shown(opened(data))
 
 

@@ -41,7 +41,10 @@ def require_playable(data: bytes) -> None:
 
 
 class Film:
-    """An open video file: how many frames it has, how long it is, and those of its frames that are wanted.
+    """An open video file: when its frames are shown, and those of its frames that are wanted.
+
+    Attributes:
+        timeline: of all frames.
 
     Raises:
         ValueError: with the end of a sentence that begins with the name of the file; its other methods, too.
@@ -63,16 +66,6 @@ class Film:
     ) -> None:
         self._container.close()
 
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-        return len(self._shown_at)
-
-    @property
-    def seconds(self) -> float:
-        """From the first frame to the end of the last."""
-        return self.timeline.seconds
-
     def decode(self, wanted: Sequence[int]) -> Iterator[VideoFrame]:
         """The frames with the numbers ``wanted``, ascending, one at a time; fewer where the file breaks off.
 
@@ -93,8 +86,6 @@ class Film:
             key = bisect_left(self._shown_at, self._key_before(number))
             needed += max(0, number - max(key - 1, reached))
             reached = max(reached, number)
-        if self._stream.codec_context is None:
-            raise ValueError(f"{UNREADABLE} (its codec is not known)")
         width, height = self._stream.width, self._stream.height
         if needed * width * height > MOST_DECODED_PIXELS:
             raise ValueError(

@@ -50,6 +50,16 @@ def open_within(folder: Path, name: str | Path) -> BinaryIO:
     return _regular(descend(folder, name, READ | AT_ONCE))
 
 
+def open_folder(folder: Path, name: str | Path = "") -> int:
+    """Open a folder, or one inside it, to which no link may lead; returns a descriptor, which the caller closes.
+
+    Raises:
+        OSError: as for ``open_within``.
+    """
+    flags = os.O_RDONLY | FOLDER
+    return descend(folder, name, flags) if Path(name).parts else os.open(folder, flags)
+
+
 def descend(folder: Path, name: str | Path, flags: int, mode: int = 0o600) -> int:
     """Open ``name`` below a folder with ``os.open``'s flags, folder by folder, without following a link.
 
@@ -63,7 +73,7 @@ def descend(folder: Path, name: str | Path, flags: int, mode: int = 0o600) -> in
     *folders, last = Path(name).parts or ("",)
     if Path(name).is_absolute() or ".." in (*folders, last):
         raise OSError(errno.EPERM, "it lies outside the folder")
-    place = os.open(folder, os.O_RDONLY | FOLDER)
+    place = open_folder(folder)
     try:
         for step in folders:
             inner = _open_here(step, os.O_RDONLY | FOLDER, mode, place)

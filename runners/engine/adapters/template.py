@@ -6,9 +6,7 @@ looping or from making gigabytes of text.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from runners.engine.adapters.bounded import Exceeded, bounded
@@ -17,22 +15,25 @@ from workloads.reading import in_one_line
 
 SECONDS = 1.0  # published templates take milliseconds
 ROOM = 256 << 20  # bytes
+JINJA = "chat_template.jinja"
 FILE = "chat_template_file"  # attribute of a tokenizer: the file that its template came from
 
 Chat = Sequence[dict[str, Any]]
 
 
-def adopt_template(tokenizer: Any, directory: Path) -> None:
+def adopt_template(tokenizer: Any, files: Collection[str], read: Callable[[str], Mapping[str, Any]]) -> None:
     """Give a tokenizer the chat template of its model's processor, if that has one of its own.
 
     ``chat_template.jinja`` is the tokenizer's already; older checkpoints keep the template in a file of the processor,
     beside a tokenizer that has none, or that of the text model alone.
+
+    Args:
+        files: names of the model's files.
+        read: reads a JSON file of the model; an empty mapping where it has no such file.
     """
-    found = directory / "chat_template.jinja"
-    setattr(tokenizer, FILE, found.name if found.is_file() else "tokenizer_config.json")
+    setattr(tokenizer, FILE, JINJA if JINJA in files else "tokenizer_config.json")
     for name in ("processor_config.json", "chat_template.json"):
-        file = directory / name
-        template = json.loads(file.read_text(encoding="utf-8")).get("chat_template") if file.is_file() else None
+        template = read(name).get("chat_template")
         if template is not None:
             tokenizer.chat_template = template
             setattr(tokenizer, FILE, name)

@@ -43,12 +43,14 @@ class CalibrationRequest:
         family: its workload.
         case: requests of one case share media.
         changed: by the share of vision tokens that is computed, whether the answer changes.
+        new_media: whether media that no store knew stood beside the reused ones.
     """
 
     family: str
     case: str
     signals: tuple[float, ...]
     changed: Mapping[float, bool]
+    new_media: bool = False
 
 
 def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[CalibrationRequest]) -> RiskModel:
@@ -112,7 +114,7 @@ class _Trial:
 
 def _try(model: RiskModel, tested: Sequence[CalibrationRequest], threshold: float) -> _Trial:
     """Choose levels below a threshold for all tested requests."""
-    shares = [model.choose_below(request.signals, threshold).share for request in tested]
+    shares = [model.choose_below(request.signals, threshold, request.new_media).share for request in tested]
     changes = [request.changed.get(share, False) for request, share in zip(tested, shares, strict=True)]
     of_family: dict[str, list[bool]] = {}
     for request, change in zip(tested, changes, strict=True):

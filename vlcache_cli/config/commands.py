@@ -83,6 +83,7 @@ class SweepConfig(RunConfig):
     An empty ``runner`` stands for some baselines and every method that takes a ratio, which only the registry knows.
     """
 
+    samples: int = setting(60, REQUESTS, readers.whole(1), "Requests of each workload, asked at every ratio.")
     runner: tuple[str, ...] = setting(
         (),
         RUNNERS,

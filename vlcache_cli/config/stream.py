@@ -35,22 +35,23 @@ class StreamConfig:
         WORKLOAD_HELP,
         default_text=f"{', '.join(DEFAULT_WORKLOADS)}; of --model reader its text pages",
     )
-    samples: int = setting(32, REQUESTS, readers.whole(1), "Requests of each workload.")
+    samples: int = setting(190, REQUESTS, readers.whole(1), "Requests of each workload.")
     seed: int = setting(0, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     reuse_rate: float | None = setting(
         None,
         REQUESTS,
         readers.share,
         "Share of conversations about media shown before, 0 to 1; files are asked as they are.",
-        default_text="0.8, text pages 0.75, data sets 0.5",
+        default_text="media come back once: 0.5 or 0.33; with zipf and even 0.8, text pages 0.75; data sets 0.5",
         flag_type=float,
     )
     popularity: Popularity | None = setting(
         None,
         REQUESTS,
         readers.one_of(*get_args(Popularity)),
-        "Which media come back: some often (zipf), or all alike (even), which verdicts need fewer samples for.",
-        default_text="zipf, text pages and data sets even",
+        "Which media come back: each case's own, so that every case is separate evidence (own), those of all cases "
+        "alike (even), or of some often (zipf), as in production; verdicts need many more samples for that.",
+        default_text="own; data sets even",
     )
     recur: Recur | None = setting(
         None,

@@ -80,13 +80,14 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
     from workloads.registry import WORKLOADS, is_dataset, recurs_as_told
 
     defaults = workload.defaults
-    reuse_rate = defaults.reuse_rate if config.reuse_rate is None else config.reuse_rate
+    popularity = config.popularity or defaults.popularity
+    reuse_rate = defaults.usual_reuse_rate(popularity) if config.reuse_rate is None else config.reuse_rate
     is_told = is_dataset(workload.name) or (config.recur is not None and recurs_as_told(workload.name))
     recurrence = defaults.recurrence if reuse_rate or not is_told else MEANING["none"]
     options = WorkloadDefaults(
         max_new_tokens=max_new_tokens or defaults.max_new_tokens,
         reuse_rate=reuse_rate,
-        popularity=config.popularity or defaults.popularity,
+        popularity=popularity,
         recurrence=recurrence,
         benchmark_score=defaults.benchmark_score,
     )

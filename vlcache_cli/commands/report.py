@@ -35,8 +35,8 @@ def report(
         str | None,
         typer.Option(
             "--format",
-            metavar="|".join(FORMS),
-            help="Form of the report.",
+            metavar="FORM",
+            help=f"Form of the report: {', '.join(FORMS)}.",
             rich_help_panel=OUTPUT,
             show_default="as --output ends, else table",
         ),

@@ -83,7 +83,9 @@ class SweepConfig(RunConfig):
     An empty ``runner`` stands for some baselines and every method that takes a ratio, which only the registry knows.
     """
 
-    samples: int = setting(60, REQUESTS, readers.whole(1), "Requests of each workload, asked at every ratio.")
+    samples: int | None = setting(
+        60, REQUESTS, readers.whole(1), "Requests of each workload, asked at every ratio.", flag_type=int
+    )
     runner: tuple[str, ...] = setting(
         (),
         RUNNERS,
@@ -130,7 +132,7 @@ class ProfileConfig(StreamConfig):
         WORKLOAD_HELP,
         default_text="binding, doc-qa, video; of --model reader its text pages",
     )
-    samples: int = setting(48, REQUESTS, readers.whole(1), "Requests of each workload.")
+    samples: int | None = setting(48, REQUESTS, readers.whole(1), "Requests of each workload.", flag_type=int)
     seed: int = setting(500, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     runner: tuple[str, ...] = setting(
         ("full-reuse",),

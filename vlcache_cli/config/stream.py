@@ -35,7 +35,14 @@ class StreamConfig:
         WORKLOAD_HELP,
         default_text=f"{', '.join(DEFAULT_WORKLOADS)}; of --model reader its text pages",
     )
-    samples: int = setting(190, REQUESTS, readers.whole(1), "Requests of each workload.")
+    samples: int | None = setting(
+        None,
+        REQUESTS,
+        readers.whole(1),
+        "Requests of each workload.",
+        default_text="130 or 190, with which 60 separate cases come back; text pages, data sets and files 32",
+        flag_type=int,
+    )
     seed: int = setting(0, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     reuse_rate: float | None = setting(
         None,
@@ -49,8 +56,8 @@ class StreamConfig:
         None,
         REQUESTS,
         readers.one_of(*get_args(Popularity)),
-        "Which media come back: each case's own, so that every case is separate evidence (own), those of all cases "
-        "alike (even), or of some often (zipf), as in production; verdicts need many more samples for that.",
+        "Which media come back: each case's own (own), all alike (even), or some often (zipf), as in production, "
+        "which verdicts need many more samples for.",
         default_text="own; data sets even",
     )
     recur: Recur | None = setting(

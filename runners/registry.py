@@ -5,7 +5,7 @@ A name is one of ``METHODS``, or ``package.module:Class`` for a method of the us
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -33,12 +33,17 @@ METHODS = {
     "oracle": "runners.methods.oracle:Oracle",
 }
 
+EVERY_RUNNER = "all"
+
 FORMS = {
+    EVERY_RUNNER: "every method that is not for analysis only, and some variants",
     "package.module:Class": "a method of your own, in a package that Python finds (docs/adding-a-method.md)",
 }
 """Names of methods that are no single name, for people."""
 
-DEFAULT_RUNNERS = (
+DEFAULT_RUNNERS = ("full,encoder-cache,prefix-cache,full-reuse", "cacheblend,conduit,vlcache-paper,vlcache")
+
+ALL_RUNNERS = (
     "full,encoder-cache,prefix-cache,full-reuse",
     "full-reuse@rotate=false",
     "leading-k,random-k,cacheblend",
@@ -46,6 +51,7 @@ DEFAULT_RUNNERS = (
     "conduit,prophetkv,kvshare",
     "vlcache-paper,vlcache",
 )
+"""What ``EVERY_RUNNER`` stands for."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +77,11 @@ class RunnerSpec:
 def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSpec]:
     """Read runner specs, in order; UsageError when one is wrong or two share a label.
 
-    A text is a comma list of plain names, or one name with options after ``@``. The text is the label, unless an
-    option ``name=`` gives another.
+    A text is a comma list of plain names, or one name with options after ``@``, or ``EVERY_RUNNER``. The text is the
+    label, unless an option ``name=`` gives another.
     """
     specs: list[RunnerSpec] = []
-    for text in texts:
+    for text in _expanded(texts):
         name, found, options = text.partition("@")
         if found and "," in name:
             raise UsageError(
@@ -113,9 +119,23 @@ def default_donor(name: str) -> DonorPolicy | None:
     return options.get("donor")
 
 
+def is_default(name: str) -> bool:
+    """Whether a method answers where no runner is named."""
+    return any(name in text.split(",") for text in DEFAULT_RUNNERS)
+
+
 def source_of(spec: RunnerSpec) -> dict[str, Any]:
     """Describe for the manifest where a user's own method is; empty for those that come with vlcache."""
     return {} if spec.method in METHODS else {"source": describe_source(_method_class(spec.method))}
+
+
+def _expanded(texts: Sequence[str]) -> Iterator[str]:
+    """The same with ``EVERY_RUNNER`` replaced by what it stands for."""
+    for text in texts:
+        if text.strip() == EVERY_RUNNER:
+            yield from ALL_RUNNERS
+        else:
+            yield text
 
 
 def _options(text: str, options: str) -> dict[str, str]:

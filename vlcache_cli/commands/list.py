@@ -45,11 +45,14 @@ def _workloads() -> Iterable[tuple[str, str]]:
 
 
 def _runners() -> Iterable[tuple[str, str]]:
-    """Those that are built in with their default donor policy, then the form of a name for any other."""
-    from runners.registry import FORMS, METHODS, default_donor, describe_method
+    """Those that are built in with their default donor policy, then the forms of other names."""
+    from runners.registry import FORMS, METHODS, default_donor, describe_method, is_default
 
     donors = {name: default_donor(name) for name in METHODS}
-    methods = [(name, f"{describe_method(name)}{f' Donors: {donor}.' * bool(donor)}") for name, donor in donors.items()]
+    methods = [
+        (name, f"{describe_method(name)}{f' Donors: {donor}.' * bool(donor)}{' By default.' * is_default(name)}")
+        for name, donor in donors.items()
+    ]
     return [*methods, *FORMS.items()]
 
 

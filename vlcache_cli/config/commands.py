@@ -35,13 +35,20 @@ class RunConfig(StreamConfig):
         readers.between_0_and_1,
         "Share of answers that vlcache may change, for requests like those that the model was calibrated on.",
     )
+    adopt: bool = setting(
+        True,
+        RUNNERS,
+        readers.switch,
+        "Cold requests, but for the first few, are computed once: runners that would compute the same take that over, "
+        "untimed.",
+    )
     host_budget: int = setting(
-        2**30,
+        0,
         STORE,
         readers.size,
-        "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too. "
-        "0 switches that off.",
-        default_text="1GiB",
+        "Most bytes that each runner also stores in the host's memory; what is reused is then timed once more, coming "
+        "from there. 0: neither.",
+        default_text="0",
         flag_type=str,
     )
     strict_reuse: bool = setting(
@@ -103,14 +110,6 @@ class SweepConfig(RunConfig):
         default_text="128MiB",
         flag_type=str,
     )
-    host_budget: int = setting(
-        0,
-        STORE,
-        readers.size,
-        "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too.",
-        default_text="0",
-        flag_type=str,
-    )
     recompute_ratio: tuple[float, ...] = setting(
         (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
         RUNNERS,
@@ -128,7 +127,7 @@ class ProfileConfig(StreamConfig):
     workload: tuple[str, ...] = setting(
         ("binding", "doc-qa", "video"),
         REQUESTS,
-        readers.texts,
+        readers.names_or_files,
         WORKLOAD_HELP,
         default_text="binding, doc-qa, video; of --model reader its text pages",
     )

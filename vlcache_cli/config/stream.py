@@ -20,7 +20,7 @@ from workloads.registry import DEFAULT_WORKLOADS, TEXT_PAGES
 
 WORKLOAD_HELP = (
     "Name of a workload or data set (vlcache list workloads), lm-eval:TASK, FILE.yaml that describes a data set, or "
-    "FILE.jsonl with your own requests; repeatable."
+    "FILE.jsonl with your own requests; or a comma list of these; repeatable."
 )
 
 
@@ -31,7 +31,7 @@ class StreamConfig:
     workload: tuple[str, ...] = setting(
         DEFAULT_WORKLOADS,
         REQUESTS,
-        readers.texts,
+        readers.names_or_files,
         WORKLOAD_HELP,
         default_text=f"{', '.join(DEFAULT_WORKLOADS)}; of --model reader its text pages",
     )
@@ -93,8 +93,8 @@ class StreamConfig:
         DEFAULT_RUNNERS,
         RUNNERS,
         readers.texts,
-        "A comma list of names, or one runner with options: name@key=value,key=value; repeatable.",
-        default_text="every method and some variants",
+        "A comma list of names, or one runner with options: name@key=value,key=value; repeatable; all for every one.",
+        default_text="those that vlcache list runners says",
     )
     donor: DonorPolicy | None = setting(
         None,

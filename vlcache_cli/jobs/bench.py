@@ -91,7 +91,7 @@ def measure(job: Job) -> Measurements:
     """Answer what is not yet answered, each record kept as it comes; returns the whole run."""
     from reports.run.changed_answers import ChangedAnswersLog
     from reports.run.measurements import Measurements
-    from runners.local import build_runner
+    from runners.local import build_runners
     from runners.models.load import load_model
     from runners.records import Status
     from runners.session import SessionOptions, serve
@@ -107,7 +107,7 @@ def measure(job: Job) -> Measurements:
         attention=config.attn,
         sampling=config.sampling,
     )
-    runners = [build_runner(spec, model) for spec in job.specs]
+    runners = build_runners(job.specs, model, config.reference, config.adopt)
     manifest, finished = _begin(job, model, runners)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from runners.defaults import DonorPolicy, RunnerDefaults, options_by_setting
-from runners.own_method import describe_source, import_method
+from runners.own_method import describe_source, import_method, split_name
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -74,13 +74,27 @@ class RunnerSpec:
         return options_by_setting(_method_class(self.method)).get(setting)
 
 
-def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSpec]:
-    """Read runner specs, in order; UsageError when one is wrong or two share a label.
+@dataclass(frozen=True)
+class NamedRunner:
+    """A runner as its spec names it, its method not imported and its options not read.
+
+    Attributes:
+        method: a name of ``METHODS``, or ``package.module:Class``, of which only the form is checked.
+        options: the texts after ``@`` by their names, ``name`` left out.
+    """
+
+    method: str
+    label: str
+    options: Mapping[str, str]
+
+
+def read_names(texts: Sequence[str]) -> list[NamedRunner]:
+    """Read what runner specs say without any method, and so without torch; UsageError for what is wrong in that.
 
     A text is a comma list of plain names, or one name with options after ``@``, or ``EVERY_RUNNER``. The text is the
     label, unless an option ``name=`` gives another.
     """
-    specs: list[RunnerSpec] = []
+    named: list[NamedRunner] = []
     for text in _expanded(texts):
         name, found, options = text.partition("@")
         if found and "," in name:
@@ -88,16 +102,21 @@ def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSp
                 f"runner '{text}': a runner with options needs a --runner of its own, without others before it"
             )
         if found:
-            specs.append(_spec(name.strip(), text, _options(text, options), defaults))
+            named.append(_named(name.strip(), text, _options(text, options)))
         else:
-            specs += [_spec(part.strip(), part.strip(), {}, defaults) for part in text.split(",")]
-    require_distinct(specs)
-    return specs
+            named += [_named(part.strip(), part.strip(), {}) for part in text.split(",")]
+    require_distinct(named)
+    return named
 
 
-def require_distinct(specs: Iterable[RunnerSpec]) -> None:
+def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSpec]:
+    """Read runner specs, in order, see ``read_names``; UsageError when one is wrong or two share a label."""
+    return [_spec(named, defaults) for named in read_names(texts)]
+
+
+def require_distinct(runners: Iterable[RunnerSpec | NamedRunner]) -> None:
     """Check that no two runners share a label; UsageError otherwise."""
-    labels = [spec.label for spec in specs]
+    labels = [runner.label for runner in runners]
     for label in labels:
         if labels.count(label) > 1:
             raise UsageError(f"runner '{label}' is given twice: drop one, or tell them apart with name=...")
@@ -150,13 +169,22 @@ def _options(text: str, options: str) -> dict[str, str]:
     return pairs
 
 
-def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults) -> RunnerSpec:
+def _named(name: str, text: str, options: dict[str, str]) -> NamedRunner:
+    """Name a runner; ``text`` is its label unless an option gives another."""
+    if ":" in name:
+        split_name(name)
+    elif name not in METHODS:
+        raise unknown_name("runner", name, METHODS)
+    return NamedRunner(name, options.pop("name", text), options)
+
+
+def _spec(named: NamedRunner, defaults: RunnerDefaults) -> RunnerSpec:
+    name, label = named.method, named.label
     method = _method_class(name)
     hints = get_type_hints(method)
     known = [option.name for option in fields(method)]
     options = _options_from_settings(method, defaults)
-    label = given.pop("name", label)
-    for key, value in given.items():
+    for key, value in named.options.items():
         if key not in known:
             raise unknown_name(f"option of runner '{name}'", key, [*known, "name"])
         options[key] = _read(f"runner '{label}': {key}", value, hints[key])
@@ -197,11 +225,9 @@ def _read(what: str, text: str, kind: Any) -> Any:
 
 
 def _method_class(name: str) -> type[Method]:
-    """Import the class of a method; UsageError where there is none of that name."""
+    """Import the class of a method; UsageError where a user's own cannot be had."""
     if ":" in name:
         return import_method(name)
-    if name not in METHODS:
-        raise unknown_name("runner", name, METHODS)
     module, attribute = METHODS[name].split(":")
     method: type[Method] = getattr(import_module(module), attribute)
     return method

@@ -18,6 +18,7 @@ SCRIPTS = Path(__file__).parents[2] / "docs" / "benchmarks"
 def script_of() -> Iterator[Callable[[str], ModuleType]]:
     """A script by its name."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPTS)  # as for a script that is run
 
         def load(name: str) -> ModuleType:
             spec = spec_from_file_location(f"benchmark_{name}", SCRIPTS / f"{name}.py")

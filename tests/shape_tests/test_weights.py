@@ -72,9 +72,8 @@ def test_a_block_is_repeated_to_the_end(numbers: int, size: int) -> None:
 class Crossings(TorchDispatchMode):
     """Counts the numbers that are copied between the host and another device, and what the other one writes."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.copied, self.written = 0, 0
+    copied = 0
+    written = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))

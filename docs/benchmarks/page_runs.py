@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pages
+
 from reports.run.measurements import Measurements
 from reports.run.store import RunFolder
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
@@ -21,7 +23,6 @@ from reports.summary.summarise import summarise
 from runners.models.choices import DEVICES, DTYPES
 from runners.records import Record, Warmth
 
-PAGES = Path(__file__).with_name("pages.py")
 ALL_OK, SOME_FAILED = 0, 4  # exit codes of vlcache bench
 UNFINISHED = 75  # exit code of a script that was stopped and can go on (EX_TEMPFAIL)
 GRACE_S = 5.0  # for a benchmark that is stopped to end by itself
@@ -87,23 +88,23 @@ def add_options(parser: argparse.ArgumentParser, model: str, sizes: Sequence[str
 
 def write_pages(options: argparse.Namespace, sizes: Sequence[Size], folder: Path) -> bool:
     """Write the requests of every size that the folder lacks; whether they could be made."""
-    return all(_requests(folder, size).is_file() or not _write(options, size, folder) for size in sizes)
+    missing = [size for size in sizes if not _requests(folder, size).is_file()]
+    return all(pages.main(pages_arguments(options, size, folder)) == 0 for size in missing)
 
 
-def pages_command(options: argparse.Namespace, size: Size, folder: Path) -> list[str]:
-    """What writes the requests of one size."""
+def pages_arguments(options: argparse.Namespace, size: Size, folder: Path) -> list[str]:
+    """What ``pages.py`` is told for the requests of one size."""
     sizes = ["--model", options.model, "--tokens", str(size.tokens), "--pages", str(size.pages), "--file", size.file]
-    place = str(_requests(folder, size).parent)
-    return [sys.executable, str(PAGES), place, *sizes, "--requests", str(options.requests)]
+    return [str(_requests(folder, size).parent), *sizes, "--requests", str(options.requests)]
 
 
 def bench_options(options: argparse.Namespace, sizes: Sequence[Size], runners: Sequence[str]) -> list[str]:
     """What ``vlcache bench`` is told, apart from files."""
-    pages = max(size.pages for size in sizes)
-    warmup = pages + 1 if options.warmup is None else options.warmup
+    most = max(size.pages for size in sizes)
+    warmup = most + 1 if options.warmup is None else options.warmup
     return [
         *("--model", options.model, "--device", options.device, "--dtype", options.dtype),
-        *("--samples", str(pages + options.requests), "--warmup", str(warmup), "--max-new-tokens", "1"),
+        *("--samples", str(most + options.requests), "--warmup", str(warmup), "--max-new-tokens", "1"),
         *("--device-budget", options.device_budget, "--host-budget", options.host_budget, "--no-media"),
         *(part for runner in runners for part in ("--runner", runner)),
     ]
@@ -115,9 +116,14 @@ def measure(options: argparse.Namespace, sizes: Sequence[Size], runners: Sequenc
     workloads = [part for size in sizes for part in ("--workload", str(_requests(folder, size)))]
     files = [*workloads, "--output", str(run), "--json", *(["--resume"] if (run / "manifest.json").is_file() else [])]
     command = [sys.executable, "-m", "vlcache_cli", "bench", *bench_options(options, sizes, runners), *files]
+    return run_for(command, options.seconds)
+
+
+def run_for(command: Sequence[str], seconds: float | None) -> int:
+    """Run a command for so long at most: its exit code, or ``UNFINISHED``."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
-            return process.wait(options.seconds)
+            return process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.terminate()
         try:
@@ -188,10 +194,6 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def number(value: float | None, spec: str) -> str:
     """A cell of a table; ``-`` for what is not known."""
     return "-" if value is None else format(value, spec)
-
-
-def _write(options: argparse.Namespace, size: Size, folder: Path) -> int:
-    return subprocess.run(pages_command(options, size, folder)).returncode
 
 
 def _requests(folder: Path, size: Size) -> Path:

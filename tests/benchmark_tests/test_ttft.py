@@ -46,7 +46,7 @@ def script(script_of: Callable[[str], ModuleType]) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def measured(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Measured:
+def measured(script: ModuleType, in_this_process: None, tmp_path_factory: pytest.TempPathFactory) -> Measured:
     output = tmp_path_factory.mktemp("ttft")
     few = ["--requests", str(REQUESTS), "--warmup", "0", "--device-budget", "64MiB", "--host-budget", "64MiB"]
     sizes = ["--size", "2x48", "--size", "1x24"]
@@ -169,53 +169,49 @@ def test_a_run_that_was_stopped_shows_what_there_is_and_goes_on(
     kept = tmp_path / "run" / "records.jsonl"
     lines = kept.read_text("utf-8").splitlines(keepends=True)
     kept.write_text("".join(lines[:20]), "utf-8")
-    commands: list[list[str]] = []
+    commands: list[tuple[list[str], float]] = []
 
-    def begin(command: list[str], **_: Any) -> SlowProcess:
-        commands.append(command)
-        return SlowProcess()
+    def stop(command: list[str], seconds: float) -> int:
+        commands.append((command, seconds))
+        return 75
 
-    monkeypatch.setattr(subprocess, "Popen", begin)
-    arguments = [
-        "--model",
-        "builtin",
-        "--size",
-        "2x48",
-        "--size",
-        "1x24",
-        "--requests",
-        str(REQUESTS),
-        "--seconds",
-        "9",
-    ]
-    assert script.main([*arguments, "--output", str(tmp_path)]) == 75
-    assert [command[-1] for command in commands] == ["--resume"]
+    monkeypatch.setattr("page_runs.run_for", stop)
+    told = ["--model", "builtin", "--size", "2x48", "--size", "1x24", "--seconds", "9"]
+    assert script.main([*told, "--requests", str(REQUESTS), "--output", str(tmp_path)]) == 75
+    assert [(command[-1], seconds) for command, seconds in commands] == [("--resume", 9.0)]
     text = capsys.readouterr().out
     assert "**stopped after 20 of 32 answers**" in text
     assert text.endswith("## builtin, 1 page of 24 vision tokens\n\n**not measured**\n\n")
 
 
-class SlowProcess:
-    """A benchmark that does not end, and when it is told to, only after a while."""
+def test_a_benchmark_is_told_to_end_and_then_killed(
+    script_of: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
 
-    def __init__(self) -> None:
-        self.waits: list[float | None] = [9.0, 5.0]
+    class Slow:
+        def __init__(self, command: list[str], **_: Any) -> None:
+            done.append(" ".join(command))
 
-    def __enter__(self) -> SlowProcess:
-        return self
+        def __enter__(self) -> Slow:
+            return self
 
-    def __exit__(self, *_: object) -> None:
-        assert not self.waits
+        def __exit__(self, *_: object) -> None:
+            done.append("left")
 
-    def wait(self, timeout: float | None) -> int:
-        assert timeout == self.waits.pop(0)
-        raise subprocess.TimeoutExpired("bench", 0.0)
+        def wait(self, timeout: float) -> int:
+            done.append(f"waited {timeout:g} s")
+            raise subprocess.TimeoutExpired("bench", timeout)
 
-    def terminate(self) -> None:
-        assert len(self.waits) == 1
+        def terminate(self) -> None:
+            done.append("terminated")
 
-    def kill(self) -> None:
-        assert not self.waits
+        def kill(self) -> None:
+            done.append("killed")
+
+    monkeypatch.setattr(subprocess, "Popen", Slow)
+    assert script_of("page_runs").run_for(["vlcache", "bench"], 9.0) == 75
+    assert done == ["vlcache bench", "waited 9 s", "terminated", "waited 5 s", "killed", "left"]
 
 
 @pytest.mark.parametrize("size", ["1", "0x9", "1x", "axb", "1x2x3"])

@@ -86,7 +86,7 @@ def read_costs(path: Path) -> dict[str, float]:
     try:
         parts = json.loads(path.read_text("utf-8"))["parts"]
         return {part["name"]: float(part["seconds"]) for part in parts if part["status"] == "passed"}
-    except (OSError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no gpu.json of an earlier run: {type(error).__name__}") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -62,7 +63,7 @@ def failure(part: Part, ledger: Ledger, ended: str) -> str:
 
 
 def _section(part: Part, told: Mapping[str, Any], ledger: Ledger) -> str:
-    output = told["output"].strip("\n").replace("\n## ", "\n### ")
+    output = re.sub(r"(?m)^## ", "### ", told["output"].strip("\n"))
     shown = output if part.markdown else f"```text\n{output}\n```"
     pieces = [f"## {part.name}: {part.shows}", shown]
     if told["status"] != "passed":

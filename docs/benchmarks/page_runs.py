@@ -98,24 +98,24 @@ def pages_arguments(options: argparse.Namespace, size: Size, folder: Path) -> li
     return [str(_requests(folder, size).parent), *sizes, "--requests", str(options.requests)]
 
 
-def bench_options(options: argparse.Namespace, sizes: Sequence[Size], runners: Sequence[str]) -> list[str]:
-    """What ``vlcache bench`` is told, apart from files."""
+def bench_options(options: argparse.Namespace, sizes: Sequence[Size], arms: Sequence[str]) -> list[str]:
+    """What ``vlcache bench`` is told, apart from files; ``arms`` tell which runners."""
     most = max(size.pages for size in sizes)
     warmup = most + 1 if options.warmup is None else options.warmup
     return [
         *("--model", options.model, "--device", options.device, "--dtype", options.dtype),
         *("--samples", str(most + options.requests), "--warmup", str(warmup), "--max-new-tokens", "1"),
         *("--device-budget", options.device_budget, "--host-budget", options.host_budget, "--no-media"),
-        *(part for runner in runners for part in ("--runner", runner)),
+        *arms,
     ]
 
 
-def measure(options: argparse.Namespace, sizes: Sequence[Size], runners: Sequence[str], folder: Path) -> int:
+def measure(options: argparse.Namespace, sizes: Sequence[Size], arms: Sequence[str], folder: Path) -> int:
     """Run the benchmark of all sizes, or continue it: its exit code, or ``UNFINISHED``; why it failed is on stderr."""
     run = folder / "run"
     workloads = [part for size in sizes for part in ("--workload", str(_requests(folder, size)))]
     files = [*workloads, "--output", str(run), "--json", *(["--resume"] if (run / "manifest.json").is_file() else [])]
-    command = [sys.executable, "-m", "vlcache_cli", "bench", *bench_options(options, sizes, runners), *files]
+    command = [sys.executable, "-m", "vlcache_cli", "bench", *bench_options(options, sizes, arms), *files]
     return run_for(command, options.seconds)
 
 

@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not write_pages(options, sizes, folder):
             return 2
         print(f"```sh\n{shlex.join(['python', 'docs/benchmarks/ttft.py', *arguments])}\n```\n\n{LEGEND}\n", flush=True)
-        code = measure(options, sizes, RUNNERS, folder)
+        code = measure(options, sizes, [part for runner in RUNNERS for part in ("--runner", runner)], folder)
         runs = read_runs(sizes, folder)
     if runs:
         print(f"{facts(next(iter(runs.values())).manifest)}\n")

@@ -224,7 +224,7 @@ def test_a_size_is_pages_and_tokens(script: ModuleType, size: str, capsys: pytes
 
 def test_the_warm_up_reaches_a_warm_request(script: ModuleType, tmp_path: Path) -> None:
     options = script.parse(["--shape", "qwen3-vl-8b", "--requests", "7"])
-    told = sys.modules["page_runs"].bench_options(options, [script.Size(1, 1000), script.Size(8, 1200)], ["full"])
+    told = sys.modules["page_runs"].bench_options(options, [script.Size(1, 1000), script.Size(8, 1200)], [])
     assert told[told.index("--warmup") + 1] == "9"
     assert told[told.index("--samples") + 1] == "15"
     assert told[told.index("--model") + 1] == "shape:qwen3-vl-8b"

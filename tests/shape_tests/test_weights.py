@@ -90,7 +90,7 @@ def test_weights_are_made_on_the_device(shape: Shape) -> None:
     """The meta device stands for one beside the host: what is copied there is one block, whatever the model's size."""
     model = outline(shape, torch.bfloat16)
     numbers = sum(parameter.numel() for parameter in model.parameters())
-    with Crossings() as crossings:
+    with Crossings() as crossings:  # type: ignore[no-untyped-call]
         fill(model, torch.device("meta"), 0)
     assert BLOCK <= crossings.copied <= BLOCK + REST
     assert crossings.written >= numbers

@@ -58,6 +58,7 @@ class Kept:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plan, print the plan, run the parts; the exit code."""
+    begun_at = time.monotonic()
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
     every = REHEARSAL if options.rehearse else PARTS
@@ -71,21 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return refuse("no CUDA device: torch sees none; run this on a machine with one, or with --rehearse")
     try:
         ledger = Ledger(options.folder, read_costs(options.costs) if options.costs else {})
-        about = begin(options, shlex.join(["python", "docs/benchmarks/gpu_all.py", *arguments]))
+        told = ["FOLDER" if argument == str(options.folder) else argument for argument in arguments]
+        about = begin(options, shlex.join(["python", "docs/benchmarks/gpu_all.py", *told]))
     except ValueError as error:
         return refuse(str(error))
-    print(describe(plan(parts, ledger, options.minutes * 60, options.retry), options.minutes), flush=True)
-    if options.plan:
-        return 0
-    kept = Kept(ledger, about, every)
-    return run_parts(parts, kept, options)
+    ends_at = begun_at + options.minutes * 60
+    planned = plan(parts, ledger, ends_at - time.monotonic(), options.retry)
+    print(describe(planned, options.minutes), flush=True)
+    return 0 if options.plan else run_parts(parts, Kept(ledger, about, every), ends_at, options.retry)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=9, help="that there are in all; 9")
+    parser.add_argument("--minutes", type=minutes, default=9.0, help="that there are in all; 9")
     parser.add_argument("--only", nargs="+", default=[""], metavar="PART", help="names of parts, or how they begin")
     parser.add_argument("--retry", action="store_true", help="run again what failed")
     parser.add_argument("--costs", type=Path, metavar="GPU.json", help="measured seconds, of an earlier run elsewhere")
@@ -94,11 +95,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def minutes(text: str) -> float:
+    """A number of minutes; an error for the command line when it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of minutes, such as 9")
+    return number
+
+
 def begin(options: argparse.Namespace, command: str) -> dict[str, Any]:
     """What is measured on what; as it was written down before, where the folder has results.
 
     Raises:
-        ValueError: these are of another machine.
+        ValueError: these are of another machine, or nothing can be measured with this Python.
     """
     facts = {**machine.describe(options.rehearse), "rehearsal": options.rehearse}
     begun = datetime.now(UTC).isoformat(timespec="seconds")
@@ -119,20 +131,19 @@ def begin(options: argparse.Namespace, command: str) -> dict[str, Any]:
     return about
 
 
-def run_parts(parts: Sequence[Part], kept: Kept, options: argparse.Namespace) -> int:
-    """Run every part that is open and fits in the time that is left; the exit code."""
-    ends_at = time.monotonic() + options.minutes * 60
+def run_parts(parts: Sequence[Part], kept: Kept, ends_at: float, retry: bool) -> int:
+    """Run every part that is open and fits in the time until ``ends_at``; the exit code."""
     left_out: list[Planned] = []
     passed = True
     for part in parts:
-        item = decide(part, kept.ledger, ends_at - time.monotonic(), options.retry)
+        item = decide(part, kept.ledger, ends_at - time.monotonic(), retry)
         if item.runs:
             tell(f"\n# {part.name}\n\n")
             result = run(part, kept.ledger, ends_at - time.monotonic(), tell)
             passed = passed and result.status == "passed"
             if result.status != "passed":
                 tell(f"\n{failure(part, kept.ledger, result.ended)}\n")
-        elif kept.ledger.is_open(part, options.retry):
+        elif kept.ledger.is_open(part, retry):
             left_out.append(item)
         kept.write(left_out)
     tell(f"\n# Summary\n\n{kept.write(left_out)}\n\nThe report: {kept.ledger.folder / 'gpu.md'}\n")

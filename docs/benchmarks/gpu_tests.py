@@ -26,9 +26,9 @@ class Tell:
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Print one line for a test's call, or for whatever else of it did not pass."""
         if report.when == "call" or not report.passed:
-            print(f"{report.outcome} {report.nodeid} ({report.duration:.1f} s)", flush=True)
+            print(f"\n{report.outcome} {report.nodeid} ({report.duration:.1f} s)", flush=True)
         if report.failed:
-            print(f"{report.longreprtext}\n", flush=True)
+            print(report.longreprtext, flush=True)
 
 
 def main(files: Sequence[str] | None = None) -> int:

@@ -38,9 +38,19 @@ def run(part: Part, ledger: Ledger, left_s: float, show: Callable[[str], None]) 
 
 
 def source_commit() -> str | None:
-    """The commit of the source that the parts run; None where that is not known."""
-    code = "from reports.run.source_commit import source_commit as commit; print(commit() or '')"
-    done = subprocess.run([sys.executable, "-c", code], env=_environment(), stdout=subprocess.PIPE, text=True)
+    """The commit of the source that the parts run; None where that is not known.
+
+    Raises:
+        ValueError: this Python cannot import what the parts run.
+    """
+    code = (
+        "import vlcache_cli.app, reports.run.measurements, workloads.fingerprint; "
+        "from reports.run.source_commit import source_commit as commit; print(commit() or '')"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"this Python cannot import vlcache: {(done.stderr.splitlines() or ['no reason'])[-1]}")
     return done.stdout.strip() or None
 
 

@@ -7,6 +7,7 @@ text and in another order: a prefix miss. A run that is stopped keeps every answ
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ from runners.models.choices import DEVICES, DTYPES
 from runners.records import Record, Warmth
 
 ALL_OK, SOME_FAILED = 0, 4  # exit codes of vlcache bench
+ROOT = Path(__file__).parents[2]
+RUN = "run"  # folder in the one with the pages
 UNFINISHED = 75  # exit code of a script that was stopped and can go on (EX_TEMPFAIL)
 GRACE_S = 5.0  # for a benchmark that is stopped to end by itself
 NOT_REUSED = "computed that should have been held: give larger budgets"
@@ -112,16 +115,19 @@ def bench_options(options: argparse.Namespace, sizes: Sequence[Size], arms: Sequ
 
 def measure(options: argparse.Namespace, sizes: Sequence[Size], arms: Sequence[str], folder: Path) -> int:
     """Run the benchmark of all sizes, or continue it: its exit code, or ``UNFINISHED``; why it failed is on stderr."""
-    run = folder / "run"
-    workloads = [part for size in sizes for part in ("--workload", str(_requests(folder, size)))]
-    files = [*workloads, "--output", str(run), "--json", *(["--resume"] if (run / "manifest.json").is_file() else [])]
+    workloads = [part for size in sizes for part in ("--workload", str(_requests(Path(), size)))]
+    is_begun = (folder / RUN / "manifest.json").is_file()
+    files = [*workloads, "--output", RUN, "--json", *(["--resume"] if is_begun else [])]
     command = [sys.executable, "-m", "vlcache_cli", "bench", *bench_options(options, sizes, arms), *files]
-    return run_for(command, options.seconds)
+    return run_for(command, options.seconds, folder)
 
 
-def run_for(command: Sequence[str], seconds: float | None) -> int:
-    """Run a command for so long at most: its exit code, or ``UNFINISHED``."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+def run_for(command: Sequence[str], seconds: float | None, folder: Path) -> int:
+    """Run a command in a folder, so that this may be moved, for so long at most: its exit code, or ``UNFINISHED``."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    with subprocess.Popen(
+        command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL
+    ) as process:
         try:
             return process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -135,7 +141,7 @@ def run_for(command: Sequence[str], seconds: float | None) -> int:
 
 def read_runs(sizes: Sequence[Size], folder: Path) -> dict[Size, Run]:
     """What there is of each size, as far as it was measured; a size without any answer is missing."""
-    path = folder / "run"
+    path = folder / RUN
     if not (path / "manifest.json").is_file():
         return {}
     saved = RunFolder(path).read()

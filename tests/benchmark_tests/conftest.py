@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -40,9 +40,9 @@ def script_of() -> Iterator[Callable[[str], ModuleType]]:
 def in_this_process(script_of: Callable[[str], ModuleType]) -> Iterator[None]:
     """The scripts' benchmarks run in this process, where nothing has to be imported anew."""
 
-    def run(command: list[str], seconds: float | None) -> int:
+    def run(command: list[str], seconds: float | None, folder: Path) -> int:
         assert command[:3] == [sys.executable, "-m", "vlcache_cli"]
-        with redirect_stdout(io.StringIO()):
+        with chdir(folder), redirect_stdout(io.StringIO()):
             return main(command[3:])
 
     with pytest.MonkeyPatch.context() as patch:

@@ -156,7 +156,8 @@ def test_every_preset_asks_for_things_that_exist(name: str) -> None:
     assert set(config.workload) <= set(WORKLOADS)
     labels = [spec.label for spec in parse_specs(config.runner, RunnerDefaults())]
     assert config.reference in labels
-    assert preset_names() == ["cacheblend", "chat", "conduit", "docqa", "mpic", "smoke", "video", "vlcache-paper"]
+    names = ["cacheblend", "chat", "conduit", "docqa", "mpic", "paper", "smoke", "video", "vlcache-paper"]
+    assert preset_names() == names
 
 
 def test_presets_are_described_by_the_first_paragraph_of_their_comment() -> None:

@@ -143,7 +143,7 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Valu
         "best_lossless": best,
         "cold_ttft_ratio": _median(paired.ratios(label, paired.reference, Warmth.COLD)),
         "break_even_reuses": _break_even(label, paired),
-        "store_ms_p50": percentile(mine["store_ms"].dropna(), 50),
+        "store_ms_p50": stratified_percentile(answered["store_ms"], warmths, 50),
         "warmup_ms": float(mine["warmup_ms"].sum()),
         "capture_ms": float(mine["capture_ms"].sum()),
     }

@@ -31,7 +31,7 @@ class Needed:
         """Both numbers, in words."""
         separate = f"{self.worth:,} sharing no media"
         if self.requests is None:
-            return f"{separate} (more requests like these bring hardly any new media)"
+            return f"{separate} (few more would come)"
         return f"{self.requests:,} requests like these ({separate})"
 
     def __str__(self) -> str:

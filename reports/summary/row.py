@@ -92,7 +92,7 @@ class Row:
         spec=".1f",
     )
     verdict: str | None = column(
-        "exact or broken of a lossless runner; else non-inferior, a loss below the margin is proven; inferior, one above",
+        "exact or broken if lossless; else non-inferior: a loss below the margin is proven; inferior: one above it",
         title="ver-\ndict",
         in_table=True,
         words=(

@@ -256,7 +256,7 @@ def test_the_runner_that_needs_the_fewest_is_named_with_what_the_stream_can_give
         candidate("b", "undecided", 3.0, needed_separate=150),
     ]
     assert recommend(points, MARGIN).reason == (
-        "undecided: 149 sharing no media (more requests like these bring hardly any new media) would decide on a"
+        "undecided: 149 sharing no media (few more would come) would decide on a"
     )
 
 

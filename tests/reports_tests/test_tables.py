@@ -123,7 +123,7 @@ def test_undecided_runners_are_counted_and_what_would_decide_is_told() -> None:
     more = "undecided: 2 of 3 runners; 298 requests like these (149 sharing no media) would decide on leading-k"
     assert more in draw(rows).splitlines()
     rows[3:] = [replace(rows[3], needed_requests=None)]
-    rare = "149 sharing no media (more requests like these bring hardly any new media) would decide on leading-k"
+    rare = "149 sharing no media (few more would come) would decide on leading-k"
     assert f"undecided: 2 of 3 runners; {rare}" in draw(rows).splitlines()
     assert "undecided:" not in draw([FULL, row("vlcache", verdict="inferior")])
 

@@ -69,7 +69,7 @@ def test_what_is_needed_is_counted_in_requests_of_the_runs_kind_too() -> None:
     never = needed_to_decide(changes, None, MARGIN, ALPHA)
     assert never is not None
     assert (never.requests, never.worth) == (None, 149)
-    assert never.count == "149 sharing no media (more requests like these bring hardly any new media)"
+    assert never.count == "149 sharing no media (few more would come)"
 
 
 def test_at_the_margin_no_number_decides() -> None:

@@ -82,7 +82,7 @@ def test_the_table_says_what_counts(records: list[Record], manifest: dict[str, A
     )
 
 
-def test_a_sweep_ranks_by_agreement_and_recommends_what_is_exact_alone(
+def test_a_sweep_ranks_by_agreement_and_recommends_only_what_is_exact(
     records: list[Record], manifest: dict[str, Any]
 ) -> None:
     manifest["model"]["dtype"] = "bfloat16"

@@ -40,7 +40,7 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
         records = frame[frame["workload"] == workload]
         if records.empty:
             continue
-        paired = Paired.of(records, manifest.reference, lossless)
+        paired = Paired.of(records, manifest.reference, lossless, manifest.sequential)
         noise = records[records["runner"].isin(manifest.noise_arms)]
         for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
             mine = records[records["runner"] == label]

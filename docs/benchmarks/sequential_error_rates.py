@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python docs/benchmarks/sequential_error_rates.py [--sets N] [--most N] [--seed S]
 
-Requests are separate. A runner that loses just the margin must be decided wrongly, either way and at any time, in at most
-alpha of all runs; beside it what the rule of a fixed number of requests would do, were it looked at after each.
+Requests are separate. A runner that loses just the margin must be decided wrongly, either way and at any time, in at
+most alpha of all runs; beside it what the rule of a fixed number of requests would do, were it looked at 60 times.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def draw(truth: Truth, requests: int, rng: np.random.Generator) -> NDArray[np.fl
 
 
 def peeked(changes: NDArray[np.float64], margin: float, alpha: float) -> tuple[bool, bool]:
-    """Whether the rule for a fixed number of requests calls the runner non-inferior, and inferior, at any of ``PEEKS``."""
+    """Whether the rule of a fixed number calls the runner non-inferior, and inferior, at any of ``PEEKS``."""
     lost, gained = (np.cumsum(changes == sign)[PEEKS[changes.size >= PEEKS] - 1] for sign in (-1, 1))
     same = PEEKS[changes.size >= PEEKS] - lost - gained
     low = chance_negative((margin - 1, margin, margin + 1), np.stack((lost + 1, same, gained), axis=-1))

@@ -13,7 +13,7 @@ from reports.summary.risk_notices import promise_is_broken
 from reports.summary.row import Row
 from reports.summary.row_notices import points as in_points
 from reports.sweep.pareto import Point
-from reports.sweep.recommend import NON_INFERIOR, UNDECIDED, Recommendation, requests_to_prove
+from reports.sweep.recommend import PROVEN, UNDECIDED, Recommendation, needed_in_words, separate_to_prove
 
 
 class Word(StrEnum):
@@ -100,15 +100,15 @@ def _yes(run: Run, workload: str, best: Point, choice: Recommendation) -> Answer
 def _not_yet(run: Run, workload: str, undecided: Sequence[Point]) -> Answer:
     margin, exact = run.trade_off.margin, _exact(run)
     risky = [point for point in undecided if point.runner not in exact]
-    nearest = min(risky or undecided, key=lambda point: (requests_to_prove(point, margin), -(_gain(point) or 0.0)))
-    needed = requests_to_prove(nearest, margin)
+    nearest = min(risky or undecided, key=lambda point: (separate_to_prove(point, margin), -(_gain(point) or 0.0)))
+    needed = separate_to_prove(nearest, margin)
     faster = f"{nearest.runner} answers {_times(nearest)} as fast as {run.reference}"
     if needed == inf:
         sentence = f"{faster}, but the change of accuracy seen so far is beyond the margin ({_change(nearest)})."
     else:
         sentence = (
             f"{faster}, but {nearest.requests} requests are too few to say what that costs ({_change(nearest)}); "
-            f"about {needed:,.0f} would."
+            f"{needed_in_words(nearest)}."
         )
     return Answer(
         workload, Word.NOT_YET, nearest.runner, _gain(nearest), sentence, _lossless(run, workload, nearest.runner)
@@ -116,7 +116,7 @@ def _not_yet(run: Run, workload: str, undecided: Sequence[Point]) -> Answer:
 
 
 def _no(run: Run, workload: str, judged: Sequence[Point]) -> Answer:
-    proven = [point for point in judged if point.verdict == NON_INFERIOR]
+    proven = [point for point in judged if point.verdict in PROVEN]
     if proven:
         best = max(proven, key=lambda point: _gain(point) or 0.0)
         sentence = (

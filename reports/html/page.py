@@ -26,7 +26,13 @@ from reports.summary.row import COLUMNS, TABLE_COLUMNS
 from reports.tables.cells import cell, difference, one_line, plain_number
 
 LONGEST_MANIFEST = 200_000
-MARKS = {"non-inferior": ("good", "✓", "ok"), "inferior": ("bad", "✕", "worse"), "undecided": ("open", "?", "open")}
+MARKS = {
+    "non-inferior": ("good", "✓", "ok"),
+    "inferior": ("bad", "✕", "worse"),
+    "undecided": ("open", "?", "open"),
+    "exact": ("good", "=", "exact"),
+    "broken": ("bad", "!", "broken"),
+}
 WORDS = {Word.YES: ("good", "✓"), Word.NO: ("bad", "✕"), Word.NOT_YET: ("open", "?"), Word.TIMES_ONLY: ("open", "·")}
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.statistics.intervals import Interval, difference_interval
+from reports.statistics.changes import Changes
+from reports.statistics.intervals import Interval
+from reports.statistics.sequential import SequentialChanges
 from runners.records import Warmth
 
 
@@ -22,6 +24,7 @@ class Paired:
         cluster, warmth: of each request.
         reference: the runner that others are compared with.
         best_lossless: the lossless runner with the lowest median TTFT on warm requests; None when there is none.
+        sequential: whether the run was stopped by what it saw, so that bounds have to allow for looking.
     """
 
     ttft: pd.DataFrame
@@ -31,9 +34,10 @@ class Paired:
     warmth: pd.Series[str]
     reference: str
     best_lossless: str | None
+    sequential: bool = False
 
     @classmethod
-    def of(cls, records: pd.DataFrame, reference: str, lossless: Sequence[str]) -> Paired:
+    def of(cls, records: pd.DataFrame, reference: str, lossless: Sequence[str], sequential: bool = False) -> Paired:
         """Pair the records of one workload (a frame of ``frame.FRAME_COLUMNS``)."""
         ttft, score, answered = (
             records.pivot(index="request", columns="runner", values=value) for value in ("ttft_ms", "score", "ok")
@@ -51,6 +55,7 @@ class Paired:
             warmth=warmth,
             reference=reference,
             best_lossless=best,
+            sequential=sequential,
         )
 
     def times(self, label: str) -> pd.Series[float]:
@@ -85,6 +90,24 @@ class Paired:
     def clusters(self, values: pd.Series[float]) -> list[str]:
         """The cluster of each request that ``values`` is indexed by."""
         return self.cluster.loc[values.index].tolist()
+
+    def changes(self, values: pd.Series[float]) -> Changes:
+        """Values from -1 to 1 of requests, by cluster."""
+        if not self.sequential:
+            return Changes.of(values, self.clusters(values))
+        ordered = values.reindex(self.cluster.index).dropna()
+        return SequentialChanges.in_order(ordered, self.clusters(ordered))
+
+    def grows(self, values: pd.Series[float]) -> bool:
+        """Whether more requests of the stream bring new clusters, among those that ``values`` is indexed by.
+
+        A stream asks about ever fewer new media where popular ones come back most, and then its evidence hardly grows:
+        that is so where its second half brought less than half as many new clusters as its first.
+        """
+        clusters = self.cluster[self.cluster.index.isin(values.index)]
+        new = ~clusters.duplicated().to_numpy()
+        half = -(-len(new) // 2)
+        return len(new) < 2 or bool(2 * new[half:].sum() >= new[:half].sum())
 
     def _times(self, over: str, under: str, warmth: Warmth | None) -> pd.DataFrame:
         pairs = pd.DataFrame({"over": _column(self.ttft, over), "under": _column(self.ttft, under)}).dropna()
@@ -121,9 +144,8 @@ def paired_difference(
     if delta.empty:
         return None
     clusters = paired.clusters(delta)
-    return PairedDifference(
-        float(delta.mean()), difference_interval(delta, clusters, alpha), len(delta), len(set(clusters))
-    )
+    changes = Changes.of(delta, clusters)
+    return PairedDifference(changes.mean, changes.interval(alpha), changes.requests, changes.clusters)
 
 
 def _column(table: pd.DataFrame, label: str) -> pd.Series[float]:

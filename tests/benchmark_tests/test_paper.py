@@ -86,6 +86,13 @@ def test_parts_that_do_not_add_up_are_told(script: ModuleType, measured: Measure
     assert script.gaps(replace(measured.run, records=interrupted)) == []
 
 
+def test_the_parts_that_are_shown_are_of_one_request(script: ModuleType, measured: Measured) -> None:
+    times = list(script.timings(measured.run, "full").values())
+    scaled = [replace(times[0], ttft_ms=float(ms)) for ms in (30, 10, 40, 20)]
+    assert [script.middle(scaled[:count]).ttft_ms for count in (1, 2, 3, 4)] == [30, 10, 30, 20]
+    assert script.middle([]) is None
+
+
 def test_published_cells_stand_beside_ours(script: ModuleType, measured: Measured) -> None:
     table = script.table(measured.run, "shape:qwen3-vl-8b", script.Size(2, 10_000))
     told = {line.split(" | ")[1].strip("`"): line.strip(" |").split(" | ")[-2:] for line in table.splitlines()[2:]}

@@ -19,6 +19,7 @@ class NoticeKind(StrEnum):
     NOT_THE_BENCHMARKS = "not-the-benchmarks"
     NOISE_FLOOR = "noise-floor"
     FEW_SAMPLES = "few-samples"
+    POPULARITY = "popularity"
     COLD_FIRST_RUN = "cold-first-run"
     DRIFTED_CLOCK = "drifted-clock"
     CONTENTION = "contention"

@@ -56,7 +56,7 @@ def test_what_was_asked_is_kept_where_an_answer_is_missing(bench: Bench, world: 
     bench("--output", "run", *flags)
     (asked,) = read_changed_answers(Path("run")).values()
     assert (asked.workload, asked.request) == ("binding", "binding-2")
-    assert "What changed" in asked.question
+    assert "Old value" in asked.question
     kept = [read_medium(Path("run"), medium) for medium in asked.media]
     assert len(kept) == 3
     assert all(data is None for data in kept) if flags else all(data and data.startswith(b"\x89PNG") for data in kept)

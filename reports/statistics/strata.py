@@ -12,8 +12,8 @@ def stratified_percentile(values: ArrayLike, strata: Sequence[str], rank: float)
     """The ``rank``-th percentile (0..100, interpolated); None of nothing.
 
     ``values``: ``(requests,)``, NaN where nothing is known. ``strata``: the kind of each. A known value weighs as much
-    as there are requests of its kind to one that is known; where all are, this is ``intervals.percentile``. A kind of
-    which nothing is known is left out.
+    as there are requests of its kind to one that is known, as if it were there so many times; where all are known, this
+    is ``intervals.percentile``. A kind of which nothing is known is left out.
     """
     array, kinds = np.asarray(values, dtype=np.float64), np.asarray(strata, dtype=object)
     known = ~np.isnan(array)
@@ -24,11 +24,9 @@ def stratified_percentile(values: ArrayLike, strata: Sequence[str], rank: float)
         of_kind = kinds == kind
         if (of_kind & known).any():
             weights[of_kind & known] = of_kind.sum() / (of_kind & known).sum()
-    array, weights = array[known], weights[known]
-    order = np.argsort(array, kind="stable")
-    array, weights = array[order], weights[order]
-    if (weights == weights[0]).all():
+    order = np.flatnonzero(known)[np.argsort(array[known], kind="stable")]
+    array, ends = array[order], np.cumsum(weights[order])
+    if np.isclose(ends[-1], len(array)):
         return float(np.percentile(array, rank))
-    middles = np.cumsum(weights) - weights / 2
-    places = (middles - middles[0]) / (middles[-1] - middles[0])
-    return float(np.interp(rank / 100, places, array))
+    places = np.stack([ends - weights[order], ends - 1], axis=1)  # of the first and of the last copy of each value
+    return float(np.interp(rank / 100 * (ends[-1] - 1), places.ravel(), array.repeat(2)))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from runners.reader.weights import VERSION
+from runners.registry import DEFAULT_RUNNERS
 from vlcache_cli import console
 from vlcache_cli.app import app, main
 from vlcache_cli.commands import doctor
@@ -183,9 +184,14 @@ def test_list_runners(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "runners"]) == 0
     shown = re.split(r"^(?=\S)", capsys.readouterr().out, flags=re.MULTILINE)
     told = {entry.split()[0]: " ".join(entry.split()[1:]) for entry in shown if entry}
-    assert told["prefix-cache"] == "Skip what an earlier request began with."
-    assert told["full-reuse"].endswith(" Donors: previous.")
-    assert told["conduit"].endswith(" Donors: template.")
+    assert told["prefix-cache"] == "Skip what an earlier request began with. Runs by default."
+    assert told["full-reuse"].endswith(" Runs by default. Donors: previous.")
+    assert told["conduit"].endswith(" Runs by default. Donors: template.")
+    assert told["kvshare"].endswith(" Donors: template.")
+    assert {name for name, text in told.items() if "Runs by default" in text} == set(
+        ",".join(DEFAULT_RUNNERS).split(",")
+    )
+    assert told["all"] == "every method that is not for analysis only, and some variants"
 
 
 def test_list_presets(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,7 @@ def _runners() -> Iterable[tuple[str, str]]:
 
     donors = {name: default_donor(name) for name in METHODS}
     methods = [
-        (name, f"{describe_method(name)}{f' Donors: {donor}.' * bool(donor)}{' By default.' * is_default(name)}")
+        (name, f"{describe_method(name)}{' Runs by default.' * is_default(name)}{f' Donors: {donor}.' * bool(donor)}")
         for name, donor in donors.items()
     ]
     return [*methods, *FORMS.items()]

@@ -17,9 +17,10 @@ class StreamOptions:
     Attributes:
         samples: requests (turns) to yield; the last conversation is cut where they end.
         seed: another seed is another stream.
-        reuse_rate: chance (0..1) that a conversation is about media that were shown before.
+        reuse_rate: share (0..1) of the conversations that are about media shown before.
         split: benchmarks read ``bench``; only the training recipe reads ``train``.
-        popularity: which media come back: some often (``zipf``), or all alike (``even``).
+        popularity: which media come back: each case's own, and then no more (``own``), all alike (``even``), or some
+            often (``zipf``). Data sets, whose cases are their own anyway, take ``own`` as ``even``.
     """
 
     samples: int
@@ -30,25 +31,57 @@ class StreamOptions:
 
 
 @dataclass(frozen=True)
+class CaseSize:
+    """What a case costs whose media come back once.
+
+    Attributes:
+        cold: conversations that bring its media.
+        requests: requests (turns) in all, those that bring them and those that come back.
+    """
+
+    cold: int
+    requests: int
+
+    @property
+    def reuse_rate(self) -> float:
+        """The ``StreamOptions.reuse_rate`` with which one conversation comes back."""
+        return 1 / (self.cold + 1)
+
+
+@dataclass(frozen=True)
 class WorkloadDefaults:
     """Options of a workload's stream that hold where the user gives none, and how its media come back.
 
     Attributes:
         max_new_tokens: longest answer.
-        reuse_rate: see ``StreamOptions``.
+        samples: requests (turns).
+        reuse_rate: see ``StreamOptions``; that of ``case`` where the popularity is ``own``.
         popularity: see ``StreamOptions``.
         recurrence: how media come back, in words.
         benchmark_score: how the benchmark scores answers, in words, where that is not how they are scored here.
+        left_out: which parts are not asked, in words, of data sets of which a copy has not all.
+        case: the size of a case, of workloads that can make as many cases as are asked for.
     """
 
     max_new_tokens: int = 4
     reuse_rate: float = 0.8
     popularity: Popularity = "zipf"
-    recurrence: str = "collections of media come back at random"
+    recurrence: str = "as the workload has it"
     benchmark_score: str | None = None
+    case: CaseSize | None = None
+    samples: int = 32
+    left_out: str | None = None
+
+    def usual_reuse_rate(self, popularity: Popularity) -> float:
+        """The reuse rate that holds where none is given."""
+        return self.case.reuse_rate if self.case is not None and popularity == "own" else self.reuse_rate
 
 
-SYNTHETIC_DEFAULTS = WorkloadDefaults()
+CARDS_RECUR = "media come back in another order or company, or after other text"
+ONE_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=1, requests=2), samples=130)
+"""Of workloads that show all media of a case in one conversation of one turn."""
+TWO_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=190)
+"""Of workloads in which media come back beside others, so that it takes two requests to show them."""
 
 
 class Workload(Protocol):

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from workloads.judgement import Judgement
 
 MediaKind = Literal["image", "video"]
-Popularity = Literal["zipf", "even"]
+Popularity = Literal["own", "even", "zipf"]
+"""How media come back: every case has its own, all cases alike, or some of them often."""
 Recur = Literal["none", "prefix", "questions", "shuffle"]  # how media of data sets come back, see datasets/recur.py
 
 NO_REPLIES: Mapping[str, str] = MappingProxyType({})

@@ -22,14 +22,14 @@ from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 from runners.methods.parts.signals import read_signals
 from runners.methods.parts.text_pass import run_text_pass
-from runners.methods.vlcache import VLCache, plan_repair
+from runners.methods.vlcache import VLCache, has_new_media, plan_repair
 from runners.models.load import LoadedModel
 from runners.records import Record, Repair, Warmth
 from runners.risk.calibrate import CalibrationRequest
 from runners.session import SessionOptions, serve
 from workloads.records import Conversation
 
-LEVELS = (0.0, 0.05, 0.2)
+LEVELS = (0.0, 0.03, 0.2)
 CHUNK = 64  # tokens, of the computation that shows what rounding alone changes
 
 Ids = tuple[int, ...]
@@ -37,10 +37,11 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Assessed:
-    """What was found out about one request: its signals, and by share of tokens computed whether the answer changes."""
+    """What was found out about one request; see ``CalibrationRequest``."""
 
     signals: tuple[float, ...]
     changed: dict[float, bool]
+    new_media: bool
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Assessing(VLCache):
         right = {self._answer(context, stored, everything)}
         if any(ids not in right for ids in answers.values()):
             right.add(self._answer(context, stored, everything, CHUNK))
-        self.found[context.request] = Assessed(signals, {share: ids not in right for share, ids in answers.items()})
+        changed = {share: ids not in right for share, ids in answers.items()}
+        self.found[context.request] = Assessed(signals, changed, has_new_media(context))
         return everything
 
     def _answer(self, context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> Ids:
@@ -127,4 +129,4 @@ def assess(
             yield record, None
         else:
             case = f"{workload}/{record.cluster_id}"
-            yield record, CalibrationRequest(workload, case, found.signals, found.changed)
+            yield record, CalibrationRequest(workload, case, found.signals, found.changed, found.new_media)

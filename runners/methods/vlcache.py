@@ -4,8 +4,9 @@ Every medium is stored in the same context, the chat template, so that a stored 
 One pass of the text over the reused keys and values answers as blind reuse does, and shows what the question reads.
 From these signals the model's risk model estimates how likely the answer changes at each level of repair, and the
 cheapest level is chosen whose risk is below a calibrated threshold (``runners.risk``): nothing, and then the pass is
-the answer; the best ranked tokens; or everything, which is lossless. Nothing is chosen for a model that was not
-calibrated: there it computes everything, or as many of the best ranked tokens as ``ratio`` allows.
+the answer; the best ranked tokens; or everything, which is lossless. Beside new media some tokens are always repaired.
+Nothing is chosen for a model that was not calibrated: there it computes everything, or as many of the best ranked
+tokens as ``ratio`` allows.
 
 Tokens are ranked by two rules in turn, because each alone fails somewhere (docs/method.md): what a token writes to the
 question at most, times a coefficient of its medium (after CONDUIT, arXiv 2609.05821), finds what matters where change
@@ -113,7 +114,7 @@ class VLCache(ReuseMethod):
         text = run_text_pass(context)
         if fixed is not None or risk is None:
             return plan_repair(context, text, Repair(self.ratio if fixed is None else fixed, None))
-        repair = risk.choose(read_signals(context, text), self.risk)
+        repair = risk.choose(read_signals(context, text), self.risk, has_new_media(context))
         if repair.share > self.ratio:
             repair = replace(repair, share=self.ratio, risk=None)
         return plan_repair(context, text, repair)
@@ -122,6 +123,11 @@ class VLCache(ReuseMethod):
         """Whether computing everything is no dearer than choosing: most of it is to be computed in any case."""
         few = FEW * len(context.candidates()) <= int((context.required > 0).sum())
         return few and self.share == AUTO and self.ratio == EVERYTHING
+
+
+def has_new_media(context: PlanContext) -> bool:
+    """Whether a medium of the prompt has to be computed, because no store knows it."""
+    return any(bool(context.required[segment.start : segment.end].any()) for segment in context.layout.segments)
 
 
 def plan_repair(context: PlanContext, text: TextPass, repair: Repair) -> Plan:

@@ -104,22 +104,28 @@ class RiskModel:
         """Find the least cautious promise of at most a risk; None where all promise less."""
         return next((promise for promise in reversed(self.promises) if promise.risk <= risk), None)
 
-    def choose(self, signals: Sequence[float], risk: float) -> Repair:
+    def choose(self, signals: Sequence[float], risk: float, new_media: bool = False) -> Repair:
         """Choose the cheapest level whose estimate is at most the threshold of the promise for ``risk``.
 
         Args:
             signals: as ``signals`` names them.
+            new_media: see ``choose_below``.
         """
         if self.unlike(signals):
             return Repair(EVERYTHING, 0.0, unlike=True)
         promise = self.promise(risk)
         if promise is None or promise.threshold == 0:
             return Repair(EVERYTHING, 0.0)
-        return self.choose_below(signals, promise.threshold)
+        return self.choose_below(signals, promise.threshold, new_media)
 
-    def choose_below(self, signals: Sequence[float], threshold: float) -> Repair:
-        """Choose the cheapest level whose estimate is at most ``threshold``."""
-        for level in self.levels:
+    def choose_below(self, signals: Sequence[float], threshold: float, new_media: bool = False) -> Repair:
+        """Choose the cheapest level whose estimate is at most ``threshold``.
+
+        Args:
+            new_media: whether media that no store knows stand beside the reused ones. Then some tokens are computed in
+                any case: what a new picture tells a reused one leaves no trace in the text pass.
+        """
+        for level in self.levels[1:] if new_media and self.levels[0].share == 0 else self.levels:
             estimate = self.estimate(level, signals)
             if estimate <= threshold:
                 return Repair(level.share, estimate)

@@ -118,14 +118,23 @@ def test_an_uncalibrated_model_computes_everything_or_what_the_budget_allows(lab
     assert 0 < some.cache.computed_token_layers <= 0.2 * some.cache.vision_tokens * some.cache.layers
 
 
-def test_a_new_medium_of_a_request_answered_by_its_text_pass_is_stored(lab: Any) -> None:
+def test_beside_a_new_medium_some_tokens_are_repaired_however_low_the_risk_and_it_is_stored(lab: Any) -> None:
     a, b = lab.picture(0, rows=8), lab.picture(1, rows=4)
-    engine = calibrated(lab, VLCache(), risk_model({0.0: -3}))
+    engine = calibrated(lab, VLCache(), risk_model({0.0: -3, 0.2: -3}))
     engine.answer(lab.ask("x ", a))
     partial = answer_last(engine, [lab.ask("before ", a, " and ", b, "?")])
-    assert partial.repair.share == 0
+    assert partial.repair.share == 0.2
     later = answer_last(engine, [lab.ask("later ", b, " then ", a, "?")])
     assert later.cache.kv_hits == 2
+    assert later.repair.share == 0
+
+
+def test_a_model_without_a_level_of_repair_computes_everything_beside_a_new_medium(lab: Any) -> None:
+    a, b = lab.picture(0, rows=8), lab.picture(1, rows=4)
+    requests = (lab.ask("x ", a), lab.ask("before ", a, " and ", b, "?"))
+    response = answer_last(calibrated(lab, VLCache(), risk_model({0.0: -3})), requests)
+    assert response.repair == Repair(1.0, 0.0)
+    lab.assert_equal(response, lab.answer(FullRecompute(), *requests))
 
 
 def test_few_reusable_tokens_are_computed_without_a_choice(lab: Any) -> None:

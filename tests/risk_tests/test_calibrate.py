@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,32 @@ def test_a_calibrated_model_keeps_what_is_harmless_and_repairs_what_is_not() -> 
     assert promise.bound <= 0.05
     assert model.choose((-4.0, 0.0), 0.05).share == 0
     assert model.choose((4.0, 0.0), 0.05).share > 0
+
+
+def test_thresholds_are_tested_without_what_new_media_never_allow() -> None:
+    rng = np.random.default_rng(6)
+    harmed_where_kept = [replace(r, new_media=True, changed={0.0: True, 0.2: False}) for r in stream(rng, 600)]
+    model = calibrate(NAMES, "template", harmed_where_kept)
+    promise = model.promise(0.05)
+    assert promise is not None
+    assert promise.changed == 0, "nothing is kept beside new media, so nothing of it is counted"
+    assert promise.computed >= 0.2
+
+
+def test_no_kind_of_request_pays_for_the_others() -> None:
+    """One in twenty is of a kind of which one in ten changes, repaired or not: half a percent of all."""
+    rng = np.random.default_rng(11)
+    requests = [
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), dict.fromkeys((0.0, 0.2), hurt))
+        for case in range(1200)
+        for hurt in [case % 200 == 1]
+    ]
+    apart = [replace(request, new_media=case % 20 == 1) for case, request in enumerate(requests)]
+    together, told = (calibrate(NAMES, "template", given).promise(0.05) for given in (requests, apart))
+    assert together is not None
+    assert told is not None
+    assert together.computed < 0.1, "they are few among all"
+    assert told.computed > 0.5, "of their own kind they are too many wherever they are kept"
 
 
 @settings(deadline=None, max_examples=15)

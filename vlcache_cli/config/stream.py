@@ -20,7 +20,7 @@ from workloads.registry import DEFAULT_WORKLOADS, TEXT_PAGES
 
 WORKLOAD_HELP = (
     "Name of a workload or data set (vlcache list workloads), lm-eval:TASK, FILE.yaml that describes a data set, or "
-    "FILE.jsonl with your own requests; repeatable."
+    "FILE.jsonl with your own requests; or a comma list of these; repeatable."
 )
 
 
@@ -31,26 +31,34 @@ class StreamConfig:
     workload: tuple[str, ...] = setting(
         DEFAULT_WORKLOADS,
         REQUESTS,
-        readers.texts,
+        readers.names_or_files,
         WORKLOAD_HELP,
         default_text=f"{', '.join(DEFAULT_WORKLOADS)}; of --model reader its text pages",
     )
-    samples: int = setting(32, REQUESTS, readers.whole(1), "Requests of each workload.")
+    samples: int | None = setting(
+        None,
+        REQUESTS,
+        readers.whole(1),
+        "Requests of each workload.",
+        default_text="130 or 190, with which 60 separate cases come back; text pages, data sets and files 32",
+        flag_type=int,
+    )
     seed: int = setting(0, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     reuse_rate: float | None = setting(
         None,
         REQUESTS,
         readers.share,
         "Share of conversations about media shown before, 0 to 1; files are asked as they are.",
-        default_text="0.8, text pages 0.75, data sets 0.5",
+        default_text="media come back once: 0.5 or 0.33; with zipf and even 0.8, text pages 0.75; data sets 0.5",
         flag_type=float,
     )
     popularity: Popularity | None = setting(
         None,
         REQUESTS,
         readers.one_of(*get_args(Popularity)),
-        "Which media come back: some often (zipf), or all alike (even), which verdicts need fewer samples for.",
-        default_text="zipf, text pages and data sets even",
+        "Which media come back: each case's own (own), all alike (even), or some often (zipf), as in production, "
+        "which verdicts need many more samples for.",
+        default_text="own; data sets even",
     )
     recur: Recur | None = setting(
         None,
@@ -85,8 +93,8 @@ class StreamConfig:
         DEFAULT_RUNNERS,
         RUNNERS,
         readers.texts,
-        "A comma list of names, or one runner with options: name@key=value,key=value; repeatable.",
-        default_text="every method and some variants",
+        "A comma list of names, or one runner with options: name@key=value,key=value; repeatable; all for every one.",
+        default_text="those that vlcache list runners says",
     )
     donor: DonorPolicy | None = setting(
         None,

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import StreamOptions, WorkloadDefaults
+from workloads.base import CaseSize, StreamOptions, WorkloadDefaults
 from workloads.pages.sentences import write
 from workloads.pages.sheets import DENSITIES, Cells, Sheet
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
-from workloads.synthetic.pool import RecurringPool
+from workloads.synthetic.cases import visit_cases
 from workloads.synthetic.prose import SYSTEM, opening
 
 Pair = tuple[int, int]
 """The pages of a request: the numbers of the first and of the last one in their case."""
 
 NO_GOLD: Cells = ()
+COLD = 2  # requests that bring the pages of a case
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,14 @@ class TextPages(ABC):
 
     @property
     def defaults(self) -> WorkloadDefaults:
-        """See ``workloads.base.Workload``. Cases come back evenly, so that each tells as much as the others."""
-        recurrence = "pages come back beside others than before"
-        return WorkloadDefaults(self.max_new_tokens, reuse_rate=0.75, popularity="even", recurrence=recurrence)
+        """See ``workloads.base.Workload``."""
+        return WorkloadDefaults(
+            self.max_new_tokens,
+            reuse_rate=0.75,
+            popularity="own",
+            recurrence="pages come back beside others than before",
+            case=CaseSize(COLD, COLD + 1),
+        )
 
     @abstractmethod
     def deal(self, rng: np.random.Generator, density: float) -> Case:
@@ -102,12 +107,10 @@ class TextPages(ABC):
             media = tuple(sheet.medium(f"{case_id}/{page}") for page, sheet in enumerate(case.sheets))
             return _Drawn(case_id, case, media)
 
-        pool = RecurringPool(make, options.reuse_rate, options.popularity)
-        visits = Counter[str]()
-        for number in range(options.samples):
-            drawn = pool.draw(rng)
-            pair = drawn.case.pair(visits[drawn.id])
-            visits[drawn.id] += 1
+        visits = visit_cases(make, COLD, options, rng)
+        for number, visit in zip(range(options.samples), visits, strict=False):
+            drawn = visit.case
+            pair = drawn.case.pair(visit.number)
             first, last = (drawn.case.sheets[page] for page in pair)
             asked = self.ask(rng, first, last)
             turn = Turn(

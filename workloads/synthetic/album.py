@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workloads.records import Media
 from workloads.synthetic.cards import KEYS, MARKS, Cards, cards_on, deal, draw_values
@@ -47,6 +49,14 @@ def deal_pages(
         )
         for index in range(pages)
     ]
+
+
+def displaced(rng: np.random.Generator, pages: int) -> NDArray[np.int64]:
+    """The numbers below ``pages`` (2 or more) in an order in which none follows what it followed in counting order."""
+    while True:
+        order = rng.permutation(pages)
+        if all(after != before + 1 for before, after in pairwise([-1, *order])):
+            return order
 
 
 def bind_album(album_id: str, cards: Sequence[Cards]) -> Album:

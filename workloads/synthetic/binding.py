@@ -13,17 +13,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
+from workloads.base import TWO_COLD, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.cards import DEFAULT_GRID, DIGITS, KEYS, Cards, cards_on, deal, draw_values
+from workloads.synthetic.cases import visit_cases
 from workloads.synthetic.drawing import Grid, encode_png
-from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import NOTHING, SYSTEM, Question, ask, opening
 
 VERSIONS = 4
 DISTRACTORS = 2
 SAME_TWICE_RATE = 0.1
+SIDES = ((0, 1), (2, 3))  # of a square: the versions that first stand together
 FAMILIES = ("changed", "differs", "new", "old")
 
 
@@ -45,11 +46,15 @@ class _Files:
 
 @dataclass(frozen=True)
 class Binding:
-    """A distractor, two versions of a page, and a question about their difference."""
+    """A distractor, two versions of a page, and a question about their difference.
+
+    Where every square has its own requests, the first two show one side of it each, and later ones a version beside
+    its neighbour of the other side.
+    """
 
     name: str = "binding"
     metric: str = "exact-match"
-    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
+    defaults: WorkloadDefaults = TWO_COLD
     grid: Grid = DEFAULT_GRID
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
@@ -60,12 +65,19 @@ class Binding:
             page_rng = stream(options.split, self.name, options.seed, "square", index)
             return _encode(f"square-{index}", deal_square(page_rng, self.grid))
 
-        pool = RecurringPool(make, options.reuse_rate, options.popularity)
-        for number in range(options.samples):
-            files = pool.draw(rng)
-            first = int(rng.integers(VERSIONS))
-            second = first if rng.random() < SAME_TWICE_RATE else neighbour(rng, first)
-            distractor = files.distractors[rng.integers(DISTRACTORS)]
+        visits = visit_cases(make, len(SIDES), options, rng)
+        for number, visit in zip(range(options.samples), visits, strict=False):
+            files = visit.case
+            if options.popularity == "own" and visit.number < len(SIDES):
+                (first, second), distracting = SIDES[visit.number], visit.number
+            else:
+                first = int(rng.integers(VERSIONS))
+                if rng.random() < SAME_TWICE_RATE:
+                    second = first
+                else:
+                    second = across(first) if options.popularity == "own" else neighbour(rng, first)
+                distracting = int(rng.integers(DISTRACTORS))
+            distractor = files.distractors[distracting]
             question = ask_difference(rng, files.square.versions[first].values, files.square.versions[second].values)
             turn = Turn(
                 id=f"{self.name}-{number}",
@@ -98,6 +110,11 @@ def deal_square(rng: np.random.Generator, grid: Grid, per_page: int | None = Non
 def neighbour(rng: np.random.Generator, version: int) -> int:
     """One of the two versions that differ from ``version`` in one value."""
     return (version + (1 if rng.random() < 0.5 else -1)) % VERSIONS
+
+
+def across(version: int) -> int:
+    """The version that differs from ``version`` in one value and is not of its side."""
+    return VERSIONS - 1 - version
 
 
 def ask_difference(rng: np.random.Generator, first: Mapping[str, str], second: Mapping[str, str]) -> Question:

@@ -57,7 +57,7 @@ class Page:
         inked = np.zeros((height, width), dtype=bool)
         for (row, col), glyph in self.glyphs.items():
             inked[row * CELL : (row + 1) * CELL, col * CELL : (col + 1) * CELL] = _tile(glyph)
-        return np.where(inked[..., None], np.array(self.ink, np.uint8), np.array(self.paper, np.uint8))
+        return np.take(np.array([self.paper, self.ink], np.uint8), inked.view(np.uint8), axis=0)
 
 
 class Drawing(Protocol):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
-from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
+from workloads.base import CARDS_RECUR, CaseSize, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
-from workloads.synthetic.album import PAGES, Album, bind_album, deal_pages
+from workloads.synthetic.album import PAGES, Album, bind_album, deal_pages, displaced
 from workloads.synthetic.cards import DEFAULT_GRID, Cards, ask_count, ask_larger, ask_value
+from workloads.synthetic.cases import Visit, visit_cases
 from workloads.synthetic.drawing import Grid
-from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, opening
 
 PICTURES_FIRST = 3
+LATER_RATE = 0.8  # share of second turns whose picture was not sent in the first one
 COUNT_RATE = 0.2  # share of counting questions where there is something to count
+DEFAULT_CASE = CaseSize(cold=1, requests=3)
+DEFAULTS = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=DEFAULT_CASE, samples=190)
 
 
 @dataclass(frozen=True)
@@ -26,35 +30,42 @@ class ImageChat:
 
     In the second turn the picture is sometimes one that was sent before. Questions look up and compare; one picture
     of an album carries marks to count.
+
+    Where every album has its own conversations, the first one is a turn with three pictures, and later ones bring them
+    again in two turns: two of them, none behind what it stood behind at first, then mostly the third one.
     """
 
     name: str = "image-chat"
     metric: str = "exact-match"
-    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
+    defaults: WorkloadDefaults = DEFAULTS
     grid: Grid = DEFAULT_GRID
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
         """See ``workloads.base.Workload``."""
         rng = stream(options.split, self.name, options.seed)
 
+        is_own = options.popularity == "own"
+        pages, arrange = (PICTURES_FIRST, _arrange_own) if is_own else (PAGES, _arrange)
+
         def make(index: int) -> Album:
             album_rng = stream(options.split, self.name, options.seed, "album", index)
-            return bind_album(f"album-{index}", deal_pages(album_rng, self.grid, PAGES, marked=1, tinted=True))
+            return bind_album(f"album-{index}", deal_pages(album_rng, self.grid, pages, marked=1, tinted=True))
 
-        pool = RecurringPool(make, options.reuse_rate, options.popularity)
-        sent = number = 0
-        while sent < options.samples:
-            conversation = self._converse(rng, number, pool.draw(rng))
+        visits = visit_cases(make, DEFAULT_CASE.cold, options, rng)
+        sent = 0
+        for number in count():
+            if sent >= options.samples:
+                return
+            visit = next(visits)
+            conversation = self._converse(rng, number, visit.case, arrange(rng, visit))
             turns = conversation.turns[: options.samples - sent]
             yield Conversation(conversation.id, conversation.cluster_id, conversation.system, turns)
             sent += len(turns)
-            number += 1
 
-    def _converse(self, rng: np.random.Generator, number: int, album: Album) -> Conversation:
-        order = [int(i) for i in rng.permutation(PAGES)]
-        first_shown = order[:PICTURES_FIRST]
-        later = order[PICTURES_FIRST] if rng.random() < 0.8 else first_shown[0]
-        steps: list[list[int]] = [first_shown, [later], []]
+    def _converse(
+        self, rng: np.random.Generator, number: int, album: Album, steps: Sequence[Sequence[int]]
+    ) -> Conversation:
+        """A conversation whose turns bring the pictures of ``steps``."""
         turns: list[Turn] = []
         known: list[int] = []
         for index, arriving in enumerate(steps):
@@ -70,6 +81,25 @@ class ImageChat:
                 )
             )
         return Conversation(f"{self.name}-{number}", f"{self.name}/{album.id}", SYSTEM, tuple(turns))
+
+
+def _arrange(rng: np.random.Generator, visit: Visit[Album]) -> list[list[int]]:
+    """The pictures that each turn brings: all but one, that one or the first again, none."""
+    order = [int(page) for page in rng.permutation(PAGES)]
+    return [order[:PICTURES_FIRST], [_later(rng, order, PICTURES_FIRST)], []]
+
+
+def _arrange_own(rng: np.random.Generator, visit: Visit[Album]) -> list[list[int]]:
+    """The same for conversations about an album of ``PICTURES_FIRST`` pictures that no others are about."""
+    if visit.number == 0:
+        return [list(range(PICTURES_FIRST))]
+    order = [int(page) for page in displaced(rng, PICTURES_FIRST)]
+    return [order[:-1], [_later(rng, order, PICTURES_FIRST - 1)]]
+
+
+def _later(rng: np.random.Generator, order: Sequence[int], sent: int) -> int:
+    """The picture of the second turn."""
+    return order[sent] if rng.random() < LATER_RATE else order[0]
 
 
 def ask_about(rng: np.random.Generator, cards: list[Cards]) -> Question:

@@ -6,21 +6,22 @@ and which links stand together changes from request to request, so what a link l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
+from workloads.base import TWO_COLD, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Turn
 from workloads.seeding import stream
 from workloads.synthetic.album import Album, bind_album
 from workloads.synthetic.cards import DEFAULT_GRID, KEYS, Cards, cards_on, deal, draw_values
+from workloads.synthetic.cases import Visit, visit_cases
 from workloads.synthetic.drawing import Grid
-from workloads.synthetic.pool import RecurringPool
 from workloads.synthetic.prose import SYSTEM, Question, ask, opening
 
 VERSIONS = 3  # of every kind of page
+COLD = 2  # requests that show a ledger's first two versions of every kind, where it has its own requests
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,16 @@ class Ledger:
 class MultiHop:
     """Another list, a list, a page of links, and a question about one link's end.
 
+    Where every ledger has its own requests, the first two show one version of every kind each, and in later ones the
+    links stand behind the lists of the other request: those that they lead to.
+
     Attributes:
         links_to_both: whether links lead to both lists, or to the second one only.
     """
 
     name: str = "multi-hop"
     metric: str = "exact-match"
-    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
+    defaults: WorkloadDefaults = TWO_COLD
     grid: Grid = DEFAULT_GRID
     links_to_both: bool = False
 
@@ -55,15 +59,23 @@ class MultiHop:
         """See ``workloads.base.Workload``."""
         rng = stream(options.split, self.name, options.seed)
 
+        is_own = options.popularity == "own"
+        versions = COLD if is_own else VERSIONS
+
         def make(index: int) -> Album:
             page_rng = stream(options.split, self.name, options.seed, "ledger", index)
-            return bind_album(f"ledger-{index}", deal_ledger(page_rng, self.grid, both=self.links_to_both).pages)
+            ledger = deal_ledger(page_rng, self.grid, both=self.links_to_both, versions=versions)
+            return bind_album(f"ledger-{index}", ledger.pages)
 
-        pool = RecurringPool(make, options.reuse_rate, options.popularity)
-        for number in range(options.samples):
-            ledger = pool.draw(rng)
-            firsts = (2 * VERSIONS, 0, VERSIONS)  # of the others, the lists and the links
-            other, listed, linked = (first + int(rng.integers(VERSIONS)) for first in firsts)
+        visits = visit_cases(make, COLD, options, rng)
+        for number, visit in zip(range(options.samples), visits, strict=False):
+            ledger = visit.case
+            if is_own:
+                drawn: Iterable[int] = self._draw_own(rng, visit)
+            else:
+                drawn = (int(rng.integers(versions)) for _ in range(3))
+            firsts = (2 * versions, 0, versions)  # of the others, the lists and the links
+            other, listed, linked = (first + version for first, version in zip(firsts, drawn, strict=True))
             values = {**ledger.cards[other].values, **ledger.cards[listed].values}
             question = ask_hop(rng, values, ledger.cards[linked].values)
             turn = Turn(
@@ -74,6 +86,14 @@ class MultiHop:
             )
             yield Conversation(turn.id, f"{self.name}/{ledger.id}", SYSTEM, (turn,))
 
+    def _draw_own(self, rng: np.random.Generator, visit: Visit[Album]) -> tuple[int, int, int]:
+        """Versions of the other list, the list and the links."""
+        if visit.number < COLD:
+            return visit.number, visit.number, visit.number
+        linked = int(rng.integers(COLD))
+        listed = 1 - linked
+        return (listed if self.links_to_both else linked), listed, linked
+
 
 @dataclass(frozen=True)
 class TwoLists(MultiHop):
@@ -83,8 +103,10 @@ class TwoLists(MultiHop):
     links_to_both: bool = True
 
 
-def deal_ledger(rng: np.random.Generator, grid: Grid, per_page: int | None = None, both: bool = False) -> Ledger:
-    """Deal a family: every page laid out anew, values and links drawn anew for every version.
+def deal_ledger(
+    rng: np.random.Generator, grid: Grid, per_page: int | None = None, both: bool = False, versions: int = VERSIONS
+) -> Ledger:
+    """Deal a family: every page laid out anew, values and links drawn anew for each of the ``versions``.
 
     The links lead to keys of the lists, or to those of ``both`` kinds of lists.
     """
@@ -94,9 +116,9 @@ def deal_ledger(rng: np.random.Generator, grid: Grid, per_page: int | None = Non
     keys = [KEYS[i] for i in rng.permutation(len(KEYS))]
     listed, aliases, others = (keys[start * per_page : (start + 1) * per_page] for start in range(3))
     return Ledger(
-        tuple(deal(rng, grid, draw_values(rng, listed)) for _ in range(VERSIONS)),
-        tuple(deal(rng, grid, _links(rng, aliases, [*listed, *others] if both else listed)) for _ in range(VERSIONS)),
-        tuple(deal(rng, grid, draw_values(rng, others)) for _ in range(VERSIONS)),
+        tuple(deal(rng, grid, draw_values(rng, listed)) for _ in range(versions)),
+        tuple(deal(rng, grid, _links(rng, aliases, [*listed, *others] if both else listed)) for _ in range(versions)),
+        tuple(deal(rng, grid, draw_values(rng, others)) for _ in range(versions)),
     )
 
 

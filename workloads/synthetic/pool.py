@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar, get_args
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class RecurringPool(Generic[T]):
             raise ValueError(f"reuse_rate must be between 0 and 1, not {reuse_rate}")
         self._make = make
         self._reuse_rate = reuse_rate
-        if popularity not in get_args(Popularity):
+        if popularity not in ("zipf", "even"):
             raise ValueError(f"popularity must be zipf or even, not {popularity}")
         self._popularity = popularity
         self._items: list[T] = []

@@ -48,5 +48,9 @@ def ask(family: str, answer: str, *names: str) -> Question:
 
 def opening(rng: np.random.Generator, most: int = 1) -> str:
     """One to ``most`` notes with a number in them, so that equal prefixes are rare, as among real users."""
-    notes = 1 if most == 1 else int(rng.integers(1, most + 1))
-    return " ".join(f"Note {rng.integers(1000, 10000)}. {OPENINGS[rng.integers(len(OPENINGS))]}" for _ in range(notes))
+    return notes(rng, 1 if most == 1 else int(rng.integers(1, most + 1)))
+
+
+def notes(rng: np.random.Generator, count: int) -> str:
+    """``count`` notes with a number in them."""
+    return " ".join(f"Note {rng.integers(1000, 10000)}. {OPENINGS[rng.integers(len(OPENINGS))]}" for _ in range(count))

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.base import SYNTHETIC_DEFAULTS, StreamOptions, WorkloadDefaults
+from workloads.base import ONE_COLD, StreamOptions, WorkloadDefaults
 from workloads.records import Answer, Conversation, Media, Turn
 from workloads.seeding import stream
 from workloads.synthetic.cards import DIGITS, KEYS
+from workloads.synthetic.cases import Visit, visit_cases
 from workloads.synthetic.drawing import Grid, Page, Place, encode_clip
-from workloads.synthetic.pool import RecurringPool
-from workloads.synthetic.prose import SYSTEM, Question, ask, opening
+from workloads.synthetic.prose import SYSTEM, Question, ask, notes, opening
 
 DEFAULT_FRAME = Grid(12, 12)
 MOMENTS = 4
 CELLS_PER_PLACE = 14
 MOST_FLASHES = 3
 MOST_NOTES = 5  # a clip comes back after more or less text
+KINDS = ("moved", "moved-to", "when")
 CLOCK: Place = (0, 0)
 
 
@@ -44,11 +45,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class Video:
-    """One question about one clip."""
+    """One question about one clip.
+
+    Where every clip has its own requests, it comes back after more or less text than first, with another question.
+    """
 
     name: str = "video"
     metric: str = "exact-match"
-    defaults: WorkloadDefaults = SYNTHETIC_DEFAULTS
+    defaults: WorkloadDefaults = ONE_COLD
     grid: Grid = DEFAULT_FRAME
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
@@ -59,13 +63,18 @@ class Video:
             scene = film(stream(options.split, self.name, options.seed, "clip", index), self.grid)
             return scene, Media("video", encode_clip(scene.moments), f"clip-{index}.png", scene.content_share)
 
-        pool = RecurringPool(make, options.reuse_rate, options.popularity)
-        for number in range(options.samples):
-            scene, clip = pool.draw(rng)
-            question = ask_about(rng, scene)
+        visits = visit_cases(make, 1, options, rng)
+        for number, visit in zip(range(options.samples), visits, strict=False):
+            scene, clip = visit.case
+            if options.popularity == "own":
+                question = ask_about(rng, scene, _kinds_of_own(visit))
+                before = notes(rng, _notes_of_own(rng, visit))
+            else:
+                question = ask_about(rng, scene)
+                before = opening(rng, MOST_NOTES)
             turn = Turn(
                 id=f"{self.name}-{number}",
-                content=(opening(rng, MOST_NOTES), clip, question.text),
+                content=(before, clip, question.text),
                 answer=Answer((question.answer,), self.metric),
                 family=question.family,
             )
@@ -103,9 +112,8 @@ def film(rng: np.random.Generator, grid: Grid, moments: int = MOMENTS) -> Scene:
     return Scene(tuple(pages), mover, names[target], {key: at + 1 for key, at in flashes.items()})
 
 
-def ask_about(rng: np.random.Generator, scene: Scene) -> Question:
+def ask_about(rng: np.random.Generator, scene: Scene, kinds: Sequence[str] = KINDS) -> Question:
     """What moved, where to, or when one of the brief objects was there."""
-    kinds: Sequence[str] = ("moved", "moved-to", "when")
     kind = kinds[int(rng.integers(len(kinds)))]
     if kind == "moved":
         return ask(kind, scene.mover)
@@ -114,6 +122,18 @@ def ask_about(rng: np.random.Generator, scene: Scene) -> Question:
     keys = list(scene.seen)
     key = keys[rng.integers(len(keys))]
     return ask(kind, str(scene.seen[key]), key)
+
+
+def _kinds_of_own(visit: Visit[tuple[Scene, Media]]) -> Sequence[str]:
+    """The kind of question that a clip's first request asks; later ones ask one of the others."""
+    first = KINDS[visit.index % len(KINDS)]
+    return (first,) if visit.number == 0 else [kind for kind in KINDS if kind != first]
+
+
+def _notes_of_own(rng: np.random.Generator, visit: Visit[tuple[Scene, Media]]) -> int:
+    """How many notes, 1 to ``MOST_NOTES``, stand before a clip: in later requests not as many as in the first one."""
+    shift = int(rng.integers(1, MOST_NOTES)) if visit.number else 0
+    return 1 + (visit.index + shift) % MOST_NOTES
 
 
 def _lay_places(rng: np.random.Generator, grid: Grid) -> list[Place]:

@@ -70,10 +70,7 @@ def main() -> None:
         wrong = [sum(found[side] is not None for found in sequential) for side in (0, 1)]
         wrong += [sum(found[side] for found in fixed) for side in (0, 1)]
         print(f"| {100 * gained:g} | {' | '.join(share(count, options.sets) for count in wrong)} |", flush=True)
-    print(
-        "\n| gained, % | lost, % | margin, points | fixed number, power 95 % | median of requests | 95th percentile "
-        "| undecided, % |"
-    )
+    print("\n| gained, % | lost, % | margin, points | fixed number | median | 95th percentile | undecided, % |")
     print(f"|{'---|' * 7}")
     for truth in TRUTHS:
         for margin in MARGINS:

@@ -243,6 +243,11 @@ class Manifest:
         """Whether a runner takes anything over from earlier requests."""
         return next(runner.reuses for runner in self.runners if runner.label == label)
 
+    def decision(self, workload: str, label: str) -> Decision | None:
+        """When a runner was decided on a workload; None where it was not while the run went on."""
+        found = (each for each in self.decisions if (each.workload, each.runner) == (workload, label))
+        return next(found, None)
+
     @property
     def sequential(self) -> bool:
         """Whether the run was stopped by what it saw: then only bounds that allow for looking hold."""

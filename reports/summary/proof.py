@@ -19,6 +19,8 @@ PROOF = (
     "loss_at_least",
     "needed_separate",
     "needed_requests",
+    "decided_requests",
+    "decided_s",
     "differences",
     "first_difference",
 )
@@ -55,6 +57,9 @@ def proof_values(
     elif label not in (*manifest.noise_arms, *manifest.analysis_only):
         verdict = verdict_on(changes, margin, alpha)
         proven |= {"verdict": verdict}
+        when = manifest.decision(str(mine["workload"].iloc[0]), label)
+        if when is not None:
+            proven |= {"decided_requests": when.requests, "decided_s": when.seconds}
         if verdict == "undecided":
             proven |= _needed(changes, len(mine), paired.grows(delta), margin, alpha)
     return proven

@@ -123,6 +123,12 @@ class Row:
     needed_requests: int | None = column(
         "as many turns like these; none where more of them bring hardly any new media, too", unit="count"
     )
+    decided_requests: int | None = column(
+        "turns after which a run until decided knew the verdict", unit="count", better="lower"
+    )
+    decided_s: float | None = column(
+        "seconds after which it did, all runners of the workload together", unit="s", better="lower", spec=".0f"
+    )
     differences: int | None = column(
         "answers of a lossless runner that differ from the reference's and that rounding does not explain",
         unit="count",

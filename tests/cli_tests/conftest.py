@@ -106,12 +106,16 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         runners: Sequence[FakeRunner],
         options: FakeSessionOptions,
         finished: Mapping[str, Record],
+        watch: Any = None,
     ) -> Iterator[Record]:
         world.replayed += finished
         turns = [(talk, turn) for talk in conversations for turn in talk.turns]
         for number, (talk, turn) in enumerate(turns):
-            for order, runner in enumerate(runners):
+            asked = [runner for runner in runners if watch is None or watch.asks(runner.label)]
+            for order, runner in enumerate(asked):
                 record = answer(world, workload, number, order, talk.cluster_id, turn.id, runner)
+                if watch is not None:
+                    watch.note(record)
                 if record.key in finished:
                     continue
                 if world.stop_with is not None and len(world.served) == world.stop_after:

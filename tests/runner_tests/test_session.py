@@ -280,3 +280,38 @@ def test_answers_are_scored_and_clusters_and_content_kept() -> None:
     assert [record.content_share for record in records] == [0.2, pytest.approx(0.3), None, None]
     assert {record.kl for record in records} == {None}, "without logits there is no divergence"
     assert records[0].gold == ("gold-one-0",)
+
+
+@dataclass
+class Stopping:
+    """Asks one runner for so many requests only, and everybody until another has had as many as it may."""
+
+    most: dict[str, int]
+    noted: list[str] = field(default_factory=list)
+
+    def asks(self, label: str) -> bool:
+        counts = {name: sum(key.endswith(f"/{name}") for key in self.noted) for name in self.most}
+        over = [name for name, count in counts.items() if count >= self.most[name]]
+        return label not in over and len(over) < len(self.most)
+
+    def note(self, record: Record) -> None:
+        self.noted.append(record.key)
+
+
+def test_who_is_decided_is_asked_no_more_and_the_stream_ends_with_the_last() -> None:
+    group, watch = runners(), Stopping({"reuse": 2, "prefix": 5})
+    records = list(serve("work", STREAM, group, OPTIONS, {}, watch))
+    counts = {runner.label: sum(record.runner == runner.label for record in records) for runner in group}
+    assert counts == {"full": 5, "reuse": 2, "prefix": 5}
+    assert [record.key for record in records] == watch.noted
+    assert all(not runner.asked for runner in group), "the stores of those that dropped out are forgotten"
+    unwatched = {record.key: record for record in run(runners())}
+    assert all(record.answer == unwatched[record.key].answer for record in records)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 4, 9, 11])
+def test_a_watched_run_goes_on_as_if_it_had_never_been_broken_off(cut: int) -> None:
+    whole = list(serve("work", STREAM, runners(), OPTIONS, {}, Stopping({"reuse": 2, "prefix": 5})))
+    watch = Stopping({"reuse": 2, "prefix": 5})
+    rest = list(serve("work", STREAM, runners(), OPTIONS, {record.key: record for record in whole[:cut]}, watch))
+    assert [record.key for record in [*whole[:cut], *rest]] == [record.key for record in whole] == watch.noted

@@ -147,7 +147,7 @@ def spread(depths: Sequence[int], tokens: int, seed: int, layers: int) -> Tensor
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@hypothesis_settings(max_examples=8)
+@hypothesis_settings(max_examples=5)
 @given(
     depths=st.lists(st.sampled_from([1, 2, 5, 5]), min_size=1, max_size=30),
     seeds=st.tuples(st.integers(0, 99), st.integers(100, 199)),
@@ -355,7 +355,7 @@ def test_sizes_seen_before_are_replayed(lab: Any, monkeypatch: pytest.MonkeyPatc
     for _ in ("memory grows", "all is recorded", "nothing is new"):
         engine.reset()
         before = tracer.made
-        for request in requests(lab):
+        for request in requests(lab)[:3]:
             engine.answer(request)
         made.append(tracer.made - before)
     assert made[0] > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from inspect import signature
 from typing import Any, ClassVar
 
@@ -67,26 +68,40 @@ def prompts(lab: Any) -> list[Any]:
     ]
 
 
+@cache
+def in_full(lab: Any, index: int) -> Any:
+    """The response to a prompt without a store, computed once for all tests of a family."""
+    return lab.answer(FullRecompute(), prompts(lab)[index])
+
+
+@cache
+def by_the_stock_model(lab: Any, index: int) -> tuple[Any, list[int]]:
+    """First-token logits and greedy answer of the stock model to a prompt, computed once for all tests of a family."""
+    request = prompts(lab)[index]
+    return lab.stock_logits(request), lab.stock_tokens(request)
+
+
 @pytest.mark.parametrize("index", range(5))
 def test_computing_everything_equals_the_stock_forward_and_generate(lab: Any, index: int) -> None:
-    request = prompts(lab)[index]
-    response = lab.answer(FullRecompute(), request)
-    lab.assert_equal(response, lab.stock_logits(request))
-    assert list(response.token_ids) == lab.stock_tokens(request)
+    logits, tokens = by_the_stock_model(lab, index)
+    response = in_full(lab, index)
+    lab.assert_equal(response, logits)
+    assert list(response.token_ids) == tokens
 
 
 @pytest.mark.every_method
 def test_a_cold_request_is_computed_as_without_a_store(lab: Any, name: str) -> None:
-    for request in prompts(lab):
-        lab.assert_equal(lab.answer(method(name), request), lab.answer(FullRecompute(), request), tolerance=0)
+    for index, request in enumerate(prompts(lab)):
+        lab.assert_equal(lab.answer(method(name), request), in_full(lab, index), tolerance=0)
 
 
 @pytest.mark.every_method
 def test_a_repeated_request_is_exact_for_every_method(lab: Any, name: str) -> None:
     request = prompts(lab)[3]
+    logits, tokens = by_the_stock_model(lab, 3)
     response = lab.answer(method(name), request, request)
-    lab.assert_equal(response, lab.stock_logits(request))
-    assert list(response.token_ids) == lab.stock_tokens(request)
+    lab.assert_equal(response, logits)
+    assert list(response.token_ids) == tokens
 
 
 def test_pure_reuse_is_exact_where_the_donor_context_is_the_prefix(lab: Any) -> None:
@@ -137,7 +152,7 @@ def test_lossless_methods_are_exact_in_any_order_block_and_budget(
     for lossless in (PrefixCache(block=block), EncoderCache()):
         engine = lab.engine(lossless, budget)
         for index in order:
-            lab.assert_equal(engine.answer(requests[index]), lab.answer(FullRecompute(), requests[index]))
+            lab.assert_equal(engine.answer(requests[index]), in_full(lab, index))
 
 
 def test_re_rotating_stored_keys_equals_computing_them_at_the_new_position(lab: Any) -> None:

@@ -81,7 +81,7 @@ class Answer:
     @property
     def named(self) -> Gain | None:
         """What is to be switched on."""
-        return self.reuse if self.word in (Word.YES, Word.BOUNDED) else self.free
+        return self.reuse if self.reuse is not None and self.word in (Word.YES, Word.BOUNDED) else self.free
 
 
 @dataclass(frozen=True)

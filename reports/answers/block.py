@@ -15,6 +15,7 @@ from reports.summary.row_notices import points
 from reports.tables.table import Note, Table, TableColumn
 
 WIDTH = 80
+MOST_UNSAFE = 5
 LABEL, NAME = 26, 14  # characters, of the screen's columns
 STYLES = {Word.YES: "green", Word.BOUNDED: "green", Word.NOT_YET: "yellow", Word.NO: "red", Word.TIMES_ONLY: ""}
 
@@ -114,8 +115,10 @@ def _unsafe(answers: Sequence[Answer]) -> Iterator[Note]:
     for answer in answers:
         for loss in answer.unsafe:
             found.setdefault(loss.runner, []).append(f"{answer.workload} {in_points(loss.at_least)}")
-    for runner, losses in found.items():
+    for runner, losses in [*found.items()][:MOST_UNSAFE]:
         yield Note(f"Unsafe: {runner} loses at least: {', '.join(losses)}.", "red")
+    if rest := [*found][MOST_UNSAFE:]:
+        yield Note(f"Unsafe, too: {len(rest)} more runners: see every column.", "red")
 
 
 def _unproven(answers: Sequence[Answer]) -> Iterator[Note]:
@@ -151,8 +154,17 @@ def _commands(answers: Sequence[Answer], manifest: Manifest, folder: str) -> Ite
     open_ones = [answer for answer in answers if (gain := answer.reuse or answer.nearest) and gain.requests_needed]
     if open_ones:
         runners = dict.fromkeys(gain.runner for answer in open_ones if (gain := answer.reuse or answer.nearest))
-        asked = " ".join(f"--runner {quote(name)}" for name in (manifest.reference, *runners))
-        workloads = " ".join(f"--workload {quote(answer.workload)}" for answer in open_ones)
-        yield "next", f"vlcache bench --until-decided {workloads} {asked}"
+        workloads = _flags("--workload", [answer.workload for answer in open_ones])
+        model = manifest.model.name
+        flags = "" if model == "builtin" else f" --model {quote(model)}"
+        asked = _flags("--runner", [manifest.reference, *runners])
+        yield "next", f"vlcache bench --until-decided{flags} {workloads} {asked}"
     else:
         yield "next", "vlcache bench --model YOURS --workload YOURS.jsonl"
+
+
+def _flags(flag: str, names: Sequence[str]) -> str:
+    """A flag for these names: once for plain ones, else once for each."""
+    if all(name.replace("-", "").isalnum() for name in names):
+        return f"{flag} {','.join(names)}"
+    return " ".join(f"{flag} {quote(name)}" for name in names)

@@ -23,7 +23,7 @@ SPEEDS = {"full": 1.0, "encoder-cache": 1.8, "prefix-cache": 1.6, "full-reuse": 
 
 def manifest(*labels: str) -> Manifest:
     runners = [{"label": name, "method": name, "lossless": name in LOSSLESS, "options": {}} for name in labels]
-    return Manifest.of(
+    return Manifest.check(
         {
             "schema": 1,
             "config": {"reference": "full"},
@@ -31,7 +31,8 @@ def manifest(*labels: str) -> Manifest:
             "model": {"name": "builtin", "dtype": "float32", "device": "cpu"},
             "runners": runners,
             "environment": {},
-        }
+        },
+        "here",
     )
 
 
@@ -241,9 +242,7 @@ def test_warnings_are_counted_and_what_is_red_is_said() -> None:
 
 def test_the_next_command_asks_those_that_are_open_until_they_are_decided() -> None:
     found = block(row("full"), row("vlcache"), folder="results/my run")
-    assert found.commands["next"] == (
-        "vlcache bench --until-decided --workload one --runner full --runner vlcache"
-    )
+    assert found.commands["next"] == "vlcache bench --until-decided --workload one --runner full,vlcache"
     assert found.commands["every column"] == "vlcache report 'results/my run'"
     proven = block(row("full"), lossy("vlcache", 0.01, verdict="non-inferior", needed_requests=None))
     assert proven.commands["next"] == "vlcache bench --model YOURS --workload YOURS.jsonl"

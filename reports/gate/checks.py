@@ -25,6 +25,7 @@ GATHERERS: Mapping[str, Callable[[Subject], Evidence]] = {
     "min_speedup": evidence.speedup,
     "max_ttft_p99_ratio": evidence.p99_ratio,
     "max_flip_rate": evidence.flips,
+    "max_differences": evidence.differences,
     "min_hit_rate": evidence.media_hits,
     "min_kv_hit_rate": evidence.kv_hits,
     "max_recompute_ratio": evidence.recomputed,
@@ -69,6 +70,16 @@ class Check:
             return self.evidence.bounds(alpha)
         value = self.evidence.value
         return Interval(-inf, inf) if value is None else Interval(value, value)
+
+    def worth(self, alpha: float) -> float | None:
+        """How many separate requests the value rests on."""
+        changes = self.evidence.changes
+        return self.evidence.worth if changes is None else changes.worth(alpha)
+
+    def per_separate(self, alpha: float) -> float | None:
+        """Turns for each separate request that they are worth; None where more of them bring hardly any."""
+        worth = self.worth(alpha)
+        return self.requests / worth if worth and self.evidence.grows else None
 
     def violated(self, alpha: float) -> bool:
         """Whether the truth is shown to lie on the wrong side of the bound."""

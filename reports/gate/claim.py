@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from reports.gate.requirements import REQUIREMENTS, Requirement
+from reports.statistics.needed import Needed
 
 
 class Outcome(StrEnum):
@@ -16,29 +17,6 @@ class Outcome(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True)
-class Needed:
-    """How many requests would do.
-
-    Attributes:
-        requests: of the kind that the run had.
-        worth: as many that share no media.
-        assuming: what has to be true of the runner; empty where fewer cannot do, and so many may not.
-    """
-
-    requests: int
-    worth: int
-    assuming: str
-
-    @property
-    def count(self) -> str:
-        """Both numbers, in words."""
-        return f"{self.requests:,} requests like these ({self.worth:,} sharing no media)"
-
-    def __str__(self) -> str:
-        return f"{self.count} would decide, {self.assuming}" if self.assuming else f"at least {self.count} are needed"
 
 
 @dataclass(frozen=True)

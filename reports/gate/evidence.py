@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.statistics.bounds import change_bounds, quantile_bounds, quantile_ratio_bounds, requests_to_bound_quantile
+from reports.statistics.bounds import quantile_bounds, quantile_ratio_bounds, requests_to_bound_quantile
+from reports.statistics.changes import Changes
 from reports.statistics.clusters import Sample
 from reports.statistics.intervals import Interval
 from reports.statistics.pairing import Paired
 from reports.statistics.permutation import sign_flip_test
-from reports.statistics.power import Truth
+from reports.summary.exactness import EXACT
 from reports.summary.row import Row
 from runners.records import Warmth
 
 MEDIAN, P99 = 0.5, 0.99
 LONGEST_REASON = 100
+RANDOM = "the weights are random: answers mean nothing"
 
 Bounds = Callable[[float], Interval]
 """From alpha to both ends; each is wrong with that probability at most. An end nothing is known of is infinite."""
@@ -55,10 +57,11 @@ class Evidence:
     Attributes:
         value: as measured; None where nothing was, and then ``why`` says so.
         bounds: of the truth; None where the value is a count that follows from the requests.
-        worth: how many separate requests it rests on at least.
+        worth: how many separate requests it rests on at least; of changes, ``changes`` says so.
         why: what else there is to say.
         chance: the probability of a change as large where nothing changed, by ``permutation.sign_flip_test``.
-        changes: shares of scores that rose and fell, where the value is their difference.
+        changes: of scores, where the value is their mean.
+        grows: whether more requests of the stream bring new clusters, see ``Paired.grows``.
         fewest: from alpha to the fewest separate requests with which both bounds are finite.
     """
 
@@ -67,18 +70,31 @@ class Evidence:
     worth: float | None = None
     why: str = ""
     chance: float | None = None
-    changes: Truth | None = None
+    changes: Changes | None = None
+    grows: bool = True
     fewest: Callable[[float], int] = lambda alpha: 2
 
 
 def accuracy(subject: Subject) -> Evidence:
-    """Accuracy less the reference's, where a medium was sent before."""
+    """Accuracy less the reference's, where a medium was sent before; no estimate where every answer is the same."""
     if subject.row.weights == "random":
-        return Evidence(None, why="the weights are random: answers mean nothing")
+        return Evidence(None, why=RANDOM)
+    if subject.row.verdict == EXACT and not subject.row.failed:
+        return Evidence(0.0, why="exact: every answer is the reference's")
     if not subject.row.scored:
         return Evidence(None, why="no request has a gold answer: bound max_flip_rate instead, and set margin to null")
     delta = subject.paired.score_delta(subject.runner)
     return of_changes(delta, subject.paired, "no request with a gold answer has a medium that was sent before")
+
+
+def differences(subject: Subject) -> Evidence:
+    """Answers of a lossless runner that differ from the reference's and that rounding does not explain."""
+    found, first = subject.row.differences, subject.row.first_difference
+    if subject.row.weights == "random":
+        return Evidence(None, why=RANDOM)
+    if found is None:
+        return Evidence(None, why="no answer of a lossless runner could be compared with the reference's")
+    return Evidence(float(found), why="" if first is None else f"the first is {first}")
 
 
 def flips(subject: Subject) -> Evidence:
@@ -109,6 +125,7 @@ def p99_ratio(subject: Subject) -> Evidence:
         lambda alpha: quantile_ratio_bounds(mine, theirs, clusters, P99, alpha),
         Sample.of(mine, clusters).fewest,
         fewest=lambda alpha: requests_to_bound_quantile(P99, alpha),
+        grows=subject.paired.grows(mine),
     )
 
 
@@ -136,13 +153,13 @@ def of_changes(values: pd.Series[float], paired: Paired, nothing: str) -> Eviden
     """The mean of per-request differences, -1 to 1; ``nothing`` says why there are none."""
     if values.empty:
         return Evidence(None, why=nothing)
-    clusters = paired.clusters(values)
+    changes = paired.changes(values)
     return Evidence(
         float(values.mean()),
-        lambda alpha: change_bounds(values, clusters, alpha),
-        Sample.of(values, clusters).fewest,
-        chance=sign_flip_test(values, clusters),
-        changes=Truth(float(values.clip(lower=0).mean()), float((-values).clip(lower=0).mean())),
+        changes.bounds,
+        chance=sign_flip_test(values, paired.clusters(values)),
+        changes=changes,
+        grows=paired.grows(values),
     )
 
 
@@ -156,6 +173,7 @@ def of_median(values: pd.Series[float], paired: Paired, nothing: str) -> Evidenc
         lambda alpha: quantile_bounds(values, clusters, MEDIAN, alpha),
         Sample.of(values, clusters).fewest,
         fewest=lambda alpha: requests_to_bound_quantile(MEDIAN, alpha),
+        grows=paired.grows(values),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import exp, inf, log
 
 from reports.gate.evidence import MEDIAN, Evidence, Subject, of_changes, of_count, of_median
-from reports.statistics.bounds import change_bounds, difference_bounds, quantile_bounds
+from reports.statistics.bounds import difference_bounds, quantile_bounds
 from reports.statistics.clusters import Sample
 from reports.statistics.intervals import Interval, critical_value
 from reports.summary.row import Row
@@ -33,12 +33,14 @@ def accuracy_since(subject: Subject) -> Evidence:
     then = row.accuracy_delta
     if delta.empty or then is None:
         return Evidence(None, why="one of the two runs has no change of accuracy to compare")
-    now, clusters, saved = float(delta.mean()), paired.clusters(delta), _ends(row, "accuracy_delta")
+    changes, saved = paired.changes(delta), _ends(row, "accuracy_delta")
 
     def bounds(alpha: float) -> Interval:
-        return difference_bounds(now, change_bounds(delta, clusters, alpha), then, _at(alpha, then, saved, row))
+        return difference_bounds(changes.mean, changes.bounds(alpha), then, _at(alpha, then, saved, row))
 
-    return Evidence(now - then, bounds, Sample.of(delta, clusters).fewest)
+    return Evidence(
+        changes.mean - then, bounds, Sample.of(delta, paired.clusters(delta)).fewest, grows=paired.grows(delta)
+    )
 
 
 def speedup_since(subject: Subject) -> Evidence:
@@ -62,7 +64,9 @@ def speedup_since(subject: Subject) -> Evidence:
         ratio = difference_bounds(float(logarithms.median()), ends, log(before), then)
         return Interval(exp(ratio.low), exp(ratio.high))
 
-    return Evidence(float(now.median() / before), bounds, Sample.of(now, clusters).fewest)
+    return Evidence(
+        float(now.median() / before), bounds, Sample.of(now, clusters).fewest, grows=subject.paired.grows(now)
+    )
 
 
 def media_hits_since(subject: Subject) -> Evidence:

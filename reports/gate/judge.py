@@ -81,7 +81,7 @@ def _claim(check: Check, violated: bool, alpha: float, tests: int) -> Claim:
         high=ends.high if isfinite(ends.high) else None,
         chance_unchanged=check.evidence.chance,
         requests=check.requests,
-        worth=check.evidence.worth,
+        worth=check.worth(alpha),
         reason=_reason(check, outcome, alpha, tests),
         needed=needed(check, alpha, tests) if outcome is Outcome.UNDECIDED else None,
     )

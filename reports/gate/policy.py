@@ -84,11 +84,12 @@ class Policy:
 def default_limits(runner: RunnerDescription, margin: float) -> Limits:
     """What is required of a runner where no policy says otherwise, by its description in the manifest.
 
-    Accuracy within the run's own margin. Of what reuses, stores that work: nine of ten recurring media come from one,
-    which only evictions prevent. Of a lossy method besides, that it is worth its risk: it is no slower than the
-    reference, and reuses K, V of every second recurring medium, unless it was told to compute everything.
+    Accuracy within the run's own margin; of a lossless method, the reference's answers and no other. Of what reuses,
+    stores that work: nine of ten recurring media come from one, which only evictions prevent. Of a lossy method
+    besides, that it is worth its risk: it is no slower than the reference, and reuses K, V of every second recurring
+    medium, unless it was told to compute everything.
     """
-    limits: Limits = {"margin": margin}
+    limits: Limits = {"max_differences": 0} if runner.lossless else {"margin": margin}
     if runner.reuses:
         limits["min_hit_rate"] = MEDIA_HITS
     if not runner.lossless:

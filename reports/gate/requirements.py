@@ -11,7 +11,7 @@ from workloads.reading.mistakes import brief
 Limits = dict[str, float | None]
 """By the key of a requirement; None takes a requirement back."""
 
-POINTS, PERCENT, RATIO = "points", "percent", "ratio"
+POINTS, PERCENT, RATIO, COUNT = "points", "percent", "ratio", "count"
 MOST = 1e6
 
 
@@ -60,6 +60,8 @@ class Requirement:
         """A measured value or a bound, in words."""
         if self.unit == POINTS:
             return f"{100 * value:+.1f} points"
+        if self.unit == COUNT:
+            return f"{value:g}"
         return f"{100 * value:.1f} %" if self.unit == PERCENT else f"{value:.2f}"
 
     def ends(self, low: float | None, high: float | None) -> str:
@@ -114,6 +116,15 @@ REQUIREMENTS = {
             low=0,
             high=1,
             sampled=True,
+        ),
+        Requirement(
+            key="max_differences",
+            title="differing answers",
+            meaning="answers of a lossless runner that differ from the reference's and that rounding does not explain",
+            side="most",
+            unit=COUNT,
+            low=0,
+            high=MOST,
         ),
         Requirement(
             key="min_hit_rate",

@@ -26,8 +26,20 @@ from reports.summary.row import COLUMNS, TABLE_COLUMNS
 from reports.tables.cells import cell, difference, one_line, plain_number
 
 LONGEST_MANIFEST = 200_000
-MARKS = {"non-inferior": ("good", "✓", "ok"), "inferior": ("bad", "✕", "worse"), "undecided": ("open", "?", "open")}
-WORDS = {Word.YES: ("good", "✓"), Word.BOUNDED: ("good", "≤"), Word.NO: ("bad", "✕"), Word.NOT_YET: ("open", "?"), Word.TIMES_ONLY: ("open", "·")}
+MARKS = {
+    "non-inferior": ("good", "✓", "ok"),
+    "inferior": ("bad", "✕", "worse"),
+    "undecided": ("open", "?", "open"),
+    "exact": ("good", "=", "exact"),
+    "broken": ("bad", "!", "broken"),
+}
+WORDS = {
+    Word.YES: ("good", "✓"),
+    Word.BOUNDED: ("good", "≤"),
+    Word.NO: ("bad", "✕"),
+    Word.NOT_YET: ("open", "?"),
+    Word.TIMES_ONLY: ("open", "·"),
+}
 
 
 def render(runs: Sequence[Run], profile: Profile | None, with_media: bool) -> str:

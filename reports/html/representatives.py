@@ -8,7 +8,7 @@ from reports.sweep.pareto import Point, grouped
 from reports.sweep.recommend import Recommendation
 
 MOST = 20
-BEST_FIRST = ("non-inferior", "undecided", "inferior", None)
+BEST_FIRST = ("exact", "non-inferior", "undecided", "inferior", "broken", None)
 
 
 def representatives(points: Sequence[Point], choice: Recommendation) -> list[str]:

@@ -21,6 +21,8 @@ MARKS = {
     "non-inferior": ("good", "o", True),
     "inferior": ("bad", "X", True),
     "undecided": ("muted", "o", False),
+    "exact": ("good", "o", True),
+    "broken": ("bad", "X", True),
     None: ("other", "o", False),
 }
 LEAST_REACH = 5.0

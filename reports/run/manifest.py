@@ -19,6 +19,7 @@ SCHEMA = 1
 MOST_NAMES = 1_000
 LONGEST_NAME = 5_000
 DEEPEST = 32
+REUSES_ENCODER = "encoder-cache"  # the method that reuses encoder output and nothing else
 RECOMPUTES_ALL = "full"  # the method that reuses nothing, for manifests of versions that do not say so themselves
 
 Share = Annotated[float, Interval(gt=0, lt=1)]
@@ -202,6 +203,24 @@ class Manifest:
     def labels(self) -> list[str]:
         """Of the runners, as given."""
         return [runner.label for runner in self.runners]
+
+    @property
+    def encoder_cache(self) -> str | None:
+        """The label of the first runner that reuses encoder output alone; None without one."""
+        return next((runner.label for runner in self.runners if runner.method == REUSES_ENCODER), None)
+
+    @property
+    def held_exact(self) -> list[str]:
+        """Labels of the judged lossless runners, whose answers must be the reference's; none where that is lossy."""
+        lossless = [runner.label for runner in self.runners if runner.lossless]
+        if self.reference not in lossless:
+            return []
+        beside = (self.reference, *self.noise_arms, *self.analysis_only)
+        return [label for label in lossless if label not in beside]
+
+    def reuses(self, label: str) -> bool:
+        """Whether a runner takes anything over from earlier requests."""
+        return next(runner.reuses for runner in self.runners if runner.label == label)
 
     def promised_risk(self, label: str) -> float | None:
         """The share of answers that a runner may change, see ``RunnerDescription``."""

@@ -1,8 +1,9 @@
-"""One-sided bounds for claims: each end is wrong with a probability of ``alpha`` at most, also where little was seen.
+"""One-sided bounds of quantiles: each end is wrong with a probability of ``alpha`` at most, also where little was seen.
 
 ``intervals`` has those that the summary shows: two-sided, and right on average. A gate needs ends that hold each by
 itself and at small ``alpha``, so the counts behind them are judged by the exact binomial distribution, on the effective
-number of requests (``clusters.Sample.effective_size``). An end that nothing is known of is infinite.
+number of requests (``clusters.Sample.effective_size``). An end that nothing is known of is infinite. Changes of scores
+have their bounds in ``changes``.
 """
 
 from __future__ import annotations
@@ -12,46 +13,12 @@ from math import exp, inf, log, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import beta, binom
+from scipy.stats import binom
 
-from reports.statistics.clusters import Floats, Sample
-from reports.statistics.intervals import Interval, tango_ends
+from reports.statistics.clusters import Sample
+from reports.statistics.intervals import UNKNOWN, Interval
 
-UNKNOWN = Interval(-inf, inf)
 ROUNDING = 1e-9
-
-
-def change_bounds(values: ArrayLike, clusters: Sequence[str], alpha: float) -> Interval:
-    """Of a mean difference of scores: see ``change_ends``; unknown of fewer than two clusters.
-
-    ``values``: ``(requests,)``, -1 to 1. ``clusters``: the cluster of each. ``alpha``: below 0.5.
-    """
-    sample = Sample.of(values, clusters)
-    if sample.clusters < 2:
-        return UNKNOWN
-    low, high = change_ends(sample, alpha)
-    return Interval(float(low), float(high))
-
-
-def change_ends(sample: Sample, alpha: float) -> tuple[Floats, Floats]:
-    """``(...)`` and ``(...)``: the ends for each set of the sample.
-
-    The further out of two: Tango's (``intervals.tango_ends``), and Clopper and Pearson's (Biometrika 26, 1934) for the
-    net change, as if all who changed had changed in that direction. The second is exact where nothing flips back: with
-    no flip at all the mean of n separate requests lies above ``-(1 - alpha ** (1 / n))``. It is written with the beta
-    distribution because ``scipy.stats.binomtest`` takes whole counts alone, and effective numbers are not whole.
-    """
-    low, high = tango_ends(sample, 2 * alpha)
-    net, size = sample.values.mean(axis=-1), sample.effective_size()
-    count = np.minimum(np.abs(net) * size, size)
-    changed = count > ROUNDING
-    least = np.where(changed, beta.ppf(alpha, np.maximum(count, ROUNDING), size - count + 1), 0.0)
-    most = np.where(count < size - ROUNDING, beta.ppf(1 - alpha, count + 1, np.maximum(size - count, ROUNDING)), 1.0)
-    falls, rises = changed & (net < 0), changed & (net > 0)
-    return (
-        np.minimum(low, np.where(rises, least, -most)),
-        np.maximum(high, np.where(falls, -least, most)),
-    )
 
 
 def quantile_bounds(values: ArrayLike, clusters: Sequence[str], share: float, alpha: float) -> Interval:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.statistics.intervals import Interval, difference_interval
+from reports.statistics.changes import Changes
+from reports.statistics.intervals import Interval
 from runners.records import Warmth
 
 
@@ -86,6 +87,21 @@ class Paired:
         """The cluster of each request that ``values`` is indexed by."""
         return self.cluster.loc[values.index].tolist()
 
+    def changes(self, values: pd.Series[float]) -> Changes:
+        """Values from -1 to 1 of requests, by cluster."""
+        return Changes.of(values, self.clusters(values))
+
+    def grows(self, values: pd.Series[float]) -> bool:
+        """Whether more requests of the stream bring new clusters, among those that ``values`` is indexed by.
+
+        A stream asks about ever fewer new media where popular ones come back most, and then its evidence hardly grows:
+        that is so where its second half brought less than half as many new clusters as its first.
+        """
+        clusters = self.cluster[self.cluster.index.isin(values.index)]
+        new = ~clusters.duplicated().to_numpy()
+        half = -(-len(new) // 2)
+        return len(new) < 2 or bool(2 * new[half:].sum() >= new[:half].sum())
+
     def _times(self, over: str, under: str, warmth: Warmth | None) -> pd.DataFrame:
         pairs = pd.DataFrame({"over": _column(self.ttft, over), "under": _column(self.ttft, under)}).dropna()
         return pairs if warmth is None else pairs[self.warmth.loc[pairs.index] == warmth.value]
@@ -121,9 +137,8 @@ def paired_difference(
     if delta.empty:
         return None
     clusters = paired.clusters(delta)
-    return PairedDifference(
-        float(delta.mean()), difference_interval(delta, clusters, alpha), len(delta), len(set(clusters))
-    )
+    changes = Changes.of(delta, clusters)
+    return PairedDifference(changes.mean, changes.interval(alpha), changes.requests, changes.clusters)
 
 
 def _column(table: pd.DataFrame, label: str) -> pd.Series[float]:

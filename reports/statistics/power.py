@@ -1,32 +1,21 @@
-"""How many requests would decide whether accuracy falls by less than a margin?
+"""How many separate requests would decide whether accuracy falls by less than a margin?
 
-Everything here is counted in separate requests, which share no media; ``clusters.Sample.fewest`` says of how many such
-a run is worth at least. What a run of the same kind needs is that many over its worth per request.
+Separate requests share no media; ``needed`` turns them into requests of a run's own kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from math import ceil
+from math import sqrt
+from statistics import NormalDist
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import beta, binom
-
-from reports.statistics.clusters import Floats
-from reports.statistics.intervals import critical_value, variance_if
-
-Counts = NDArray[np.int64]
+from reports.statistics.tail import chance_negative
 
 POWER = 0.95
-SPARE = 0.01  # what is asked for beyond: how much clustered requests are worth is only estimated
+SPARE = 0.01  # what is asked for beyond: counts are whole, and the normal distribution is only near
 MOST = 10_000_000
-UNLIKELY = 1e-6
-STEP = 1.01
-AHEAD = (1.0, 1.005, 1.01, 1.02, 1.04)  # counts are whole, so power is a saw: it must stay up
 
 
 class Decision(StrEnum):
@@ -53,20 +42,10 @@ class Truth:
         """Accuracy falls by ``fall``, and ``flips`` of all answers change besides, for the better or the worse."""
         return cls(flips / 2, min(flips / 2 + fall, 1 - flips / 2))
 
-
-def power(decision: Decision, truth: Truth, requests: int, margin: float, alpha: float) -> float:
-    """The probability that ``requests`` separate requests lead to the decision, by the bounds of ``change_ends``.
-
-    Exact up to gains that are as rare as ``UNLIKELY``: the losses that decide are sought for every number of gains.
-    """
-    low, high = (int(rank(UNLIKELY, requests, truth.gained)) for rank in (binom.ppf, binom.isf))
-    gains = np.arange(low, high + 1)
-    chances = binom.pmf(gains, requests, truth.gained)
-    rest = requests - gains
-    lose = truth.lost / (1 - truth.gained) if truth.gained < 1 else 0.0
-    turning = _first_loss(decision, gains, requests, margin, alpha)
-    decided = binom.cdf(turning - 1, rest, lose) if decision is Decision.WITHIN else binom.sf(turning - 1, rest, lose)
-    return float((chances * decided).sum())
+    def decision(self, margin: float) -> Decision | None:
+        """What can be shown, as it is true; None at the margin itself."""
+        beyond = self.lost - self.gained - margin
+        return None if beyond == 0 else Decision.BEYOND if beyond > 0 else Decision.WITHIN
 
 
 @lru_cache(maxsize=4096)
@@ -75,57 +54,39 @@ def requests_to_decide(
 ) -> int | None:
     """The fewest separate requests that lead to the decision with a probability of ``target``, and a little more.
 
-    None where it is wrong, as no number leads there then, and beyond ``MOST``.
+    They must decide by the bounds of ``Changes.bounds`` even if chance makes the losses (or gains) as unfavourable as
+    it does with a probability of 1 - ``target``, by the normal distribution. Without any flip that number is exact:
+    ``log(alpha) / log(1 - margin)``. None where the decision is wrong, as no number leads there then, and beyond
+    ``MOST``.
     """
-    change = truth.gained - truth.lost
-    if (change > -margin) != (decision is Decision.WITHIN) or change == -margin:
+    if truth.decision(margin) is not decision:
         return None
 
-    def reached(requests: float) -> bool:
-        return power(decision, truth, ceil(requests), margin, alpha) >= min(target + SPARE, 1 - UNLIKELY)
+    def reached(requests: int) -> bool:
+        return _chance(decision, truth, requests, margin, target) < alpha
 
     low, high = 1, 2
     while not reached(high):
         low, high = high, 2 * high
         if high > MOST:
             return None
-    while high - low > max(1, low // 500):
+    while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) else (middle, high)
-    fewest: float = high
-    while not all(reached(fewest * ahead) for ahead in AHEAD):
-        fewest = max(fewest + 1, fewest * STEP)
-    return ceil(fewest)
-
-
-def _first_loss(decision: Decision, gains: Counts, requests: int, margin: float, alpha: float) -> Counts:
-    """For each number of gains, the fewest losses that rule WITHIN out, or that show BEYOND; one more than can be."""
-    low, high, most = np.zeros_like(gains), requests - gains + 1, requests - gains
-    decided_by: Callable[..., NDArray[np.bool_]] = _within if decision is Decision.WITHIN else _beyond
-    while (low < high).any():
-        middle = np.minimum((low + high) // 2, most)
-        turned = decided_by(gains, middle, requests, margin, alpha) != (decision is Decision.WITHIN)
-        low, high = np.where(turned, low, np.minimum(middle + 1, high)), np.where(turned, middle, high)
     return high
 
 
-def _within(gains: Counts, losses: Counts, requests: int, margin: float, alpha: float) -> NDArray[np.bool_]:
-    """Whether the lower end lies above -margin."""
-    gained, lost = gains / requests, losses / requests
-    net = np.maximum(losses - gains, 0)
-    exact: NDArray[np.bool_] = beta.sf(margin, net + 1, np.maximum(requests - net, UNLIKELY)) < alpha
-    return (exact | (gains > losses)) & (lost - gained < margin) & _far_from(margin, lost, gained, requests, alpha)
-
-
-def _beyond(gains: Counts, losses: Counts, requests: int, margin: float, alpha: float) -> NDArray[np.bool_]:
-    """Whether the upper end lies below -margin."""
-    gained, lost = gains / requests, losses / requests
-    net = np.maximum(losses - gains, UNLIKELY)
-    exact: NDArray[np.bool_] = beta.cdf(margin, net, requests - net + 1) < alpha
-    return exact & (lost - gained > margin) & _far_from(-margin, gained, lost, requests, alpha)
-
-
-def _far_from(difference: float, gained: Floats, lost: Floats, requests: int, alpha: float) -> NDArray[np.bool_]:
-    variance = variance_if(np.full_like(gained, difference), gained, lost)
-    far: NDArray[np.bool_] = requests * (gained - lost - difference) ** 2 > critical_value(2 * alpha) ** 2 * variance
-    return far
+def _chance(decision: Decision, truth: Truth, requests: int, margin: float, target: float) -> float:
+    """Chance of what is expected, with bad luck, were the truth at the margin: see ``Changes.bounds``."""
+    variance = truth.gained * (1 - truth.gained), truth.lost * (1 - truth.lost)
+    total = variance[0] + variance[1] + 2 * truth.gained * truth.lost  # gains and losses exclude each other
+    off = NormalDist().inv_cdf(target + SPARE) * sqrt(requests * total) / (sum(variance) or 1.0)
+    if decision is Decision.BEYOND:
+        off = -off
+    gains = min(max(requests * truth.gained - off * variance[0], 0.0), requests)
+    whole = 0.5 if decision is Decision.WITHIN and truth.lost else 0.0  # counts are whole: round to the worse side
+    losses = min(max(requests * truth.lost + off * variance[1] + whole, 0.0), requests - gains)
+    same = requests - gains - losses
+    if decision is Decision.WITHIN:
+        return float(chance_negative((margin - 1, margin, margin + 1), (losses + 1, same, gains)))
+    return float(chance_negative((1 - margin, -margin, -margin - 1), (losses, same, gains + 1)))

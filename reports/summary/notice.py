@@ -18,6 +18,7 @@ class NoticeKind(StrEnum):
     OFFICIAL_SCORE = "official-score"
     NOT_THE_BENCHMARKS = "not-the-benchmarks"
     NOISE_FLOOR = "noise-floor"
+    BROKEN = "broken"
     FEW_SAMPLES = "few-samples"
     COLD_FIRST_RUN = "cold-first-run"
     DRIFTED_CLOCK = "drifted-clock"
@@ -31,7 +32,7 @@ class NoticeKind(StrEnum):
     @property
     def style(self) -> str:
         """How a terminal shows it, in rich's words."""
-        if self in (NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN_PROMISE):
+        if self in (NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN, NoticeKind.BROKEN_PROMISE):
             return "red"
         return "" if self in FACTS else "yellow"
 

@@ -92,11 +92,43 @@ class Row:
         spec=".1f",
     )
     verdict: str | None = column(
-        "non-inferior: the whole interval of the change lies above -margin; inferior: below; else undecided",
+        "exact or broken if lossless; else non-inferior: a loss below the margin is proven; inferior: one above it",
         title="ver-\ndict",
         in_table=True,
-        words=(("non-inferior", "ok"), ("inferior", "worse"), ("undecided", "open")),
+        words=(
+            ("non-inferior", "ok"),
+            ("inferior", "worse"),
+            ("undecided", "open"),
+        ),
     )
+    loss_at_most: float | None = column(
+        "the largest loss of accuracy that the evidence leaves possible, one-sided at alpha; 0 of exact runners",
+        unit="0..1",
+        better="lower",
+        scale=100,
+        spec=".1f",
+    )
+    loss_at_least: float | None = column(
+        "the smallest loss that the evidence leaves possible, one-sided at alpha; 0 where there may be none",
+        unit="0..1",
+        better="lower",
+        scale=100,
+        spec=".1f",
+    )
+    needed_separate: int | None = column(
+        "turns that share no media with which the verdict would be decided, if what was seen is the truth; none where "
+        "it is, or no number would do",
+        unit="count",
+    )
+    needed_requests: int | None = column(
+        "as many turns like these; none where more of them bring hardly any new media, too", unit="count"
+    )
+    differences: int | None = column(
+        "answers of a lossless runner that differ from the reference's and that rounding does not explain",
+        unit="count",
+        better="lower",
+    )
+    first_difference: str | None = column("the first request with such an answer")
     margin: float = column("the loss of accuracy that the verdict is about", unit="0..1", required=True)
     alpha: float = column("every interval has the confidence 1 - alpha", unit="0..1", required=True)
     kl_mean: float | None = column(
@@ -153,6 +185,18 @@ class Row:
     best_lossless: str | None = column("the runner that ttft_speedup_vs_lossless compares with")
     cold_ttft_ratio: float | None = column(
         "median of per-request TTFT runner / reference, no medium sent before", unit="ratio", better="lower", spec=".2f"
+    )
+    encoder_gain: float | None = column(
+        "of the speed-up, what skipping the encoder gives: median of per-request TTFT reference / encoder-cache, warm",
+        unit="ratio",
+        better="higher",
+        spec=".2f",
+    )
+    kv_gain: float | None = column(
+        "of the speed-up, what reusing keys and values gives: median of per-request TTFT encoder-cache / runner, warm",
+        unit="ratio",
+        better="higher",
+        spec=".2f",
     )
     break_even_reuses: float | None = column(
         "median extra TTFT of a cold request / median saving of a warm one, both against the reference",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.statistics.verdict import requests_needed
+from reports.statistics.needed import Needed
+from reports.summary.exactness import BROKEN
 from reports.summary.notice import Notice, NoticeKind
 from reports.summary.risk_notices import risk_notices
 from reports.summary.row import Row
@@ -24,6 +25,7 @@ def row_notices(rows: Sequence[Row]) -> Iterator[Notice]:
         return
     yield from _scoring(rows)
     yield from _noise(rows)
+    yield from _broken(rows)
     yield from risk_notices(rows)
     yield from _undecided(rows)
 
@@ -88,18 +90,30 @@ def _noise(rows: Sequence[Row]) -> Iterator[Notice]:
         yield _notice(rows, NoticeKind.NOISE_FLOOR, text, "judge a runner's changed answers against that")
 
 
+def _broken(rows: Sequence[Row]) -> Iterator[Notice]:
+    for row in rows:
+        if row.verdict == BROKEN:
+            text = (
+                f"{row.runner} is lossless and answered {row.differences} of {row.requests} requests unlike the "
+                f"reference, {row.first_difference} first"
+            )
+            yield Notice(
+                NoticeKind.BROKEN, row.workload, row.runner, text, "rounding does not explain it: do not use it"
+            )
+
+
 def _undecided(rows: Sequence[Row]) -> Iterator[Notice]:
-    judged = [row for row in rows if row.verdict is not None]
+    judged = [row for row in rows if row.verdict in ("non-inferior", "inferior", "undecided")]
     undecided = [row for row in judged if row.verdict == "undecided"]
     if not undecided:
         return
-    first = undecided[0]
-    seen, margin = int(first.compared_worth or 0), first.margin
-    needed = requests_needed(margin, first.alpha)
-    advice = (
-        f"with no flips a margin of {points(margin)} needs {needed} requests sharing no media, these are worth {seen}"
-        if seen < needed
-        else f"more is needed than what {seen} requests sharing no media would tell"
-    )
+    told = [(row.needed_separate, row) for row in undecided if row.needed_separate is not None]
+    if told:
+        _, nearest = min(told, key=lambda entry: entry[0])
+        assert nearest.needed_separate is not None
+        needed = Needed(nearest.needed_requests, nearest.needed_separate)
+        advice = f"{needed.count} would decide on {nearest.runner}"
+    else:
+        advice = "no number of requests would decide, if what was seen is the truth"
     text = f"undecided: {len(undecided)} of {len(judged)} runners"
     yield _notice(rows, NoticeKind.FEW_SAMPLES, text, advice)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,18 +9,17 @@ import pandas as pd
 from reports.run.frame import without_times
 from reports.run.manifest import Ceilings, Manifest
 from reports.run.measurements import Measurements
-from reports.statistics.clusters import Sample
-from reports.statistics.intervals import difference_interval, mean_interval, median_interval, percentile
+from reports.statistics.intervals import mean_interval, median_interval, percentile
 from reports.statistics.pairing import Paired
-from reports.statistics.verdict import verdict_on
 from reports.summary.floor import floor_ms
+from reports.summary.proof import PROOF, proof_values
 from reports.summary.repair import repair_values
 from reports.summary.row import Row
 from runners.records import Warmth
 
 RANDOM = "random"
 # what answers are worth; their intervals and changes need scores, and of random weights there are none
-WORTH = ("accuracy", "agreement", "flip_rate", "kl_mean", "verdict")
+WORTH = ("accuracy", "agreement", "flip_rate", "kl_mean", *PROOF)
 
 Values = dict[str, Any]
 """By the columns of ``Row``."""
@@ -30,7 +28,7 @@ Values = dict[str, Any]
 def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
     """Rows by workload, within it the reference first and then the runners as they were given.
 
-    Runners for analysis only have no times and no verdict. ``margin``: see ``verdict.verdict_on``. ``alpha``: every
+    Runners for analysis only have no times and no verdict. ``margin``: see ``proof.proof_values``. ``alpha``: every
     interval has the confidence 1 - ``alpha``. An undefined value is None. Workloads without any record yet have no
     rows.
     """
@@ -43,17 +41,17 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
         if records.empty:
             continue
         paired = Paired.of(records, manifest.reference, lossless)
-        noise = _flip_rate(records[records["runner"].isin(manifest.noise_arms)])
+        noise = records[records["runner"].isin(manifest.noise_arms)]
         for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
             mine = records[records["runner"] == label]
             if len(mine):
                 row = _row(mine, paired, manifest, margin, alpha, noise)
-                rows.append(replace(row, verdict=None) if label in manifest.analysis_only else row)
+                rows.append(row)
     return rows
 
 
 def _row(
-    mine: pd.DataFrame, paired: Paired, manifest: Manifest, margin: float, alpha: float, noise: float | None
+    mine: pd.DataFrame, paired: Paired, manifest: Manifest, margin: float, alpha: float, noise: pd.DataFrame
 ) -> Row:
     label: str = mine["runner"].iloc[0]
     values: Values = {
@@ -67,9 +65,10 @@ def _row(
         "failed": int((~mine["ok"]).sum()),
         "margin": margin,
         "alpha": alpha,
-        "noise_flip_rate": noise,
+        "noise_flip_rate": _flip_rate(noise),
     }
-    values |= _answers(mine, label, paired, margin, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
+    values |= _answers(mine, label, paired, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
+    values |= proof_values(mine, noise, paired, manifest, margin, alpha) | _gains(label, paired, manifest)
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
     calibration = manifest.calibration(label)
     calibrated_on = None if calibration is None else calibration.description
@@ -80,16 +79,16 @@ def _row(
     return Row.measured(values)
 
 
-def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alpha: float) -> Values:
-    """What the answers are worth. The reference is not estimated against itself: no interval and no verdict there."""
+def _answers(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Values:
+    """What the answers are worth. The reference is not estimated against itself: no interval there."""
     delta = paired.score_delta(label)
     scored = mine[mine["score"].notna()]
     ends = mean_interval(scored["score"], scored["cluster_id"].tolist(), alpha)
-    change = difference_interval(delta, paired.clusters(delta), alpha) if label != paired.reference else None
-    compared = Sample.of(delta, paired.clusters(delta))
+    changes = paired.changes(delta)
+    change = changes.interval(alpha) if label != paired.reference else None
     return {
-        "compared": compared.requests,
-        "compared_worth": compared.fewest if compared.requests else None,
+        "compared": changes.requests,
+        "compared_worth": changes.worth(alpha) or None,
         "scored": len(scored),
         "parse_failed": int(scored["parse_failed"].sum()) if len(scored) else None,
         "official_accuracy": _official(scored),
@@ -101,7 +100,6 @@ def _answers(mine: pd.DataFrame, label: str, paired: Paired, margin: float, alph
         "accuracy_delta_ci_high": change.high if change else None,
         "agreement": _mean(paired.agreement(mine)),
         "flip_rate": _flip_rate(mine),
-        "verdict": verdict_on(change, margin),
         "kl_mean": _mean(mine["kl"]),
         "content_share": _mean(mine["content_share"]),
     }
@@ -148,6 +146,22 @@ def _host_speedups(mine: pd.DataFrame, paired: Paired) -> pd.Series[float]:
     """TTFT of the reference / TTFT with all that is reused coming from the host, for each warm request."""
     warm = mine[mine["warmth"] == Warmth.WARM.value].set_index("request")
     return (paired.times(paired.reference) / warm["host_ttft_ms"]).dropna()
+
+
+def _gains(label: str, paired: Paired, manifest: Manifest) -> Values:
+    """What skipping the encoder gives, and what reusing keys and values gives besides, on the same warm requests.
+
+    Known where the reference reuses nothing, the runner reuses something, and a runner that reuses encoder output alone
+    answered the same requests.
+    """
+    unknown: Values = {"encoder_gain": None, "kv_gain": None}
+    encoder = manifest.encoder_cache
+    if encoder is None or manifest.reuses(paired.reference) or not manifest.reuses(label):
+        return unknown
+    skipped = paired.ratios(paired.reference, encoder, Warmth.WARM)
+    reused = paired.ratios(encoder, label, Warmth.WARM)
+    both = skipped.index.intersection(reused.index)
+    return {"encoder_gain": _median(skipped[both]), "kv_gain": _median(reused[both])}
 
 
 def _break_even(label: str, paired: Paired) -> float | None:

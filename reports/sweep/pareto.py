@@ -32,6 +32,9 @@ class Measured:
     accuracy_delta_ci_high: float | None
     agreement: float | None
     verdict: str | None
+    loss_at_most: float | None
+    needed_separate: int | None
+    needed_requests: int | None
     ttft_speedup: float | None
     ttft_speedup_ci_low: float | None
     ttft_ms_p50: float | None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, inf, prod
+from math import inf, prod
 
+from reports.statistics.needed import Needed
 from reports.sweep.pareto import Point, grouped
 
-NON_INFERIOR, UNDECIDED = "non-inferior", "undecided"
+UNDECIDED = "undecided"
+PROVEN = ("non-inferior", "exact")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def recommend(points: Sequence[Point], margin: float) -> Recommendation:
     """
     workloads = {point.workload for point in points}
     runners = [runner for runner in grouped(points, "runner") if _can_be_chosen(runner, len(workloads))]
-    proven = [runner for runner in runners if all(point.verdict == NON_INFERIOR for point in runner)]
+    proven = [runner for runner in runners if all(point.verdict in PROVEN for point in runner)]
     faster = [
         (rank, runner[0].runner) for rank, runner in zip(map(_rank, proven), proven, strict=True) if _faster(runner)
     ]
@@ -48,18 +50,13 @@ def recommend(points: Sequence[Point], margin: float) -> Recommendation:
     return Recommendation(None, None, why)
 
 
-def requests_to_prove(point: Point, margin: float) -> float:
-    """About how many requests would prove the point non-inferior, should its change of accuracy stay what it is.
+def separate_to_prove(point: Point, margin: float) -> float:
+    """How many separate requests would prove an undecided point non-inferior, should its change stay what it is.
 
-    Infinite where the change is not within the margin. The interval shrinks with the root of the number; where every
-    answer was the reference's it ends at ``-z^2 / (number + z^2)``, see ``intervals``.
+    Infinite where the change is not within the margin, or no number would do. See ``needed.needed_to_decide``.
     """
-    change, low = point.accuracy_delta, point.accuracy_delta_ci_low
-    if change is None or low is None or change <= -margin:
-        return inf
-    same = change == 0 and point.agreement == 1
-    times = (1 / margin - 1) / (-1 / low - 1) if same else ((change - low) / (change + margin)) ** 2
-    return ceil(point.requests * times)
+    change, needed = point.accuracy_delta, point.needed_separate
+    return inf if change is None or needed is None or change <= -margin else needed
 
 
 def _can_be_chosen(runner: Sequence[Point], workloads: int) -> bool:
@@ -88,18 +85,27 @@ def _why_none(runners: Sequence[Sequence[Point]], proven: Sequence[object], work
         return f"no answer {where} was judged"
     if not judged:
         return f"nothing was timed and judged {where}: too few requests"
-    undecided = [runner for runner in judged if all(point.verdict in (NON_INFERIOR, UNDECIDED) for point in runner)]
+    undecided = [runner for runner in judged if all(point.verdict in (*PROVEN, UNDECIDED) for point in runner)]
     if not undecided:
         return f"every runner is inferior {where if len(workloads) == 1 else 'on some workload'}"
     closest = min(undecided, key=lambda runner: (_still_needed(runner, margin), [-place for place in _rank(runner)]))
     needed = _still_needed(closest, margin)
     if needed == inf:
         return f"undecided {where}, and every change seen is beyond the margin"
-    return f"undecided: about {needed} requests of a workload would decide on {closest[0].runner}"
+    most = max(
+        (point for point in closest if point.verdict == UNDECIDED), key=lambda point: separate_to_prove(point, margin)
+    )
+    return f"undecided: {needed_in_words(most)} on {closest[0].runner}"
+
+
+def needed_in_words(point: Point) -> str:
+    """How many requests would decide on an undecided runner."""
+    assert point.needed_separate is not None
+    return f"{Needed(point.needed_requests, point.needed_separate).count} would decide"
 
 
 def _still_needed(runner: Sequence[Point], margin: float) -> float:
-    return max(requests_to_prove(point, margin) for point in runner if point.verdict == UNDECIDED)
+    return max(separate_to_prove(point, margin) for point in runner if point.verdict == UNDECIDED)
 
 
 def _named(workloads: set[str]) -> str:

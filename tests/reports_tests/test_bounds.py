@@ -4,71 +4,21 @@ from math import inf, log
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from reports.statistics.bounds import (
-    UNKNOWN,
-    change_bounds,
     difference_bounds,
     quantile_bounds,
     quantile_ratio_bounds,
     requests_to_bound_quantile,
 )
-from reports.statistics.intervals import Interval, difference_interval
+from reports.statistics.intervals import UNKNOWN, Interval
 
 ALPHA = 0.05
-
-compared = st.lists(
-    st.tuples(st.floats(-1, 1, allow_subnormal=False) | st.sampled_from([-1.0, 0.0, 1.0]), st.sampled_from("abcdefg")),
-    min_size=1,
-    max_size=30,
-)
 
 
 def separate(count: int) -> list[str]:
     return [str(number) for number in range(count)]
-
-
-def split(pairs: list[tuple[float, str]]) -> tuple[list[float], list[str]]:
-    return [value for value, _ in pairs], [cluster for _, cluster in pairs]
-
-
-@pytest.mark.parametrize(("lost", "total"), [(0, 50), (1, 50), (6, 300), (50, 50)])
-def test_where_nothing_is_gained_the_lower_end_is_no_higher_than_the_exact_one(lost: int, total: int) -> None:
-    exact = binomtest(lost, total).proportion_ci(1 - 2 * ALPHA, method="exact")
-    found = change_bounds([-1.0] * lost + [0.0] * (total - lost), separate(total), ALPHA)
-    assert found.low <= -exact.high + 1e-12
-    if lost:
-        assert found.high >= -exact.low - 1e-12
-
-
-@pytest.mark.parametrize("clusters", [3, 149, 299])
-def test_without_a_flip_the_ends_are_exact(clusters: int) -> None:
-    names = [str(number % clusters) for number in range(2 * clusters)]
-    found = change_bounds([0.0] * 2 * clusters, names, ALPHA)
-    assert [found.low, found.high] == pytest.approx([ALPHA ** (1 / clusters) - 1, 1 - ALPHA ** (1 / clusters)])
-
-
-@given(compared, st.sampled_from([0.2, 0.05, 0.001]))
-@settings(max_examples=60)
-def test_no_end_is_nearer_than_the_intervals(pairs: list[tuple[float, str]], alpha: float) -> None:
-    values, clusters = split(pairs)
-    found, interval = change_bounds(values, clusters, alpha), difference_interval(values, clusters, 2 * alpha)
-    if interval is None:
-        assert found == UNKNOWN
-    else:
-        assert -1 <= found.low <= interval.low <= interval.high <= found.high <= 1
-
-
-@given(compared)
-@settings(max_examples=40)
-def test_a_change_seen_from_the_other_side_is_the_mirror_image(pairs: list[tuple[float, str]]) -> None:
-    values, clusters = split(pairs)
-    there, back = change_bounds(values, clusters, ALPHA), change_bounds([-value for value in values], clusters, ALPHA)
-    if there != UNKNOWN:
-        assert [there.low, there.high] == pytest.approx([-back.high, -back.low], abs=1e-9)
 
 
 @pytest.mark.parametrize("count", [5, 6, 10, 61])

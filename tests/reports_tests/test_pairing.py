@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from reports.run.frame import to_frame
-from reports.statistics.intervals import difference_interval
+from reports.statistics.changes import Changes
 from reports.statistics.pairing import PairedDifference, paired_difference
 from runners.records import Record, Status
 
@@ -40,7 +40,7 @@ def test_any_two_runners_are_compared_request_by_request(frame: pd.DataFrame) ->
     assert found.mean == pytest.approx(4 / 12)
     assert (found.requests, found.clusters) == (12, 4)
     expected = [0.0, 1.0, 1.0, 1.0, 1.0, 0, 0, 0, 0, 0, 0, 0]
-    assert found.interval == difference_interval(expected, [f"album-{number % 4}" for number in range(12)], ALPHA)
+    assert found.interval == Changes.of(expected, [f"album-{number % 4}" for number in range(12)]).interval(ALPHA)
 
 
 def test_seen_from_the_rival_it_is_the_mirror_image(frame: pd.DataFrame) -> None:

@@ -9,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.run.manifest import Manifest
-from reports.statistics.intervals import critical_value
-from reports.statistics.verdict import requests_needed
 from reports.summary.row import Row
 from reports.sweep.knees import find_knee, find_knees
 from reports.sweep.pareto import Point, find_points
-from reports.sweep.recommend import recommend, requests_to_prove
+from reports.sweep.recommend import recommend, separate_to_prove
 
 MARGIN, ALPHA = 0.02, 0.05
 VERDICTS = ("non-inferior", "inferior", "undecided")
@@ -66,7 +64,9 @@ def points_of(*rows: Row, **change: Any) -> list[Point]:
 def candidate(
     label: str, verdict: str | None, speedup: float | None, workload: str = "binding", **values: Any
 ) -> Point:
-    told = {"accuracy": 1.0, "accuracy_delta": 0.0, "accuracy_delta_ci_low": -0.1, "agreement": 0.9} | values
+    told: dict[str, Any] = {"accuracy": 1.0, "accuracy_delta": 0.0, "accuracy_delta_ci_low": -0.1, "agreement": 0.9}
+    told |= {"needed_separate": 200, "needed_requests": 800} if verdict == "undecided" else {}
+    told |= values
     told.setdefault("ttft_speedup_ci_low", speedup)
     line = row(label, workload, verdict=verdict, ttft_speedup=speedup, **told)
     other = [(label, label, None)] if label != "full" else []
@@ -235,7 +235,7 @@ def test_over_all_workloads_the_lowest_speed_up_counts() -> None:
         ([("a", "non-inferior", 0.9)], "what is non-inferior on binding is not faster than the reference"),
         (
             [("a", "undecided", 2.0), ("b", "undecided", 3.0)],
-            "undecided: about 800 requests of a workload would decide on b",
+            "undecided: 800 requests like these (200 sharing no media) would decide on b",
         ),
     ],
 )
@@ -246,15 +246,24 @@ def test_where_nothing_is_recommended_the_reason_is_told(points: list[Any], reas
 
 def test_a_change_beyond_the_margin_cannot_be_proven_away() -> None:
     point = candidate("a", "undecided", 2.0, accuracy_delta=-0.03)
-    assert requests_to_prove(point, MARGIN) == inf
+    assert separate_to_prove(point, MARGIN) == inf
     assert recommend([point], MARGIN).reason == "undecided on binding, and every change seen is beyond the margin"
 
 
-def test_without_any_difference_as_many_requests_are_needed_as_clusters() -> None:
-    """One request for each cluster: what ``stats`` asks for when no score differs."""
-    square, asked = critical_value(ALPHA) ** 2, 32
-    point = candidate("a", "undecided", 2.0, accuracy_delta_ci_low=-square / (asked + square), agreement=1.0)
-    assert requests_to_prove(point, MARGIN) == requests_needed(MARGIN, ALPHA)
+def test_the_runner_that_needs_the_fewest_is_named_with_what_the_stream_can_give() -> None:
+    points = [
+        candidate("a", "undecided", 2.0, needed_separate=149, needed_requests=None),
+        candidate("b", "undecided", 3.0, needed_separate=150),
+    ]
+    assert recommend(points, MARGIN).reason == (
+        "undecided: 149 sharing no media (few more would come) would decide on a"
+    )
+
+
+def test_an_exact_runner_is_proven_and_a_broken_one_is_not() -> None:
+    points = [candidate("exact", "exact", 2.0), candidate("broken", "broken", 9.0)]
+    assert recommend(points, MARGIN).runner == "exact"
+    assert recommend(points[1:], MARGIN).reason == "every runner is inferior on binding"
 
 
 choices = st.tuples(st.sampled_from(VERDICTS), st.sampled_from([0.5, 1.0, 2.0, 4.0]), st.sampled_from([0.5, 1.0]))

@@ -124,7 +124,7 @@ def test_names_may_hold_what_patterns_are_made_of() -> None:
 @pytest.mark.parametrize(
     ("runner", "keys"),
     [
-        ({"method": "prefix-cache", "lossless": True}, ["margin", "min_hit_rate"]),
+        ({"method": "prefix-cache", "lossless": True}, ["max_differences", "min_hit_rate"]),
         ({"method": "vlcache", "lossless": False}, ["margin", "min_hit_rate", "min_speedup", "min_kv_hit_rate"]),
         (
             {"method": "vlcache", "lossless": False, "options": {"ratio": 1.0}},
@@ -135,7 +135,8 @@ def test_names_may_hold_what_patterns_are_made_of() -> None:
 def test_what_is_required_by_itself(runner: dict[str, Any], keys: list[str]) -> None:
     limits = default_limits(RunnerDescription("it", **runner), 0.01)
     assert list(limits) == keys
-    assert limits["margin"] == 0.01
+    assert limits.get("margin", 0.01) == 0.01
+    assert limits.get("max_differences", 0) == 0
 
 
 def test_every_key_has_a_sentence_and_limits_that_make_sense() -> None:

@@ -5,9 +5,8 @@ from math import ceil, log
 import numpy as np
 import pytest
 
-from reports.statistics.bounds import change_ends
-from reports.statistics.clusters import Sample
-from reports.statistics.power import POWER, Decision, Truth, _beyond, _within, power, requests_to_decide
+from reports.statistics.power import POWER, Decision, Truth, requests_to_decide
+from reports.statistics.tail import chance_negative
 
 ALPHA, MARGIN = 0.05, 0.02
 WITHIN, BEYOND = Decision.WITHIN, Decision.BEYOND
@@ -49,34 +48,35 @@ def test_what_takes_too_many_is_not_promised() -> None:
     assert requests_to_decide(WITHIN, Truth(0.3, 0.3 + MARGIN - 1e-6), MARGIN, ALPHA) is None
 
 
-@pytest.mark.parametrize("decision", Decision)
-@pytest.mark.parametrize("flips", [0.0, 0.02])
-def test_power_is_how_often_simulated_runs_are_decided(decision: Decision, flips: float) -> None:
-    rng = np.random.default_rng(0)
-    truth = Truth.unchanged(flips) if decision is WITHIN else Truth.fallen(0.05, flips)
-    for requests in (100, 400):
-        draws = rng.random((4000, requests))
-        values = (draws < truth.gained).astype(float) - (draws > 1 - truth.lost)
-        low, high = change_ends(Sample(values, np.arange(requests)), ALPHA)
-        decided = float(np.mean(low > -MARGIN) if decision is WITHIN else np.mean(high < -MARGIN))
-        assert power(decision, truth, requests, MARGIN, ALPHA) == pytest.approx(decided, abs=0.025)
-
-
-@pytest.mark.parametrize("truth", [Truth.fallen(0.05, 0), Truth.fallen(0.05, 0.02), Truth.fallen(0.1, 0.1)])
-def test_so_many_have_the_power_and_far_fewer_do_not(truth: Truth) -> None:
-    needed = requests_to_decide(BEYOND, truth, MARGIN, ALPHA)
+@pytest.mark.parametrize(
+    ("truth", "alpha"),
+    [
+        (Truth.unchanged(0.01), ALPHA),
+        (Truth(0, 0.005), ALPHA),
+        (Truth(0.05, 0.05), ALPHA),
+        (Truth(0.3, 0.305), ALPHA),
+        (Truth.fallen(0.05, 0), ALPHA),
+        (Truth.fallen(0.05, 0.02), ALPHA / 4),
+        (Truth(0, 0.78), ALPHA / 3),
+        (Truth(0, 1), ALPHA),
+    ],
+)
+def test_so_many_have_the_power_and_far_fewer_do_not(truth: Truth, alpha: float) -> None:
+    decision = truth.decision(MARGIN)
+    assert decision is not None
+    needed = requests_to_decide(decision, truth, MARGIN, alpha)
     assert needed is not None
-    assert power(BEYOND, truth, needed, MARGIN, ALPHA) >= POWER
-    assert power(BEYOND, truth, int(0.85 * needed), MARGIN, ALPHA) < POWER
+    assert decided(decision, truth, needed, alpha) >= POWER - 0.015
+    assert decided(decision, truth, int(0.8 * needed), alpha) < POWER
 
 
-@pytest.mark.parametrize("alpha", [0.05, 0.002])
-def test_counts_are_decided_as_the_bounds_of_their_requests_are(alpha: float) -> None:
-    requests = 300
-    gains, losses = (grid.ravel() for grid in np.meshgrid(np.arange(0, 30, 3), np.arange(0, 40)))
-    values = np.zeros((gains.size, requests))
-    for row, (gained, lost) in enumerate(zip(gains, losses, strict=True)):
-        values[row, :gained], values[row, requests - lost :] = 1, -1
-    low, high = change_ends(Sample(values, np.arange(requests)), alpha)
-    assert (_within(gains, losses, requests, MARGIN, alpha) == (low > -MARGIN)).all()
-    assert (_beyond(gains, losses, requests, MARGIN, alpha) == (high < -MARGIN)).all()
+def decided(decision: Decision, truth: Truth, requests: int, alpha: float) -> float:
+    """How often simulated runs are decided."""
+    chances = [truth.lost, 1 - truth.lost - truth.gained, truth.gained]
+    drawn = np.random.default_rng(0).multinomial(requests, chances, 2000)
+    outcomes, counts = np.unique(drawn, axis=0, return_counts=True)
+    if decision is WITHIN:
+        chance = chance_negative((MARGIN - 1, MARGIN, MARGIN + 1), outcomes + np.array((1, 0, 0)))
+    else:
+        chance = chance_negative((1 - MARGIN, -MARGIN, -MARGIN - 1), outcomes + np.array((0, 0, 1)))
+    return float(counts[chance < alpha].sum() / 2000)

@@ -29,8 +29,13 @@ def notices(**values: Any) -> list[Notice]:
         ({"scored": 15}, NoticeKind.NO_GOLD, "1 of 16"),
         ({"parse_failed": 4}, NoticeKind.UNREADABLE_ANSWERS, "vlcache 4 of 16"),
         ({"official_accuracy": 0.5}, NoticeKind.OFFICIAL_SCORE, "vlcache 50.0 %"),
+        (
+            {"verdict": "broken", "differences": 2, "first_difference": "q7"},
+            NoticeKind.BROKEN,
+            "vlcache is lossless and answered 2 of 16 requests unlike the reference, q7 first",
+        ),
         ({"noise_flip_rate": 0.03}, NoticeKind.NOISE_FLOOR, "3.0 %"),
-        ({"verdict": "undecided", "compared_worth": 9.0}, NoticeKind.FEW_SAMPLES, "1 of 1"),
+        ({"verdict": "undecided", "needed_separate": 149, "needed_requests": 300}, NoticeKind.FEW_SAMPLES, "1 of 1"),
     ],
 )
 def test_each_has_its_reason_and_its_advice(values: dict[str, Any], kind: NoticeKind, told: str) -> None:

@@ -184,7 +184,7 @@ def test_a_verdict_goes_by_the_interval_of_the_change(
     assert (row.verdict, row.margin, row.alpha) == (verdict, MARGIN, ALPHA)
     assert (row.compared, row.compared_worth) == (200, pytest.approx(200))
     assert row.accuracy_delta_ci_low < row.accuracy_delta < row.accuracy_delta_ci_high
-    assert (rows["prefix-cache"].verdict, rows["full"].verdict) == ("non-inferior", None)
+    assert (rows["prefix-cache"].verdict, rows["full"].verdict) == ("exact", None)
 
 
 def test_margin_and_confidence_are_the_users(make_record: MakeRecord, manifest: dict[str, Any]) -> None:

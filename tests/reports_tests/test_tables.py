@@ -116,14 +116,15 @@ def test_verdicts_are_shown_as_short_words(verdict: str | None, word: str) -> No
 
 def test_undecided_runners_are_counted_and_what_would_decide_is_told() -> None:
     rows = [FULL, BLEND, row("vlcache", verdict="non-inferior"), row("leading-k", verdict="undecided")]
-    line = (
-        "undecided: 2 of 3 runners; "
-        "with no flips a margin of 2 points needs 189 requests sharing no media, these are worth 8"
-    )
-    assert line in draw(rows).splitlines()
-    many = [replace(found, compared_worth=189.4) for found in rows]
-    more = "undecided: 2 of 3 runners; more is needed than what 189 requests sharing no media would tell"
-    assert more in draw(many).splitlines()
+    never = "undecided: 2 of 3 runners; no number of requests would decide, if what was seen is the truth"
+    assert never in draw(rows).splitlines()
+    rows[1:2] = [replace(BLEND, needed_separate=900, needed_requests=1800)]
+    rows[3:] = [replace(rows[3], needed_separate=149, needed_requests=298)]
+    more = "undecided: 2 of 3 runners; 298 requests like these (149 sharing no media) would decide on leading-k"
+    assert more in draw(rows).splitlines()
+    rows[3:] = [replace(rows[3], needed_requests=None)]
+    rare = "149 sharing no media (few more would come) would decide on leading-k"
+    assert f"undecided: 2 of 3 runners; {rare}" in draw(rows).splitlines()
     assert "undecided:" not in draw([FULL, row("vlcache", verdict="inferior")])
 
 

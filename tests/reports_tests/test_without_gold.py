@@ -82,7 +82,9 @@ def test_the_table_says_what_counts(records: list[Record], manifest: dict[str, A
     )
 
 
-def test_a_sweep_ranks_by_agreement_and_recommends_nothing(records: list[Record], manifest: dict[str, Any]) -> None:
+def test_a_sweep_ranks_by_agreement_and_recommends_only_what_is_exact(
+    records: list[Record], manifest: dict[str, Any]
+) -> None:
     manifest["model"]["dtype"] = "bfloat16"
     found = sweep.analyse(
         summarise(Measurements(Manifest.check(manifest, "here"), records), MARGIN, ALPHA),
@@ -95,12 +97,12 @@ def test_a_sweep_ranks_by_agreement_and_recommends_nothing(records: list[Record]
         "vlcache": True,  # faster
         "prefix-cache": True,  # answers like the reference, and faster
     }
-    assert found.recommended_overall.runner is None
+    assert found.recommended_overall.runner == "prefix-cache"
     table = told(
         sweep_tables.render(found, find_notices(Measurements(Manifest.check(manifest, "here"), records), found.rows))
     )
     assert "same % (agreement) is what counts" in table
-    assert "recommended for binding: none; no answer on binding was judged" in table
+    assert "recommended for binding: prefix-cache, " in table
     panel, _ = picture(found, "binding").axes
     assert panel.get_ylabel() == "answers that equal the reference's, %"
 

@@ -1,0 +1,65 @@
+"""What the answers of a runner prove about it: verdict, bounds of the loss, and how many requests would decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from reports.run.manifest import Manifest
+from reports.statistics.changes import Changes
+from reports.statistics.needed import needed_to_decide
+from reports.statistics.pairing import Paired
+from reports.statistics.verdict import verdict_on
+from reports.summary.exactness import EXACT, exactness
+
+PROOF = (
+    "verdict",
+    "loss_at_most",
+    "loss_at_least",
+    "needed_separate",
+    "needed_requests",
+    "differences",
+    "first_difference",
+)
+"""Columns of ``Row``; all None of the reference, which is not judged, and of what nothing was compared."""
+
+
+def proof_values(
+    mine: pd.DataFrame, noise: pd.DataFrame, paired: Paired, manifest: Manifest, margin: float, alpha: float
+) -> dict[str, Any]:
+    """The columns ``PROOF`` of a runner on a workload.
+
+    Lossless runners are no statistical question: see ``exactness``. The noise floor and runners for analysis only have
+    no verdict. Of all others ``verdict_on`` is the rule.
+
+    Args:
+        mine: the runner's records of the workload, ``frame.FRAME_COLUMNS``.
+        noise: those of the noise floor's runners.
+    """
+    label, values = str(mine["runner"].iloc[0]), dict.fromkeys(PROOF)
+    if label == paired.reference:
+        return values
+    delta = paired.score_delta(label)
+    changes = paired.changes(delta)
+    bounds = changes.interval(2 * alpha)
+    proven: dict[str, Any] = dict(values)
+    if bounds is not None:
+        proven |= {"loss_at_most": max(0.0, -bounds.low), "loss_at_least": max(0.0, -bounds.high)}
+    if label in manifest.held_exact:
+        found = exactness(mine, noise, manifest.model.dtype)
+        if found is not None:
+            proven |= {"verdict": found.verdict, "differences": found.differences, "first_difference": found.first}
+            if found.verdict == EXACT and mine["ok"].all():
+                proven |= {"loss_at_most": 0.0, "loss_at_least": 0.0}
+    elif label not in (*manifest.noise_arms, *manifest.analysis_only):
+        verdict = verdict_on(changes, margin, alpha)
+        proven |= {"verdict": verdict}
+        if verdict == "undecided":
+            proven |= _needed(changes, len(mine), paired.grows(delta), margin, alpha)
+    return proven
+
+
+def _needed(changes: Changes, requests: int, grows: bool, margin: float, alpha: float) -> dict[str, int | None]:
+    needed = needed_to_decide(changes, requests / changes.worth(alpha) if grows else None, margin, alpha)
+    return {} if needed is None else {"needed_separate": needed.worth, "needed_requests": needed.requests}

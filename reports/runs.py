@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from reports.answers.answer import Answer, Overall, find_answers, find_overall
 from reports.answers.block import Block, compose
@@ -15,14 +14,16 @@ from reports.run.changed_answers import ChangedAnswer, read_changed_answers
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
 from reports.run.store import RunFolder
-from reports.summary.flips import Flip, find_flips
 from reports.summary.notice import Notice
-from reports.summary.notices import find_notices
 from reports.summary.row import Row
-from reports.summary.summarise import summarise
-from reports.sweep.trade_off import TradeOff, analyse
 from runners.records import Record
 from workloads.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.summary.flips import Flip
+    from reports.sweep.trade_off import TradeOff
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ def _read(path: Path, label: str, margin: float, alpha: float) -> Run:
     measured = RunFolder(path).read().measurements
     if not measured.records:
         raise UsageError(f"{path} holds no records yet: let the run go on with --resume, or name another")
+    from reports.summary.flips import find_flips
+    from reports.summary.notices import find_notices
+    from reports.summary.summarise import summarise
+    from reports.sweep.trade_off import analyse
+
     rows = summarise(measured, margin, alpha)
     if not rows:
         raise UsageError(f"{path}: none of its records is of a workload and a runner that its manifest names")

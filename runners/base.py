@@ -14,11 +14,16 @@ from workloads.records import Message
 
 @dataclass(frozen=True)
 class Request:
-    """One turn to answer: the whole conversation so far, media as encoded bytes."""
+    """One turn to answer: the whole conversation so far, media as encoded bytes.
+
+    Attributes:
+        adoptable: whether runners may take over from each other what they would compute alike.
+    """
 
     id: str
     messages: tuple[Message, ...]
     max_new_tokens: int
+    adoptable: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Response:
         demand: what the work asked of the device.
         peak_bytes: of the model, the runner's stores and the request; None where the device does not tell.
         repair: what a method that estimates its risk decided.
+        adopted: whether it was taken over from another runner, which would have computed the same; then nothing is
+            known of time and peak memory.
     """
 
     status: Status
@@ -45,6 +52,7 @@ class Response:
     demand: Demand | None = None
     peak_bytes: int | None = None
     repair: Repair | None = None
+    adopted: bool = False
 
 
 class Runner(Protocol):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from runners.base import Request, Response
+from runners.engine.adoption import Pool
 from runners.engine.engine import Engine
 from runners.models.load import LoadedModel
 from runners.registry import RunnerSpec, load_method, source_of
 
 
 class LocalRunner:
-    """See ``Runner``."""
+    """See ``Runner``; ``pool`` and ``adopts`` as of ``Engine``."""
 
-    def __init__(self, spec: RunnerSpec, model: LoadedModel) -> None:
+    def __init__(self, spec: RunnerSpec, model: LoadedModel, pool: Pool | None = None, adopts: bool = True) -> None:
         asked = load_method(spec)
         self._spec = spec
         self._method = asked.for_random_weights() if model.random_weights else asked
@@ -25,6 +27,8 @@ class LocalRunner:
             strict=spec.strict_reuse,
             profile=model.profile,
             host_budget=spec.host_budget_bytes,
+            pool=pool,
+            adopts=adopts,
         )
 
     @property
@@ -56,6 +60,12 @@ class LocalRunner:
         }
 
 
-def build_runner(spec: RunnerSpec, model: LoadedModel) -> LocalRunner:
-    """Build the runner of a spec."""
-    return LocalRunner(spec, model)
+def build_runner(spec: RunnerSpec, model: LoadedModel, pool: Pool | None = None, adopts: bool = True) -> LocalRunner:
+    """Build the runner of a spec; see ``LocalRunner``."""
+    return LocalRunner(spec, model, pool, adopts)
+
+
+def build_runners(specs: Sequence[RunnerSpec], model: LoadedModel, reference: str, adopt: bool) -> list[LocalRunner]:
+    """Build the runners of a run. If they ``adopt``, all but the reference take over what another computed alike."""
+    pool = Pool() if adopt else None
+    return [build_runner(spec, model, pool, adopts=spec.label != reference) for spec in specs]

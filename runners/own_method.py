@@ -24,11 +24,9 @@ def import_method(name: str) -> type[Method]:
     Raises:
         UsageError: it cannot be imported, or is no method that can run.
     """
+    module_name, attribute = split_name(name)
     from runners.engine.method import Method
 
-    module_name, _, attribute = name.partition(":")
-    if not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
-        raise UsageError(f"runner '{name}': write a method of your own as package.module:Class")
     module = _import_module(name, module_name)
     if not hasattr(module, attribute):
         found = _methods_in(module)
@@ -43,6 +41,14 @@ def import_method(name: str) -> type[Method]:
         )
     _require_readable_options(name, method)
     return method
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Split ``package.module:Class`` into module and class, nothing imported; UsageError for another form."""
+    module_name, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
+        raise UsageError(f"runner '{name}': write a method of your own as package.module:Class")
+    return module_name, attribute
 
 
 def describe_source(method: type) -> dict[str, Any]:

@@ -221,6 +221,8 @@ class Record:
         peak_bytes: of the model, this runner's stores and what the request took besides, at its peak; None where the
             device does not tell.
         repair: what was decided; None of methods that estimate no risk.
+        adopted: whether answer, counts and what was stored were taken over from another runner, which computed the
+            same; then there are no times and no peak.
     """
 
     key: str
@@ -249,6 +251,7 @@ class Record:
     demand: Demand | None = None
     peak_bytes: Count | None = None
     repair: Repair | None = None
+    adopted: bool = False
     schema: int = field(default=1)
 
     def unjudged(self) -> Record:

@@ -5,13 +5,13 @@ A name is one of ``METHODS``, or ``package.module:Class`` for a method of the us
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from runners.defaults import DonorPolicy, RunnerDefaults, options_by_setting
-from runners.own_method import describe_source, import_method
+from runners.own_method import describe_source, import_method, split_name
 from workloads.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -33,12 +33,17 @@ METHODS = {
     "oracle": "runners.methods.oracle:Oracle",
 }
 
+EVERY_RUNNER = "all"
+
 FORMS = {
+    EVERY_RUNNER: "every method that is not for analysis only, and some variants",
     "package.module:Class": "a method of your own, in a package that Python finds (docs/adding-a-method.md)",
 }
 """Names of methods that are no single name, for people."""
 
-DEFAULT_RUNNERS = (
+DEFAULT_RUNNERS = ("full,encoder-cache,prefix-cache,full-reuse", "cacheblend,conduit,vlcache-paper,vlcache")
+
+ALL_RUNNERS = (
     "full,encoder-cache,prefix-cache,full-reuse",
     "full-reuse@rotate=false",
     "leading-k,random-k,cacheblend",
@@ -46,6 +51,7 @@ DEFAULT_RUNNERS = (
     "conduit,prophetkv,kvshare",
     "vlcache-paper,vlcache",
 )
+"""What ``EVERY_RUNNER`` stands for."""
 
 
 @dataclass(frozen=True)
@@ -68,30 +74,49 @@ class RunnerSpec:
         return options_by_setting(_method_class(self.method)).get(setting)
 
 
-def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSpec]:
-    """Read runner specs, in order; UsageError when one is wrong or two share a label.
+@dataclass(frozen=True)
+class NamedRunner:
+    """A runner as its spec names it, its method not imported and its options not read.
 
-    A text is a comma list of plain names, or one name with options after ``@``. The text is the label, unless an
-    option ``name=`` gives another.
+    Attributes:
+        method: a name of ``METHODS``, or ``package.module:Class``, of which only the form is checked.
+        options: the texts after ``@`` by their names, ``name`` left out.
     """
-    specs: list[RunnerSpec] = []
-    for text in texts:
+
+    method: str
+    label: str
+    options: Mapping[str, str]
+
+
+def read_names(texts: Sequence[str]) -> list[NamedRunner]:
+    """Read what runner specs say without any method, and so without torch; UsageError for what is wrong in that.
+
+    A text is a comma list of plain names, or one name with options after ``@``, or ``EVERY_RUNNER``. The text is the
+    label, unless an option ``name=`` gives another.
+    """
+    named: list[NamedRunner] = []
+    for text in _expanded(texts):
         name, found, options = text.partition("@")
         if found and "," in name:
             raise UsageError(
                 f"runner '{text}': a runner with options needs a --runner of its own, without others before it"
             )
         if found:
-            specs.append(_spec(name.strip(), text, _options(text, options), defaults))
+            named.append(_named(name.strip(), text, _options(text, options)))
         else:
-            specs += [_spec(part.strip(), part.strip(), {}, defaults) for part in text.split(",")]
-    require_distinct(specs)
-    return specs
+            named += [_named(part.strip(), part.strip(), {}) for part in text.split(",")]
+    require_distinct(named)
+    return named
 
 
-def require_distinct(specs: Iterable[RunnerSpec]) -> None:
+def parse_specs(texts: Sequence[str], defaults: RunnerDefaults) -> list[RunnerSpec]:
+    """Read runner specs, in order, see ``read_names``; UsageError when one is wrong or two share a label."""
+    return [_spec(named, defaults) for named in read_names(texts)]
+
+
+def require_distinct(runners: Iterable[RunnerSpec | NamedRunner]) -> None:
     """Check that no two runners share a label; UsageError otherwise."""
-    labels = [spec.label for spec in specs]
+    labels = [runner.label for runner in runners]
     for label in labels:
         if labels.count(label) > 1:
             raise UsageError(f"runner '{label}' is given twice: drop one, or tell them apart with name=...")
@@ -113,9 +138,23 @@ def default_donor(name: str) -> DonorPolicy | None:
     return options.get("donor")
 
 
+def is_default(name: str) -> bool:
+    """Whether a method answers where no runner is named."""
+    return any(name in text.split(",") for text in DEFAULT_RUNNERS)
+
+
 def source_of(spec: RunnerSpec) -> dict[str, Any]:
     """Describe for the manifest where a user's own method is; empty for those that come with vlcache."""
     return {} if spec.method in METHODS else {"source": describe_source(_method_class(spec.method))}
+
+
+def _expanded(texts: Sequence[str]) -> Iterator[str]:
+    """The same with ``EVERY_RUNNER`` replaced by what it stands for."""
+    for text in texts:
+        if text.strip() == EVERY_RUNNER:
+            yield from ALL_RUNNERS
+        else:
+            yield text
 
 
 def _options(text: str, options: str) -> dict[str, str]:
@@ -130,13 +169,22 @@ def _options(text: str, options: str) -> dict[str, str]:
     return pairs
 
 
-def _spec(name: str, label: str, given: dict[str, str], defaults: RunnerDefaults) -> RunnerSpec:
+def _named(name: str, text: str, options: dict[str, str]) -> NamedRunner:
+    """Name a runner; ``text`` is its label unless an option gives another."""
+    if ":" in name:
+        split_name(name)
+    elif name not in METHODS:
+        raise unknown_name("runner", name, METHODS)
+    return NamedRunner(name, options.pop("name", text), options)
+
+
+def _spec(named: NamedRunner, defaults: RunnerDefaults) -> RunnerSpec:
+    name, label = named.method, named.label
     method = _method_class(name)
     hints = get_type_hints(method)
     known = [option.name for option in fields(method)]
     options = _options_from_settings(method, defaults)
-    label = given.pop("name", label)
-    for key, value in given.items():
+    for key, value in named.options.items():
         if key not in known:
             raise unknown_name(f"option of runner '{name}'", key, [*known, "name"])
         options[key] = _read(f"runner '{label}': {key}", value, hints[key])
@@ -177,11 +225,9 @@ def _read(what: str, text: str, kind: Any) -> Any:
 
 
 def _method_class(name: str) -> type[Method]:
-    """Import the class of a method; UsageError where there is none of that name."""
+    """Import the class of a method; UsageError where a user's own cannot be had."""
     if ":" in name:
         return import_method(name)
-    if name not in METHODS:
-        raise unknown_name("runner", name, METHODS)
     module, attribute = METHODS[name].split(":")
     method: type[Method] = getattr(import_module(module), attribute)
     return method

@@ -2,6 +2,9 @@
 
 For every request the runners answer in a seeded random order, each from the same history (the gold answers, else the
 reference's) and with stores of its own; all runners see every request, so machine drift and cache warmth hit all alike.
+
+Cold requests may be adopted: a runner takes over what another computed, if it would compute the same. Not so the first
+few of a stream, which every runner computes, so that its cold times and the cost of storing are measured.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from workloads.judgement import Judgement
 from workloads.records import NO_REPLIES, Answer, Conversation, Media, Turn, media_in
 from workloads.scoring import judge
 from workloads.seeding import stream
+
+COMPUTED_BY_ALL = 3
+"""Cold requests of a stream that every runner computes; those after them may be adopted."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +46,31 @@ class SessionOptions:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request and what the stream says about it."""
+    """A request and what the stream says about it.
+
+    Attributes:
+        cold_before: cold requests before it in the stream.
+    """
 
     conversation: Conversation
     turn_index: int
     media: tuple[Media, ...]
     warmth: Warmth
     recurring: int
+    cold_before: int
 
     @property
     def turn(self) -> Turn:
         return self.conversation.turns[self.turn_index]
 
-    def request(self, replies: Mapping[str, str], max_new_tokens: int) -> Request:
+    @property
+    def adoptable(self) -> bool:
+        """Whether runners may take over from each other what they would compute alike."""
+        return self.warmth is Warmth.COLD and self.cold_before >= COMPUTED_BY_ALL
+
+    def request(self, replies: Mapping[str, str], max_new_tokens: int, adoptable: bool = False) -> Request:
         """Make the request for the runners, with ``replies`` in the history where there is no gold answer."""
-        return Request(self.turn.id, self.conversation.prompt(self.turn_index, replies), max_new_tokens)
+        return Request(self.turn.id, self.conversation.prompt(self.turn_index, replies), max_new_tokens, adoptable)
 
 
 def record_key(workload: str, request: str, runner: str) -> str:
@@ -80,7 +96,7 @@ def serve(
     spent = _warm_up(asked[: options.warmup], runners, options)
     replies: dict[str, str] = {}
     for item in asked:
-        request = item.request(replies, options.max_new_tokens)
+        request = item.request(replies, options.max_new_tokens, item.adoptable)
         order = stream("bench", "order", options.seed, workload, item.turn.id).permutation(len(runners))
         responses = {runners[index].label: runners[index].answer(request) for index in order}
         reference = responses[options.reference]
@@ -110,13 +126,15 @@ def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: Sessio
 def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
     """Yield every turn in order, with how many of its media the stream sent before."""
     seen: set[tuple[str, bytes]] = set()
+    cold = 0
     for conversation in conversations:
         for index in range(len(conversation.turns)):
             media = media_in(conversation.prompt(index))
             recurring = sum((item.kind, item.data) in seen for item in media)
             warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
             seen.update((item.kind, item.data) for item in media)
-            yield _Asked(conversation, index, media, warmth, recurring)
+            yield _Asked(conversation, index, media, warmth, recurring, cold)
+            cold += warmth is Warmth.COLD
 
 
 def _record(workload: str, item: _Asked, label: str, place: int, response: Response, reference: Response) -> Record:
@@ -155,6 +173,7 @@ def _record(workload: str, item: _Asked, label: str, place: int, response: Respo
         demand=response.demand,
         peak_bytes=response.peak_bytes,
         repair=response.repair,
+        adopted=response.adopted,
     )
 
 

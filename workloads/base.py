@@ -54,10 +54,12 @@ class WorkloadDefaults:
 
     Attributes:
         max_new_tokens: longest answer.
+        samples: requests (turns).
         reuse_rate: see ``StreamOptions``; that of ``case`` where the popularity is ``own``.
         popularity: see ``StreamOptions``.
         recurrence: how media come back, in words.
         benchmark_score: how the benchmark scores answers, in words, where that is not how they are scored here.
+        left_out: which parts are not asked, in words, of data sets of which a copy has not all.
         case: the size of a case, of workloads that can make as many cases as are asked for.
     """
 
@@ -67,6 +69,8 @@ class WorkloadDefaults:
     recurrence: str = "as the workload has it"
     benchmark_score: str | None = None
     case: CaseSize | None = None
+    samples: int = 32
+    left_out: str | None = None
 
     def usual_reuse_rate(self, popularity: Popularity) -> float:
         """The reuse rate that holds where none is given."""
@@ -74,9 +78,9 @@ class WorkloadDefaults:
 
 
 CARDS_RECUR = "media come back in another order or company, or after other text"
-ONE_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=1, requests=2))
+ONE_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=1, requests=2), samples=130)
 """Of workloads that show all media of a case in one conversation of one turn."""
-TWO_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3))
+TWO_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=190)
 """Of workloads in which media come back beside others, so that it takes two requests to show them."""
 
 

@@ -1,12 +1,13 @@
 """Are the engine's kernels right on this GPU, and how fast? Checks and times every backend that can run here.
 
-    python docs/benchmarks/gpu.py [--shape qwen2.5-vl-7b|qwen3-vl-8b] [--tokens N]... [--repeats N]
+    python docs/benchmarks/gpu.py [--shape qwen2.5-vl-7b|qwen3-vl-8b|tiny] [--tokens N]... [--repeats N]
+        [--device cuda|cpu]
 
 Every result in bfloat16 is compared with the reference's in float32 on the same numbers. Times are of one layer: each
 repeat runs all layers of the model, whose keys and values lie apart, so that none is in a cache, with what is derived
 once per request derived anew; backends take turns in random order; the median over repeats is shown, and the median of
-the ratios to ``sdpa`` (to torch, for placing) within the same repeat. Prints one Markdown table. Exit code 2 without a
-CUDA device, 1 if a result is off.
+the ratios to ``sdpa`` (to torch, for placing) within the same repeat. Prints one Markdown table. On a CPU it is a
+rehearsal, for the shape ``tiny``. Exit code 2 without the device, 1 if a result is off.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import random
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,9 +32,10 @@ from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.view import LookBack
 from runners.engine.kv.placing import placing_by_torch
 from runners.engine.kv.stored import StoredKV
+from runners.models.environment import describe_device
 
 TOLERANCE = 0.02  # of bfloat16 outputs of order 1
-SHAPES = {"qwen2.5-vl-7b": (28, 28, 4, 128), "qwen3-vl-8b": (36, 32, 8, 128)}
+SHAPES = {"qwen2.5-vl-7b": (28, 28, 4, 128), "qwen3-vl-8b": (36, 32, 8, 128), "tiny": (2, 4, 2, 16)}
 """Layers, heads, kv_heads, head_dim."""
 MEDIA = 8
 WARMUP = 3
@@ -76,12 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shape", choices=SHAPES, default="qwen2.5-vl-7b")
     parser.add_argument("--tokens", type=int, action="append", help="prompt lengths; 1000, 4000 and 10000")
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     options = parser.parse_args(arguments)
-    if not torch.cuda.is_available():
+    if options.device == "cuda" and not torch.cuda.is_available():
         print("gpu.py: no CUDA device: torch sees none; run this on a machine with one", file=sys.stderr)
         return 2
-    device = torch.device("cuda", 0)
-    print(f"{torch.cuda.get_device_name(device)}; torch {torch.__version__}, {_triton()}; {options.shape}, bfloat16\n")
+    device = torch.device(options.device)
+    name = describe_device(device)["device_name"]
+    print(f"{name}; torch {torch.__version__}, {_triton(device)}; {options.shape}, bfloat16\n")
     for name, obstacle in obstacles(device).items():
         if obstacle is not None:
             print(f"Left out: `{name}`: {obstacle}\n")
@@ -129,7 +134,7 @@ def compare_attention(what: str, asked: Asked, repeats: int) -> bool:
     backends = able(asked.q.dtype, asked.q.shape[2], asked.q.device)
     errors = {name: asked.error(backend) for name, backend in backends.items()}
     works = {name: partial(asked.by, backend) for name, backend in backends.items()}
-    return _print(what, errors, measure(works, repeats), len(asked.k))
+    return _print(what, errors, measure(works, repeats, asked.q.device), len(asked.k))
 
 
 def placing(shape: str, tokens: int, device: torch.device) -> tuple[list[StoredKV], Tensor, Tensor]:
@@ -163,7 +168,7 @@ def compare_placing(shape: str, tokens: int, device: torch.device, repeats: int)
 
         works["triton"] = lambda: placing_by_kernel(media, k, v)(0, len(k))
         errors["triton"] = placing_error(media, k, v)
-    return _print(f"placing {MEDIA} media, {tokens:,} tokens", errors, measure(works, repeats), len(k))
+    return _print(f"placing {MEDIA} media, {tokens:,} tokens", errors, measure(works, repeats, device), len(k))
 
 
 def placing_error(media: Sequence[StoredKV], k: Tensor, v: Tensor) -> float:
@@ -176,22 +181,32 @@ def placing_error(media: Sequence[StoredKV], k: Tensor, v: Tensor) -> float:
     return max(float((x.float() - y.float()).abs().max()) for x, y in zip((k, v), expected, strict=True))
 
 
-def measure(works: Mapping[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
+def measure(works: Mapping[str, Callable[[], None]], repeats: int, device: torch.device) -> dict[str, list[float]]:
     """Milliseconds of every repeat; in each, all take their turns in random order."""
     times: dict[str, list[float]] = {name: [] for name in works}
     shuffled = list(works)
     for repeat in range(WARMUP + repeats):
         random.shuffle(shuffled)
         for name in shuffled:
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            torch.cuda.synchronize()
-            start.record()
-            works[name]()
-            end.record()
-            torch.cuda.synchronize()
+            taken = _milliseconds(works[name], device)
             if repeat >= WARMUP:
-                times[name].append(start.elapsed_time(end))
+                times[name].append(taken)
     return times
+
+
+def _milliseconds(work: Callable[[], None], device: torch.device) -> float:
+    """What a work takes: on a GPU by its own clock."""
+    if device.type == "cpu":
+        started = time.perf_counter()
+        work()
+        return (time.perf_counter() - started) * 1e3
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    start.record()
+    work()
+    end.record()
+    torch.cuda.synchronize()
+    return float(start.elapsed_time(end))
 
 
 def _print(what: str, errors: dict[str, float], times: dict[str, list[float]], layers: int) -> bool:
@@ -205,8 +220,8 @@ def _print(what: str, errors: dict[str, float], times: dict[str, list[float]], l
     return all(error <= TOLERANCE for error in errors.values())
 
 
-def _triton() -> str:
-    return f"Triton {version('triton')}" if lacks_triton(torch.device("cuda", 0)) is None else "no Triton"
+def _triton(device: torch.device) -> str:
+    return f"Triton {version('triton')}" if lacks_triton(device) is None else "no Triton"
 
 
 if __name__ == "__main__":

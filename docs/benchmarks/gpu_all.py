@@ -1,175 +1,165 @@
-"""Everything that is to be shown on a GPU, one part after the other: tests, kernels, a fair baseline, TTFT tables.
+"""Everything that is to be shown on a GPU, in whatever time there is: what is worth most comes first.
 
-    python docs/benchmarks/gpu_all.py FOLDER [--only PART...]
+    python docs/benchmarks/gpu_all.py FOLDER [--minutes 9] [--only PART...] [--retry] [--costs GPU.json] [--plan]
+        [--rehearse]
 
-Prints what the parts print and adds it to ``FOLDER/gpu.md``, with the end of a part's errors where it failed; all its
-errors are in ``FOLDER/PART.err``, what the tables rest on in ``FOLDER/PART``. Every part has a time limit and is
-stopped there; the next one runs in any case. The limits add up to less than 25 minutes. ``--only`` takes names of
-parts, or how they begin. Exit code 0 when all parts passed, 1 when one did not, 2 without a CUDA device.
+Prints what it will do, what it leaves out and why, by what every part took the last time (in FOLDER, or as ``--costs``
+says, which is the ``gpu.json`` of another run), else by the estimate that stands with the part (``gpu_day/parts.py``).
+Then the parts run, one after the other, each with a time limit and files of its own in ``FOLDER/parts``; what a part
+keeps for going on is in ``FOLDER/work``. A part that hangs is killed at its limit with all that it began, one that
+fails is told with the end of its errors, and the next one runs in any case. The same command goes on where it was
+broken off, however that was, and keeps what is done; ``--retry`` also repeats what failed. After every part
+``FOLDER/gpu.md`` (the report) and ``FOLDER/gpu.json`` (the same with date, device, driver, versions and command) are
+written anew, so that they are there whenever it ends.
+
+``--rehearse`` does all of it on a CPU with tiny stand-ins. Exit code 0 when all parts that were to run passed, 1 when
+one did not, 2 without a CUDA device, with packages missing, or in a folder of another machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import json
 import shlex
-import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
-ROOT = Path(__file__).parents[2]
-FOLDER = "FOLDER"  # in arguments, for the one that is given
-SCRIPTS = "docs/benchmarks"
-SHAPES = ("qwen2.5-vl-7b", "qwen3-vl-8b")
-SIZES = ("1x10000", "8x1200", "1x4000", "1x1000")  # what matters most comes first
-SLOWER = 1.05  # times the stock path: as much as the baseline may be
-SHOWN = 30  # lines of a failed part's errors
+from gpu_day import machine
+from gpu_day.ledger import Ledger, read_costs, write
+from gpu_day.parts import PARTS, REHEARSAL, Part
+from gpu_day.plan import Planned, decide, describe, plan
+from gpu_day.report import document, failure, markdown, summary
+from gpu_day.running import run, source_commit
 
-
-@dataclass(frozen=True)
-class Part:
-    """A command, run by this Python in the root of the repository.
-
-    Attributes:
-        limit_s: seconds after which it is stopped.
-        markdown: whether that is what it prints.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-    limit_s: float
-    markdown: bool = False
+SAME = ("device", "versions", "rehearsal")
+"""Facts in which all results of a folder are alike."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a part ended: ``passed``, or why not."""
+class Kept:
+    """The report of all parts, those of earlier calls too."""
 
-    name: str
-    seconds: float
-    ended: str
+    ledger: Ledger
+    about: Mapping[str, Any]
+    every: Sequence[Part]
 
-    @property
-    def passed(self) -> bool:
-        """Whether all was well."""
-        return self.ended == "passed"
-
-
-def _fair(tokens: int) -> Part:
-    model, paired = ("--model", f"shape:{SHAPES[0]}"), ("--requests", "30", "--at-most", str(SLOWER))
-    script = f"{SCRIPTS}/full_vs_transformers.py"
-    return Part(f"fair-{tokens}", (script, *model, "--device", "cuda", "--tokens", str(tokens), *paired), 120)
-
-
-def _ttft(shape: str) -> Part:
-    sizes = (part for size in SIZES for part in ("--size", size))
-    options = ("--shape", shape, "--device", "cuda", "--requests", "6", "--output", f"{FOLDER}/ttft-{shape}")
-    return Part(f"ttft-{shape}", (f"{SCRIPTS}/ttft.py", *options, *sizes), 400, markdown=True)
-
-
-PARTS = (
-    Part("doctor", ("-m", "vlcache_cli", "doctor"), 30),
-    Part("tests", ("-m", "pytest", "-m", "gpu", "-q"), 240),
-    *(Part(f"kernels-{shape}", (f"{SCRIPTS}/gpu.py", "--shape", shape), 90, markdown=True) for shape in SHAPES),
-    *(_fair(tokens) for tokens in (1000, 4000)),
-    *(_ttft(shape) for shape in SHAPES),
-)
+    def write(self, left_out: Sequence[Planned]) -> str:
+        """Write both its forms; returns its summary."""
+        report = document(self.about, self.every, self.ledger, left_out)
+        write(self.ledger.folder / "gpu.json", report)
+        (self.ledger.folder / "gpu.md").write_text(markdown(report, self.every, self.ledger), "utf-8")
+        return summary(report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the parts; the exit code."""
+    """Plan, print the plan, run the parts; the exit code."""
+    begun_at = time.monotonic()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = parse(arguments)
+    every = REHEARSAL if options.rehearse else PARTS
+    unknown = [name for name in options.only if not any(part.name.startswith(name) for part in every)]
+    if unknown:
+        return refuse(f"no part is called {unknown[0]}; there are {', '.join(part.name for part in every)}")
+    parts = [part for part in every if part.name.startswith(tuple(options.only))]
+    if lacking := machine.missing():
+        return refuse(f"{', '.join(lacking)} missing: install them into this Python ({sys.executable})")
+    if not options.rehearse and not machine.has_cuda():
+        return refuse("no CUDA device: torch sees none; run this on a machine with one, or with --rehearse")
+    try:
+        ledger = Ledger(options.folder, read_costs(options.costs) if options.costs else {})
+        told = ["FOLDER" if argument == str(options.folder) else argument for argument in arguments]
+        about = begin(options, shlex.join(["python", "docs/benchmarks/gpu_all.py", *told]))
+    except ValueError as error:
+        return refuse(str(error))
+    ends_at = begun_at + options.minutes * 60
+    planned = plan(parts, ledger, ends_at - time.monotonic(), options.retry)
+    print(describe(planned, options.minutes), flush=True)
+    return 0 if options.plan else run_parts(parts, Kept(ledger, about, every), ends_at, options.retry)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", nargs="+", default=[""], metavar="PART", help=", ".join(part.name for part in PARTS))
-    options = parser.parse_args(arguments)
-    parts = [part for part in PARTS if part.name.startswith(tuple(options.only))]
-    for name in options.only:
-        if not any(part.name.startswith(name) for part in PARTS):
-            parser.error(f"no part is called {name}; there are {', '.join(part.name for part in PARTS)}")
-    if not has_cuda():
-        print("gpu_all.py: no CUDA device: torch sees none; run this on a machine with one", file=sys.stderr)
-        return 2
-    options.folder.mkdir(parents=True, exist_ok=True)
-    with (options.folder / "gpu.md").open("a", encoding="utf-8") as file:
-        outcomes = [run(part, options.folder, file) for part in parts]
-        tell(summary(outcomes), file)
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
+    parser.add_argument("--minutes", type=minutes, default=9.0, help="that there are in all; 9")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="PART", help="names of parts, or how they begin")
+    parser.add_argument("--retry", action="store_true", help="run again what failed")
+    parser.add_argument("--costs", type=Path, metavar="GPU.json", help="measured seconds, of an earlier run elsewhere")
+    parser.add_argument("--plan", action="store_true", help="print the plan, and run nothing")
+    parser.add_argument("--rehearse", action="store_true", help="on a CPU, with tiny stand-ins for everything")
+    return parser.parse_args(arguments)
 
 
-def has_cuda() -> bool:
-    """Whether torch sees a device."""
-    import torch
+def minutes(text: str) -> float:
+    """A number of minutes; an error for the command line when it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of minutes, such as 9")
+    return number
 
-    return torch.cuda.is_available()
 
+def begin(options: argparse.Namespace, command: str) -> dict[str, Any]:
+    """What is measured on what; as it was written down before, where the folder has results.
 
-def run(part: Part, folder: Path, file: TextIO) -> Outcome:
-    """Run a part to its end or its limit, and pass on what it prints as it comes."""
-    opening, closing = ("", "\n") if part.markdown else ("```text\n", "```\n\n")
-    tell(f"# {part.name}\n\n```sh\n{shlex.join(['python', *part.arguments])}\n```\n\n{opening}", file)
-    errors = folder / f"{part.name}.err"
-    arguments = [argument.replace(FOLDER, str(folder.resolve())) for argument in part.arguments]
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    started = time.monotonic()
-    late = threading.Event()
-    with (
-        errors.open("w", encoding="utf-8") as sink,
-        subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": path},
-            stdout=subprocess.PIPE,
-            stderr=sink,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # what it starts is stopped with it
-        ) as process,
-    ):
-        assert process.stdout is not None
-        timer = threading.Timer(part.limit_s, _stop, (process, late))
-        timer.start()
+    Raises:
+        ValueError: these are of another machine, or nothing can be measured with this Python.
+    """
+    facts = {**machine.describe(options.rehearse), "rehearsal": options.rehearse}
+    begun = datetime.now(UTC).isoformat(timespec="seconds")
+    about = {"begun": begun, "command": command, "minutes": options.minutes, "source": source_commit(), **facts}
+    file = options.folder / "machine.json"
+    if file.is_file():
         try:
-            for line in process.stdout:
-                tell(line, file)
-            code = process.wait()
-        finally:
-            timer.cancel()
-            if process.poll() is None:
-                _stop(process, late)
-    ended = "passed" if code == 0 else f"exit code {code}"
-    if late.is_set():
-        ended = f"stopped after {part.limit_s:g} s"
-    outcome = Outcome(part.name, time.monotonic() - started, ended)
-    tell(closing, file)
-    if not outcome.passed:
-        last = errors.read_text("utf-8", errors="replace").splitlines()[-SHOWN:]
-        tell("\n".join([f"**{part.name}: {ended}**", "", "```text", *last, "```", "", ""]), file)
-    return outcome
+            before = json.loads(file.read_text("utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{file} is no JSON: give another folder") from error
+        other = [name for name in SAME if before.get(name) != about[name]]
+        if other:
+            raise ValueError(f"{options.folder} has results of another {' and '.join(other)}: give another folder")
+        return {**about, "begun": before["begun"]}
+    if not options.plan:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        write(file, about)
+    return about
 
 
-def summary(outcomes: Iterable[Outcome]) -> str:
-    """Which parts passed, as Markdown."""
-    lines = [f"| {outcome.name} | {outcome.ended} | {outcome.seconds:.0f} |" for outcome in outcomes]
-    return "\n".join(["# Summary", "", "| part | ended | seconds |", "| --- | --- | --- |", *lines, ""])
+def run_parts(parts: Sequence[Part], kept: Kept, ends_at: float, retry: bool) -> int:
+    """Run every part that is open and fits in the time until ``ends_at``; the exit code."""
+    left_out: list[Planned] = []
+    passed = True
+    for part in parts:
+        item = decide(part, kept.ledger, ends_at - time.monotonic(), retry)
+        if item.runs:
+            tell(f"\n# {part.name}\n\n")
+            result = run(part, kept.ledger, ends_at - time.monotonic(), tell)
+            passed = passed and result.status == "passed"
+            if result.status != "passed":
+                tell(f"\n{failure(part, kept.ledger, result.ended)}\n")
+        elif kept.ledger.is_open(part, retry):
+            left_out.append(item)
+        kept.write(left_out)
+    tell(f"\n# Summary\n\n{kept.write(left_out)}\n\nThe report: {kept.ledger.folder / 'gpu.md'}\n")
+    return 0 if passed else 1
 
 
-def tell(text: str, file: TextIO) -> None:
-    """Print, and keep, at once."""
-    for stream in (sys.stdout, file):
-        stream.write(text)
-        stream.flush()
+def tell(text: str) -> None:
+    """Print at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
-def _stop(process: subprocess.Popen[str], late: threading.Event) -> None:
-    """End a process and all that it started."""
-    late.set()
-    os.killpg(process.pid, signal.SIGKILL)
+def refuse(reason: str) -> int:
+    """One line of why nothing is run; the exit code."""
+    print(f"gpu_all.py: {reason}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Writes requests about large pages that come back in another order, for `vlcache bench --workload FILE`.
 
     python docs/benchmarks/pages.py FOLDER [--pages N] [--pixels WIDTHxHEIGHT | --model MODEL --tokens N] [--requests N]
-        [--seed S]
+        [--seed S] [--file NAME]
 
 First every page comes alone, then all of them together, in as many orders as there are requests, each under new text:
 no prefix is equal, every page was sent before. There are no answers: with random weights only times count. With
@@ -29,7 +29,7 @@ WIDEST = 2  # times as wide as high
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the pages and ``requests.jsonl``; the exit code."""
+    """Write the pages and the requests, these last; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pages", type=int, default=8)
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tokens", type=int, help="vision tokens of a page")
     parser.add_argument("--requests", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--file", default="requests.jsonl", help="with the requests, in the folder")
     options = parser.parse_args(arguments)
     if (options.model is None) != (options.tokens is None) or (options.pixels and options.tokens is not None):
         parser.error("give --pixels, or both --model and --tokens")
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except UsageError as error:
             print(f"pages.py: {error}", file=sys.stderr)
             return 2
-    write_pages(options.folder, options.pages, width, height, options.requests, options.seed)
+    lines = write_pages(options.folder, options.pages, width, height, options.requests, options.seed)
+    (options.folder / options.file).write_text(lines)
     return 0
 
 
@@ -77,8 +79,8 @@ def page_size(model: str, tokens: int) -> tuple[int, int]:
     return width, height
 
 
-def write_pages(folder: Path, pages: int, width: int, height: int, requests: int, seed: int) -> None:
-    """Pages of so many pixels, as PNG files, and requests about them, ``requests`` of them about all at once."""
+def write_pages(folder: Path, pages: int, width: int, height: int, requests: int, seed: int) -> str:
+    """Write pages of so many pixels as PNG files; returns requests, as JSON lines, ``requests`` about all at once."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
     names = [_page(folder, index, width, height, generator) for index in range(pages)]
@@ -87,8 +89,7 @@ def write_pages(folder: Path, pages: int, width: int, height: int, requests: int
         _request(f"all-{index}", f"Case {index}.", [names[place] for place in generator.permutation(pages)])
         for index in range(requests)
     ]
-    lines = "".join(json.dumps(request) + "\n" for request in [*alone, *together])
-    (folder / "requests.jsonl").write_text(lines)
+    return "".join(json.dumps(request) + "\n" for request in [*alone, *together])
 
 
 def _image_settings(model: str) -> Mapping[str, Any]:

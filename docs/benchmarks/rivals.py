@@ -1,6 +1,6 @@
 """Is `vlcache` non-inferior to full recomputation, and does any rival beat it? Tables of a saved run, as Markdown.
 
-    vlcache bench --samples 200 --reuse-rate 0.67 --seed 7001 --output RUN --runner ... (docs/method.md has the command)
+    vlcache bench --samples 200 --reuse-rate 0.67 --popularity even --seed 7001 --output RUN --runner ...
     python docs/benchmarks/rivals.py RUN... [--ours vlcache] [--best] [--margin 0.02] [--alpha 0.05]
 
 Several runs, of other seeds, count as one: what is stored for a long stream would not fit a small machine's memory.

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from reports.run.differences import ManifestDifference, differences
 from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
 from reports.summary.row import Row
-from reports.summary.summarise import summarise
 from workloads.errors import UsageError
 from workloads.reading import check, keys, parse_json
 from workloads.reading.regular import read_bounded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LARGEST_FILE = 1 << 26
 LARGEST = 1e12
@@ -62,6 +62,8 @@ def read_baseline(path: Path, margin: float, alpha: float) -> Baseline:
     """
     if path.is_dir():
         measured = RunFolder(path).read().measurements
+        from reports.summary.summarise import summarise
+
         return Baseline(str(path), measured.manifest, _by_runner(summarise(measured, margin, alpha)), measured.frame)
     document = _load(path)
     return Baseline(str(path), Manifest.check(document.manifest, path), _by_runner(document.summary), None)

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from reports.gate.baseline import read_baseline, require_comparable
 from reports.gate.claim import GateResult
-from reports.gate.judge import judge_run
 from reports.gate.policy import LARGEST_ALPHA, Policy
 from reports.gate.policy_file import read_policy
 from reports.run.manifest import Manifest
 from reports.run.store import RunFolder
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from reports.summary.row import Row
-from reports.summary.summarise import summarise
 from workloads.errors import UsageError
 
 
@@ -48,12 +46,15 @@ def judge_folder(run: Path, policy_file: Path | None, baseline_path: Path | None
     margin, alpha = manifest.verdict.margin or DEFAULT_MARGIN, manifest.verdict.alpha or DEFAULT_ALPHA
     if policy.alpha is None and alpha > LARGEST_ALPHA:
         raise UsageError(f"{run} was made with --alpha {alpha:g}: name one of at most {LARGEST_ALPHA:g} in a policy")
-    rows = summarise(measured, margin, alpha)
-    if not rows:
-        raise UsageError(f"{run} holds no records yet: let the run go on with --resume, or name another")
     baseline, differing = None, []
     if baseline_path is not None:
         baseline = read_baseline(baseline_path, margin, alpha)
         differing = [str(difference) for difference in require_comparable(manifest, baseline, allowed)]
+    from reports.gate.judge import judge_run
+    from reports.summary.summarise import summarise
+
+    rows = summarise(measured, margin, alpha)
+    if not rows:
+        raise UsageError(f"{run} holds no records yet: let the run go on with --resume, or name another")
     result = judge_run(measured, rows, policy, baseline, margin, alpha)
     return JudgedRun(manifest, rows, replace(result, allowed=differing))

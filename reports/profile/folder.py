@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from reports.profile import error_map, heat_map
-from reports.profile.sensitivity import LayerCost
-from reports.run.claim import claim
+from reports.run.claim import claim, require_free
 from reports.run.disk import writing_to
 from reports.run.lock import WriterLock
 from workloads.errors import UsageError
 from workloads.private_files import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.profile.sensitivity import LayerCost
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class ProfileFolder:
         """Both as a picture."""
         return self.path / "error_map.png"
 
+    def require_free(self) -> None:
+        """Check that a new profile can be kept here, and change nothing; UsageError when anything is in the folder."""
+        require_free(self.path, self._require_new)
+
     def claim(self) -> WriterLock:
         """Make the folder, prove that it can be written to, and lock it.
 
@@ -54,6 +60,8 @@ class ProfileFolder:
 
     def keep(self, errors: pd.DataFrame, sensitivity: pd.DataFrame, costs: Sequence[LayerCost]) -> None:
         """Write both tables and the picture."""
+        from reports.profile import error_map, heat_map
+
         with writing_to(self.path):
             self._write(self.errors, lambda stream: error_map.write(errors, stream))
             self._write(self.sensitivity, lambda stream: error_map.write(sensitivity, stream))

@@ -25,15 +25,16 @@ def claim(folder: Path, require_new: Callable[[list[str]], None]) -> WriterLock:
     Raises:
         UsageError: as ``require_new`` does; the folder is not empty or in use; or the disk refuses.
     """
-    _require_empty(folder, require_new)
+    require_free(folder, require_new)
     with writing_to(folder):
         make_folder(folder)
     lock = WriterLock(folder)
-    _require_empty(folder, require_new)
+    require_free(folder, require_new)
     return lock
 
 
-def _require_empty(folder: Path, require_new: Callable[[list[str]], None]) -> None:
+def require_free(folder: Path, require_new: Callable[[list[str]], None]) -> None:
+    """Check that a folder is empty or not there, and change nothing; see ``claim``."""
     with writing_to(folder):
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         others = [file for file in files if not _is_left_behind(file)]

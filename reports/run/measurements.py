@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from reports.run.frame import to_frame
 from reports.run.manifest import Manifest
 from runners.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -23,4 +24,6 @@ class Measurements:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The records as ``frame.FRAME_COLUMNS``, built once. It is shared: change a copy."""
+        from reports.run.frame import to_frame
+
         return to_frame(self.records)

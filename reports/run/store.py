@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.run.claim import claim
+from reports.run.claim import claim, require_free
 from reports.run.disk import writing_to
 from reports.run.lines import Line, read_lines
 from reports.run.lock import WriterLock
@@ -61,6 +61,10 @@ class RunFolder:
     def records_path(self) -> Path:
         """``records.jsonl``."""
         return self.path / RECORDS
+
+    def require_free(self) -> None:
+        """Check that a new run can be kept here, and change nothing; UsageError when anything is in the folder."""
+        require_free(self.path, self._require_new)
 
     def claim(self) -> WriterLock:
         """Make the folder for a new run, prove that it can be written to, and lock it.

@@ -20,6 +20,7 @@ class NoticeKind(StrEnum):
     NOISE_FLOOR = "noise-floor"
     BROKEN = "broken"
     FEW_SAMPLES = "few-samples"
+    POPULARITY = "popularity"
     COLD_FIRST_RUN = "cold-first-run"
     DRIFTED_CLOCK = "drifted-clock"
     CONTENTION = "contention"

@@ -8,6 +8,7 @@ from typing import Any
 from reports.run.measurements import Measurements
 from reports.summary.machine_notices import machine_notices
 from reports.summary.notice import Notice, NoticeKind
+from reports.summary.popularity_notices import popularity_notices
 from reports.summary.row import Row
 from reports.summary.row_notices import row_notices
 
@@ -19,15 +20,20 @@ def find_notices(run: Measurements, rows: Sequence[Row]) -> list[Notice]:
         mine = [row for row in rows if row.workload == workload]
         records = [record for record in run.records if record.workload == workload]
         notices += [*row_notices(mine), *machine_notices(records, run.manifest.reference)]
-        notices += _not_the_benchmarks(run.manifest.document.get("asked"), workload)
+        asked = run.manifest.document.get("asked")
+        notices += [*popularity_notices(_options(asked, workload), mine), *_not_the_benchmarks(asked, workload)]
     return notices
+
+
+def _options(asked: Any, workload: str) -> dict[str, Any]:
+    """The options of a workload's stream, as a manifest has them; empty where it has none."""
+    options = asked.get(workload) if isinstance(asked, dict) else None
+    return options if isinstance(options, dict) else {}
 
 
 def _not_the_benchmarks(asked: Any, workload: str) -> Iterator[Notice]:
     """Tell a score that is not what the benchmark of that name publishes."""
-    options = asked.get(workload) if isinstance(asked, dict) else None
-    if not isinstance(options, dict):
-        return
+    options = _options(asked, workload)
     benchmark_score, metrics = options.get("benchmark_score"), options.get("metrics")
     if isinstance(benchmark_score, str):
         own = ", ".join(map(str, metrics)) if isinstance(metrics, list) else "another metric"

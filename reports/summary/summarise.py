@@ -11,6 +11,7 @@ from reports.run.manifest import Ceilings, Manifest
 from reports.run.measurements import Measurements
 from reports.statistics.intervals import mean_interval, median_interval, percentile
 from reports.statistics.pairing import Paired
+from reports.statistics.strata import stratified_percentile
 from reports.summary.floor import floor_ms
 from reports.summary.proof import PROOF, proof_values
 from reports.summary.repair import repair_values
@@ -117,21 +118,25 @@ def _official(scored: pd.DataFrame) -> float | None:
 
 
 def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Values:
-    """Time to first token, of answered requests alone and against the reference request by request."""
+    """Time to first token, of answered requests alone and against the reference request by request.
+
+    What is said of all requests is weighed by their warmth, because cold ones may be adopted and are then not timed.
+    """
     warm = paired.ratios(paired.reference, label, Warmth.WARM)
     ends = median_interval(warm, paired.clusters(warm), alpha) if label != paired.reference else None
     best = paired.best_lossless
-    ttft = mine["ttft_ms"].dropna()
+    answered = mine[mine["ok"]]
+    ttft, warmths = answered["ttft_ms"], answered["warmth"].tolist()
     return {
-        "ttft_ms_p50": percentile(ttft, 50),
-        "ttft_ms_p90": percentile(ttft, 90),
-        "ttft_ms_p99": percentile(ttft, 99),
+        "ttft_ms_p50": stratified_percentile(ttft, warmths, 50),
+        "ttft_ms_p90": stratified_percentile(ttft, warmths, 90),
+        "ttft_ms_p99": stratified_percentile(ttft, warmths, 99),
         "ttft_speedup": _median(warm),
         "ttft_speedup_ci_low": ends.low if ends else None,
         "ttft_speedup_ci_high": ends.high if ends else None,
         "ttft_host_speedup": _median(_host_speedups(mine, paired)),
         "ttft_host_ms_p50": percentile(mine["host_ttft_ms"].dropna(), 50),
-        "ttft_speedup_all": _median(paired.ratios(paired.reference, label)),
+        "ttft_speedup_all": _speedup_of_all(label, paired),
         "ttft_speedup_vs_lossless": _median(paired.ratios(best, label, Warmth.WARM)) if best else None,
         "best_lossless": best,
         "cold_ttft_ratio": _median(paired.ratios(label, paired.reference, Warmth.COLD)),
@@ -140,6 +145,13 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Valu
         "warmup_ms": float(mine["warmup_ms"].sum()),
         "capture_ms": float(mine["capture_ms"].sum()),
     }
+
+
+def _speedup_of_all(label: str, paired: Paired) -> float | None:
+    """Median of TTFT of the reference / TTFT over all requests that both answered."""
+    answered = paired.answered.reindex(columns=[paired.reference, label]).eq(True).all(axis=1)
+    ratios = paired.ratios(paired.reference, label).reindex(answered.index[answered])
+    return stratified_percentile(ratios, paired.warmth.loc[ratios.index].tolist(), 50)
 
 
 def _host_speedups(mine: pd.DataFrame, paired: Paired) -> pd.Series[float]:

@@ -5,29 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from runners.base import Request, Response
 from runners.engine.accounting import computed_media, count, demand
 from runners.engine.adapters.base import Adapter
+from runners.engine.adoption import Board, Offer, Pool, PrefillMode, is_shareable
 from runners.engine.decode import decode
-from runners.engine.donors import compile_donor, donor_from_capture
 from runners.engine.errors import MediaError, PromptError, PromptTooLong, is_out_of_memory
-from runners.engine.first_token import FirstToken, Prefiller
-from runners.engine.forward.capture import Capture
+from runners.engine.first_token import FirstToken, PlannedRequest, Prefiller
+from runners.engine.keeping import Keeper, Kept, exact_tokens
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.kv.workspace import Workspace
 from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
-from runners.engine.plan import Plan
 from runners.engine.prefill import PrefillResult
-from runners.engine.prepared import PreparedRequest
 from runners.engine.prompt.layout import SymbolTable
-from runners.engine.store.entries import MediaEntry
+from runners.engine.prompt.resolve import Encoded
 from runners.engine.store.stores import DEVICE, HOST, Allowed, Lookup, Stores
 from runners.profile import ModelProfile
 from runners.records import Status, Timing
-from workloads.records import Media, MediaKind, Message
 
 UNMEASURED = ModelProfile()
 
@@ -42,6 +40,8 @@ class Engine:
         strict: whether a request fails when media that were sent before had to be computed again.
         profile: measured layer sensitivities and probe layers of the model.
         host_budget: bytes that stored media and prefixes together may take on the host; 0 for no host tier.
+        pool: what engines of one model offer each other of an adoptable request; None where nothing is shared.
+        adopts: whether it takes over what others offer; a method that reuses nothing never does: it is timed always.
     """
 
     def __init__(
@@ -53,22 +53,25 @@ class Engine:
         strict: bool = False,
         profile: ModelProfile = UNMEASURED,
         host_budget: int = 0,
+        pool: Pool | None = None,
+        adopts: bool = True,
     ) -> None:
         self._adapter, self._workspace, self._method, self._strict = adapter, workspace, method, strict
-        self._sketch = OutputSketch(adapter)
-        self._prefiller = Prefiller(adapter, workspace, method, profile, self._sketch)
+        sketch = OutputSketch(adapter)
+        self._prefiller = Prefiller(adapter, workspace, method, profile, sketch)
         self._stores = Stores(budget, host_budget, method.prefix_block)
+        self._keeper = Keeper(adapter, method, self._stores, self._prefiller.probes, sketch)
         self._lookup: Lookup = Allowed(self._stores, method.uses_encoder_cache, method.uses_prefix)
         self._symbols = SymbolTable()
         self._sent_before: set[str] = set()
-        self._too_large: set[str] = set()
+        self._pool, self._adopts = pool, adopts and method.reuses
 
     def reset(self) -> None:
         """Forget everything stored."""
         self._stores.tiers.clear()
         self._symbols = SymbolTable()
         self._sent_before.clear()
-        self._too_large.clear()
+        self._keeper.too_large.clear()
 
     @torch.inference_mode()
     def answer(self, request: Request) -> Response:
@@ -87,24 +90,47 @@ class Engine:
             return Response(Status.OUT_OF_MEMORY, error=(str(error) or "out of memory").splitlines()[0])
 
     def _answer(self, request: Request) -> Response:
+        board = None if self._pool is None else self._pool.board(request)
+        adopted = self._adopt(request, board) if board is not None and self._adopts else None
+        return adopted or self._compute(request, board)
+
+    def _adopt(self, request: Request, board: Board) -> Response | None:
+        """Take over the answer and the entries of a runner that computed what this one would; None without such."""
+        if board.encoded is None:
+            return None
+        planned = self._prefiller.plan(request, self._lookup, self._symbols, board.encoded)
+        offer = board.find(planned, self._mode(planned), self._prefiller.probes)
+        if offer is None:
+            return None
+        fallbacks = self._fallbacks(planned)
+        self._keeper.keep_adopted(planned, offer, board)
+        self._sent_before.update(planned.prepared.media.keys)
+        response = self._respond(planned, offer.result, offer.logits, offer.token_ids, fallbacks)
+        return replace(response, adopted=True)
+
+    def _compute(self, request: Request, board: Board | None) -> Response:
+        """Answer and time a request, and offer what others may take over."""
         adapter = self._adapter
         allocated, peak = self._allocated(), PeakMeter(adapter.device)
         first = self._prefiller.answer(request, self._lookup, self._symbols)
-        prepared, result = first.prepared, first.result
+        planned = first.planned
+        prepared = planned.prepared
         if not bool(torch.isfinite(first.logits).all()):
             return Response(
                 Status.ERROR, error=f"the model's logits are not finite in {adapter.dtype}: try another --dtype"
             )
 
         watch = TtftClock(adapter.device)
-        token_ids = decode(adapter, prepared.prompt, prepared.kv, first.token, request.max_new_tokens)
+        token_ids = tuple(decode(adapter, prepared.prompt, prepared.kv, first.token, request.max_new_tokens))
         decoded, _ = watch.stop()
-        fallbacks = self._fallbacks(first.rendered.media, prepared)
+        fallbacks = self._fallbacks(planned)
         on_host = None if prepared.found_on_host else self._stores.on_host(prepared.media.entries, prepared.match)
         watch = TtftClock(adapter.device)
-        self._keep(prepared, first)
+        kept = self._keep(first)
         stored, _ = watch.stop()
         taken = peak.taken()
+        if board is not None:
+            self._offer(board, first, token_ids, kept)
 
         host_ttft = first.ttft_ms if prepared.found_on_host else self._time_again(request, on_host)
         spent = {f"{part}_ms": first.parts.get(part, 0.0) for part in PARTS}
@@ -116,27 +142,79 @@ class Engine:
             capture_ms=self._record(),
             **spent,
         )
+        response = self._respond(planned, first.result, first.logits, token_ids, fallbacks)
+        peak_bytes = None if taken is None or response.status is not Status.OK else allocated + taken
+        return replace(response, timing=timing, peak_bytes=peak_bytes)
+
+    def _respond(
+        self,
+        planned: PlannedRequest,
+        result: PrefillResult,
+        logits: Tensor,
+        token_ids: tuple[int, ...],
+        fallbacks: tuple[str, ...],
+    ) -> Response:
+        """Make the response, but for its times and its peak, when the stores are filled."""
+        adapter, prepared, selection = self._adapter, planned.prepared, planned.context.selection_flops
         cache = replace(
-            count(adapter, prepared, first.plan, result, first.selection_flops),
+            count(adapter, prepared, planned.plan, result, selection),
             stored_bytes=self._stores.tiers.nbytes(DEVICE),
             host_bytes=self._stores.tiers.nbytes(HOST),
             kv_bytes_per_token=self._stores.bytes_per_vision_token(),
             fallbacks=fallbacks,
         )
         if self._strict and fallbacks:
-            return Response(Status.REUSE_VIOLATED, timing=timing, cache=cache, error="; ".join(fallbacks))
+            return Response(Status.REUSE_VIOLATED, cache=cache, error="; ".join(fallbacks))
         return Response(
             Status.OK,
-            text=adapter.decode_text(token_ids),
-            token_ids=tuple(token_ids),
-            first_logits=first.logits.float().cpu().numpy(),
-            timing=timing,
+            text=adapter.decode_text(list(token_ids)),
+            token_ids=token_ids,
+            first_logits=logits.float().cpu().numpy(),
             cache=cache,
             computed=computed_media(adapter, prepared.layout, result),
-            demand=demand(adapter, prepared, result, first.selection_flops),
-            peak_bytes=None if taken is None else allocated + taken,
-            repair=first.plan.repair,
+            demand=demand(adapter, prepared, result, selection),
+            repair=planned.plan.repair,
         )
+
+    def _mode(self, planned: PlannedRequest) -> PrefillMode:
+        return PrefillMode(self._prefiller.is_donor(planned.prepared.media), self._method.prefill_chunk)
+
+    def _offer(self, board: Board, first: FirstToken, token_ids: tuple[int, ...], kept: Kept) -> None:
+        """Offer what was computed, if it depends on nothing that only this runner has."""
+        planned, prepared = first.planned, first.planned.prepared
+        tokens = prepared.layout.tokens
+        exact = exact_tokens(prepared, planned.plan, first.result, self._adapter.shape.layers)
+        if not is_shareable(planned) or exact < tokens:
+            return
+        k, v = prepared.kv.k[:, :, :tokens], prepared.kv.v[:, :, :tokens]
+        stored = kept.prefix
+        is_stored = stored is not None and torch.equal(stored.k, k) and torch.equal(stored.v, v)
+        k, v = (stored.k, stored.v) if stored is not None and is_stored else (k.clone(), v.clone())
+        features = {
+            key: kept.features[key] if key in kept.features else made.clone()
+            for key, made in prepared.media.features.items()
+        }
+        mode = self._mode(planned)
+        offer = Offer(
+            mode=mode,
+            depth=planned.plan.depth,
+            prefix_tokens=prepared.prefix_tokens,
+            k=k,
+            v=v,
+            probes=self._prefiller.probes,
+            donors=kept.donors if mode.captures else {},
+            result=first.result,
+            logits=first.logits,
+            token_ids=token_ids,
+        )
+        board.offer(offer, Encoded(prepared.media.grids, features))
+        self._keeper.offer_compiled(kept.donors, board)
+
+    def _keep(self, first: FirstToken) -> Kept:
+        """Fill the stores."""
+        kept = self._keeper.keep(first)
+        self._sent_before.update(first.planned.prepared.media.keys)
+        return kept
 
     def _time_again(self, request: Request, stores: Lookup | None) -> float | None:
         """Measure TTFT once more, reading entries from ``stores``; None without them, or when memory runs out."""
@@ -164,77 +242,16 @@ class Engine:
         graphs.record_pending()
         return watch.stop()[0]
 
-    def _keep(self, prepared: PreparedRequest, first: FirstToken) -> None:
-        """Fill the stores: promote fetched entries, put new media, and put the prefix that was computed exactly."""
-        self._promote(prepared)
-        exact = _exact_tokens(prepared, first.plan, first.result, self._adapter.shape.layers)
-        if self._method.uses_encoder_cache:
-            self._keep_media(prepared, first.result, first.capture, exact)
-        if self._method.uses_prefix and exact > prepared.prefix_tokens:
-            symbols = torch.from_numpy(prepared.layout.symbols[:exact])
-            self._stores.prefixes.put(symbols, prepared.kv.k[:, :, :exact], prepared.kv.v[:, :, :exact])
-        self._sent_before.update(prepared.media.keys)
-
-    def _promote(self, prepared: PreparedRequest) -> None:
-        """Put entries that were fetched from the host into the device tier again, if all of their tensors were."""
-        for key, entry in prepared.media.entries.items():
-            donor = prepared.fetched.get(key)
-            if entry.on_host and (donor is not None or entry.donor is None):
-                features = prepared.media.features[key].clone()
-                self._stores.media.promote(key, MediaEntry(entry.grid, features, donor))
-        if prepared.fetched_prefix is not None:
-            self._stores.prefixes.promote(prepared.match, prepared.fetched_prefix)
-
-    def _keep_media(
-        self, prepared: PreparedRequest, result: PrefillResult, capture: Capture | None, exact: int
-    ) -> None:
-        """Put an entry for each medium that has none, with a donor if the method reuses keys and values.
-
-        Args:
-            exact: length of the prefix that was computed exactly, in tokens.
-        """
-        new = set(prepared.media.lacking(self._method.uses_kv))
-        for segment in prepared.layout.segments:
-            if segment.key not in new:
-                continue
-            new.discard(segment.key)
-            grid, features = prepared.media.grids[segment.key], prepared.media.features[segment.key]
-            donor = None
-            if self._method.uses_kv and self._method.donor_policy != "previous":
-                before = self._donor_prefix(segment.grid.kind)
-                donor = compile_donor(self._adapter, before, segment, features, self._prefiller.probes, self._sketch)
-            elif capture is not None and bool((result.depth[segment.start : segment.end] > 0).all()):
-                donor = donor_from_capture(self._sketch, capture, segment, exact=segment.end <= exact)
-            if not self._stores.media.put(segment.key, MediaEntry(grid, features.clone(), donor)):
-                self._too_large.add(segment.key)
-
-    def _donor_prefix(self, kind: MediaKind) -> tuple[int, ...]:
-        """Token ids before the medium in a compiled donor: none, or those of the chat template."""
-        if self._method.donor_policy == "isolated":
-            return ()
-        placeholder = Media(kind, b"", "donor")
-        return self._adapter.render((Message("user", (placeholder,)),)).texts[0]
-
-    def _fallbacks(self, media: tuple[Media, ...], prepared: PreparedRequest) -> tuple[str, ...]:
+    def _fallbacks(self, planned: PlannedRequest) -> tuple[str, ...]:
         """Say why media that were sent before had to be computed again; empty for methods that store nothing."""
         if not self._method.uses_encoder_cache:
             return ()
-        names = dict(zip(prepared.media.keys, (item.name for item in media), strict=True))
+        prepared = planned.prepared
+        names = dict(zip(prepared.media.keys, (item.name for item in planned.rendered.media), strict=True))
         reasons = {True: "is larger than the store's budget", False: "was evicted from the store"}
         after_prefix = {segment.key for segment in prepared.layout.segments if segment.end > prepared.prefix_tokens}
         lacking = prepared.media.lacking(self._method.uses_kv)
         again = [key for key in lacking if key in after_prefix or key not in prepared.media.entries]
-        return tuple(f"{names[key]} {reasons[key in self._too_large]}" for key in again if key in self._sent_before)
-
-
-def _exact_tokens(prepared: PreparedRequest, plan: Plan, result: PrefillResult, layers: int) -> int:
-    """Count the leading tokens whose keys and values are those of full recomputation, in all layers.
-
-    Tokens behind a reusable one that were rehearsed are not: it was still stale, whatever was computed of it later.
-    """
-    inexact = result.depth < layers
-    if plan.rehearsed is not None and prepared.reusable:
-        behind = prepared.reusable[0].start
-        inexact[behind:] |= plan.rehearsed[behind:]
-    found = inexact[prepared.prefix_tokens :].nonzero()
-    return prepared.prefix_tokens + int(found[0]) if len(found) else prepared.layout.tokens
+        return tuple(
+            f"{names[key]} {reasons[key in self._keeper.too_large]}" for key in again if key in self._sent_before
+        )

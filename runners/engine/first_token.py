@@ -23,10 +23,24 @@ from runners.engine.prefill import PrefillResult, prefill
 from runners.engine.prepared import PreparedRequest
 from runners.engine.prompt.features import place_features
 from runners.engine.prompt.layout import Layout, SymbolTable, lay_out
-from runners.engine.prompt.resolve import ResolvedMedia, resolve_media
+from runners.engine.prompt.resolve import Encoded, ResolvedMedia, resolve_media
 from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.stores import Lookup
 from runners.profile import ModelProfile
+
+
+@dataclass(frozen=True)
+class PlannedRequest:
+    """A request with the plan of what is to be computed.
+
+    Attributes:
+        context: what the method looked at, and may look at again while the plan is executed.
+    """
+
+    rendered: RenderedPrompt
+    prepared: PreparedRequest
+    context: PlanContext
+    plan: Plan
 
 
 @dataclass(frozen=True)
@@ -35,17 +49,13 @@ class FirstToken:
 
     Attributes:
         capture: keys and values computed for the stores; None when the request is no donor of a medium.
-        selection_flops: FLOPs spent on choosing tokens.
         logits: ``(vocabulary,)``.
         ttft_ms, parts: see ``TtftClock``.
     """
 
-    rendered: RenderedPrompt
-    prepared: PreparedRequest
-    plan: Plan
+    planned: PlannedRequest
     result: PrefillResult
     capture: Capture | None
-    selection_flops: float
     logits: Tensor
     token: int
     ttft_ms: float
@@ -71,8 +81,59 @@ class Prefiller:
         """
         adapter, method = self._adapter, self._method
         clock = TtftClock(adapter.device)
+        planned = self._plan(request, stores, symbols, clock)
+        clock.cut("select")
+        prepared, plan = planned.prepared, planned.plan
+        clock.book("select" if plan.answer is None else "prefill")
+        is_donor = self.is_donor(prepared.media)
+        capture = Capture(self.probes) if is_donor else None
+        if plan.answer is not None:
+            planned.context.selection_flops -= plan.answer.flops
+            result = PrefillResult(plan.answer.hidden, plan.depth, plan.answer.flops)
+            capture = plan.answer.capture if is_donor else None
+        elif method.prefill_chunk:
+            result = prefill_in_chunks(adapter, prepared.prompt, prepared.kv, plan, method.prefill_chunk)
+        else:
+            result = prefill(adapter, prepared.prompt, prepared.kv, plan, capture)
+        clock.cut("prefill")
+        logits = adapter.head(result.hidden)[0]
+        token = int(logits.argmax())
+        clock.cut("head")
+        ttft, parts = clock.stop()
+        return FirstToken(
+            planned=planned,
+            result=result,
+            capture=capture,
+            logits=logits,
+            token=token,
+            ttft_ms=ttft,
+            parts=parts,
+        )
+
+    def plan(self, request: Request, stores: Lookup, symbols: SymbolTable, encoded: Encoded) -> PlannedRequest:
+        """Plan a request whose media another runner ``encoded``, and compute nothing more.
+
+        Raises:
+            PromptError: see ``runners.engine.errors``.
+        """
+        return self._plan(request, stores, symbols, TtftClock(self._adapter.device), encoded)
+
+    def is_donor(self, media: ResolvedMedia) -> bool:
+        """Whether this request is the donor of a medium, whose keys and values are to be captured."""
+        method = self._method
+        return method.uses_kv and method.donor_policy == "previous" and bool(media.lacking(with_kv=True))
+
+    def _plan(
+        self,
+        request: Request,
+        stores: Lookup,
+        symbols: SymbolTable,
+        clock: TtftClock,
+        encoded: Encoded | None = None,
+    ) -> PlannedRequest:
+        adapter = self._adapter
         rendered = adapter.render(request.messages)
-        media = resolve_media(adapter, rendered.media, self._fingerprint, stores, clock)
+        media = resolve_media(adapter, rendered.media, self._fingerprint, stores, clock, encoded)
         grids = [media.grids[key] for key in media.keys]
         layout = lay_out(adapter, rendered, media.keys, grids, symbols, request.max_new_tokens)
         prompt = self._embed(layout, media, request.max_new_tokens)
@@ -82,35 +143,7 @@ class Prefiller:
         prepared = self._loader.load(layout, media, prompt, match, request.max_new_tokens)
         clock.cut("load")
         context = self._context(request, prepared, clock)
-        plan = method.plan(context)
-        clock.cut("select")
-        clock.book("select" if plan.answer is None else "prefill")
-        capture = Capture(self.probes) if self._is_donor(media) else None
-        if plan.answer is not None:
-            context.selection_flops -= plan.answer.flops
-            result = PrefillResult(plan.answer.hidden, plan.depth, plan.answer.flops)
-            capture = plan.answer.capture if self._is_donor(media) else None
-        elif method.prefill_chunk:
-            result = prefill_in_chunks(adapter, prompt, prepared.kv, plan, method.prefill_chunk)
-        else:
-            result = prefill(adapter, prompt, prepared.kv, plan, capture)
-        clock.cut("prefill")
-        logits = adapter.head(result.hidden)[0]
-        token = int(logits.argmax())
-        clock.cut("head")
-        ttft, parts = clock.stop()
-        return FirstToken(
-            rendered=rendered,
-            prepared=prepared,
-            plan=plan,
-            result=result,
-            capture=capture,
-            selection_flops=context.selection_flops,
-            logits=logits,
-            token=token,
-            ttft_ms=ttft,
-            parts=parts,
-        )
+        return PlannedRequest(rendered, prepared, context, self._method.plan(context))
 
     def _embed(self, layout: Layout, media: ResolvedMedia, room: int) -> PromptTensors:
         """Embed the text, put the media's features in place, and compute rotary angles of ``room`` more tokens, too."""
@@ -135,8 +168,3 @@ class Prefiller:
             probe_layers=self.probes,
             clock=clock,
         )
-
-    def _is_donor(self, media: ResolvedMedia) -> bool:
-        """Whether this request is the donor of a medium, whose keys and values are to be captured."""
-        method = self._method
-        return method.uses_kv and method.donor_policy == "previous" and bool(media.lacking(with_kv=True))

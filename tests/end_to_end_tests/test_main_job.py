@@ -30,7 +30,7 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_the_main_job_ends_with_a_table_of_every_workload(tmp_path: Path) -> None:
-    done = bench("--output", "run", "--json", cwd=tmp_path)
+    done = bench("--output", "run", "--json", "--host-budget", "1GiB", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["schema"] == 1

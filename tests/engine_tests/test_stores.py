@@ -121,7 +121,7 @@ def alone(lru: ByteBudgetLru[Entry]) -> Tiers:
 def put(store: PrefixStore, symbols: list[int]) -> bool:
     tokens = torch.tensor(symbols)
     k = tokens.float().expand(2, 1, -1)[..., None]
-    return store.put(tokens, k, -k)
+    return store.put(tokens, k, -k) is not None
 
 
 def prefixes(lru: ByteBudgetLru[Entry]) -> list[list[int]]:

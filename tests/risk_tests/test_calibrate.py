@@ -66,6 +66,22 @@ def test_thresholds_are_tested_without_what_new_media_never_allow() -> None:
     assert promise.computed >= 0.2
 
 
+def test_no_kind_of_request_pays_for_the_others() -> None:
+    """One in twenty is of a kind of which one in ten changes, repaired or not: half a percent of all."""
+    rng = np.random.default_rng(11)
+    requests = [
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), dict.fromkeys((0.0, 0.2), hurt))
+        for case in range(1200)
+        for hurt in [case % 200 == 1]
+    ]
+    apart = [replace(request, new_media=case % 20 == 1) for case, request in enumerate(requests)]
+    together, told = (calibrate(NAMES, "template", given).promise(0.05) for given in (requests, apart))
+    assert together is not None
+    assert told is not None
+    assert together.computed < 0.1, "they are few among all"
+    assert told.computed > 0.5, "of their own kind they are too many wherever they are kept"
+
+
 @settings(deadline=None, max_examples=15)
 @given(cases=st.integers(2, 70), seed=st.integers(0, 99))
 def test_too_few_requests_promise_nothing_firm(cases: int, seed: int) -> None:

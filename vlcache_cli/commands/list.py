@@ -10,12 +10,17 @@ import typer
 
 from vlcache_cli import console
 from vlcache_cli.config.layers import describe_presets
-from workloads.errors import unknown_name
+from workloads.errors import UsageError, unknown_name
 
 NARROWEST = 80
 
 
-def list_names(what: Annotated[str, typer.Argument(metavar="workloads|runners|models|metrics|presets")]) -> None:
+def list_names(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="WHAT", help="workloads, runners, models, metrics or presets.", show_default=False),
+    ] = None,
+) -> None:
     """List workloads, runners, models, presets, or the metrics of answers and columns of reports."""
     sections = {
         "workloads": _workloads,
@@ -24,6 +29,8 @@ def list_names(what: Annotated[str, typer.Argument(metavar="workloads|runners|mo
         "metrics": _metrics,
         "presets": describe_presets,
     }
+    if what is None:
+        raise UsageError(f"name what to list: {', '.join(sections)}")
     if what not in sections:
         raise unknown_name("list", what, sections)
     _show(sections[what]())
@@ -38,11 +45,14 @@ def _workloads() -> Iterable[tuple[str, str]]:
 
 
 def _runners() -> Iterable[tuple[str, str]]:
-    """Those that are built in with their default donor policy, then the form of a name for any other."""
-    from runners.registry import FORMS, METHODS, default_donor, describe_method
+    """Those that are built in with their default donor policy, then the forms of other names."""
+    from runners.registry import FORMS, METHODS, default_donor, describe_method, is_default
 
     donors = {name: default_donor(name) for name in METHODS}
-    methods = [(name, f"{describe_method(name)}{f' Donors: {donor}.' * bool(donor)}") for name, donor in donors.items()]
+    methods = [
+        (name, f"{describe_method(name)}{f' Donors: {donor}.' * bool(donor)}{' By default.' * is_default(name)}")
+        for name, donor in donors.items()
+    ]
     return [*methods, *FORMS.items()]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import typer
@@ -29,7 +31,7 @@ def lm_eval(context: typer.Context) -> ExitCode:
     """Run lm-eval's own command line; --model vlcache is any of our runners."""
     arguments = context.args
     if not arguments or any(argument in HELP for argument in arguments):
-        console.show_text(f"{OURS}\n")
+        console.show_text(f"{fill(OURS, get_terminal_size().columns, break_on_hyphens=False)}\n")
     from runners.lm_eval.command import run
 
     done = run(arguments)

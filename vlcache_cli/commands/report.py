@@ -35,8 +35,8 @@ def report(
         str | None,
         typer.Option(
             "--format",
-            metavar="|".join(FORMS),
-            help="Form of the report.",
+            metavar="FORM",
+            help=f"Form of the report: {', '.join(FORMS)}.",
             rich_help_panel=OUTPUT,
             show_default="as --output ends, else table",
         ),
@@ -72,15 +72,13 @@ def report(
     from reports.report_file import save, write
     from reports.runs import read_runs
 
-    chosen = choose_form(_known(form), output)
-    known = load_form(chosen)
-    if records and not known.holds_records:
-        holders = [name for name in FORMS if load_form(name).holds_records]
-        raise UsageError(
-            f"--records goes into {' and '.join(holders)} files, not into {chosen}; add --format {holders[0]}"
-        )
+    _require_known(form)
+    if records:
+        _require_holding_records(choose_form(form, output))
     folders, profile = _sorted(runs)
     read = read_runs(folders, _share("--margin", margin), _share("--alpha", alpha))
+    chosen = choose_form(form, output)  # loads pandas, and so follows what is read
+    known = load_form(chosen)
     if output is None and not known.printed:
         output = folders[0] / f"report{known.suffix}"
     if output is None and known.render is not None:
@@ -96,10 +94,16 @@ def report(
         console.note(f"report kept in {output}")
 
 
-def _known(form: str | None) -> str | None:
+def _require_known(form: str | None) -> None:
     if form is not None and form not in FORMS:
         raise unknown_name("--format", form, FORMS)
-    return form
+
+
+def _require_holding_records(form: str) -> None:
+    if load_form(form).holds_records:
+        return
+    holders = [name for name in FORMS if load_form(name).holds_records]
+    raise UsageError(f"--records goes into {' and '.join(holders)} files, not into {form}; add --format {holders[0]}")
 
 
 def _share(flag: str, value: float) -> float:
@@ -113,7 +117,6 @@ def _share(flag: str, value: float) -> float:
 def _sorted(paths: Sequence[Path]) -> tuple[list[Path], Profile | None]:
     """Folders of runs, and what the folder of a profile among them holds."""
     from reports.profile.folder import ProfileFolder
-    from reports.profile.saved import read_profile
     from reports.run.store import RunFolder
 
     profiles = [
@@ -124,7 +127,11 @@ def _sorted(paths: Sequence[Path]) -> tuple[list[Path], Profile | None]:
     folders = [path for path in paths if path not in profiles]
     if not folders:
         raise UsageError(f"{paths[0]} is a profile, not a run: name the folder of a bench or sweep before it")
-    return folders, read_profile(profiles[0]) if profiles else None
+    if not profiles:
+        return folders, None
+    from reports.profile.saved import read_profile
+
+    return folders, read_profile(profiles[0])
 
 
 def _beside(folders: Sequence[Path]) -> Profile | None:

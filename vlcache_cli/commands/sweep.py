@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 @configured_by(SweepConfig)
 def sweep(config: SweepConfig) -> ExitCode:
     """Answer workloads at several recompute ratios: which setting is the fastest that keeps the answers?"""
-    from vlcache_cli.jobs.bench import measure, prepare
+    from vlcache_cli.jobs.bench import measure, prepare, read_inputs
     from vlcache_cli.jobs.ratios import describe, expand, name_runners
 
+    inputs = read_inputs(config)
     config = name_runners(config)
     runners = expand(config)
-    job = prepare(config, [runner.spec for runner in runners], describe(config, runners))
+    job = prepare(config, inputs, [runner.spec for runner in runners], describe(config, runners))
     with job.lock, stopping_in(config.output):
         run = measure(job)
         show(config, run)

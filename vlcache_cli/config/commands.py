@@ -35,13 +35,20 @@ class RunConfig(StreamConfig):
         readers.between_0_and_1,
         "Share of answers that vlcache may change, for requests like those that the model was calibrated on.",
     )
+    adopt: bool = setting(
+        True,
+        RUNNERS,
+        readers.switch,
+        "Cold requests, but for the first few, are computed once: runners that would compute the same take that over, "
+        "untimed.",
+    )
     host_budget: int = setting(
-        2**30,
+        0,
         STORE,
         readers.size,
-        "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too. "
-        "0 switches that off.",
-        default_text="1GiB",
+        "Most bytes that each runner also stores in the host's memory; what is reused is then timed once more, coming "
+        "from there. 0: neither.",
+        default_text="0",
         flag_type=str,
     )
     strict_reuse: bool = setting(
@@ -84,7 +91,9 @@ class SweepConfig(RunConfig):
     An empty ``runner`` stands for some baselines and every method that takes a ratio, which only the registry knows.
     """
 
-    samples: int = setting(60, REQUESTS, readers.whole(1), "Requests of each workload, asked at every ratio.")
+    samples: int | None = setting(
+        60, REQUESTS, readers.whole(1), "Requests of each workload, asked at every ratio.", flag_type=int
+    )
     runner: tuple[str, ...] = setting(
         (),
         RUNNERS,
@@ -100,14 +109,6 @@ class SweepConfig(RunConfig):
         "Most bytes that each runner stores on the device. Every runner at every ratio has a store of its own: "
         "memory grows with their product.",
         default_text="128MiB",
-        flag_type=str,
-    )
-    host_budget: int = setting(
-        0,
-        STORE,
-        readers.size,
-        "Most bytes that each runner also stores in the host's memory; what is reused is timed from there, too.",
-        default_text="0",
         flag_type=str,
     )
     recompute_ratio: tuple[float, ...] = setting(
@@ -127,11 +128,11 @@ class ProfileConfig(StreamConfig):
     workload: tuple[str, ...] = setting(
         ("binding", "doc-qa", "video"),
         REQUESTS,
-        readers.texts,
+        readers.names_or_files,
         WORKLOAD_HELP,
         default_text="binding, doc-qa, video; of --model reader its text pages",
     )
-    samples: int = setting(48, REQUESTS, readers.whole(1), "Requests of each workload.")
+    samples: int | None = setting(48, REQUESTS, readers.whole(1), "Requests of each workload.", flag_type=int)
     seed: int = setting(500, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     runner: tuple[str, ...] = setting(
         ("full-reuse",),

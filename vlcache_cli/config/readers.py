@@ -134,6 +134,19 @@ def names(value: object) -> tuple[str, ...]:
     return texts(parts) if parts else ()
 
 
+def names_or_files(value: object) -> tuple[str, ...]:
+    """One text or a list of them, each a comma list unless a file is called so, none twice."""
+    parts = [[item] if _is_file(item) else [part.strip() for part in item.split(",")] for item in texts(value)]
+    return texts([part for several in parts for part in several])
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # longer than a file's name may be
+        return False
+
+
 def one_of(*choices: str) -> Reader:
     """One of ``choices``."""
 

@@ -20,7 +20,7 @@ from workloads.registry import DEFAULT_WORKLOADS, TEXT_PAGES
 
 WORKLOAD_HELP = (
     "Name of a workload or data set (vlcache list workloads), lm-eval:TASK, FILE.yaml that describes a data set, or "
-    "FILE.jsonl with your own requests; repeatable."
+    "FILE.jsonl with your own requests; or a comma list of these; repeatable."
 )
 
 
@@ -31,11 +31,18 @@ class StreamConfig:
     workload: tuple[str, ...] = setting(
         DEFAULT_WORKLOADS,
         REQUESTS,
-        readers.texts,
+        readers.names_or_files,
         WORKLOAD_HELP,
         default_text=f"{', '.join(DEFAULT_WORKLOADS)}; of --model reader its text pages",
     )
-    samples: int = setting(190, REQUESTS, readers.whole(1), "Requests of each workload.")
+    samples: int | None = setting(
+        None,
+        REQUESTS,
+        readers.whole(1),
+        "Requests of each workload.",
+        default_text="130 or 190, with which 60 separate cases come back; text pages, data sets and files 32",
+        flag_type=int,
+    )
     seed: int = setting(0, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     reuse_rate: float | None = setting(
         None,
@@ -49,8 +56,8 @@ class StreamConfig:
         None,
         REQUESTS,
         readers.one_of(*get_args(Popularity)),
-        "Which media come back: each case's own, so that every case is separate evidence (own), those of all cases "
-        "alike (even), or of some often (zipf), as in production; verdicts need many more samples for that.",
+        "Which media come back: each case's own (own), all alike (even), or some often (zipf), as in production, "
+        "which verdicts need many more samples for.",
         default_text="own; data sets even",
     )
     recur: Recur | None = setting(
@@ -86,8 +93,8 @@ class StreamConfig:
         DEFAULT_RUNNERS,
         RUNNERS,
         readers.texts,
-        "A comma list of names, or one runner with options: name@key=value,key=value; repeatable.",
-        default_text="every method and some variants",
+        "A comma list of names, or one runner with options: name@key=value,key=value; repeatable; all for every one.",
+        default_text="those that vlcache list runners says",
     )
     donor: DonorPolicy | None = setting(
         None,

@@ -24,6 +24,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a run reads, checked without torch and pandas: a mistake in it is told at once.
+
+    Attributes:
+        streams: the requests of each workload.
+        fingerprints: of each stream.
+        lock: on the folder of a run that goes on; None for a new one, whose folder is not made yet.
+        saved: the run that goes on; None for a new one.
+    """
+
+    model: Source
+    streams: dict[str, Stream]
+    fingerprints: dict[str, str]
+    folder: RunFolder
+    lock: WriterLock | None
+    saved: SavedRun | None
+
+
+@dataclass(frozen=True)
 class Job:
     """A run to be measured, checked as far as that is possible without the model's weights.
 
@@ -62,36 +81,64 @@ def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
     return parse_specs(config.runner, defaults)
 
 
-def prepare(config: RunConfig, specs: Sequence[RunnerSpec], notes: Mapping[str, Any] | None = None) -> Job:
-    """Check everything that needs no weights: names, options, the folder. Claims and locks the folder.
+def read_inputs(config: RunConfig) -> Inputs:
+    """Check names and read files: what needs neither torch nor pandas. Locks the folder of a run that goes on.
 
     Raises:
         UsageError: the first thing that will not work.
     """
     from reports.run.store import RunFolder
     from runners.models.load import resolve_model
+    from runners.registry import read_names
     from workloads.fingerprint import fingerprint
 
-    _require_reference(config, specs)
+    read_names(config.runner)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
+    folder = RunFolder(config.output)
+    if not config.resume:
+        folder.require_free()
+    lock = folder.lock() if config.resume else None
     require_legible(config.model, config.workload)
     model = resolve_model(config.model, config.revision, console.note)
     streams = open_streams(config, config.max_new_tokens)
     fingerprints = {workload: fingerprint(stream.conversations) for workload, stream in streams.items()}
-    folder = RunFolder(config.output)
-    lock = folder.lock() if config.resume else folder.claim()
-    saved = _reopen(folder, config, fingerprints) if config.resume else None
-    stream_options = {workload: stream.describe() for workload, stream in streams.items()}
+    saved = folder.read() if config.resume else None
+    return Inputs(model, streams, fingerprints, folder=folder, lock=lock, saved=saved)
+
+
+def prepare(
+    config: RunConfig, inputs: Inputs, specs: Sequence[RunnerSpec], notes: Mapping[str, Any] | None = None
+) -> Job:
+    """Check that the runners fit the rest. Claims and locks the folder of a new run.
+
+    Raises:
+        UsageError: the reference is not among the runners, or the folder is of another run or cannot be written to.
+    """
+    require_reference(config, [spec.label for spec in specs])
+    if inputs.saved is not None:
+        _require_same_run(inputs.saved, inputs.folder, config, inputs.fingerprints)
+    lock = inputs.lock or inputs.folder.claim()
+    stream_options = {workload: stream.describe() for workload, stream in inputs.streams.items()}
     notes = {"asked": stream_options, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
-    return Job(config, specs, model, streams, fingerprints, folder=folder, lock=lock, saved=saved, notes=notes)
+    return Job(
+        config,
+        specs,
+        inputs.model,
+        inputs.streams,
+        inputs.fingerprints,
+        folder=inputs.folder,
+        lock=lock,
+        saved=inputs.saved,
+        notes=notes,
+    )
 
 
 def measure(job: Job) -> Measurements:
     """Answer what is not yet answered, each record kept as it comes; returns the whole run."""
     from reports.run.changed_answers import ChangedAnswersLog
     from reports.run.measurements import Measurements
-    from runners.local import build_runner
+    from runners.local import build_runners
     from runners.models.load import load_model
     from runners.records import Status
     from runners.session import SessionOptions, serve
@@ -107,7 +154,7 @@ def measure(job: Job) -> Measurements:
         attention=config.attn,
         sampling=config.sampling,
     )
-    runners = [build_runner(spec, model) for spec in job.specs]
+    runners = build_runners(job.specs, model, config.reference, config.adopt)
     manifest, finished = _begin(job, model, runners)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())
@@ -159,8 +206,8 @@ def _options_of(runners: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {runner["label"]: runner.get("options") for runner in runners}
 
 
-def _require_reference(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
-    labels = [spec.label for spec in specs]
+def require_reference(config: RunConfig, labels: Sequence[str]) -> None:
+    """UsageError when the reference is not one of the runners."""
     if config.reference not in labels:
         raise UsageError(
             f"the reference '{config.reference}' is not among the runners ({', '.join(labels)}): "
@@ -168,11 +215,10 @@ def _require_reference(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
         )
 
 
-def _reopen(folder: RunFolder, config: RunConfig, fingerprints: dict[str, str]) -> SavedRun:
-    """Read a run and check that it can be continued with ``config``."""
+def _require_same_run(saved: SavedRun, folder: RunFolder, config: RunConfig, fingerprints: dict[str, str]) -> None:
+    """Check that a run can be continued with ``config``."""
     from reports.run.resume import require_same
 
-    saved = folder.read()
     gone = sorted(set(saved.manifest.config) - set(config.measured()))
     if gone:
         raise UsageError(
@@ -181,4 +227,3 @@ def _reopen(folder: RunFolder, config: RunConfig, fingerprints: dict[str, str]) 
         )
     require_same(folder.path, "config", saved.manifest.config, config.measured())
     require_same(folder.path, "workloads", saved.manifest.workloads, fingerprints)
-    return saved

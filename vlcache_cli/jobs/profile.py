@@ -91,15 +91,18 @@ def prepare(config: ProfileConfig) -> ProfileJob:
     from runners.models.load import resolve_model
     from runners.models.shapes.catalogue import Shape
 
+    _require_one_name(config)
+    folder = ProfileFolder(config.output)
+    folder.require_free()
     require_legible(config.model, config.workload)
-    spec, model = _require_one_runner(config), resolve_model(config.model, config.revision, console.note)
+    model = resolve_model(config.model, config.revision, console.note)
     if isinstance(model, Shape):
         raise UsageError(f"model '{config.model}' has random weights: a profile of them would tell nothing")
     if config.only_risk and not config.calibration_samples:
         raise UsageError("--only-risk needs requests to calibrate on: raise --calibration-samples")
     streams = {} if config.only_risk else open_streams(config)
     calibration = open_calibration(config)
-    folder = ProfileFolder(config.output)
+    spec = _require_reuse(config)  # needs torch, and comes last
     return ProfileJob(config, spec, model, streams, calibration, folder=folder, lock=folder.claim())
 
 
@@ -182,18 +185,25 @@ def _conclude(
     return conclude(observations, means, upper_ends(costs), job.config.budget, try_groups)
 
 
-def _require_one_runner(config: ProfileConfig) -> RunnerSpec:
-    """The runner to be observed; UsageError when there are several, or it never reuses keys and values of media."""
+def _require_one_name(config: ProfileConfig) -> None:
+    """UsageError when there are several runners to be observed, or none of that name."""
+    from runners.registry import read_names
+
+    named = read_names(config.runner)
+    if len(named) > 1:
+        raise UsageError(f"--runner names {len(named)} runners: profile observes one at a time")
+
+
+def _require_reuse(config: ProfileConfig) -> RunnerSpec:
+    """The runner to be observed; UsageError when it never reuses keys and values of media."""
     from runners.defaults import RunnerDefaults
     from runners.registry import load_method, parse_specs
 
     defaults = RunnerDefaults(config.budget, donor=config.donor, budget_bytes=config.device_budget)
-    first, *others = parse_specs(config.runner, defaults)
-    if others:
-        raise UsageError(f"--runner names {1 + len(others)} runners: profile observes one at a time")
-    if not load_method(first).uses_kv:
-        raise UsageError(f"runner '{first.label}' reuses no keys and values of media: choose one such as full-reuse")
-    return first
+    (spec,) = parse_specs(config.runner, defaults)
+    if not load_method(spec).uses_kv:
+        raise UsageError(f"runner '{spec.label}' reuses no keys and values of media: choose one such as full-reuse")
+    return spec
 
 
 def _comment(job: ProfileJob, model: LoadedModel) -> str:

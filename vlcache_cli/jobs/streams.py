@@ -84,19 +84,24 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
     reuse_rate = defaults.usual_reuse_rate(popularity) if config.reuse_rate is None else config.reuse_rate
     is_told = is_dataset(workload.name) or (config.recur is not None and recurs_as_told(workload.name))
     recurrence = defaults.recurrence if reuse_rate or not is_told else MEANING["none"]
+    samples = config.samples or defaults.samples
     options = WorkloadDefaults(
         max_new_tokens=max_new_tokens or defaults.max_new_tokens,
         reuse_rate=reuse_rate,
         popularity=popularity,
         recurrence=recurrence,
         benchmark_score=defaults.benchmark_score,
+        samples=samples,
+        left_out=defaults.left_out,
     )
-    drawing = StreamOptions(config.samples, config.seed, options.reuse_rate, popularity=options.popularity)
+    drawing = StreamOptions(samples, config.seed, options.reuse_rate, popularity=options.popularity)
+    if options.left_out is not None:
+        console.note(f"{workload.name}: {options.left_out}")
     if is_told:
         console.note(f"{workload.name}: {options.recurrence}")
     drawn = workload.conversations(drawing)
     if workload.name not in WORKLOADS:
-        drawn = console.track(drawn, f"requests of {workload.name}", config.samples)
+        drawn = console.track(drawn, f"requests of {workload.name}", samples)
     conversations = list(drawn)
     if not conversations:
         raise UsageError(f"workload '{workload.name}' has nothing to ask")

@@ -212,6 +212,15 @@ def _local_files(table: Table, folder: Path) -> tuple[str, list[Path]]:
     raise UsageError(f"{folder} has no {expected}")
 
 
+def is_in_copy(table: Table, folder: Path) -> bool:
+    """Whether a local copy of the data set has a file of the table."""
+    try:
+        _local_files(table, folder)
+    except UsageError:
+        return False
+    return True
+
+
 def _builder(name: str) -> str:
     """Which of the readers of `datasets` reads a file."""
     builder = BUILDERS.get(Path(name).suffix)

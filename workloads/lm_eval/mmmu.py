@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from workloads.datasets.sources import Sources, chosen
 from workloads.lm_eval.document import Document
 from workloads.lm_eval.files import find_tasks
-from workloads.lm_eval.task import LmEvalTasks
+from workloads.lm_eval.task import LmEvalTasks, in_copy
 from workloads.records import Answer
 
 GROUP = "mmmu_val"
@@ -34,4 +34,5 @@ class Mmmu(LmEvalTasks):
 def open_mmmu(sources: Sources) -> Mmmu:
     """MMMU, or some of its subjects; UsageError for one it does not have."""
     subjects = {str(file.get("dataset_name")): file for file in find_tasks(GROUP).values()}
-    return Mmmu("mmmu", chosen(subjects, sources.subjects, "mmmu"), sources)
+    present, missing = in_copy(chosen(subjects, sources.subjects, "mmmu"), sources)
+    return Mmmu("mmmu", present, sources, missing)

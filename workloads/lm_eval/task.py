@@ -7,14 +7,14 @@ answers are generated greedily, without examples. A reply ends where the task's 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from workloads.base import StreamOptions, WorkloadDefaults
 from workloads.datasets.media import MediaFiles
 from workloads.datasets.recurring_stream import Case, default_recurrence, recurring
-from workloads.datasets.rows import Table, windows
+from workloads.datasets.rows import Table, is_in_copy, windows
 from workloads.datasets.sources import Sources, chosen
 from workloads.errors import UsageError
 from workloads.judgement import Judgement
@@ -36,12 +36,18 @@ class LmEvalTasks:
     name: str
     tasks: Mapping[str, TaskFile] = field(repr=False)
     sources: Sources
+    left_out: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> WorkloadDefaults:
         """See ``workloads.base.Workload``."""
         longest = max(task.max_new_tokens for task in self.tasks.values())
-        return default_recurrence(longest, self.sources.recur or RECUR)
+        defaults = default_recurrence(longest, self.sources.recur or RECUR)
+        if not self.left_out:
+            return defaults
+        parts = len(self.tasks) + len(self.left_out)
+        told = f"{len(self.tasks)} of {parts} subjects are in {self.sources.dataset_path}, and asked; missing: "
+        return replace(defaults, left_out=f"{told}{', '.join(self.left_out)}; --subjects chooses among them")
 
     def conversations(self, options: StreamOptions) -> Iterator[Conversation]:
         """See ``workloads.base.Workload``."""
@@ -63,7 +69,7 @@ class LmEvalTasks:
 
     def _cases(self, name: str, options: StreamOptions, taken: set[str]) -> Iterator[Case]:
         task, folder = self.tasks[name], self.sources.dataset_path
-        table = Table(str(task.get("dataset_path")), task.split, task.get("dataset_name"), revision=task.revision)
+        table = _table(task)
         files = MediaFiles(table, folder)
         rng = stream(options.split, self.name, options.seed, "rows", name)
         for window in windows(table, folder, WINDOW, rng):
@@ -92,7 +98,24 @@ def open_tasks(name: str, sources: Sources) -> LmEvalTasks:
     paths = sorted({str(file.get("dataset_path")) for file in tasks.values()})
     if sources.dataset_path is not None and len(paths) > 1:
         raise UsageError(f"--dataset-path cannot stand for {' and '.join(paths)} at once: name a single task")
-    return LmEvalTasks(name, tasks, sources)
+    present, missing = in_copy(tasks, sources)
+    return LmEvalTasks(name, present, sources, missing)
+
+
+def in_copy(tasks: Mapping[str, TaskFile], sources: Sources) -> tuple[Mapping[str, TaskFile], tuple[str, ...]]:
+    """The tasks whose rows a local copy has, and the names of the others.
+
+    All tasks count as there without a copy, where the user names some, and where none is there: reading them tells why.
+    """
+    folder = sources.dataset_path
+    if folder is None or sources.subjects:
+        return tasks, ()
+    present = {name: task for name, task in tasks.items() if is_in_copy(_table(task), folder)}
+    return (present, tuple(sorted(tasks.keys() - present))) if present else (tasks, ())
+
+
+def _table(task: TaskFile) -> Table:
+    return Table(str(task.get("dataset_path")), task.split, task.get("dataset_name"), revision=task.revision)
 
 
 def _judge(document: Document, metric: str, prediction: str, answer: Answer) -> Judgement:

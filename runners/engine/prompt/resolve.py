@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -47,15 +47,36 @@ class ResolvedMedia:
         return [key for key in dict.fromkeys(self.keys) if key not in self.entries]
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """Sizes and encoder output of media, by content key."""
+
+    grids: Mapping[str, MediaGrid]
+    features: Mapping[str, Tensor]
+
+
 def resolve_media(
-    adapter: Adapter, media: Sequence[Media], fingerprint: str, stores: Lookup, clock: TtftClock
+    adapter: Adapter,
+    media: Sequence[Media],
+    fingerprint: str,
+    stores: Lookup,
+    clock: TtftClock,
+    encoded: Encoded | None = None,
 ) -> ResolvedMedia:
-    """Look media up; decode, preprocess and encode (in one batch) those that are not in ``stores``."""
+    """Look media up; decode, preprocess and encode (in one batch) those that are not in ``stores``.
+
+    Args:
+        encoded: encoder output of all media, at hand: then nothing is decoded or encoded.
+    """
     variant = adapter.variant(media)
     keys = tuple(content_key(item, fingerprint + variant) for item in media)
     looked_up = {key: stores.medium(key) for key in dict.fromkeys(keys)}
     entries = {key: entry for key, entry in looked_up.items() if entry is not None}
     clock.cut("prepare")
+    if encoded is not None:
+        grids, features = dict(encoded.grids), dict(encoded.features)
+        features |= {key: entry.features.to(adapter.device) for key, entry in entries.items()}
+        return ResolvedMedia(keys, grids, features, entries)
     missing = {key: item for key, item in zip(keys, media, strict=True) if key not in entries}
     pixels = {key: adapter.preprocess(item, variant) for key, item in missing.items()}
     clock.cut("preprocess")

@@ -51,25 +51,29 @@ class PrefixStore:
         """Put a prefix that was fetched from the host into the device tier again."""
         self._tiers.promote(match.name, entry)
 
-    def put(self, symbols: Tensor, k: Tensor, v: Tensor) -> bool:
-        """Store a copy of a prefix; False when it is larger than every budget.
+    def put(self, symbols: Tensor, k: Tensor, v: Tensor, copy: bool = True) -> PrefixEntry | None:
+        """Store a prefix, and return the entry that holds it; None when it is larger than every budget.
 
         Nothing is stored if an entry begins with it already; entries that are prefixes of the new one are dropped.
+
+        Args:
+            copy: whether to store a copy of the keys and values; not so where they are shared and never written again.
         """
         new = symbols.numpy()
         length, covering = self._index.longest_match(new)
         if covering is not None and length == len(new):
-            self._tiers.get(covering)
-            return True
+            held = self._tiers.get(covering)
+            assert isinstance(held, PrefixEntry)
+            return held
         if not self._tiers.fits(PrefixEntry(symbols, k, v)):
-            return False
+            return None
         for name in self._index.beginnings_of(new):
             self._tiers.discard(name)
         name = f"{NAMESPACE}{next(self._numbers)}"
-        entry = PrefixEntry(symbols.clone(), k.clone(), v.clone())
+        entry = PrefixEntry(symbols.clone(), k.clone() if copy else k, v.clone() if copy else v)
         self._tiers.put(name, entry)
         self._index.add(entry.symbols.numpy(), name)
-        return True
+        return entry
 
     def _forget(self, name: str, entry: Entry) -> None:
         """Remove an evicted entry from the index."""

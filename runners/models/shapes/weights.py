@@ -14,7 +14,8 @@ STD = 0.02  # of weights, as transformers draws them
 def fill(model: Any, device: torch.device, seed: int) -> None:
     """Give a model that is on the meta device its memory, seeded random weights, and the buffers it computes itself.
 
-    Norms and biases do nothing. Written at the speed of memory; the numbers are the same on every device.
+    Norms and biases do nothing. The weights are made on the device, at the speed of its memory: what crosses the bus is
+    one block of random numbers. These are drawn on the host, so that the weights are the same on every device.
     """
     model.to_empty(device=device)
     model.tie_weights()
@@ -23,7 +24,7 @@ def fill(model: Any, device: torch.device, seed: int) -> None:
         parameter._is_hf_initialized = True  # leaves to transformers what is no parameter: rotary frequencies, indices
     model.initialize_weights()
     draws = torch.Generator().manual_seed(seed)
-    block = torch.randn(BLOCK, generator=draws).mul_(STD)
+    block = torch.randn(BLOCK, generator=draws).mul_(STD).to(device)
     for name, parameter in model.named_parameters():
         start = int(torch.randint(BLOCK, (), generator=draws))
         if parameter.dim() > 1:

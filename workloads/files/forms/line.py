@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, TypeVar
 
@@ -12,19 +13,34 @@ from workloads.files.forms.unread import refuse_unread_media, texts_in
 from workloads.reading import Read, Text, check, keys
 from workloads.scoring import MetricName
 
+LONGEST_NUMBER = 40  # digits that are shown
 SomeTexts = Annotated[tuple[Text, ...], MinLen(1)]
+
+
+def answer_text(value: Any) -> str:
+    """A text; ValueError for another value, with what to write in its place if that is known."""
+    try:
+        return check(value, Text)
+    except UsageError as error:
+        raise ValueError(f"{error}{_instead(value)}") from error
+
+
+def _instead(value: Any) -> str:
+    """What to write for a value that is no text."""
+    if isinstance(value, list) and value:
+        return ': write the accepted texts as "answers"'
+    if isinstance(value, (int, float)) and len(text := json.dumps(value)) <= LONGEST_NUMBER:
+        return f': write "{text}"'
+    return ""
 
 
 def text_or_members(value: Any) -> str | dict[str, Any]:
     """A text, or a mapping with a member that is one; ValueError for another value."""
-    if isinstance(value, dict):
-        return value
-    try:
-        return check(value, Text)
-    except UsageError as error:
-        raise ValueError(str(error)) from error
+    return value if isinstance(value, dict) else answer_text(value)
 
 
+Accepted = Annotated[str, Read(answer_text)]
+"""An accepted answer."""
 Given = Annotated[str | dict[str, Any], Read(text_or_members)]
 """An accepted answer as it is written."""
 
@@ -45,7 +61,7 @@ class Line:
 
     id: Text | int | None = None
     session_id: Text | int | None = None
-    answer: Text | None = None
+    answer: Accepted | None = None
     answers: Annotated[tuple[Given, ...], MinLen(1)] | None = None
     answer_member: Text | None = None
     choices: SomeTexts | None = None

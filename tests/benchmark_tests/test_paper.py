@@ -1,0 +1,111 @@
+"""The paper's table: all its arms at every size, parts that add up, gains split, published cells beside ours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from vlcache_cli.config.commands import BenchConfig
+from vlcache_cli.config.layers import resolve
+from vlcache_cli.jobs.bench import parse_runners
+
+REQUESTS = 2
+SIZES = (24, 48)  # tokens of each of two pages
+
+
+@dataclass(frozen=True)
+class Measured:
+    code: int
+    text: str
+    run: Any
+
+
+@pytest.fixture(scope="module")
+def script(script_of: Callable[[str], ModuleType]) -> ModuleType:
+    return script_of("paper")
+
+
+@pytest.fixture(scope="module")
+def measured(script: ModuleType, in_this_process: None, tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    output = tmp_path_factory.mktemp("paper")
+    sizes = [part for tokens in SIZES for part in ("--size", f"2x{tokens}")]
+    few = ["--requests", str(REQUESTS), "--warmup", "0", "--device-budget", "64MiB", "--host-budget", "0"]
+    with redirect_stdout(io.StringIO()) as text:
+        code = script.main(["--model", "builtin", "--device", "cpu", *sizes, *few, "--output", str(output)])
+    size = script.Size(2, SIZES[0])
+    return Measured(code, text.getvalue(), script.read_runs([size], output)[size])
+
+
+def cells(text: str, heading: str) -> list[list[str]]:
+    """The first table under a heading, without its heads."""
+    lines = text.split(heading)[1].split("\n\n")[1].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize("tokens", SIZES)
+def test_every_arm_has_a_line_whose_parts_and_gains_add_up(script: ModuleType, measured: Measured, tokens: int) -> None:
+    assert measured.code == 0, measured.text
+    lines = cells(measured.text, f"## builtin, {2 * tokens} image tokens (2 pages of {tokens} vision tokens), ")
+    assert {line[1].strip("`"): line[0] for line in lines} == script.ARMS
+    for _, runner, warm, ttft, encoder, language, faster, by_encoder, by_kv, computed, *published in lines:
+        assert int(warm) == REQUESTS
+        assert float(encoder) + float(language) == pytest.approx(float(ttft), rel=0.05, abs=0.2)
+        assert (float(encoder) > 1) == (runner == "`full`")
+        assert (float(computed) == 100) == (runner in ("`full`", "`encoder-cache`"))
+        assert (by_encoder == "-") == (runner == "`full`")
+        assert (by_kv == "-") == (runner in ("`full`", "`encoder-cache`"))
+        assert float(faster) > 0
+        assert published == ["-", "-"]
+
+
+def test_the_gains_of_a_request_multiply(script: ModuleType, measured: Measured) -> None:
+    one = {record.request for record in measured.run.warm("full")}.pop()
+    run = replace(measured.run, records=[record for record in measured.run.records if record.request == one])
+    for runner in script.ARMS:
+        split = script.gain(run, "full", "encoder-cache") * script.gain(run, "encoder-cache", runner)
+        assert script.gain(run, "full", runner) == pytest.approx(split)
+
+
+def test_parts_that_do_not_add_up_are_told(script: ModuleType, measured: Measured) -> None:
+    first, *others = measured.run.records
+    assert script.gaps(measured.run) == []
+    longer = replace(first, timing=replace(first.timing, ttft_ms=first.timing.ttft_ms * 1.1))
+    (line,) = script.gaps(replace(measured.run, records=[longer, *others]))
+    assert line == f"1 times the parts do not add up to TTFT, first {first.request} of {first.runner}"
+
+
+def test_published_cells_stand_beside_ours(script: ModuleType, measured: Measured) -> None:
+    table = script.table(measured.run, "shape:qwen3-vl-8b", script.Size(2, 10_000))
+    told = {line.split(" | ")[1].strip("`"): line.strip(" |").split(" | ")[-2:] for line in table.splitlines()[2:]}
+    assert told["full"] == ["8.784", "1.00"]
+    assert told["encoder-cache"] == ["7.565", "1.16"]
+    assert told["full-reuse"] == ["4.430", "1.98"]
+    assert told["vlcache"] == ["-", "-"]
+    assert len(cells(measured.text, "## Published cells")) == len(script.PUBLISHED)
+
+
+def test_published_ratios_are_those_of_the_published_seconds(script: ModuleType) -> None:
+    for cell in script.PUBLISHED.values():
+        origin, _ = cell.of("full")
+        for runner in ("encoder-cache", "full-reuse"):
+            seconds, times = cell.of(runner)
+            assert seconds is None or origin / seconds == pytest.approx(times, rel=0.01)
+
+
+def test_the_arms_are_those_of_the_preset(script: ModuleType) -> None:
+    config = resolve(BenchConfig, {"preset": "paper"})
+    specs = parse_runners(config, config.recompute_ratio)
+    assert [spec.label for spec in specs] == list(script.ARMS)
+    assert {spec.options["ratio"] for spec in specs[3:]} == {0.05}
+    assert [spec.options.get("profile", "auto") for spec in specs[3:5]] == ["flat", "auto"]
+
+
+def test_the_real_sizes_are_the_papers(script: ModuleType) -> None:
+    sizes = [script.Size.parse(size) for size in script.SIZES]
+    assert sorted(size.pages * size.tokens for size in sizes) == [1000, 1400, 5000, 10_000, 20_000]

@@ -211,8 +211,8 @@ def _of_reuse(answer: Answer, row: Row, reference: str) -> str:
     """Say it of the runner that is named, or why none is."""
     gain, free = answer.reuse, answer.free
     if answer.word is Word.TIMES_ONLY:
-        fastest = "" if answer.nearest is None else f" The fastest is {answer.nearest.runner}, {times(answer.nearest.speedup)}."
-        return f"No answer can be judged here, so no reuse is shown safe.{fastest}"
+        unjudged, fastest = "No answer can be judged here, so no reuse is shown safe.", answer.nearest
+        return f"{unjudged} The fastest is {fastest.runner}, {times(fastest.speedup)}." if fastest else unjudged
     if gain is None:
         if answer.nearest is not None:
             return f"No reuse is shown safe yet: {answer.nearest.runner} {_loses(answer.nearest, row)}."

@@ -100,7 +100,9 @@ def _exact(rows: Sequence[Row]) -> Iterator[Note]:
     if kept := [runner for runner in exact if runner not in broken]:
         yield Note(f"Exact, every answer checked: {', '.join(kept)}.")
     for runner, workload in broken.items():
-        yield Note(f"{runner} is lossless and yet answers otherwise on {workload}: a fault, the report names it.", "red")
+        yield Note(
+            f"{runner} is lossless and yet answers otherwise on {workload}: a fault of it or its setting.", "red"
+        )
 
 
 def _everywhere(overall: Overall | None) -> Iterator[Note]:

@@ -80,8 +80,8 @@ def test_the_fastest_that_is_shown_safe_is_named_and_what_is_unsafe_never() -> N
     assert (found.free.runner, found.reuse.runner) == ("encoder-cache", "vlcache")
     assert [(loss.runner, loss.at_least) for loss in found.unsafe] == [("full-reuse", 0.3125)]
     assert found.sentence == (
-        "vlcache is 3.5 times as fast as full and loses less than 4.6 points of accuracy; about 451 requests like these "
-        "would show if it is 2 points. Free of any risk: encoder-cache, 1.8 times as fast. "
+        "vlcache is 3.5 times as fast as full and loses less than 4.6 points of accuracy; about 451 requests like "
+        "these would show if it is 2 points. Free of any risk: encoder-cache, 1.8 times as fast. "
         "Unsafe here: full-reuse at least 31.2 points of accuracy lost."
     )
 
@@ -122,19 +122,26 @@ def test_too_few_requests_name_nothing_to_switch_on() -> None:
     assert found.nearest is not None
     assert found.nearest.runner == "full-reuse"
     assert found.named == found.free
-    assert found.sentence.startswith("No reuse is shown safe yet: full-reuse loses less than 5 points of accuracy; about")
+    assert found.sentence.startswith(
+        "No reuse is shown safe yet: full-reuse loses less than 5 points of accuracy; about"
+    )
 
 
 def test_reuse_no_faster_than_what_is_free_is_no_gain() -> None:
     found = answered(row("encoder-cache"), row("vlcache", ttft_speedup=1.7))
     assert found.word is Word.NO
     assert found.named == found.free
-    assert found.sentence.startswith("What keeps the answers is no faster than encoder-cache, which changes none: vlcache")
+    assert found.sentence.startswith(
+        "What keeps the answers is no faster than encoder-cache, which changes none: vlcache"
+    )
 
 
 def test_exact_runners_alone_are_an_answer() -> None:
     found = answered(row("encoder-cache"), row("prefix-cache"))
-    assert (found.word, found.sentence) == (Word.YES, "encoder-cache changes no answer and is 1.8 times as fast as full.")
+    assert (found.word, found.sentence) == (
+        Word.YES,
+        "encoder-cache changes no answer and is 1.8 times as fast as full.",
+    )
 
 
 def test_a_lossless_runner_that_changes_answers_is_not_free() -> None:
@@ -146,7 +153,9 @@ def test_a_lossless_runner_that_changes_answers_is_not_free() -> None:
 def test_where_no_answer_is_judged_only_times_are_told() -> None:
     found = answered(row("encoder-cache"), lossy("full-reuse", None), lossy("vlcache", None))
     assert (found.word, found.reuse) == (Word.TIMES_ONLY, None)
-    assert found.sentence.startswith("No answer can be judged here, so no reuse is shown safe. The fastest is full-reuse,")
+    assert found.sentence.startswith(
+        "No answer can be judged here, so no reuse is shown safe. The fastest is full-reuse,"
+    )
 
 
 def test_over_all_workloads_the_lowest_gain_and_the_largest_loss_count() -> None:

@@ -33,8 +33,8 @@ def sweep(config: SweepConfig) -> ExitCode:
 
 def show(config: SweepConfig, run: Measurements) -> None:
     """The trade-off on stdout, where it is kept and drawn on stderr."""
-    from reports.pictures.sweep_files import draw
     from reports.answers.answer import find_answers, find_overall
+    from reports.pictures.sweep_files import draw
     from reports.summary.notices import find_notices
     from reports.summary.summarise import summarise
     from reports.sweep.trade_off import analyse

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -42,6 +43,18 @@ class SessionOptions:
     seed: int
     max_new_tokens: int
     warmup: int
+
+
+class Watch(Protocol):
+    """What decides, while a stream is served, which runners are still asked."""
+
+    def asks(self, label: str) -> bool:
+        """Whether a runner gets the next request. The reference is asked as long as anybody is."""
+        ...
+
+    def note(self, record: Record) -> None:
+        """Every record in the order of the stream, those of an earlier part of the run included."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -84,30 +97,46 @@ def serve(
     runners: Sequence[Runner],
     options: SessionOptions,
     finished: Mapping[str, Record],
+    watch: Watch | None = None,
 ) -> Iterator[Record]:
     """Yield a record for every request and runner that ``finished`` does not have.
 
     Finished requests are answered again, untimed and unrecorded, so that every store is as it was in the run that
-    was broken off. Order and records depend on the options alone, not on where a run was broken off.
+    was broken off. Order and records depend on the options alone, not on where a run was broken off. A runner that
+    ``watch`` asks no more is forgotten, its stores with it; the stream ends when no runner is asked.
     """
     asked = list(_requests(conversations))
     if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
         return
     spent = _warm_up(asked[: options.warmup], runners, options)
     replies: dict[str, str] = {}
+    dropped: set[str] = set()
     for item in asked:
+        if watch is not None:
+            for runner in runners:
+                if runner.label not in dropped and not watch.asks(runner.label):
+                    dropped.add(runner.label)
+                    runner.reset()
+            if options.reference in dropped:
+                return
         request = item.request(replies, options.max_new_tokens, item.adoptable)
         order = stream("bench", "order", options.seed, workload, item.turn.id).permutation(len(runners))
-        responses = {runners[index].label: runners[index].answer(request) for index in order}
+        places = [int(index) for index in order if runners[index].label not in dropped]
+        responses = {runners[index].label: runners[index].answer(request) for index in places}
         reference = responses[options.reference]
         replies[item.turn.id] = reference.text or ""
-        for place, index in enumerate(order):
+        for place, index in enumerate(places):
             label = runners[index].label
-            if record_key(workload, item.turn.id, label) not in finished:
+            known = finished.get(record_key(workload, item.turn.id, label))
+            if known is not None and watch is not None:
+                watch.note(known)
+            if known is None:
                 record = _record(workload, item, label, place, responses[label], reference)
                 if item is asked[0] and record.timing is not None:
                     record = replace(record, timing=replace(record.timing, warmup_ms=spent[label]))
                 yield record
+                if watch is not None:
+                    watch.note(record)
 
 
 def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: SessionOptions) -> dict[str, float]:

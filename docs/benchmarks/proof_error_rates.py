@@ -141,11 +141,8 @@ def main() -> None:
     print("| alpha, % | largest false ok, % | at | largest false worse, % | at |\n|---|---|---|---|---|")
     for alpha in ALPHAS:
         found = {(n, gain): exact_errors(n, gain, DEFAULT_MARGIN, alpha) for n in REQUESTS for gain in GAINS}
-        worst = [max(found, key=lambda place, side=side: found[place][side]) for side in (0, 1)]
-        cells = [
-            f"{100 * found[place][side]:.2f} | {place[0]} requests, {100 * place[1]:g} % gained"
-            for side, place in enumerate(worst)
-        ]
+        worst = [max((errors[side], place) for place, errors in found.items()) for side in (0, 1)]
+        cells = [f"{100 * error:.2f} | {place[0]} requests, {100 * place[1]:g} % gained" for error, place in worst]
         print(f"| {100 * alpha:g} | {' | '.join(cells)} |", flush=True)
     print(f"\n{options.sets} sets, alpha {100 * DEFAULT_ALPHA:g} %\n")
     print(f"| clusters | sizes | errors | gained, % | losing | false ok, % | false worse, % |\n|{'---|' * 7}")
@@ -166,8 +163,14 @@ def main() -> None:
             changes, kish = Changes.of(np.zeros(len(names)), names), Sample.of(np.zeros(len(names)), names).fewest
             low = -changes.bounds(DEFAULT_ALPHA).low
             others = [100 * (1 - np.exp(log(DEFAULT_ALPHA) / number)) for number in (kish, clusters)]
-            cells = [clusters, sizing.__name__, len(names), f"{100 * low:.2f}", *(f"{other:.2f}" for other in others)]
-            print(f"| {' | '.join(map(str, cells))} | {changes.worth(DEFAULT_ALPHA):.0f} |")
+            cells = [
+                str(clusters),
+                sizing.__name__,
+                str(len(names)),
+                f"{100 * low:.2f}",
+                *(f"{other:.2f}" for other in others),
+            ]
+            print(f"| {' | '.join(cells)} | {changes.worth(DEFAULT_ALPHA):.0f} |")
 
 
 CELLS = [

@@ -173,12 +173,32 @@ class VerdictSettings:
 
 @keys("ignore")
 @dataclass(frozen=True)
+class Decision:
+    """When a runner was decided at the run's margin, while the run went on.
+
+    Attributes:
+        requests: that it had answered.
+        separate: clusters among them, of which one request each was compared.
+        seconds: since the workload began, all runners together.
+    """
+
+    workload: str
+    runner: str
+    verdict: str
+    requests: int
+    separate: int
+    seconds: float
+
+
+@keys("ignore")
+@dataclass(frozen=True)
 class Manifest:
     """What a run was. Parts that were added since the first version have defaults.
 
     Attributes:
         workloads: the fingerprint of each workload's stream.
         sweep: None for a run whose runners were not expanded over ratios.
+        decisions: of a run until decided, when each runner was; see ``Decision``.
         created: when, in ISO 8601.
         document: all of it as it was written, what no field is made of, too.
     """
@@ -190,6 +210,7 @@ class Manifest:
     environment: Environment = Environment()
     sweep: Sweep | None = None
     verdict: VerdictSettings = VerdictSettings()
+    decisions: tuple[Decision, ...] = ()
     created: str | None = None
     seed: int | None = None
     document: dict[str, Any] = field(default_factory=dict)
@@ -221,6 +242,11 @@ class Manifest:
     def reuses(self, label: str) -> bool:
         """Whether a runner takes anything over from earlier requests."""
         return next(runner.reuses for runner in self.runners if runner.label == label)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether the run was stopped by what it saw: then only bounds that allow for looking hold."""
+        return bool(self.config.get("until_decided", False))
 
     def promised_risk(self, label: str) -> float | None:
         """The share of answers that a runner may change, see ``RunnerDescription``."""

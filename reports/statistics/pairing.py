@@ -9,6 +9,7 @@ import pandas as pd
 
 from reports.statistics.changes import Changes
 from reports.statistics.intervals import Interval
+from reports.statistics.sequential import SequentialChanges
 from runners.records import Warmth
 
 
@@ -23,6 +24,7 @@ class Paired:
         cluster, warmth: of each request.
         reference: the runner that others are compared with.
         best_lossless: the lossless runner with the lowest median TTFT on warm requests; None when there is none.
+        sequential: whether the run was stopped by what it saw, so that bounds have to allow for looking.
     """
 
     ttft: pd.DataFrame
@@ -32,9 +34,10 @@ class Paired:
     warmth: pd.Series[str]
     reference: str
     best_lossless: str | None
+    sequential: bool = False
 
     @classmethod
-    def of(cls, records: pd.DataFrame, reference: str, lossless: Sequence[str]) -> Paired:
+    def of(cls, records: pd.DataFrame, reference: str, lossless: Sequence[str], sequential: bool = False) -> Paired:
         """Pair the records of one workload (a frame of ``frame.FRAME_COLUMNS``)."""
         ttft, score, answered = (
             records.pivot(index="request", columns="runner", values=value) for value in ("ttft_ms", "score", "ok")
@@ -52,6 +55,7 @@ class Paired:
             warmth=warmth,
             reference=reference,
             best_lossless=best,
+            sequential=sequential,
         )
 
     def times(self, label: str) -> pd.Series[float]:
@@ -89,7 +93,10 @@ class Paired:
 
     def changes(self, values: pd.Series[float]) -> Changes:
         """Values from -1 to 1 of requests, by cluster."""
-        return Changes.of(values, self.clusters(values))
+        if not self.sequential:
+            return Changes.of(values, self.clusters(values))
+        ordered = values.reindex(self.cluster.index).dropna()
+        return SequentialChanges.in_order(ordered, self.clusters(ordered))
 
     def grows(self, values: pd.Series[float]) -> bool:
         """Whether more requests of the stream bring new clusters, among those that ``values`` is indexed by.

@@ -41,7 +41,7 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
         records = frame[frame["workload"] == workload]
         if records.empty:
             continue
-        paired = Paired.of(records, manifest.reference, lossless)
+        paired = Paired.of(records, manifest.reference, lossless, manifest.sequential)
         noise = records[records["runner"].isin(manifest.noise_arms)]
         for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
             mine = records[records["runner"] == label]
@@ -141,7 +141,7 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Valu
         "best_lossless": best,
         "cold_ttft_ratio": _median(paired.ratios(label, paired.reference, Warmth.COLD)),
         "break_even_reuses": _break_even(label, paired),
-        "store_ms_p50": percentile(mine["store_ms"].dropna(), 50),
+        "store_ms_p50": stratified_percentile(answered["store_ms"], warmths, 50),
         "warmup_ms": float(mine["warmup_ms"].sum()),
         "capture_ms": float(mine["capture_ms"].sum()),
     }

@@ -29,7 +29,7 @@ from runners.risk.calibrate import CalibrationRequest
 from runners.session import SessionOptions, serve
 from workloads.records import Conversation
 
-LEVELS = (0.0, 0.02, 0.05, 0.2)
+LEVELS = (0.0, 0.03, 0.2)
 CHUNK = 64  # tokens, of the computation that shows what rounding alone changes
 
 Ids = tuple[int, ...]

@@ -48,14 +48,15 @@ def test_workloads_come_as_a_comma_list_unless_a_file_is_called_so(
     given = ["mine,yours.jsonl", "binding,other.jsonl"]
     assert resolve(BenchConfig, {"workload": given}).workload == ("mine,yours.jsonl", "binding", "other.jsonl")
     file.write_text("workload: [binding, 'video,quote']")
-    assert resolve(ProfileConfig, {"config": str(file)}).workload == ("binding", "video", "quote")
+    assert resolve(BenchConfig, {"config": str(file)}).workload == ("binding", "video", "quote")
+    assert resolve(ProfileConfig, {"workload": ["video,quote"]}).workload == ("video", "quote")
 
 
 @pytest.mark.parametrize(
     ("given", "mistake"),
     [
         (["binding,binding"], "--workload names 'binding' twice"),
-        (["binding,"], "--workload must not be blank"),
+        (["binding,"], "--workload must be a text, not ''"),
         (["a" * 300 + ",b" * 200 + ",b"], "--workload names 'b' twice"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from triton.runtime import interpreter
@@ -53,9 +53,11 @@ def _bfloat16() -> Any:
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
-@hypothesis_settings(max_examples=20)
+@hypothesis_settings(max_examples=8)
+@example(tokens=600, share=0.1, seed=1, groups=3, head_dim=48, processors=132, clustered=True)
+@example(tokens=65, share=None, seed=0, groups=7, head_dim=128, processors=8, clustered=False)
 @given(
-    tokens=st.sampled_from([1, 2, 63, 64, 65, 200, 600]),
+    tokens=st.sampled_from([1, 2, 63, 64, 65, 200]),
     share=st.sampled_from([None, 0.0, 0.03, 0.2, 1.0]),
     seed=st.integers(0, 1000),
     groups=st.integers(1, 8),
@@ -66,7 +68,6 @@ def _bfloat16() -> Any:
 def test_attention_equals_the_reference(
     attention_case: Any, dtype: torch.dtype, share: float | None, tokens: int, processors: int, **options: Any
 ) -> None:
-    share = min(share, 0.1) if share is not None and tokens > 200 else share
     case = attention_case(tokens, share, **options).to(dtype)
     exact = case.to(torch.float32)
     found = TritonAttention(processors).attend(case.q, case.k, case.v, case.view)
@@ -76,7 +77,8 @@ def test_attention_equals_the_reference(
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
-@hypothesis_settings(max_examples=20)
+@hypothesis_settings(max_examples=8)
+@example(media=[(90, 5, 4), (1, 0, 0), (33, 2, 1)], layers=3, kv_heads=4, head_dim=80, seed=6)
 @given(
     media=st.lists(st.tuples(st.integers(1, 90), st.integers(0, 5), st.integers(0, 4)), min_size=0, max_size=4),
     layers=st.integers(1, 3),
@@ -144,9 +146,10 @@ def test_the_engine_answers_alike_with_our_kernels_on_fixed_views(lab: Any, monk
     assert len(graphs) > 0
 
 
-@hypothesis_settings(max_examples=20)
+@hypothesis_settings(max_examples=8)
+@example(tokens=600, share=0.1, seed=1, groups=3, head_dim=16, processors=132)
 @given(
-    tokens=st.sampled_from([1, 2, 63, 64, 65, 200, 600]),
+    tokens=st.sampled_from([1, 2, 63, 64, 65, 200]),
     share=st.sampled_from([0.0, 0.03, 0.1]),
     seed=st.integers(0, 1000),
     groups=st.integers(1, 8),

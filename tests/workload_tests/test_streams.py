@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
@@ -44,6 +44,7 @@ def _media(conversations: Iterable[Conversation]) -> list[Media]:
 
 
 @every_workload
+@settings(max_examples=25)
 @given(seed=SEEDS, shorter=st.integers(0, 5), more=st.integers(0, 3), reuse_rate=st.sampled_from([0.0, 0.5, 1.0]))
 def test_a_shorter_stream_is_a_prefix(workload: str, seed: int, shorter: int, more: int, reuse_rate: float) -> None:
     short, long = (_turns(_stream(workload, samples, seed, reuse_rate)) for samples in (shorter, shorter + more))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
@@ -68,6 +68,10 @@ class RunConfig(StreamConfig):
     )
     config: Path | None = setting(None, OUTPUT, readers.path, "YAML file with settings, keys named like flags.")
 
+    def drawn(self) -> RunConfig:
+        """The settings that streams are drawn with."""
+        return self
+
 
 @dataclass(frozen=True)
 class BenchConfig(RunConfig):
@@ -82,6 +86,19 @@ class BenchConfig(RunConfig):
         flag_type=float,
     )
     wide: bool = setting(False, OUTPUT, readers.switch, "Also print every column of every runner, as tables.")
+    until_decided: bool = setting(
+        False,
+        REQUESTS,
+        readers.switch,
+        "Ask on until every lossy runner is decided at --margin, with bounds that allow for looking.",
+    )
+    max_samples: int = setting(
+        2000, REQUESTS, readers.whole(1), "Most requests of each workload, with --until-decided, in place of --samples."
+    )
+
+    def drawn(self) -> BenchConfig:
+        """See ``RunConfig``."""
+        return replace(self, samples=self.max_samples) if self.until_decided else self
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
+from vlcache_cli.jobs.deciding import Deciding, judged_labels
 from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
 from workloads.errors import UsageError
 
@@ -101,7 +103,7 @@ def read_inputs(config: RunConfig) -> Inputs:
     lock = folder.lock() if config.resume else None
     require_legible(config.model, config.workload)
     model = resolve_model(config.model, config.revision, console.note)
-    streams = open_streams(config, config.max_new_tokens)
+    streams = open_streams(config.drawn(), config.max_new_tokens)
     fingerprints = {workload: fingerprint(stream.conversations) for workload, stream in streams.items()}
     saved = folder.read() if config.resume else None
     return Inputs(model, streams, fingerprints, folder=folder, lock=lock, saved=saved)
@@ -159,9 +161,12 @@ def measure(job: Job) -> Measurements:
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())
 
+    decisions: list[dict[str, Any]] = [asdict(decision) for decision in manifest.decisions]
+    watches = _watches(job, manifest, decisions)
+
     def answer(workload: str, stream: Stream) -> Iterator[Record]:
         options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
-        return serve(workload, stream.conversations, runners, options, finished)
+        return serve(workload, stream.conversations, runners, options, finished, watches.get(workload))
 
     answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
@@ -173,7 +178,40 @@ def measure(job: Job) -> Measurements:
             records.append(record)
             if record.agrees is False or record.status is not Status.OK:
                 log.keep(record.workload, *place_of[record.workload, record.request])
+    for watch in watches.values():
+        watch.end()
+    if watches:
+        manifest = _with_decisions(job, manifest, decisions)
     return Measurements(manifest, records)
+
+
+def _watches(job: Job, manifest: Manifest, decisions: list[dict[str, Any]]) -> dict[str, Deciding]:
+    """Who decides on each workload when it is enough; none where a run is not until decided."""
+    if not manifest.sequential:
+        return {}
+    judged, finished = judged_labels(manifest), {} if job.saved is None else job.saved.records
+    return {
+        workload: Deciding(
+            workload=workload,
+            reference=job.config.reference,
+            judged=judged,
+            margin=job.config.margin,
+            alpha=job.config.alpha,
+            finished=finished,
+            decisions=decisions,
+            keep=partial(_with_decisions, job, manifest, decisions),
+        )
+        for workload in job.streams
+    }
+
+
+def _with_decisions(job: Job, manifest: Manifest, decisions: Sequence[Mapping[str, Any]]) -> Manifest:
+    """Write into the manifest what was decided."""
+    from reports.run.manifest import Manifest
+
+    decided = Manifest.check(manifest.document | {"decisions": [*decisions]}, job.folder.path)
+    job.folder.start(decided)
+    return decided
 
 
 def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Manifest, dict[str, Record]]:

@@ -71,7 +71,8 @@ def main() -> None:
         wrong += [sum(found[side] for found in fixed) for side in (0, 1)]
         print(f"| {100 * gained:g} | {' | '.join(share(count, options.sets) for count in wrong)} |", flush=True)
     print(
-        "\n| gained, % | lost, % | margin, points | fixed number, power 95 % | median of requests | 95th percentile | undecided, % |"
+        "\n| gained, % | lost, % | margin, points | fixed number, power 95 % | median of requests | 95th percentile "
+        "| undecided, % |"
     )
     print(f"|{'---|' * 7}")
     for truth in TRUTHS:

@@ -13,11 +13,12 @@ from rich.console import Console
 
 from reports.forms.json import document
 from reports.forms.table import WIDTH
-from reports.gate.claim import Claim, GateResult, Needed, Outcome, Outlook
+from reports.gate.claim import Claim, GateResult, Outcome, Outlook
 from reports.gate.forms.annotations import MOST, to_annotations
 from reports.gate.forms.junit import to_junit
 from reports.gate.forms.markdown import MARKER, MOST_ROWS, to_markdown
 from reports.gate.forms.table import render
+from reports.statistics.needed import Needed
 
 HERE = Path(__file__).parent
 NEEDED = Needed(1490, 149, "if no score changes")

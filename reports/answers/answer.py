@@ -41,6 +41,7 @@ class Gain:
         over_lossless: over the fastest lossless runner, same requests.
         loss_at_most: of accuracy, 0 to 1; None for a lossless runner, and where no answer is judged.
         requests_needed: like these, to bring the loss below the margin; None where it is, or where no number would do.
+        separate_needed: the same of requests that share no media.
     """
 
     runner: str
@@ -48,6 +49,7 @@ class Gain:
     over_lossless: float | None = None
     loss_at_most: float | None = None
     requests_needed: int | None = None
+    separate_needed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ def _word(answer: Answer, any_lossy: bool, proven: set[str]) -> Word:
 def _sentence(answer: Answer, row: Row, reference: str) -> str:
     """Say what to switch on, what that gains and may cost, and what is unsafe."""
     parts = [_of_reuse(answer, row, reference)]
-    if answer.free is not None and answer.named != answer.free:
+    told_already = answer.word is (Word.YES if answer.reuse is None else Word.NO)
+    if answer.free is not None and not told_already:
         parts.append(f"Free of any risk: {answer.free.runner}, {times(answer.free.speedup)}.")
     if answer.unsafe:
         told = ", ".join(f"{loss.runner} at least {in_points(loss.at_least)}" for loss in answer.unsafe)
@@ -215,7 +218,8 @@ def _of_reuse(answer: Answer, row: Row, reference: str) -> str:
         return f"{unjudged} The fastest is {fastest.runner}, {times(fastest.speedup)}." if fastest else unjudged
     if gain is None:
         if answer.nearest is not None:
-            return f"No reuse is shown safe yet: {answer.nearest.runner} {_loses(answer.nearest, row)}."
+            nearest = answer.nearest
+            return f"No reuse is shown safe yet: {nearest.runner} {_loses(nearest, row, 'may lose up to')}."
         if answer.word is Word.YES and free is not None:
             return f"{free.runner} changes no answer and is {times(free.speedup)} as {reference}."
         return "Every runner that may change answers loses some, here or on another workload of this run."
@@ -225,12 +229,14 @@ def _of_reuse(answer: Answer, row: Row, reference: str) -> str:
     return f"{gain.runner} is {times(gain.speedup)} as {reference} and {_loses(gain, row)}."
 
 
-def _loses(gain: Gain, row: Row) -> str:
+def _loses(gain: Gain, row: Row, verb: str = "loses less than") -> str:
     """Say how much accuracy a runner may lose, and how many requests would bring that below the margin."""
-    loses = f"loses less than {in_points(gain.loss_at_most or 0.0, up=True)} of accuracy"
-    if gain.requests_needed is None:
+    loses = f"{verb} {in_points(gain.loss_at_most or 0.0, up=True)} of accuracy"
+    if gain.separate_needed is None:
         return loses
-    return f"{loses}; about {gain.requests_needed:,} requests like these would show if it is {points(row.margin)}"
+    like, separate = gain.requests_needed, gain.separate_needed
+    kind = f"{separate:,} requests that share no media" if like is None else f"{like:,} requests like these"
+    return f"{loses}; about {kind} would show if it is {points(row.margin)}"
 
 
 def times(speedup: float) -> str:
@@ -254,4 +260,11 @@ def _gain(row: Row) -> Gain | None:
     """What a runner gains; None where it was not timed: times of 0, which no clock measures, have no speed-up."""
     if row.ttft_speedup is None or not isfinite(row.ttft_speedup):
         return None
-    return Gain(row.runner, row.ttft_speedup, row.ttft_speedup_vs_lossless, row.loss_at_most, row.needed_requests)
+    return Gain(
+        runner=row.runner,
+        speedup=row.ttft_speedup,
+        over_lossless=row.ttft_speedup_vs_lossless,
+        loss_at_most=row.loss_at_most,
+        requests_needed=row.needed_requests,
+        separate_needed=row.needed_separate,
+    )

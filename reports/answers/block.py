@@ -153,7 +153,7 @@ def _warnings(notices: Sequence[Notice]) -> Iterator[Note]:
 def _commands(answers: Sequence[Answer], manifest: Manifest, folder: str) -> Iterator[tuple[str, str]]:
     yield "every column", f"vlcache report {quote(folder)}"
     yield "the page", f"vlcache report {quote(folder)} --format html"
-    open_ones = [answer for answer in answers if (gain := answer.reuse or answer.nearest) and gain.requests_needed]
+    open_ones = [answer for answer in answers if (gain := answer.reuse or answer.nearest) and gain.separate_needed]
     if open_ones:
         runners = dict.fromkeys(gain.runner for answer in open_ones if (gain := answer.reuse or answer.nearest))
         workloads = _flags("--workload", [answer.workload for answer in open_ones])

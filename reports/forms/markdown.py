@@ -36,7 +36,7 @@ def _answers(block: Block) -> Iterator[str]:
     yield f"## {plain(block.table.heading)}"
     yield grid(block.table)
     yield from bullets(note.text for note in block.notes)
-    yield "\n".join(f"- {purpose}: `{command}`" for purpose, command in block.commands.items())
+    yield from bullets(f"{purpose}: {command}" for purpose, command in block.commands.items())
 
 
 def _workload(run: Run, workload: str) -> Iterator[str]:

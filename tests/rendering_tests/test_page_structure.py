@@ -193,7 +193,14 @@ def test_every_notice_is_shown_with_its_advice(run: Run, page: Element) -> None:
         assert (text_of(told), text_of(advice)) == (f"{notice.text}.", f"{notice.advice}.")
 
 
-BADGES = {"undecided": "? open", "non-inferior": "✓ ok", "inferior": "✕ worse", None: "-"}
+BADGES = {
+    "undecided": "? open",
+    "non-inferior": "✓ ok",
+    "inferior": "✕ worse",
+    "exact": "= exact",
+    "broken": "! broken",
+    None: "-",
+}
 
 
 def summary_line(row: Row) -> list[str]:
@@ -290,7 +297,7 @@ def test_the_drawings_of_the_summary_show_every_runner_that_they_should(page: El
     for workload, figure in verdicts.items():
         assert all(f"{runner}: " in drawn(figure) for runner in BEST[workload][1:])
         assert "change of accuracy, points" in drawn(figure)
-    assert "vlcache@ratio=0.5: +0.0 points [-51.6, +51.6] undecided" in drawn(verdicts["binding"])
+    assert "vlcache@ratio=0.5: +0.0 points [-61.1, +61.1] undecided" in drawn(verdicts["binding"])
     curves = figures(by_id(page, "r0-curves"))
     assert list(curves) == ["vlcache", "vlcache (1)"]
     assert "vlcache@ratio=0: 0.0 % computed, 75.0 % right [34, 95]" in drawn(curves["vlcache"])

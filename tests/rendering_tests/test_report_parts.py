@@ -227,7 +227,8 @@ def test_too_few_requests_are_answered_with_how_many_would_do(run: Run) -> None:
     assert (found.word, found.reuse) == (Word.NOT_YET, None)
     assert found.nearest is not None
     assert found.nearest.runner == "vlcache@ratio=0.5"
-    assert f"about {found.nearest.requests_needed:,} requests like these" in found.sentence
+    assert found.nearest.separate_needed is not None
+    assert f"about {found.nearest.separate_needed:,} requests that share no media would show" in found.sentence
     assert "Free of any risk: prefix-cache, 2.0 times as fast." in found.sentence
     assert run.overall is not None
     assert run.overall.word is Word.NOT_YET

@@ -55,6 +55,7 @@ def row(runner: str, workload: str = "one", **measured: Any) -> Row:
         "verdict": None if runner == "full" else "exact" if lossless else "undecided",
         "loss_at_most": 0.0 if lossless else 0.0451,
         "needed_requests": None if lossless else 451,
+        "needed_separate": None if lossless else 150,
     }
     return Row(**(values | measured))
 
@@ -64,7 +65,7 @@ def lossy(runner: str, loses: float | None, workload: str = "one", verdict: str 
 
 
 def worse(runner: str, workload: str = "one") -> Row:
-    return lossy(runner, 0.6, workload, "inferior", loss_at_least=0.3125, needed_requests=None)
+    return lossy(runner, 0.6, workload, "inferior", loss_at_least=0.3125, needed_requests=None, needed_separate=None)
 
 
 def answered(*rows: Row) -> Answer:
@@ -87,7 +88,7 @@ def test_the_fastest_that_is_shown_safe_is_named_and_what_is_unsafe_never() -> N
 
 
 def test_what_is_proven_at_the_margin_goes_before_what_is_bounded() -> None:
-    proven = lossy("conduit", 0.0199, verdict="non-inferior", needed_requests=None)
+    proven = lossy("conduit", 0.0199, verdict="non-inferior", needed_requests=None, needed_separate=None)
     found = answered(row("encoder-cache"), proven, row("vlcache"))
     assert (found.word, found.reuse and found.reuse.runner) == (Word.YES, "conduit")
     assert found.sentence.startswith("conduit is 2.8 times as fast as full and loses less than 2 points of accuracy. ")
@@ -179,7 +180,7 @@ def test_points_are_rounded_to_the_safe_side(share: float, up: bool) -> None:
 rows_of_any_kind = st.lists(
     st.builds(
         lambda runner, speed, loss, verdict, needed: lossy(
-            runner, loss, verdict=verdict, ttft_speedup=speed, ttft_speedup_vs_lossless=speed, needed_requests=needed
+            runner, loss, verdict=verdict, ttft_speedup=speed, ttft_speedup_vs_lossless=speed, needed_separate=needed
         ),
         st.sampled_from(LOSSY),
         st.one_of(st.none(), st.floats(0.1, 50)),
@@ -253,7 +254,9 @@ def test_the_next_command_asks_those_that_are_open_until_they_are_decided() -> N
     found = block(row("full"), row("vlcache"), folder="results/my run")
     assert found.commands["next"] == "vlcache bench --until-decided --workload one --runner full,vlcache"
     assert found.commands["every column"] == "vlcache report 'results/my run'"
-    proven = block(row("full"), lossy("vlcache", 0.01, verdict="non-inferior", needed_requests=None))
+    proven = block(
+        row("full"), lossy("vlcache", 0.01, verdict="non-inferior", needed_requests=None, needed_separate=None)
+    )
     assert proven.commands["next"] == "vlcache bench --model YOURS --workload YOURS.jsonl"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from reports.answers.answer import Answer, Overall
 from reports.compare import compare
 from reports.forms.form import Form, ReportOptions
 from reports.run.manifest import Manifest
@@ -22,6 +23,12 @@ SCHEMA = 1
 def summary_document(manifest: Manifest, summary: Sequence[Row], **parts: Any) -> str:
     """The document that ``--json`` prints: ``schema``, ``manifest``, ``summary``, and other ``parts`` behind."""
     return document(manifest=manifest.document, summary=[row.to_json() for row in summary], **parts)
+
+
+def answers_document(answers: Sequence[Answer], overall: Overall | None) -> dict[str, Any]:
+    """What to do about each workload, by its name, and about all of them: null of one."""
+    by_workload = {answer.workload: {k: v for k, v in asdict(answer).items() if k != "workload"} for answer in answers}
+    return {"workloads": by_workload, "overall": None if overall is None else asdict(overall)}
 
 
 def report_document(runs: Sequence[Run]) -> str:
@@ -40,6 +47,7 @@ def _run_parts(run: Run) -> dict[str, Any]:
         "manifest": run.manifest.document,
         "summary": [row.to_json() for row in run.rows],
         "notices": [asdict(notice) for notice in run.notices],
+        "answers": answers_document(run.answers, run.overall),
         "flips": [
             {"workload": workload, "runner": runner, **{kind.value: count for kind, count in counts.items()}}
             for (workload, runner), counts in count_flips(run.flips).items()

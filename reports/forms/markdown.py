@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reports.answers.block import Block
 from reports.compare import Comparison, compare
 from reports.forms.form import Form, ReportOptions
 from reports.runs import Run
@@ -17,6 +18,7 @@ def to_markdown(runs: Sequence[Run]) -> str:
     parts: list[str] = []
     for run in runs:
         parts += [f"# {plain(run.label)}"] if len(runs) > 1 else []
+        parts += _answers(run.block)
         for workload in run.workloads:
             parts += _workload(run, workload)
         repair = repair_table(run.rows)
@@ -28,6 +30,13 @@ def to_markdown(runs: Sequence[Run]) -> str:
     first, columns = runs[0].rows[0], legend_columns([row for run in runs for row in run.rows])
     parts += ["## How to read it", *bullets(legend(first.margin, first.alpha, columns))]
     return "\n\n".join(parts) + "\n"
+
+
+def _answers(block: Block) -> Iterator[str]:
+    yield f"## {plain(block.table.heading)}"
+    yield grid(block.table)
+    yield from bullets(note.text for note in block.notes)
+    yield from bullets(f"{purpose}: {command}" for purpose, command in block.commands.items())
 
 
 def _workload(run: Run, workload: str) -> Iterator[str]:

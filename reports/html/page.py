@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports.answer import Word
+from reports.answers.answer import Word
 from reports.compare import COMPARED, compare
 from reports.html import pareto_chart, times
 from reports.html.error_chart import error_parts
@@ -33,7 +33,13 @@ MARKS = {
     "exact": ("good", "=", "exact"),
     "broken": ("bad", "!", "broken"),
 }
-WORDS = {Word.YES: ("good", "✓"), Word.NO: ("bad", "✕"), Word.NOT_YET: ("open", "?"), Word.TIMES_ONLY: ("open", "·")}
+WORDS = {
+    Word.YES: ("good", "✓"),
+    Word.BOUNDED: ("good", "≤"),
+    Word.NO: ("bad", "✕"),
+    Word.NOT_YET: ("open", "?"),
+    Word.TIMES_ONLY: ("open", "·"),
+}
 
 
 def render(runs: Sequence[Run], profile: Profile | None, with_media: bool) -> str:

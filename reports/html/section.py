@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.answer import Answer, answer, overall
+from reports.answers.answer import Answer, Overall
+from reports.answers.block import Block
 from reports.html.calibration import calibration
 from reports.html.chart import ChartGroup
 from reports.html.curves import curves
@@ -27,7 +28,6 @@ class Section:
 
     Attributes:
         name: of its elements in the page.
-        answers: one for each workload; ``overall`` for all of them.
         representatives: by workload the runners of the short table; the drawings show them, too.
         repair: what runners that promise a risk decided and changed; without rows where none does.
         spreads, parts, hits, verdicts, calibration, curves, pareto: the drawings.
@@ -35,8 +35,6 @@ class Section:
 
     run: Run
     name: str
-    overall: Answer | None
-    answers: Sequence[Answer]
     representatives: dict[str, list[str]]
     verdicts: Sequence[ChartGroup]
     repair: Table
@@ -49,9 +47,19 @@ class Section:
     explorer: Explorer
 
     @property
-    def headline(self) -> Answer:
+    def answers(self) -> Sequence[Answer]:
+        """One for each workload."""
+        return self.run.answers
+
+    @property
+    def headline(self) -> Answer | Overall:
         """The answer for all workloads, or for the only one."""
-        return self.overall or self.answers[0]
+        return self.run.overall or self.answers[0]
+
+    @property
+    def block(self) -> Block:
+        """The answer for a reader in a hurry."""
+        return self.run.block
 
     @property
     def about(self) -> str:
@@ -118,8 +126,6 @@ def section(run: Run, name: str, with_media: bool) -> Section:
     return Section(
         run=run,
         name=name,
-        overall=overall(run),
-        answers=[answer(run, workload) for workload in run.workloads],
         representatives={
             workload: representatives(run.trade_off.of(workload), run.trade_off.recommended[workload])
             for workload in run.workloads

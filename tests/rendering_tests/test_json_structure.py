@@ -14,7 +14,7 @@ from reports.report_file import write
 from reports.runs import Run
 from reports.summary.row import COLUMNS
 
-PARTS = ["schema", "manifest", "summary", "notices", "flips", "sweep"]
+PARTS = ["schema", "manifest", "summary", "notices", "answers", "flips", "sweep"]
 FLIPS = {
     "correct->wrong": 0,
     "wrong->correct": 0,

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from reports.answer import answer
 from reports.forms.form import ReportOptions
 from reports.forms.registry import FORMS
 from reports.forms.report_table import as_text
@@ -47,7 +46,7 @@ def test_odd_runs_are_shown_in_every_form(save_run: SaveRun, odd: str) -> None:
     for form in FORMS:
         told = as_text(runs).encode() if form == "table" else write(runs, form, ReportOptions())
         assert len(told) > 100, form
-    sentence = answer(runs[0], "binding").sentence
+    sentence = runs[0].answers[0].sentence
     assert "nan" not in sentence
     assert "inf" not in sentence
 

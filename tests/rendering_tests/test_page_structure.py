@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 import numpy as np
 import pytest
 
-from reports.answer import answer, overall
+from reports.answers.answer import Word
 from reports.compare import COMPARED, compare
 from reports.forms.form import ReportOptions
 from reports.report_file import write
@@ -160,15 +160,26 @@ def test_sections_stand_in_their_order_under_their_headings_and_are_linked(page:
 def test_every_workload_has_its_answer_in_a_card(run: Run, page: Element) -> None:
     section = by_id(page, "r0-answers")
     cards = section.findall(".//article")
-    for card, workload in zip(cards, run.workloads, strict=True):
-        known = answer(run, workload)
-        assert [text_of(card.find("h3")), *texts(card.findall("p"))[1:]] == [workload, known.sentence, known.lossless]
+    assert {answer.word for answer in run.answers} == {Word.NOT_YET}
+    for card, answer in zip(cards, run.answers, strict=True):
+        assert [text_of(card.find("h3")), *texts(card.findall("p"))[1:]] == [answer.workload, answer.sentence]
+        free = answer.free
+        assert free is not None
         gain = text_of(card.find("p[@class='verdict']"))
-        assert gain == f"? {known.word} {known.speedup:.1f}\N{MULTIPLICATION SIGN} as fast, if it holds"
+        assert gain == f"? {answer.word} {free.runner} {free.speedup:.1f}\N{MULTIPLICATION SIGN} as fast"
         assert card.get("class") == "answer open"
-    total = overall(run)
+    total = run.overall
     assert total is not None
     assert text_of(section.find("p[@class='overall']")) == f"? {total.word} {total.sentence}"
+
+
+def test_the_block_of_the_screen_opens_the_page(run: Run, page: Element) -> None:
+    section = by_id(page, "r0-answers")
+    rows = [texts(list(line)) for line in section.findall(".//tbody/tr")]
+    assert rows == [list(row) for row in run.block.table.rows]
+    assert run.overall is not None
+    notes = [note.text for note in run.block.notes if note.text != run.overall.sentence]
+    assert texts(section.findall("ul[@class='notes']/li")) == notes
 
 
 def test_every_notice_is_shown_with_its_advice(run: Run, page: Element) -> None:
@@ -182,7 +193,14 @@ def test_every_notice_is_shown_with_its_advice(run: Run, page: Element) -> None:
         assert (text_of(told), text_of(advice)) == (f"{notice.text}.", f"{notice.advice}.")
 
 
-BADGES = {"undecided": "? open", "non-inferior": "✓ ok", "inferior": "✕ worse", None: "-"}
+BADGES = {
+    "undecided": "? open",
+    "non-inferior": "✓ ok",
+    "inferior": "✕ worse",
+    "exact": "= exact",
+    "broken": "! broken",
+    None: "-",
+}
 
 
 def summary_line(row: Row) -> list[str]:
@@ -279,7 +297,7 @@ def test_the_drawings_of_the_summary_show_every_runner_that_they_should(page: El
     for workload, figure in verdicts.items():
         assert all(f"{runner}: " in drawn(figure) for runner in BEST[workload][1:])
         assert "change of accuracy, points" in drawn(figure)
-    assert "vlcache@ratio=0.5: +0.0 points [-51.6, +51.6] undecided" in drawn(verdicts["binding"])
+    assert "vlcache@ratio=0.5: +0.0 points [-61.1, +61.1] undecided" in drawn(verdicts["binding"])
     curves = figures(by_id(page, "r0-curves"))
     assert list(curves) == ["vlcache", "vlcache (1)"]
     assert "vlcache@ratio=0: 0.0 % computed, 75.0 % right [34, 95]" in drawn(curves["vlcache"])

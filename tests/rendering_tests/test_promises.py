@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports.answer import Word, answer, overall
+from reports.answers.answer import Word, find_answers
 from reports.forms.form import ReportOptions
 from reports.html.calibration import calibration
 from reports.report_file import write
@@ -105,18 +105,19 @@ def visible(page: str) -> str:
 
 def test_a_broken_promise_is_said_first_and_another_runner_is_named(promising: Callable[..., Run]) -> None:
     run = promising(1)
-    found = answer(run, "binding")
-    assert (found.word, found.runner) == (Word.YES, "vlcache@ratio=0.5")
+    found, kept = run.answers
+    assert found.reuse is not None
+    assert (found.word, found.reuse.runner) == (Word.YES, "vlcache@ratio=0.5")
     told, _, rest = found.sentence.partition(" at most. ")
     assert told.startswith(f"{RISKY} broke its promise: it changed 12.5 % of the answers [")
     assert told.endswith("], promised were 2 %")
-    assert rest.startswith("vlcache@ratio=0.5 answers 4.00 times as fast as full")
-    kept = answer(run, "video")
-    assert (kept.word, kept.runner) == (Word.YES, RISKY)
+    assert rest.startswith("vlcache@ratio=0.5 is 4.0 times as fast as full")
+    assert kept.reuse is not None
+    assert (kept.word, kept.reuse.runner) == (Word.YES, "vlcache@ratio=0.5"), "who breaks it elsewhere is not named"
     assert "promise" not in kept.sentence
-    total = overall(run)
-    assert total is not None
-    assert (total.word, total.runner) == (Word.YES, "vlcache@ratio=0.5")
+    assert run.overall is not None
+    assert run.overall.gain is not None
+    assert (run.overall.word, run.overall.gain.runner) == (Word.YES, "vlcache@ratio=0.5")
     assert [(notice.workload, notice.runner) for notice in run.notices if notice.kind is NoticeKind.BROKEN_PROMISE] == [
         ("binding", RISKY)
     ]
@@ -124,15 +125,13 @@ def test_a_broken_promise_is_said_first_and_another_runner_is_named(promising: C
 
 def test_where_nothing_else_was_measured_the_answer_is_no(promising: Callable[..., Run]) -> None:
     run = promising(1, only=("full", RISKY))
-    found = answer(run, "binding")
-    assert (found.word, found.runner, found.speedup) == (Word.NO, None, None)
-    assert found.sentence.endswith("promised were 2 % at most. Nothing else was measured.")
+    found = run.answers[0]
+    assert (found.word, found.named) == (Word.NO, None)
+    assert found.sentence.endswith("loses some, here or on another workload of this run.")
     choice = run.trade_off.recommended["binding"]
     assert (choice.runner, choice.reason) == (None, f"{RISKY} changed more answers than promised")
-    total = overall(run)
-    assert total is not None
-    assert (total.word, total.runner) == (Word.NO, None)
-    assert f"({RISKY} changed more answers than promised)" in total.sentence
+    assert run.overall is not None
+    assert (run.overall.word, run.overall.gain) == (Word.NO, None)
 
 
 def test_where_nothing_else_will_do_the_reason_tells_of_both(promising: Callable[..., Run]) -> None:
@@ -144,17 +143,21 @@ def test_where_nothing_else_will_do_the_reason_tells_of_both(promising: Callable
 
 def test_others_that_lose_are_told_apart_from_the_broken_promise(promising: Callable[..., Run]) -> None:
     run = promising(1)
-    worse = [replace(point, verdict="inferior") for point in run.trade_off.points]
-    none = {"binding": Recommendation(None, None, "none")}
-    found = answer(replace(run, trade_off=replace(run.trade_off, points=worse, recommended=none)), "binding")
+    rows = [
+        row if "@" not in row.runner or row.runner == RISKY else replace(row, verdict="inferior", loss_at_least=0.1)
+        for row in run.rows
+    ]
+    found = find_answers(rows, run.manifest)[0]
     assert found.word is Word.NO
-    assert "at most. Every other runner loses 2 points of accuracy or more" in found.sentence
+    assert [loss.runner for loss in found.unsafe] == ["vlcache@ratio=0.5"]
+    assert f"{RISKY} broke its promise" in found.sentence
 
 
 def test_a_promise_that_is_kept_changes_no_answer(promising: Callable[..., Run]) -> None:
     run = promising(0)
-    found = answer(run, "binding")
-    assert (found.word, found.runner) == (Word.YES, RISKY)
+    found = run.answers[0]
+    assert found.reuse is not None
+    assert (found.word, found.reuse.runner) == (Word.YES, RISKY)
     assert "promise" not in found.sentence
     assert not any(point.promise_broken for point in run.trade_off.points)
 

@@ -102,7 +102,12 @@ def test_without_a_format_tables_go_to_the_screen(save_run: SaveRun, capsys: pyt
 
 def test_the_name_of_the_file_tells_the_form(save_run: SaveRun, tmp_path: Path) -> None:
     run = save_run()
-    starts = {"a.csv": b"run,runner,", "a.json": b'{\n  "schema": 1', "a.md": b"## binding", "a.txt": b"\nbinding:"}
+    starts = {
+        "a.csv": b"run,runner,",
+        "a.json": b'{\n  "schema": 1',
+        "a.md": b"## What reuse",
+        "a.txt": b"\nWhat reuse",
+    }
     for name, start in starts.items():
         assert main(["report", str(run), "--output", str(tmp_path / name)]) == 0
         assert (tmp_path / name).read_bytes().startswith(start), name
@@ -130,7 +135,7 @@ def test_margin_and_alpha_are_those_given(save_run: SaveRun, capsys: pytest.Capt
     assert main(["report", str(save_run()), "--format", "json", "--margin", "0.9", "--alpha", "0.2"]) == 0
     rows = json.loads(capsys.readouterr().out)["summary"]
     assert {(row["margin"], row["alpha"]) for row in rows} == {(0.9, 0.2)}
-    assert {row["verdict"] for row in rows if row["runner"] != "full"} == {"non-inferior"}
+    assert {row["verdict"] for row in rows if row["runner"] != "full"} == {"exact", "non-inferior"}
 
 
 def test_a_profile_adds_its_error_map(save_run: SaveRun, profile: Path, tmp_path: Path) -> None:
@@ -201,4 +206,4 @@ def test_a_report_replaces_the_one_before(save_run: SaveRun, tmp_path: Path) -> 
     page = tmp_path / "a.md"
     page.write_text("old")
     assert main(["report", str(save_run()), "--output", str(page)]) == 0
-    assert page.read_text().startswith("## binding")
+    assert page.read_text().startswith("## What reuse gains")

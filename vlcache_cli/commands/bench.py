@@ -37,19 +37,27 @@ def bench(config: BenchConfig) -> ExitCode:
 
 def show(config: BenchConfig, run: Measurements) -> None:
     """The summary on stdout, where it is kept on stderr."""
+    from reports.answers.answer import find_answers, find_overall
     from reports.summary.notices import find_notices
     from reports.summary.summarise import summarise
 
     rows = summarise(run, config.margin, config.alpha)
     notices = find_notices(run, rows)
+    answers = find_answers(rows, run.manifest)
+    overall = find_overall(answers, rows, run.manifest)
     if config.json:
-        from reports.forms.json import summary_document
+        from reports.forms.json import answers_document, summary_document
 
-        console.show_text(summary_document(run.manifest, rows, notices=[asdict(notice) for notice in notices]))
+        parts = {"notices": [asdict(notice) for notice in notices], "answers": answers_document(answers, overall)}
+        console.show_text(summary_document(run.manifest, rows, **parts))
     else:
-        from reports.forms.table import WIDTH, render
+        from reports.answers.block import WIDTH, compose
+        from reports.forms import answer_block, table
 
-        console.show(render(rows, config.reference, notices), WIDTH)
+        block = compose(answers, overall, rows, run.manifest, notices, str(config.output))
+        console.show(answer_block.render(block), WIDTH)
+        if config.wide:
+            console.show(table.render(rows, config.reference, notices), table.WIDTH)
     console.note(f"run kept in {config.output}")
 
 

@@ -85,6 +85,7 @@ class BenchConfig(RunConfig):
         default_text="0.05, of vlcache as its risk takes",
         flag_type=float,
     )
+    wide: bool = setting(False, OUTPUT, readers.switch, "Also print every column of every runner, as tables.")
     until_decided: bool = setting(
         False,
         REQUESTS,

@@ -1,0 +1,172 @@
+"""Compose the answer of a run for a reader in a hurry: a short table, who is unsafe, and what to run next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from shlex import quote
+
+from reports.answers.answer import Answer, Gain, Overall, Word, in_points
+from reports.run.manifest import Manifest
+from reports.statistics.formatting import UNDEFINED
+from reports.summary.notice import Notice
+from reports.summary.row import Row
+from reports.summary.row_notices import points
+from reports.tables.table import Note, Table, TableColumn
+
+WIDTH = 80
+MOST_UNSAFE = 5
+LABEL, NAME = 26, 14  # characters, of the screen's columns
+STYLES = {Word.YES: "green", Word.BOUNDED: "green", Word.NOT_YET: "yellow", Word.NO: "red", Word.TIMES_ONLY: ""}
+
+
+@dataclass(frozen=True)
+class Block:
+    """The answer of a run.
+
+    Attributes:
+        table: one row for each workload.
+        notes: in sentences: who is exact, who is unsafe, what else was noticed.
+        commands: what to run next, by what it is for.
+    """
+
+    table: Table
+    notes: Sequence[Note]
+    commands: Mapping[str, str]
+
+
+def compose(
+    answers: Sequence[Answer],
+    overall: Overall | None,
+    rows: Sequence[Row],
+    manifest: Manifest,
+    notices: Sequence[Notice],
+    folder: str,
+) -> Block:
+    """Compose the answer of one run.
+
+    Args:
+        answers, overall: see ``find_answers`` and ``find_overall``.
+        rows: the summary.
+        folder: of the run, as commands name it.
+    """
+    notes = [
+        *_everywhere(overall),
+        *_unsafe(answers),
+        *_unproven(answers),
+        *_exact(rows),
+        *_bounds(answers, rows),
+        *_warnings(notices),
+    ]
+    return Block(_table(answers, rows), notes, dict(_commands(answers, manifest, folder)))
+
+
+def _table(answers: Sequence[Answer], rows: Sequence[Row]) -> Table:
+    first = rows[0]
+    requests = {row.workload: row.requests for row in rows}
+    return Table(
+        title="What reuse gains",
+        about=f"{sum(requests.values()):,} requests, {first.model} on {first.device} in {first.dtype}",
+        columns=[
+            TableColumn("workload", max_width=NAME),
+            TableColumn("free: changes no answer", "free: changes\nno answer", max_width=LABEL),
+            TableColumn("best reuse shown safe", "best reuse\nshown safe", max_width=LABEL),
+            TableColumn("over free", "over\nfree", right=True, wrap=False),
+            TableColumn("loses less than", "loses\nless than", right=True, wrap=False),
+        ],
+        rows=[_cells(answer) for answer in answers],
+        styles={(place, 2): STYLES[answer.word] for place, answer in enumerate(answers)},
+    )
+
+
+def _cells(answer: Answer) -> list[str]:
+    reuse = answer.reuse
+    shown = "none" if reuse is None else _labelled(reuse)
+    if answer.word is Word.TIMES_ONLY and answer.nearest is not None:
+        shown = f"not judged: {_labelled(answer.nearest)}"
+    over = UNDEFINED if reuse is None or reuse.over_lossless is None else f"{reuse.over_lossless:.1f}x"
+    loss = UNDEFINED if reuse is None or reuse.loss_at_most is None else in_points(reuse.loss_at_most, up=True)
+    return [answer.workload, "none" if answer.free is None else _labelled(answer.free), shown, over, loss]
+
+
+def _labelled(gain: Gain) -> str:
+    return f"{gain.runner} {gain.speedup:.1f}x"
+
+
+def _exact(rows: Sequence[Row]) -> Iterator[Note]:
+    """Tell which lossless runners answered as the reference, and which did not."""
+    exact = dict.fromkeys(row.runner for row in rows if row.verdict == "exact")
+    broken = {row.runner: row.workload for row in rows if row.verdict == "broken"}
+    if kept := [runner for runner in exact if runner not in broken]:
+        yield Note(f"Exact, every answer checked: {', '.join(kept)}.")
+    for runner, workload in broken.items():
+        yield Note(
+            f"{runner} is lossless and yet answers otherwise on {workload}: a fault of it or its setting.", "red"
+        )
+
+
+def _everywhere(overall: Overall | None) -> Iterator[Note]:
+    """Say what holds on all workloads."""
+    if overall is not None:
+        yield Note(overall.sentence, "bold" if overall.gain else "")
+
+
+def _unsafe(answers: Sequence[Answer]) -> Iterator[Note]:
+    """Name every runner that surely loses answers, with where and how much."""
+    found: dict[str, list[str]] = {}
+    for answer in answers:
+        for loss in answer.unsafe:
+            found.setdefault(loss.runner, []).append(f"{answer.workload} {in_points(loss.at_least)}")
+    for runner, losses in [*found.items()][:MOST_UNSAFE]:
+        yield Note(f"Unsafe: {runner} loses at least: {', '.join(losses)}.", "red")
+    if rest := [*found][MOST_UNSAFE:]:
+        yield Note(f"Unsafe, too: {len(rest)} more runners: see every column.", "red")
+
+
+def _unproven(answers: Sequence[Answer]) -> Iterator[Note]:
+    """Say of workloads on which nothing is shown safe what is nearest."""
+    for answer in answers:
+        if answer.word is Word.NOT_YET and answer.nearest is not None:
+            yield Note(f"{answer.workload}: {answer.sentence}", "yellow")
+
+
+def _bounds(answers: Sequence[Answer], rows: Sequence[Row]) -> Iterator[Note]:
+    """Say what the bounds mean, and how many requests would bring them below the margin."""
+    needed = [answer.reuse.requests_needed for answer in answers if answer.reuse and answer.reuse.requests_needed]
+    if not any(answer.reuse for answer in answers):
+        return
+    meaning = f"Less than: all that the requests leave possible, at {100 * (1 - rows[0].alpha):g} % confidence"
+    more = f"; about {max(needed):,} of each workload would show less than {points(rows[0].margin)}" if needed else ""
+    yield Note(f"{meaning}{more}.")
+
+
+def _warnings(notices: Sequence[Notice]) -> Iterator[Note]:
+    """Repeat what is red, and count what is yellow."""
+    for notice in notices:
+        if notice.kind.style == "red":
+            yield Note(f"{notice.workload}: {notice}.", "red")
+    if others := [notice for notice in notices if notice.kind.style == "yellow"]:
+        kinds = ", ".join(dict.fromkeys(notice.kind.value.replace("-", " ") for notice in others))
+        yield Note(f"{len(others)} warnings ({kinds}): see every column.", "yellow")
+
+
+def _commands(answers: Sequence[Answer], manifest: Manifest, folder: str) -> Iterator[tuple[str, str]]:
+    yield "every column", f"vlcache report {quote(folder)}"
+    yield "the page", f"vlcache report {quote(folder)} --format html"
+    open_ones = [answer for answer in answers if (gain := answer.reuse or answer.nearest) and gain.separate_needed]
+    if open_ones:
+        runners = dict.fromkeys(gain.runner for answer in open_ones if (gain := answer.reuse or answer.nearest))
+        workloads = _flags("--workload", [answer.workload for answer in open_ones])
+        model = manifest.model.name
+        flags = "" if model == "builtin" else f" --model {quote(model)}"
+        asked = _flags("--runner", [manifest.reference, *runners])
+        yield "next", f"vlcache bench --until-decided{flags} {workloads} {asked}"
+    else:
+        yield "next", "vlcache bench --model YOURS --workload YOURS.jsonl"
+
+
+def _flags(flag: str, names: Sequence[str]) -> str:
+    """A flag for these names: once for plain ones, else once for each."""
+    if all(name.replace("-", "").isalnum() for name in names):
+        return f"{flag} {','.join(names)}"
+    return " ".join(f"{flag} {quote(name)}" for name in names)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.answers.answer import Answer, Overall, find_answers, find_overall
-from reports.answers.block import Block, compose
 from reports.run.changed_answers import ChangedAnswer, read_changed_answers
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
@@ -65,21 +62,6 @@ class Run:
     def reference(self) -> str:
         """The runner that the others are compared with."""
         return self.manifest.reference
-
-    @cached_property
-    def answers(self) -> list[Answer]:
-        """What to do about each workload."""
-        return find_answers(self.rows, self.manifest)
-
-    @property
-    def overall(self) -> Overall | None:
-        """What to do about all workloads together; None of one."""
-        return find_overall(self.answers, self.rows, self.manifest)
-
-    @property
-    def block(self) -> Block:
-        """The answer for a reader in a hurry."""
-        return compose(self.answers, self.overall, self.rows, self.manifest, self.notices, str(self.path))
 
     @property
     def is_sweep(self) -> bool:

@@ -172,7 +172,15 @@ def _answer(rows: Sequence[Row], manifest: Manifest, losing: set[str]) -> Answer
     if unjudged:
         nearest = _fastest(lossy)
     unsafe = tuple(Loss(row.runner, row.loss_at_least or 0.0) for row in lossy if row.verdict == "inferior")
-    found = Answer(rows[0].workload, Word.NO, free, reuse, nearest, unsafe, "")
+    found = Answer(
+        workload=rows[0].workload,
+        word=Word.NO,
+        free=free,
+        reuse=reuse,
+        nearest=nearest,
+        unsafe=unsafe,
+        sentence="",
+    )
     word = Word.TIMES_ONLY if unjudged else _word(found, bool(lossy), {row.runner for row in proven})
     found = replace(found, word=word)
     broken = [_broken_promise(row) for row in lossy if promise_is_broken(row)]
@@ -219,24 +227,29 @@ def _of_reuse(answer: Answer, row: Row, reference: str) -> str:
     if gain is None:
         if answer.nearest is not None:
             nearest = answer.nearest
-            return f"No reuse is shown safe yet: {nearest.runner} {_loses(nearest, row, 'may lose up to')}."
+            return f"No reuse is shown safe yet: {nearest.runner} {may_lose(nearest, row.margin)}."
         if answer.word is Word.YES and free is not None:
             return f"{free.runner} changes no answer and is {times(free.speedup)} as {reference}."
         return "Every runner that may change answers loses some, here or on another workload of this run."
     if answer.word is Word.NO and free is not None:
         slower = f"What keeps the answers is no faster than {free.runner}, which changes none"
         return f"{slower}: {gain.runner}, {times(gain.speedup)} as {reference}."
-    return f"{gain.runner} is {times(gain.speedup)} as {reference} and {_loses(gain, row)}."
+    return f"{gain.runner} is {times(gain.speedup)} as {reference} and {_loses('loses less than', gain, row.margin)}."
 
 
-def _loses(gain: Gain, row: Row, verb: str = "loses less than") -> str:
+def may_lose(gain: Gain, margin: float) -> str:
+    """Say how much a runner that is not shown safe may lose, and how many requests would show what it does."""
+    return _loses("may lose up to", gain, margin)
+
+
+def _loses(verb: str, gain: Gain, margin: float) -> str:
     """Say how much accuracy a runner may lose, and how many requests would bring that below the margin."""
     loses = f"{verb} {in_points(gain.loss_at_most or 0.0, up=True)} of accuracy"
     if gain.separate_needed is None:
         return loses
     like, separate = gain.requests_needed, gain.separate_needed
     kind = f"{separate:,} requests that share no media" if like is None else f"{like:,} requests like these"
-    return f"{loses}; about {kind} would show if it is {points(row.margin)}"
+    return f"{loses}; about {kind} would show if it is {points(margin)}"
 
 
 def times(speedup: float) -> str:

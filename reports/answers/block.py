@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from reports.answers.answer import Answer, Gain, Overall, Word, in_points
+from reports.answers.answer import Answer, Gain, Overall, Word, in_points, may_lose
 from reports.run.manifest import Manifest
 from reports.statistics.formatting import UNDEFINED
 from reports.summary.notice import Notice
@@ -53,7 +53,7 @@ def compose(
     notes = [
         *_everywhere(overall),
         *_unsafe(answers),
-        *_unproven(answers),
+        *_unproven(answers, rows[0].margin),
         *_exact(rows),
         *_bounds(answers, rows),
         *_warnings(notices),
@@ -123,11 +123,12 @@ def _unsafe(answers: Sequence[Answer]) -> Iterator[Note]:
         yield Note(f"Unsafe, too: {len(rest)} more runners: see every column.", "red")
 
 
-def _unproven(answers: Sequence[Answer]) -> Iterator[Note]:
+def _unproven(answers: Sequence[Answer], margin: float) -> Iterator[Note]:
     """Say of workloads on which nothing is shown safe what is nearest."""
     for answer in answers:
         if answer.word is Word.NOT_YET and answer.nearest is not None:
-            yield Note(f"{answer.workload}: {answer.sentence}", "yellow")
+            nearest = answer.nearest
+            yield Note(f"{answer.workload}: {nearest.runner} {may_lose(nearest, margin)}.", "yellow")
 
 
 def _bounds(answers: Sequence[Answer], rows: Sequence[Row]) -> Iterator[Note]:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from reports.answers.answer import Answer, Overall
+from reports.answers.of_run import answers_of, overall_of
 from reports.compare import compare
 from reports.forms.form import Form, ReportOptions
 from reports.run.manifest import Manifest
@@ -47,7 +48,7 @@ def _run_parts(run: Run) -> dict[str, Any]:
         "manifest": run.manifest.document,
         "summary": [row.to_json() for row in run.rows],
         "notices": [asdict(notice) for notice in run.notices],
-        "answers": answers_document(run.answers, run.overall),
+        "answers": answers_document(answers_of(run), overall_of(run)),
         "flips": [
             {"workload": workload, "runner": runner, **{kind.value: count for kind, count in counts.items()}}
             for (workload, runner), counts in count_flips(run.flips).items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reports.answers.block import Block
+from reports.answers.of_run import block_of
 from reports.compare import Comparison, compare
 from reports.forms.form import Form, ReportOptions
 from reports.runs import Run
@@ -18,7 +19,7 @@ def to_markdown(runs: Sequence[Run]) -> str:
     parts: list[str] = []
     for run in runs:
         parts += [f"# {plain(run.label)}"] if len(runs) > 1 else []
-        parts += _answers(run.block)
+        parts += _answers(block_of(run))
         for workload in run.workloads:
             parts += _workload(run, workload)
         repair = repair_table(run.rows)

@@ -8,6 +8,7 @@ from io import StringIO
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from reports.answers.of_run import block_of
 from reports.compare import compare
 from reports.forms import answer_block, sweep_table, table
 from reports.forms.form import Form, ReportOptions
@@ -22,7 +23,7 @@ def render(runs: Sequence[Run]) -> Group:
     parts: list[RenderableType] = []
     for run in runs:
         parts += [Text(f"\n{run.label}", style="bold underline")] if len(runs) > 1 else []
-        parts += [answer_block.render(run.block), _tables(run)]
+        parts += [answer_block.render(block_of(run)), _tables(run)]
         changed = ledger_table(run.flips)
         parts += screen.section(changed) if changed.rows else []
     if len(runs) > 1:

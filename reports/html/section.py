@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reports.answers.answer import Answer, Overall
 from reports.answers.block import Block
+from reports.answers.of_run import answers_of, block_of, overall_of
 from reports.html.calibration import calibration
 from reports.html.chart import ChartGroup
 from reports.html.curves import curves
@@ -28,6 +29,7 @@ class Section:
 
     Attributes:
         name: of its elements in the page.
+        answers: one for each workload; ``overall`` for all of them, ``block`` for a reader in a hurry.
         representatives: by workload the runners of the short table; the drawings show them, too.
         repair: what runners that promise a risk decided and changed; without rows where none does.
         spreads, parts, hits, verdicts, calibration, curves, pareto: the drawings.
@@ -35,6 +37,9 @@ class Section:
 
     run: Run
     name: str
+    overall: Overall | None
+    answers: Sequence[Answer]
+    block: Block
     representatives: dict[str, list[str]]
     verdicts: Sequence[ChartGroup]
     repair: Table
@@ -47,19 +52,9 @@ class Section:
     explorer: Explorer
 
     @property
-    def answers(self) -> Sequence[Answer]:
-        """One for each workload."""
-        return self.run.answers
-
-    @property
     def headline(self) -> Answer | Overall:
         """The answer for all workloads, or for the only one."""
-        return self.run.overall or self.answers[0]
-
-    @property
-    def block(self) -> Block:
-        """The answer for a reader in a hurry."""
-        return self.run.block
+        return self.overall or self.answers[0]
 
     @property
     def about(self) -> str:
@@ -126,6 +121,9 @@ def section(run: Run, name: str, with_media: bool) -> Section:
     return Section(
         run=run,
         name=name,
+        overall=overall_of(run),
+        answers=answers_of(run),
+        block=block_of(run),
         representatives={
             workload: representatives(run.trade_off.of(workload), run.trade_off.recommended[workload])
             for workload in run.workloads

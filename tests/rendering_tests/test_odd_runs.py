@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reports.answers.of_run import answers_of
 from reports.forms.form import ReportOptions
 from reports.forms.registry import FORMS
 from reports.forms.report_table import as_text
@@ -46,7 +47,7 @@ def test_odd_runs_are_shown_in_every_form(save_run: SaveRun, odd: str) -> None:
     for form in FORMS:
         told = as_text(runs).encode() if form == "table" else write(runs, form, ReportOptions())
         assert len(told) > 100, form
-    sentence = runs[0].answers[0].sentence
+    sentence = answers_of(runs[0])[0].sentence
     assert "nan" not in sentence
     assert "inf" not in sentence
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from reports.answers.answer import Word
+from reports.answers.of_run import answers_of, block_of, overall_of
 from reports.compare import COMPARED, compare
 from reports.forms.form import ReportOptions
 from reports.report_file import write
@@ -160,15 +161,15 @@ def test_sections_stand_in_their_order_under_their_headings_and_are_linked(page:
 def test_every_workload_has_its_answer_in_a_card(run: Run, page: Element) -> None:
     section = by_id(page, "r0-answers")
     cards = section.findall(".//article")
-    assert {answer.word for answer in run.answers} == {Word.NOT_YET}
-    for card, answer in zip(cards, run.answers, strict=True):
+    assert {answer.word for answer in answers_of(run)} == {Word.NOT_YET}
+    for card, answer in zip(cards, answers_of(run), strict=True):
         assert [text_of(card.find("h3")), *texts(card.findall("p"))[1:]] == [answer.workload, answer.sentence]
         free = answer.free
         assert free is not None
         gain = text_of(card.find("p[@class='verdict']"))
         assert gain == f"? {answer.word} {free.runner} {free.speedup:.1f}\N{MULTIPLICATION SIGN} as fast"
         assert card.get("class") == "answer open"
-    total = run.overall
+    total = overall_of(run)
     assert total is not None
     assert text_of(section.find("p[@class='overall']")) == f"? {total.word} {total.sentence}"
 
@@ -176,9 +177,10 @@ def test_every_workload_has_its_answer_in_a_card(run: Run, page: Element) -> Non
 def test_the_block_of_the_screen_opens_the_page(run: Run, page: Element) -> None:
     section = by_id(page, "r0-answers")
     rows = [texts(list(line)) for line in section.findall(".//tbody/tr")]
-    assert rows == [list(row) for row in run.block.table.rows]
-    assert run.overall is not None
-    notes = [note.text for note in run.block.notes if note.text != run.overall.sentence]
+    assert rows == [list(row) for row in block_of(run).table.rows]
+    total = overall_of(run)
+    assert total is not None
+    notes = [note.text for note in block_of(run).notes if note.text != total.sentence]
     assert texts(section.findall("ul[@class='notes']/li")) == notes
 
 

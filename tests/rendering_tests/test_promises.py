@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from reports.answers.answer import Word, find_answers
+from reports.answers.of_run import answers_of, overall_of
 from reports.forms.form import ReportOptions
 from reports.html.calibration import calibration
 from reports.report_file import write
@@ -105,7 +106,7 @@ def visible(page: str) -> str:
 
 def test_a_broken_promise_is_said_first_and_another_runner_is_named(promising: Callable[..., Run]) -> None:
     run = promising(1)
-    found, kept = run.answers
+    found, kept = answers_of(run)
     assert found.reuse is not None
     assert (found.word, found.reuse.runner) == (Word.YES, "vlcache@ratio=0.5")
     told, _, rest = found.sentence.partition(" at most. ")
@@ -115,9 +116,10 @@ def test_a_broken_promise_is_said_first_and_another_runner_is_named(promising: C
     assert kept.reuse is not None
     assert (kept.word, kept.reuse.runner) == (Word.YES, "vlcache@ratio=0.5"), "who breaks it elsewhere is not named"
     assert "promise" not in kept.sentence
-    assert run.overall is not None
-    assert run.overall.gain is not None
-    assert (run.overall.word, run.overall.gain.runner) == (Word.YES, "vlcache@ratio=0.5")
+    total = overall_of(run)
+    assert total is not None
+    assert total.gain is not None
+    assert (total.word, total.gain.runner) == (Word.YES, "vlcache@ratio=0.5")
     assert [(notice.workload, notice.runner) for notice in run.notices if notice.kind is NoticeKind.BROKEN_PROMISE] == [
         ("binding", RISKY)
     ]
@@ -125,13 +127,14 @@ def test_a_broken_promise_is_said_first_and_another_runner_is_named(promising: C
 
 def test_where_nothing_else_was_measured_the_answer_is_no(promising: Callable[..., Run]) -> None:
     run = promising(1, only=("full", RISKY))
-    found = run.answers[0]
+    found = answers_of(run)[0]
     assert (found.word, found.named) == (Word.NO, None)
     assert found.sentence.endswith("loses some, here or on another workload of this run.")
     choice = run.trade_off.recommended["binding"]
     assert (choice.runner, choice.reason) == (None, f"{RISKY} changed more answers than promised")
-    assert run.overall is not None
-    assert (run.overall.word, run.overall.gain) == (Word.NO, None)
+    total = overall_of(run)
+    assert total is not None
+    assert (total.word, total.gain) == (Word.NO, None)
 
 
 def test_where_nothing_else_will_do_the_reason_tells_of_both(promising: Callable[..., Run]) -> None:
@@ -155,7 +158,7 @@ def test_others_that_lose_are_told_apart_from_the_broken_promise(promising: Call
 
 def test_a_promise_that_is_kept_changes_no_answer(promising: Callable[..., Run]) -> None:
     run = promising(0)
-    found = run.answers[0]
+    found = answers_of(run)[0]
     assert found.reuse is not None
     assert (found.word, found.reuse.runner) == (Word.YES, RISKY)
     assert "promise" not in found.sentence

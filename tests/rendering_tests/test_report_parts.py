@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reports.answers.answer import Word
+from reports.answers.of_run import answers_of, overall_of
 from reports.html.overlay import LEVELS, overlay
 from reports.html.representatives import representatives
 from reports.html.thumbnails import LONGEST_SIDE, Album, moments
@@ -223,30 +224,32 @@ def many(save_run: Callable[..., Path], lost: int = 0, **other: Any) -> Run:
 
 
 def test_too_few_requests_are_answered_with_how_many_would_do(run: Run) -> None:
-    found = run.answers[0]
+    found = answers_of(run)[0]
     assert (found.word, found.reuse) == (Word.NOT_YET, None)
     assert found.nearest is not None
     assert found.nearest.runner == "vlcache@ratio=0.5"
     assert found.nearest.separate_needed is not None
     assert f"about {found.nearest.separate_needed:,} requests that share no media would show" in found.sentence
     assert "Free of any risk: prefix-cache, 2.0 times as fast." in found.sentence
-    assert run.overall is not None
-    assert run.overall.word is Word.NOT_YET
+    total = overall_of(run)
+    assert total is not None
+    assert total.word is Word.NOT_YET
 
 
 def test_what_is_proven_is_answered_with_yes(save_run: Callable[..., Path]) -> None:
     run = many(save_run)
-    found = run.answers[0]
+    found = answers_of(run)[0]
     assert found.reuse is not None
     assert (found.word, found.reuse.runner, found.reuse.speedup) == (Word.YES, "vlcache@ratio=0", 8.0)
     assert "vlcache@ratio=0 is 8.0 times as fast as full and loses less than 1." in found.sentence
-    assert run.overall is not None
-    assert run.overall.gain is not None
-    assert (run.overall.word, run.overall.gain.runner) == (Word.YES, "vlcache@ratio=0")
+    total = overall_of(run)
+    assert total is not None
+    assert total.gain is not None
+    assert (total.word, total.gain.runner) == (Word.YES, "vlcache@ratio=0")
 
 
 def test_losses_are_answered_with_no(save_run: Callable[..., Path]) -> None:
-    found = many(save_run, lost=3).answers[0]
+    found = answers_of(many(save_run, lost=3))[0]
     assert (found.word, found.reuse) == (Word.NO, None)
     assert [loss.runner for loss in found.unsafe] == ["vlcache@ratio=0", "vlcache@ratio=0.5"]
     assert "Every runner that may change answers loses some" in found.sentence
@@ -255,7 +258,7 @@ def test_losses_are_answered_with_no(save_run: Callable[..., Path]) -> None:
 def test_without_gold_answers_times_are_all_there_is(save_run: Callable[..., Path]) -> None:
     folder = save_run(each=lambda record: replace(record, score=None))
     (run,) = read_runs([folder], 0.02, 0.05)
-    found = run.answers[0]
+    found = answers_of(run)[0]
     assert (found.word, found.reuse) == (Word.TIMES_ONLY, None)
     assert found.nearest is not None
     assert (found.nearest.runner, found.nearest.speedup) == ("vlcache@ratio=0", 8.0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports.gate.requirements import REQUIREMENTS, Requirement
-from reports.statistics.needed import Needed
+
+if TYPE_CHECKING:
+    from reports.statistics.needed import Needed
 
 
 class Outcome(StrEnum):

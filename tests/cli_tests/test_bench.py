@@ -21,10 +21,22 @@ def lines(run: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (Path(run) / "records.jsonl").read_text().splitlines()]
 
 
-def test_a_run_ends_in_a_table_with_its_legend(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_ends_in_its_answer_on_a_small_screen(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench("--output", "run") == 0
     out, err = capsys.readouterr()
-    assert "binding: 4 requests, builtin on cpu in float32" in out
+    shown = out.splitlines()
+    assert len(shown) <= 24
+    assert max(map(len, shown)) <= 80
+    assert "What reuse gains: 4 requests, builtin on cpu in float32" in shown
+    assert "vlcache may lose up to" in out
+    assert shown[-2].split("  ")[0] == "next"
+    assert err == "run kept in run\n"
+
+
+def test_every_column_is_printed_when_asked_for(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--output", "run", "--wide") == 0
+    out, err = capsys.readouterr()
+    assert out.index("What reuse gains: 4 requests") < out.index("binding: 4 requests, builtin on cpu in float32")
     assert out.index("\nfull * ") < out.index("\nvlcache ") < out.index("\nprefix-cache ")
     assert " 4.00 " in out
     assert "undecided: 1 of 1 runners; " in out
@@ -65,8 +77,10 @@ def test_what_was_asked_is_kept_where_an_answer_is_missing(bench: Bench, world: 
 def test_json_is_the_only_thing_on_stdout(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench("--output", "run", "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["schema", "manifest", "summary", "notices"]
+    assert list(document) == ["schema", "manifest", "summary", "notices", "answers"]
     assert document["schema"] == 1
+    assert document["answers"]["workloads"]["binding"]["word"] == "Not yet"
+    assert document["answers"]["overall"] is None
     assert document["manifest"] == json.loads(Path("run/manifest.json").read_text())
     rows = {row["runner"]: row for row in document["summary"]}
     assert rows["vlcache"]["ttft_speedup"] == 4
@@ -164,7 +178,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
     assert len(world.served) == 7
     assert len(world.replayed) == 5
     assert lines("my run") == lines("unbroken")
-    assert "binding: 4 requests" in capsys.readouterr().out
+    assert "What reuse gains: 4 requests" in capsys.readouterr().out
 
 
 def test_without_an_output_the_line_names_the_folder(
@@ -337,7 +351,7 @@ def own_requests(picture: bytes, answer: str = "A") -> str:
 def test_own_requests_are_a_workload(bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]) -> None:
     picture = encode_png(Page(Grid(4, 4), {}))
     own = own_requests(picture)
-    assert bench("--workload", own, "--output", "run") == 0
+    assert bench("--workload", own, "--output", "run", "--wide") == 0
     out = capsys.readouterr().out
     assert out.index("binding: 4 requests") < out.index("own.jsonl: 1 request")
     assert {key.split("/")[0] for key in world.served} == {"binding", "own.jsonl"}

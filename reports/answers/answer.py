@@ -118,12 +118,13 @@ def find_overall(answers: Sequence[Answer], rows: Sequence[Row], manifest: Manif
     losing = _losing(rows)
     lossy = {runner.label for runner in manifest.runners if not (runner.lossless or runner.analysis_only)}
     of_runner = {label: [row for row in rows if row.runner == label] for label in lossy - losing}
-    safe = {label: mine for label, mine in of_runner.items() if all(map(_is_safe, mine)) and len(mine) == len(answers)}
+    safe = {label: mine for label, mine in of_runner.items() if len(mine) == len(answers) and _is_safe_in_all(mine)}
     gains = [gain for gain in map(_lowest, safe.values()) if gain is not None and gain.speedup > 1]
     if gains:
         best = max(gains, key=lambda gain: gain.speedup)
         word = Word.YES if all(row.verdict == "non-inferior" for row in safe[best.runner]) else Word.BOUNDED
-        loss = f"loses less than {in_points(best.loss_at_most or 0.0, up=True)} on each"
+        where = "on each" if all(map(_is_safe, safe[best.runner])) else "over all of them together"
+        loss = f"loses less than {in_points(best.loss_at_most or 0.0, up=True)} {where}"
         return Overall(word, best, f"{best.runner} is at least {times(best.speedup)} on every workload and {loss}.")
     words = {answer.word for answer in answers}
     if words == {Word.TIMES_ONLY}:
@@ -141,14 +142,24 @@ def _is_safe(row: Row) -> bool:
     return row.verdict == "non-inferior" or (row.loss_at_most is not None and row.loss_at_most < BOUNDED)
 
 
+def _is_safe_in_all(rows: Sequence[Row]) -> bool:
+    """Whether a runner is shown safe on each workload, or over all of them together."""
+    pooled = rows[0].pooled_loss_at_most
+    return all(map(_is_safe, rows)) or (pooled is not None and pooled < BOUNDED)
+
+
 def _lowest(rows: Sequence[Row]) -> Gain | None:
-    """The lowest speed-up of a runner and its largest loss; None where it was not timed everywhere."""
+    """The lowest speed-up of a runner and its loss: the largest on any workload, or that over all together.
+
+    None where it was not timed everywhere.
+    """
     gains = [_gain(row) for row in rows]
     timed = [gain for gain in gains if gain is not None]
     if len(timed) < len(gains):
         return None
     lowest = min(timed, key=lambda gain: gain.speedup)
-    return replace(lowest, loss_at_most=max(gain.loss_at_most or 0.0 for gain in timed))
+    largest = max(gain.loss_at_most or 0.0 for gain in timed)
+    return replace(lowest, loss_at_most=largest if all(map(_is_safe, rows)) else rows[0].pooled_loss_at_most)
 
 
 def _answer(rows: Sequence[Row], manifest: Manifest, losing: set[str]) -> Answer:

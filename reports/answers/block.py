@@ -70,7 +70,7 @@ def _table(answers: Sequence[Answer], rows: Sequence[Row]) -> Table:
         columns=[
             TableColumn("workload", max_width=NAME),
             TableColumn("free: changes no answer", "free: changes\nno answer", max_width=LABEL),
-            TableColumn("best reuse shown safe", "best reuse\nshown safe", max_width=LABEL),
+            TableColumn("best reuse (in brackets: not shown safe)", "best reuse\n(not shown safe)", max_width=LABEL),
             TableColumn("over free", "over\nfree", right=True, wrap=False),
             TableColumn("loses less than", "loses\nless than", right=True, wrap=False),
         ],
@@ -80,10 +80,8 @@ def _table(answers: Sequence[Answer], rows: Sequence[Row]) -> Table:
 
 
 def _cells(answer: Answer) -> list[str]:
-    reuse = answer.reuse
-    shown = "none" if reuse is None else _labelled(reuse)
-    if answer.word is Word.TIMES_ONLY and answer.nearest is not None:
-        shown = f"not judged: {_labelled(answer.nearest)}"
+    reuse = answer.reuse or answer.nearest
+    shown = "none" if reuse is None else _labelled(reuse) if answer.reuse is not None else f"({_labelled(reuse)})"
     over = UNDEFINED if reuse is None or reuse.over_lossless is None else f"{reuse.over_lossless:.1f}x"
     loss = UNDEFINED if reuse is None or reuse.loss_at_most is None else in_points(reuse.loss_at_most, up=True)
     return [answer.workload, "none" if answer.free is None else _labelled(answer.free), shown, over, loss]
@@ -125,16 +123,23 @@ def _unsafe(answers: Sequence[Answer]) -> Iterator[Note]:
 
 def _unproven(answers: Sequence[Answer], margin: float) -> Iterator[Note]:
     """Say of workloads on which nothing is shown safe what is nearest."""
-    for answer in answers:
-        if answer.word is Word.NOT_YET and answer.nearest is not None:
-            nearest = answer.nearest
-            yield Note(f"{answer.workload}: {nearest.runner} {may_lose(nearest, margin)}.", "yellow")
+    open_ones = [answer for answer in answers if answer.word is Word.NOT_YET and answer.nearest is not None]
+    if len(open_ones) == 1 and open_ones[0].nearest is not None:
+        nearest = open_ones[0].nearest
+        yield Note(f"{open_ones[0].workload}: {nearest.runner} {may_lose(nearest, margin)}.", "yellow")
+    elif open_ones:
+        needed = max(answer.nearest.separate_needed or 0 for answer in open_ones if answer.nearest)
+        told = f"Not shown safe by itself: {', '.join(answer.workload for answer in open_ones)}"
+        more = (
+            f"; {needed:,} requests that share no media would show a loss of {points(margin)}, each" if needed else ""
+        )
+        yield Note(f"{told}{more}.", "yellow")
 
 
 def _bounds(answers: Sequence[Answer], rows: Sequence[Row]) -> Iterator[Note]:
     """Say what the bounds mean, and how many requests would bring them below the margin."""
     needed = [answer.reuse.requests_needed for answer in answers if answer.reuse and answer.reuse.requests_needed]
-    if not any(answer.reuse for answer in answers):
+    if not any(answer.reuse or answer.nearest for answer in answers):
         return
     meaning = f"Less than: all that the requests leave possible, at {100 * (1 - rows[0].alpha):g} % confidence"
     more = f"; about {max(needed):,} of each workload would show less than {points(rows[0].margin)}" if needed else ""

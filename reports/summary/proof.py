@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ PROOF = (
     "verdict",
     "loss_at_most",
     "loss_at_least",
+    "pooled_loss_at_most",
     "needed_separate",
     "needed_requests",
     "decided_requests",
@@ -63,6 +65,28 @@ def proof_values(
         if verdict == "undecided":
             proven |= _needed(changes, len(mine), paired.grows(delta), margin, alpha)
     return proven
+
+
+def pooled_loss(pairs: Sequence[Paired], label: str, alpha: float) -> float | None:
+    """The largest loss of a runner, 0..1, that all workloads together leave possible; None where that is not known.
+
+    It bounds the loss on requests mixed like those of the run, which may all come from one of the workloads. Unknown
+    where a run asked until it was decided, as each workload then stopped by what it saw.
+
+    Args:
+        pairs: of each workload.
+    """
+    deltas = [paired.score_delta(label) for paired in pairs]
+    if any(paired.sequential for paired in pairs) or not all(len(delta) for delta in deltas):
+        return None
+    values = [float(value) for delta in deltas for value in delta]
+    clusters = [
+        f"{place}/{name}"
+        for place, (paired, delta) in enumerate(zip(pairs, deltas, strict=True))
+        for name in paired.clusters(delta)
+    ]
+    bounds = Changes.of(values, clusters).interval(2 * alpha)
+    return None if bounds is None else max(0.0, -bounds.low)
 
 
 def _needed(changes: Changes, requests: int, grows: bool, margin: float, alpha: float) -> dict[str, int | None]:

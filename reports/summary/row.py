@@ -115,6 +115,13 @@ class Row:
         scale=100,
         spec=".1f",
     )
+    pooled_loss_at_most: float | None = column(
+        "the largest loss that is possible over the requests of all workloads of the run together, likewise",
+        unit="0..1",
+        better="lower",
+        scale=100,
+        spec=".1f",
+    )
     needed_separate: int | None = column(
         "turns that share no media with which the verdict would be decided, if what was seen is the truth; none where "
         "it is, or no number would do",

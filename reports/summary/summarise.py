@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from reports.statistics.intervals import mean_interval, median_interval, percent
 from reports.statistics.pairing import Paired
 from reports.statistics.strata import stratified_percentile
 from reports.summary.floor import floor_ms
-from reports.summary.proof import PROOF, proof_values
+from reports.summary.proof import PROOF, pooled_loss, proof_values
 from reports.summary.repair import repair_values
 from reports.summary.row import Row
 from runners.records import Warmth
@@ -36,19 +37,26 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
     manifest = run.manifest
     frame = without_times(run.frame, manifest.analysis_only)
     lossless = [runner.label for runner in manifest.runners if runner.lossless]
-    rows = []
+    rows, pairs = [], []
     for workload in manifest.workloads:
         records = frame[frame["workload"] == workload]
         if records.empty:
             continue
         paired = Paired.of(records, manifest.reference, lossless, manifest.sequential)
+        pairs.append(paired)
         noise = records[records["runner"].isin(manifest.noise_arms)]
         for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
             mine = records[records["runner"] == label]
             if len(mine):
                 row = _row(mine, paired, manifest, margin, alpha, noise)
                 rows.append(row)
-    return rows
+    pooled = {label: pooled_loss(pairs, label, alpha) for label in {row.runner for row in rows if _is_open(row)}}
+    return [replace(row, pooled_loss_at_most=pooled[row.runner]) if _is_open(row) else row for row in rows]
+
+
+def _is_open(row: Row) -> bool:
+    """Whether the loss of a runner is a statistical question."""
+    return row.verdict in ("non-inferior", "inferior", "undecided")
 
 
 def _row(

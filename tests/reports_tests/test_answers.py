@@ -170,6 +170,29 @@ def test_over_all_workloads_the_lowest_gain_and_the_largest_loss_count() -> None
     )
 
 
+def test_workloads_too_small_to_tell_by_themselves_tell_together() -> None:
+    rows = [
+        row("full"),
+        lossy("vlcache", 0.14, pooled_loss_at_most=0.0296),
+        row("full", "two"),
+        lossy("vlcache", 0.13, "two", pooled_loss_at_most=0.0296, ttft_speedup=2.04),
+    ]
+    known = manifest("full", "vlcache")
+    answers = find_answers(rows, known)
+    assert {found.word for found in answers} == {Word.NOT_YET}
+    overall = find_overall(answers, rows, known)
+    assert overall is not None
+    assert (overall.word, overall.gain and overall.gain.loss_at_most) == (Word.BOUNDED, 0.0296)
+    assert overall.sentence == (
+        "vlcache is at least 2.0 times as fast on every workload and loses less than 3 points over all of them "
+        "together."
+    )
+    unbounded = [entry if entry.runner == "full" else replace(entry, pooled_loss_at_most=BOUNDED) for entry in rows]
+    overall = find_overall(find_answers(unbounded, known), unbounded, known)
+    assert overall is not None
+    assert overall.gain is None
+
+
 @given(st.floats(0, 1), st.booleans())
 def test_points_are_rounded_to_the_safe_side(share: float, up: bool) -> None:
     told = float(in_points(share, up).split()[0])

@@ -133,7 +133,7 @@ class SweepConfig(RunConfig):
         RUNNERS,
         readers.shares,
         "Shares of vision tokens to compute, where a runner takes one: a comma list of numbers from 0 to 1.",
-        default_text="0,0.01,0.02,0.05,0.1,0.2,0.5,1",
+        default_text="0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1",
         flag_type=str,
     )
 

@@ -78,9 +78,9 @@ class WorkloadDefaults:
 
 
 CARDS_RECUR = "media come back in another order or company, or after other text"
-ONE_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=1, requests=2), samples=44)
+ONE_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=1, requests=2), samples=34)
 """Of workloads that show all media of a case in one conversation of one turn."""
-TWO_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=66)
+TWO_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=48)
 """Of workloads in which media come back beside others, so that it takes two requests to show them."""
 
 

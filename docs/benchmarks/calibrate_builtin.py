@@ -2,9 +2,10 @@
 
     python docs/benchmarks/calibrate_builtin.py FILE
 
-In streams of even popularity most requests of `binding` and `multi-hop` bring a new picture beside reused ones; in those
-of popularity own every request that comes back has all its media stored. A threshold has to hold for both. Writes the
-profile of the model with its new risk model to FILE, and prints what every promise rests on. Some 25 minutes on a CPU.
+In streams of even popularity most requests of `binding` and `multi-hop` bring a new picture beside reused ones; in
+those of popularity own every request that comes back has all its media stored. A threshold has to hold for both.
+Writes the profile of the model with its new risk model to FILE, and prints what every promise rests on. Some 25
+minutes on a CPU.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from shlex import quote
 from reports.answers.answer import Answer, Gain, Overall, Word, in_points, may_lose
 from reports.run.manifest import Manifest
 from reports.statistics.formatting import UNDEFINED
-from reports.summary.notice import Notice
+from reports.summary.notice import FACTS, Notice
 from reports.summary.row import Row
 from reports.summary.row_notices import points
 from reports.tables.table import Note, Table, TableColumn
@@ -147,10 +147,12 @@ def _bounds(answers: Sequence[Answer], rows: Sequence[Row]) -> Iterator[Note]:
 
 
 def _warnings(notices: Sequence[Notice]) -> Iterator[Note]:
-    """Repeat what is red, and count what is yellow."""
+    """Repeat what is red, tell what numbers are, and count what is yellow."""
     for notice in notices:
         if notice.kind.style == "red":
             yield Note(f"{notice.workload}: {notice}.", "red")
+        elif notice.kind in FACTS:
+            yield Note(f"{notice.workload}: {notice.text}.")
     if others := [notice for notice in notices if notice.kind.style == "yellow"]:
         kinds = ", ".join(dict.fromkeys(notice.kind.value.replace("-", " ") for notice in others))
         yield Note(f"{len(others)} warnings ({kinds}): see every column.", "yellow")

@@ -46,7 +46,7 @@ def asked(run: str = "run") -> dict[str, Any]:
 def test_a_described_data_set_is_benchmarked_as_suits_it(
     bench: Bench, mine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bench("--workload", mine, "--output", "run") == 0
+    assert bench("--workload", mine, "--output", "run", "--wide") == 0
     out, err = capsys.readouterr()
     assert "mine.yaml: 4 requests" in out
     assert err.splitlines() == ["mine.yaml: what was shown is asked again under another opening", "run kept in run"]
@@ -80,7 +80,7 @@ def test_what_the_user_says_holds_for_all(bench: Bench, mine: str) -> None:
 def test_media_of_a_request_file_come_back_as_told(bench: Bench, mine: str, capsys: pytest.CaptureFixture[str]) -> None:
     line = {"messages": [{"role": "user", "content": "<image>What?"}], "images": ["here/page.png"], "answer": "A"}
     Path("own.jsonl").write_text(json.dumps(line))
-    assert bench("--workload", "own.jsonl", "--output", "run", "--recur", "prefix") == 0
+    assert bench("--workload", "own.jsonl", "--output", "run", "--recur", "prefix", "--wide") == 0
     out, err = capsys.readouterr()
     assert "own.jsonl: 4 requests" in out
     assert "reuse never happened" not in out
@@ -102,7 +102,7 @@ def test_a_run_with_a_data_set_resumes(bench: Bench, mine: str) -> None:
 def test_all_of_it_is_asked_where_nothing_recurs(
     bench: Bench, mine: str, capsys: pytest.CaptureFixture[str], once: tuple[str, str]
 ) -> None:
-    assert bench("--workload", mine, "--output", "run", *once, "--samples", "9") == 0
+    assert bench("--workload", mine, "--output", "run", *once, "--samples", "9", "--wide") == 0
     out, err = capsys.readouterr()
     assert "mine.yaml: 3 requests" in out
     assert err.startswith("mine.yaml: every question once;")

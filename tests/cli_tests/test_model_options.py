@@ -76,12 +76,13 @@ def test_a_resumed_run_of_random_weights_is_not_judged_either(
 
 def test_the_table_says_why_nothing_is_judged(bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]) -> None:
     why = "random weights: answers mean nothing; accuracy, agreement, KL and verdict are left out\n"
-    assert bench() == 0
+    assert bench("--wide") == 0
     assert why not in capsys.readouterr().out
     world.random_weights = True
-    assert bench("--output", "run") == 0
+    assert bench("--output", "run", "--wide") == 0
     out = capsys.readouterr().out
     assert out.count(why) == 1
+    assert "binding: random weights: answers mean nothing." in out
     assert "undecided" not in out.splitlines()[out.splitlines().index(why.strip()) - 1]
 
 

@@ -38,7 +38,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_method_written_from_the_page_is_a_row_of_the_table(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["bench", *FEW, "--runner", f"{SPEC}@ratio=0.1,name=norms", "--output", "run"]
+    arguments = ["bench", *FEW, "--runner", f"{SPEC}@ratio=0.1,name=norms", "--output", "run", "--wide"]
     assert main(arguments) == 0
     assert re.search(r"^norms +\d+\.\d ", capsys.readouterr().out, re.MULTILINE)
     manifest = json.loads(Path("run/manifest.json").read_text())

@@ -207,7 +207,9 @@ def test_a_sweep_ends_in_a_table_and_a_picture(sweep: Sweep, capsys: pytest.Capt
     assert sweep("--output", "run") == 0
     out, err = capsys.readouterr()
     assert "binding: 4 requests, builtin on cpu in float32" in out
-    assert out.index(" full * ") < out.index(" prefix-cache ") < out.index(" vlcache  ")
+    assert out.index("What reuse gains: 4 requests") < out.index("binding: 4 requests")
+    tables = out[out.index("binding: 4 requests") :]
+    assert tables.index(" full * ") < tables.index(" prefix-cache ") < tables.index(" vlcache  ")
     assert "knees: vlcache none\n" in out
     assert "recommended for binding: none; undecided: " in out
     assert err == "drawn in run/plots/accuracy-binding.png\nrun kept in run\n"
@@ -235,7 +237,7 @@ def test_the_manifest_tells_what_was_asked_and_what_became_of_it(sweep: Sweep) -
 def test_json_is_the_only_thing_on_stdout(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep("--output", "run", "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["schema", "manifest", "summary", "notices", "sweep"]
+    assert list(document) == ["schema", "manifest", "summary", "notices", "answers", "sweep"]
     assert document["manifest"] == json.loads(Path("run/manifest.json").read_text())
     points = document["sweep"]["points"]
     assert [(point["family"], point["runner"]) for point in points] == [
@@ -278,7 +280,8 @@ def test_a_run_of_bench_is_not_continued_by_a_sweep(sweep: Sweep, capsys: pytest
     assert main(["bench", "--workload", "binding", "--samples", "4", "--runner", "full", "--output", "run"]) == 0
     capsys.readouterr()
     assert sweep("--output", "run", "--resume") == 2
-    assert capsys.readouterr().err.startswith("vlcache: cannot resume run: config.")
+    told = "vlcache: cannot resume run: another command or version of vlcache began it, with settings"
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_presentation_has_no_influence_on_what_is_measured() -> None:

@@ -258,8 +258,8 @@ def test_a_run_with_settings_that_are_gone_cannot_be_resumed(bench: Bench, capsy
     capsys.readouterr()
     assert bench("--output", "run", "--resume") == 2
     assert capsys.readouterr().err == (
-        "vlcache: cannot resume run: another command or version of vlcache began it, with settings that this one does not have "
-        "(max_ratio, tolerance): start another run with another --output\n"
+        "vlcache: cannot resume run: another command or version of vlcache began it, with settings that this one does "
+        "not have (max_ratio, tolerance): start another run with another --output\n"
     )
 
 

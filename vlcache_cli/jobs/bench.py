@@ -260,8 +260,8 @@ def _require_same_run(saved: SavedRun, folder: RunFolder, config: RunConfig, fin
     gone = sorted(set(saved.manifest.config) - set(config.measured()))
     if gone:
         raise UsageError(
-            f"cannot resume {folder.path}: another command or version of vlcache began it, with settings that this one does "
-            f"not have ({', '.join(gone)}): start another run with another --output"
+            f"cannot resume {folder.path}: another command or version of vlcache began it, with settings that this one "
+            f"does not have ({', '.join(gone)}): start another run with another --output"
         )
     require_same(folder.path, "config", saved.manifest.config, config.measured())
     require_same(folder.path, "workloads", saved.manifest.workloads, fingerprints)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -47,15 +47,38 @@ def annotate(command: str) -> None:
     print_line(on_one_line(command), outlet_of(sys.stderr))
 
 
-def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:
-    """Pass ``items`` on, with a progress bar on stderr if that is a terminal."""
+def track(items: Iterable[T], title: str, total: int, about: Callable[[T], str] | None = None) -> Iterator[T]:
+    """Pass ``items`` on, with a progress bar and the time left on stderr if that is a terminal.
+
+    Args:
+        about: what the bar is called once an item came, such as the workload that it is of; ``title`` without it.
+    """
     if not sys.stderr.isatty():
         yield from items
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from vlcache_cli.rich_console import make_console
 
-    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    parts = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*parts, console=make_console(outlet_of(sys.stderr)), transient=True) as progress:
-        yield from progress.track(items, total=total, description=title)
+        task = progress.add_task(printable(title), total=total)
+        for item in items:
+            if about is not None:
+                progress.update(task, description=printable(about(item)))
+            yield item
+            progress.advance(task)

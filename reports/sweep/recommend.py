@@ -78,14 +78,15 @@ def _rank(runner: Sequence[Point]) -> tuple[float, float, float]:
 
 def _why_none(runners: Sequence[Sequence[Point]], proven: Sequence[object], workloads: set[str], margin: float) -> str:
     where = f"on {_named(workloads)}"
-    if proven:
-        return f"what is non-inferior {where} is not faster than the reference"
     judged = [runner for runner in runners if all(point.verdict is not None for point in runner)]
     if runners and all(point.accuracy is None for runner in runners for point in runner):
         return f"no answer {where} was judged"
     if not judged:
         return f"nothing was timed and judged {where}: too few requests"
-    undecided = [runner for runner in judged if all(point.verdict in (*PROVEN, UNDECIDED) for point in runner)]
+    known = [runner for runner in judged if all(point.verdict in (*PROVEN, UNDECIDED) for point in runner)]
+    undecided = [runner for runner in known if any(point.verdict == UNDECIDED for point in runner)]
+    if proven and not undecided:
+        return f"what is non-inferior {where} is not faster than the reference"
     if not undecided:
         return f"every runner is inferior {where if len(workloads) == 1 else 'on some workload'}"
     closest = min(undecided, key=lambda runner: (_still_needed(runner, margin), [-place for place in _rank(runner)]))

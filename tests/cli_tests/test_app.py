@@ -301,6 +301,9 @@ def test_on_a_terminal_progress_is_drawn_on_stderr(
     assert out == ""
     assert "letters" in err
     assert "3/3" in err
+    assert "left" in err
+    assert list(console.track(iter("abc"), "letters", 3, str.upper)) == ["a", "b", "c"]
+    assert "C" in capsys.readouterr().err, "called as the item that came last is about"
 
 
 def test_a_document_on_stdout_is_untouched(capsys: pytest.CaptureFixture[str]) -> None:

@@ -199,7 +199,7 @@ def test_the_help_tells_every_setting(capsys: pytest.CaptureFixture[str], monkey
     for name, setting in settings_of(SweepConfig).items():
         assert flag(name) in out
         assert setting.help in out
-    assert "(default: 0,0.01,0.02,0.05,0.1,0.2,0.5,1)" in out
+    assert "(default: 0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)" in out
     assert "memory grows with their product. (default: 128MiB)" in out
 
 
@@ -255,7 +255,7 @@ def test_one_bar_spans_all_workloads_and_runners_and_what_is_left(
 ) -> None:
     bars: list[tuple[int, int]] = []
 
-    def track(items: Iterable[Any], title: str, total: int) -> Iterator[Any]:
+    def track(items: Iterable[Any], title: str, total: int, about: Any = None) -> Iterator[Any]:
         seen = list(items)
         bars.append((total, len(seen)))
         yield from seen

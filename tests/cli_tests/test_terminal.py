@@ -240,8 +240,8 @@ def test_a_run_that_is_ended_tells_how_to_go_on(
 ) -> None:
     asked = console.track
 
-    def stopping(items: Any, title: str, total: int) -> Any:
-        for place, item in enumerate(asked(items, title, total)):
+    def stopping(items: Any, title: str, total: int, about: Any = None) -> Any:
+        for place, item in enumerate(asked(items, title, total, about)):
             if place == 5:
                 require_handled("SIGTERM")
                 signal.raise_signal(signal.SIGTERM)

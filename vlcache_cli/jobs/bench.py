@@ -171,8 +171,9 @@ def measure(job: Job) -> Measurements:
     answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
     log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
+    total = turns * len(runners) - len(finished)
     with job.folder.appending() as append:
-        for answered in console.track(answers, "answers", turns * len(runners) - len(finished)):
+        for answered in console.track(answers, "answers", total, lambda record: record.workload):
             record = answered.unjudged() if model.random_weights else answered
             append(record)
             records.append(record)

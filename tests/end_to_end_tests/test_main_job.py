@@ -43,7 +43,10 @@ def test_the_main_job_ends_with_a_table_of_every_workload(tmp_path: Path) -> Non
         assert row["ttft_ms_p50"] > 0
         assert row["warmup_ms"] > row["ttft_ms_p50"]
         assert row["capture_ms"] == 0, "nothing is recorded on a CPU"
-        assert (row["verdict"] is None) == (runner == "full" or (row["compared_worth"] or 1) <= 1)
+        if runner == "prefix-cache":
+            assert row["verdict"] == "exact"
+        else:
+            assert (row["verdict"] is None) == (runner == "full" or not row["compared_worth"])
         if runner in ("full", "prefix-cache"):
             assert row["agreement"] == 1.0
     assert any(row["floor_ratio"] for row in rows.values())

@@ -249,8 +249,8 @@ def test_displaced_pages_stand_behind_others(pages: int) -> None:
 
 @pytest.mark.parametrize("workload", CARDS)
 @pytest.mark.parametrize("seed", range(5))
-def test_the_default_run_has_fifteen_separate_warm_cases(workload: str, seed: int) -> None:
-    """With none of five times as many answered worse, a loss of 4 points over all is excluded: 0.96 ** 75 < 0.05."""
+def test_the_default_run_has_twelve_separate_warm_cases(workload: str, seed: int) -> None:
+    """With none of five times as many answered worse, a loss of 5 points over all is excluded: 0.95 ** 60 < 0.05."""
     defaults, config = load_workload(workload).defaults, BenchConfig()
     size = defaults.case
     assert size is not None
@@ -263,4 +263,4 @@ def test_the_default_run_has_fifteen_separate_warm_cases(workload: str, seed: in
         if left < 0:
             break
         warm += is_warm
-    assert warm >= 15
+    assert warm >= 12

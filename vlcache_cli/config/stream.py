@@ -40,7 +40,7 @@ class StreamConfig:
         REQUESTS,
         readers.whole(1),
         "Requests of each workload.",
-        default_text="34 or 48, with which 15 separate cases come back; text pages, data sets and files 32",
+        default_text="34 or 48, with which 12 or more separate cases come back; text pages, data sets and files 32",
         flag_type=int,
     )
     seed: int = setting(0, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")

@@ -131,7 +131,7 @@ def _unproven(answers: Sequence[Answer], margin: float) -> Iterator[Note]:
         needed = max(answer.nearest.separate_needed or 0 for answer in open_ones if answer.nearest)
         told = f"Not shown safe by itself: {', '.join(answer.workload for answer in open_ones)}"
         more = (
-            f"; {needed:,} requests that share no media would show a loss of {points(margin)}, each" if needed else ""
+            f"; {needed:,} requests that share no media would show less than {points(margin)}, each" if needed else ""
         )
         yield Note(f"{told}{more}.", "yellow")
 

@@ -56,7 +56,7 @@ def test_the_main_job_ends_with_a_table_of_every_workload(tmp_path: Path) -> Non
         parts = ("prepare", "preprocess", "encode", "load", "select", "prefill", "head")
         total = sum(timing[f"{part}_ms"] for part in parts)
         assert abs(total - timing["ttft_ms"]) <= 0.05 * timing["ttft_ms"]
-        assert line["cache"]["vision_tokens"] >= 500
+        assert line["cache"]["vision_tokens"] >= 300
         reused = line["cache"]["media_hits"] or line["cache"]["prefix_tokens"]
         assert bool(timing["host_ttft_ms"]) == bool(reused), "what is reused is timed from the host, too"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from reports.answers.answer import Answer, Gain, Overall, Word, in_points, may_lose
+from reports.answers.answer import Answer, Gain, Overall, Word, find_answers, find_overall, in_points, may_lose
 from reports.run.manifest import Manifest
 from reports.statistics.formatting import UNDEFINED
 from reports.summary.notice import FACTS, Notice
@@ -35,23 +35,16 @@ class Block:
     commands: Mapping[str, str]
 
 
-def compose(
-    answers: Sequence[Answer],
-    overall: Overall | None,
-    rows: Sequence[Row],
-    manifest: Manifest,
-    notices: Sequence[Notice],
-    folder: str,
-) -> Block:
+def compose(rows: Sequence[Row], manifest: Manifest, notices: Sequence[Notice], folder: str) -> Block:
     """Compose the answer of one run.
 
     Args:
-        answers, overall: see ``find_answers`` and ``find_overall``.
         rows: the summary.
         folder: of the run, as commands name it.
     """
+    answers = find_answers(rows, manifest)
     notes = [
-        *_everywhere(overall),
+        *_everywhere(find_overall(answers, rows, manifest)),
         *_unsafe(answers),
         *_unproven(answers, rows[0].margin),
         *_exact(rows),

@@ -19,4 +19,4 @@ def overall_of(run: Run) -> Overall | None:
 
 def block_of(run: Run) -> Block:
     """Compose the answer for a reader in a hurry."""
-    return compose(answers_of(run), overall_of(run), run.rows, run.manifest, notices=run.notices, folder=str(run.path))
+    return compose(run.rows, run.manifest, run.notices, str(run.path))

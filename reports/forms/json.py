@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from reports.answers.answer import Answer, Overall
-from reports.answers.of_run import answers_of, overall_of
+from reports.answers.answer import find_answers, find_overall
 from reports.compare import compare
 from reports.forms.form import Form, ReportOptions
 from reports.run.manifest import Manifest
@@ -26,8 +25,10 @@ def summary_document(manifest: Manifest, summary: Sequence[Row], **parts: Any) -
     return document(manifest=manifest.document, summary=[row.to_json() for row in summary], **parts)
 
 
-def answers_document(answers: Sequence[Answer], overall: Overall | None) -> dict[str, Any]:
+def answers_document(rows: Sequence[Row], manifest: Manifest) -> dict[str, Any]:
     """What to do about each workload, by its name, and about all of them: null of one."""
+    answers = find_answers(rows, manifest)
+    overall = find_overall(answers, rows, manifest)
     by_workload = {answer.workload: {k: v for k, v in asdict(answer).items() if k != "workload"} for answer in answers}
     return {"workloads": by_workload, "overall": None if overall is None else asdict(overall)}
 
@@ -48,7 +49,7 @@ def _run_parts(run: Run) -> dict[str, Any]:
         "manifest": run.manifest.document,
         "summary": [row.to_json() for row in run.rows],
         "notices": [asdict(notice) for notice in run.notices],
-        "answers": answers_document(answers_of(run), overall_of(run)),
+        "answers": answers_document(run.rows, run.manifest),
         "flips": [
             {"workload": workload, "runner": runner, **{kind.value: count for kind, count in counts.items()}}
             for (workload, runner), counts in count_flips(run.flips).items()

@@ -229,8 +229,7 @@ def test_nothing_unsafe_or_unbounded_is_ever_named(rows: list[Row]) -> None:
 
 def block(*rows: Row, notices: tuple[Notice, ...] = (), folder: str = "results/run") -> Block:
     known = manifest(*dict.fromkeys(entry.runner for entry in rows))
-    found = find_answers(rows, known)
-    return compose(found, find_overall(found, rows, known), rows, known, notices, folder)
+    return compose(rows, known, notices, folder)
 
 
 def default_rows() -> list[Row]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -15,7 +13,6 @@ from scipy.stats import norm
 from reports.statistics.bounds import quantile_bounds, quantile_ratio_bounds
 
 ALPHA = 0.05
-SCRIPT = Path(__file__).parents[2] / "docs" / "benchmarks" / "gate_error_rates.py"
 
 
 def noise(share: float, sets: int) -> float:
@@ -41,15 +38,9 @@ def test_bounds_of_quantiles_and_their_ratios_hold(requests: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
+def script(script_of: Callable[[str], ModuleType]) -> ModuleType:
     """The script that judges thousands of runs."""
-    spec = importlib.util.spec_from_file_location("gate_error_rates", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script_of("gate_error_rates")
 
 
 @pytest.mark.parametrize(

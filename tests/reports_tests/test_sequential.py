@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -14,19 +12,12 @@ from reports.statistics.sequential import SequentialChanges
 from reports.statistics.verdict import verdict_on
 
 ALPHA, MARGIN, SETS = 0.05, 0.02, 300
-SCRIPT = Path(__file__).parents[2] / "docs" / "benchmarks" / "sequential_error_rates.py"
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
+def script(script_of: Callable[[str], ModuleType]) -> ModuleType:
     """The script that simulates thousands of runs."""
-    spec = importlib.util.spec_from_file_location("sequential_error_rates", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script_of("sequential_error_rates")
 
 
 def of(values: list[float]) -> SequentialChanges:

@@ -23,9 +23,7 @@ def bench(config: BenchConfig) -> ExitCode:
     from vlcache_cli.jobs.bench import measure, parse_runners, prepare, read_inputs, require_reference
 
     named = read_names(config.runner)
-    if all(
-        runner.method in METHODS for runner in named
-    ):  # whether a user's own is there is told before, but needs torch
+    if all(runner.method in METHODS for runner in named):  # a user's own is looked for first, which needs torch
         require_reference(config, [runner.label for runner in named])
     inputs = read_inputs(config)
     job = prepare(config, inputs, parse_runners(config, config.recompute_ratio))
@@ -37,24 +35,21 @@ def bench(config: BenchConfig) -> ExitCode:
 
 def show(config: BenchConfig, run: Measurements) -> None:
     """The summary on stdout, where it is kept on stderr."""
-    from reports.answers.answer import find_answers, find_overall
     from reports.summary.notices import find_notices
     from reports.summary.summarise import summarise
 
     rows = summarise(run, config.margin, config.alpha)
     notices = find_notices(run, rows)
-    answers = find_answers(rows, run.manifest)
-    overall = find_overall(answers, rows, run.manifest)
     if config.json:
         from reports.forms.json import answers_document, summary_document
 
-        parts = {"notices": [asdict(notice) for notice in notices], "answers": answers_document(answers, overall)}
+        parts = {"notices": [asdict(notice) for notice in notices], "answers": answers_document(rows, run.manifest)}
         console.show_text(summary_document(run.manifest, rows, **parts))
     else:
         from reports.answers.block import WIDTH, compose
         from reports.forms import answer_block, table
 
-        block = compose(answers, overall, rows, run.manifest, notices, str(config.output))
+        block = compose(rows, run.manifest, notices, str(config.output))
         console.show(answer_block.render(block), WIDTH)
         if config.wide:
             console.show(table.render(rows, config.reference, notices), table.WIDTH)

@@ -33,7 +33,6 @@ def sweep(config: SweepConfig) -> ExitCode:
 
 def show(config: SweepConfig, run: Measurements) -> None:
     """The trade-off on stdout, where it is kept and drawn on stderr."""
-    from reports.answers.answer import find_answers, find_overall
     from reports.pictures.sweep_files import draw
     from reports.summary.notices import find_notices
     from reports.summary.summarise import summarise
@@ -42,12 +41,10 @@ def show(config: SweepConfig, run: Measurements) -> None:
     rows = summarise(run, config.margin, config.alpha)
     notices = find_notices(run, rows)
     trade_off = analyse(rows, run, config.margin, config.alpha)
-    answers = find_answers(rows, run.manifest)
-    overall = find_overall(answers, rows, run.manifest)
     if config.json:
         from reports.forms.json import answers_document, summary_document
 
-        parts = {"notices": [asdict(notice) for notice in notices], "answers": answers_document(answers, overall)}
+        parts = {"notices": [asdict(notice) for notice in notices], "answers": answers_document(rows, run.manifest)}
         console.show_text(summary_document(run.manifest, rows, **parts, sweep=trade_off.to_json()))
     else:
         from reports.answers.block import compose
@@ -55,7 +52,7 @@ def show(config: SweepConfig, run: Measurements) -> None:
         from reports.forms.sweep_table import render
         from reports.forms.table import WIDTH
 
-        block = compose(answers, overall, rows, run.manifest, notices, str(config.output))
+        block = compose(rows, run.manifest, notices, str(config.output))
         console.show(answer_block.render(block), WIDTH)
         console.show(render(trade_off, notices), WIDTH)
     for picture in draw(trade_off, config.output / "plots"):

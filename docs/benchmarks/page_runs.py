@@ -10,9 +10,10 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pages
@@ -22,7 +23,7 @@ from reports.run.store import RunFolder
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from reports.summary.summarise import summarise
 from runners.models.choices import DEVICES, DTYPES
-from runners.records import Record, Warmth
+from runners.records import Record, Timing, Warmth
 
 ALL_OK, SOME_FAILED = 0, 4  # exit codes of vlcache bench
 ROOT = Path(__file__).parents[2]
@@ -208,3 +209,15 @@ def _requests(folder: Path, size: Size) -> Path:
 
 def _told(value: Any) -> str:
     return ", ".join(map(str, value)) or "nothing" if isinstance(value, list) else str(value)
+
+
+def part_ms(timing: Timing, part: str) -> float:
+    """Milliseconds of a part of TTFT."""
+    milliseconds: float = getattr(timing, f"{part}_ms")
+    return milliseconds
+
+
+def median_of(values: Iterable[float]) -> float | None:
+    """Median; None of nothing."""
+    known = list(values)
+    return median(known) if known else None

@@ -19,7 +19,6 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from page_runs import (
     ALL_OK,
@@ -31,7 +30,9 @@ from page_runs import (
     facts,
     markdown,
     measure,
+    median_of,
     number,
+    part_ms,
     read_runs,
     shortcomings,
     write_pages,
@@ -133,7 +134,7 @@ def title(run: Run | None, size: Size) -> str:
     if run is None:
         return image
     caches = [record.cache for record in run.warm(ORIGIN) if record.cache is not None]
-    text = _median(cache.prompt_tokens - cache.vision_tokens for cache in caches)
+    text = median_of(cache.prompt_tokens - cache.vision_tokens for cache in caches)
     return f"{image} ({size}), {number(text, '.0f')} of text and template"
 
 
@@ -207,18 +208,18 @@ def ttft_ms(timing: Timing) -> float:
 
 def encoder_ms(timing: Timing) -> float:
     """Milliseconds of a TTFT that its pictures take: decoding, preprocessing, encoding."""
-    return sum(_part(timing, part) for part in ENCODER)
+    return sum(part_ms(timing, part) for part in ENCODER)
 
 
 def language_ms(timing: Timing) -> float:
     """Milliseconds of all its other parts."""
-    return sum(_part(timing, part) for part in PARTS if part not in ENCODER)
+    return sum(part_ms(timing, part) for part in PARTS if part not in ENCODER)
 
 
 def gain(run: Run, slower: str, faster: str) -> float | None:
     """How many times as fast a runner is as another one: median of the ratios within a request."""
     before, after = timings(run, slower), timings(run, faster)
-    return _median(before[request].ttft_ms / after[request].ttft_ms for request in before.keys() & after.keys())
+    return median_of(before[request].ttft_ms / after[request].ttft_ms for request in before.keys() & after.keys())
 
 
 def gaps(run: Run) -> list[str]:
@@ -234,16 +235,6 @@ def gaps(run: Run) -> list[str]:
 def gap(timing: Timing) -> float:
     """What lies between a TTFT and the sum of its parts, as a share of it."""
     return abs(timing.ttft_ms - encoder_ms(timing) - language_ms(timing)) / timing.ttft_ms
-
-
-def _part(timing: Timing, part: str) -> float:
-    milliseconds: float = getattr(timing, f"{part}_ms")
-    return milliseconds
-
-
-def _median(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return median(known) if known else None
 
 
 if __name__ == "__main__":

@@ -16,9 +16,8 @@ import argparse
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 from page_runs import (
     ALL_OK,
@@ -31,14 +30,15 @@ from page_runs import (
     facts,
     markdown,
     measure,
+    median_of,
     number,
+    part_ms,
     read_runs,
     shortcomings,
     write_pages,
 )
 
 from runners.engine.measure.timing import PARTS
-from runners.records import Timing
 
 SIZES = ("1x1000", "1x4000", "1x10000", "8x1200")
 RUNNERS = (
@@ -108,8 +108,8 @@ def _overview(run: Run, row: Row) -> list[str]:
     return [
         f"`{row['runner']}`",
         str(len(timings)),
-        number(_median(timing.ttft_ms for timing in timings), ".1f"),
-        number(_median(on_host), ".1f"),
+        number(median_of(timing.ttft_ms for timing in timings), ".1f"),
+        number(median_of(on_host), ".1f"),
         number(row["ttft_speedup"], ".2f"),
         number(row["ttft_host_speedup"], ".2f"),
         number(row["ttft_speedup_vs_lossless"], ".2f"),
@@ -121,19 +121,9 @@ def _overview(run: Run, row: Row) -> list[str]:
 
 def _parts(run: Run, row: Row) -> list[str]:
     timings = [record.timing for record in run.warm(row["runner"]) if record.timing is not None]
-    parts = (_median(_part(timing, part) for timing in timings) for part in PARTS)
+    parts = (median_of(part_ms(timing, part) for timing in timings) for part in PARTS)
     recording = sum(timing.capture_ms for timing in timings)
     return [f"`{row['runner']}`", *(number(part, ".1f") for part in parts), number(recording, ".0f")]
-
-
-def _part(timing: Timing, part: str) -> float:
-    milliseconds: float = getattr(timing, f"{part}_ms")
-    return milliseconds
-
-
-def _median(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return median(known) if known else None
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfile import ZipFile
 
-from workloads.datasets.rows import Table, reason
+from workloads.datasets.row_files import HUB, reason
+from workloads.datasets.rows import Table
 from workloads.datasets.within import is_within
 from workloads.errors import quoted
 from workloads.media.containers import container_of
@@ -26,7 +27,6 @@ MOST_CONTENTS = 32 * 2**20  # bytes of a zip archive's table of contents: about 
 END_OF_ZIP, END_OF_ZIP64 = b"PK\5\6", b"PK\6\6"
 LONGEST_END = 2**16 + 200  # bytes, the archive's comment among them
 MOST_32_BITS = 2**32 - 1  # which stands for a number that is elsewhere
-HUB = "hf://"
 
 
 class MediaFiles:

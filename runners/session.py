@@ -18,6 +18,7 @@ import numpy as np
 
 from runners.base import Request, Response, Runner
 from runners.divergence import kl_divergence
+from runners.endpoint.first_tokens import divergence_of_returned
 from runners.records import Record, Status, Warmth
 from workloads.judgement import Judgement
 from workloads.records import NO_REPLIES, Answer, Conversation, Media, Turn, media_in
@@ -169,9 +170,12 @@ def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
 def _record(workload: str, item: _Asked, label: str, place: int, response: Response, reference: Response) -> Record:
     ok = response.status is Status.OK
     comparable = ok and reference.status is Status.OK
-    kl = None
+    kl, served = None, response.served
     if comparable and response.first_logits is not None and reference.first_logits is not None:
         kl = kl_divergence(reference.first_logits, response.first_logits)
+    elif comparable and response.first_tokens is not None and reference.first_tokens is not None:
+        kl, unseen = divergence_of_returned(reference.first_tokens, response.first_tokens)
+        served = None if served is None else replace(served, unseen_mass=unseen)
     judged = _judge(response, item.turn.answer)
     shares = [medium.content_share for medium in item.media]
     known = [share for share in shares if share is not None]
@@ -203,6 +207,7 @@ def _record(workload: str, item: _Asked, label: str, place: int, response: Respo
         peak_bytes=response.peak_bytes,
         repair=response.repair,
         adopted=response.adopted,
+        served=served,
     )
 
 

@@ -29,14 +29,19 @@ class NoticeKind(StrEnum):
     UNCALIBRATED = "uncalibrated"
     UNLIKE = "unlike"
     BROKEN_PROMISE = "broken-promise"
+    INVALID_STATE = "invalid-state"
+    UNCHECKED_STATE = "unchecked-state"
 
     @property
     def style(self) -> str:
         """How a terminal shows it, in rich's words."""
-        if self in (NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN, NoticeKind.BROKEN_PROMISE):
+        if self in SEVERE:
             return "red"
         return "" if self in FACTS else "yellow"
 
+
+SEVERE = frozenset((NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN, NoticeKind.BROKEN_PROMISE, NoticeKind.INVALID_STATE))
+"""Kinds that say that something is not as it should be."""
 
 FACTS = frozenset(
     (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE, NoticeKind.NOT_THE_BENCHMARKS)

@@ -346,6 +346,40 @@ class Row:
     fallbacks: int = column(
         "times something reusable was computed; records say why", unit="count", required=True, better="lower"
     )
+    invalid: int | None = column(
+        "answers of a server whose caches were not in the state that it is named for: no evidence, and left out",
+        unit="count",
+        title="in-\nvalid",
+        better="lower",
+    )
+    server_prefix_share: float | None = column(
+        "of warm requests, tokens that the server took from an equal prefix / tokens of the prompt",
+        unit="0..1",
+        title="prefix\n%",
+        scale=100,
+        spec=".0f",
+    )
+    server_preprocessing_rate: float | None = column(
+        "of warm requests, media that the server did not preprocess again / media asked",
+        unit="0..1",
+        title="prepro-\ncessing\n%",
+        scale=100,
+        spec=".0f",
+    )
+    server_encoder_rate: float | None = column(
+        "of warm requests, media that the server did not encode again, as it counts them / media asked",
+        unit="0..1",
+        title="encoder\n%",
+        scale=100,
+        spec=".0f",
+    )
+    server_kv_share: float | None = column(
+        "of warm requests, tokens whose keys and values the server reused from elsewhere than a prefix / tokens",
+        unit="0..1",
+        title="KV, no\nprefix\n%",
+        scale=100,
+        spec=".0f",
+    )
     floor_ratio: float | None = column(
         "median of TTFT / the shortest time this device could take for the work, all media sent before",
         unit="ratio",

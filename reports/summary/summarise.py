@@ -17,6 +17,7 @@ from reports.summary.floor import floor_ms
 from reports.summary.proof import PROOF, pooled_loss, proof_values
 from reports.summary.repair import repair_values
 from reports.summary.row import Row
+from reports.summary.served import served_values
 from runners.records import Warmth
 
 RANDOM = "random"
@@ -77,6 +78,7 @@ def _row(
         "noise_flip_rate": _flip_rate(noise),
     }
     values |= _answers(mine, label, paired, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
+    values |= served_values(mine)
     values |= proof_values(mine, noise, paired, manifest, margin, alpha) | _gains(label, paired, manifest)
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
     calibration = manifest.calibration(label)

@@ -42,6 +42,19 @@ class RunConfig(StreamConfig):
         "Cold requests, but for the first few, are computed once: runners that would compute the same take that over, "
         "untimed.",
     )
+    timeout: float = setting(
+        RunnerDefaults.timeout,
+        RUNNERS,
+        readers.positive,
+        "Seconds after which a request to a server (--runner endpoint@url=...) is given up.",
+    )
+    api_key_env: str = setting(
+        RunnerDefaults.api_key_env,
+        RUNNERS,
+        readers.text,
+        "Environment variable with the API key for servers; the key itself is kept nowhere.",
+        default_text="none",
+    )
     host_budget: int = setting(
         0,
         STORE,

@@ -30,13 +30,14 @@ class Inputs:
     """What a run reads, checked without torch and pandas: a mistake in it is told at once.
 
     Attributes:
+        model: None where servers alone answer.
         streams: the requests of each workload.
         fingerprints: of each stream.
         lock: on the folder of a run that goes on; None for a new one, whose folder is not made yet.
         saved: the run that goes on; None for a new one.
     """
 
-    model: Source
+    model: Source | None
     streams: dict[str, Stream]
     fingerprints: dict[str, str]
     folder: RunFolder
@@ -49,6 +50,7 @@ class Job:
     """A run to be measured, checked as far as that is possible without the model's weights.
 
     Attributes:
+        model: None where servers alone answer.
         streams: the requests of each workload.
         fingerprints: of each stream.
         lock: on the folder; whoever measures releases it at the end.
@@ -58,7 +60,7 @@ class Job:
 
     config: RunConfig
     specs: Sequence[RunnerSpec]
-    model: Source
+    model: Source | None
     streams: dict[str, Stream]
     fingerprints: dict[str, str]
     folder: RunFolder
@@ -79,6 +81,8 @@ def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
         budget_bytes=config.device_budget,
         host_budget_bytes=config.host_budget,
         strict_reuse=config.strict_reuse,
+        timeout=config.timeout,
+        api_key_env=config.api_key_env,
     )
     return parse_specs(config.runner, defaults)
 
@@ -91,18 +95,21 @@ def read_inputs(config: RunConfig) -> Inputs:
     """
     from reports.run.store import RunFolder
     from runners.models.load import resolve_model
-    from runners.registry import read_names
+    from runners.registry import SERVERS, read_names
     from workloads.fingerprint import fingerprint
 
-    read_names(config.runner)
+    named = read_names(config.runner)
+    needs_model = not named or any(runner.method not in SERVERS for runner in named)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
     folder = RunFolder(config.output)
     if not config.resume:
         folder.require_free()
     lock = folder.lock() if config.resume else None
-    require_legible(config.model, config.workload)
-    model = resolve_model(config.model, config.revision, console.note)
+    model = None
+    if needs_model:
+        require_legible(config.model, config.workload)
+        model = resolve_model(config.model, config.revision, console.note)
     streams = open_streams(config.drawn(), config.max_new_tokens)
     fingerprints = {workload: fingerprint(stream.conversations) for workload, stream in streams.items()}
     saved = folder.read() if config.resume else None
@@ -138,17 +145,22 @@ def prepare(
 
 def measure(job: Job) -> Measurements:
     """Answer what is not yet answered, each record kept as it comes; returns the whole run."""
-    from reports.run.changed_answers import ChangedAnswersLog
-    from reports.run.measurements import Measurements
-    from runners.local import build_runners
-    from runners.models.load import load_model
-    from runners.records import Status
-    from runners.session import SessionOptions, serve
+    from runners.build import build_runners, open_servers
 
     config = job.config
-    model = load_model(
+    with open_servers(job.specs) as servers:
+        model = None if job.model is None else _load(config, job.model)
+        runners = build_runners(job.specs, model, servers, config.reference, config.adopt)
+        described = next(iter(servers.values())).describe_model() if model is None else _describe(model)
+        return _serve(job, described, runners)
+
+
+def _load(config: RunConfig, source: Source) -> LoadedModel:
+    from runners.models.load import load_model
+
+    return load_model(
         config.model,
-        job.model,
+        source,
         dtype=config.dtype,
         device=config.device,
         profile=config.profile,
@@ -156,7 +168,21 @@ def measure(job: Job) -> Measurements:
         attention=config.attn,
         sampling=config.sampling,
     )
-    runners = build_runners(job.specs, model, config.reference, config.adopt)
+
+
+def _describe(model: LoadedModel) -> dict[str, Any]:
+    """A model for the manifest, with what the device can do at most."""
+    return model.describe() | {"ceilings": model.ceilings()}
+
+
+def _serve(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> Measurements:
+    """Ask the runners; ``model`` is its description for the manifest."""
+    from reports.run.changed_answers import ChangedAnswersLog
+    from reports.run.measurements import Measurements
+    from runners.records import Status
+    from runners.session import SessionOptions, serve
+
+    config = job.config
     manifest, finished = _begin(job, model, runners)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())
@@ -174,7 +200,7 @@ def measure(job: Job) -> Measurements:
     total = turns * len(runners) - len(finished)
     with job.folder.appending() as append:
         for answered in console.track(answers, "answers", total, lambda record: record.workload):
-            record = answered.unjudged() if model.random_weights else answered
+            record = answered.unjudged() if manifest.model.random_weights else answered
             append(record)
             records.append(record)
             if record.agrees is False or record.status is not Status.OK:
@@ -215,18 +241,17 @@ def _with_decisions(job: Job, manifest: Manifest, decisions: Sequence[Mapping[st
     return decided
 
 
-def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Manifest, dict[str, Record]]:
+def _begin(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> tuple[Manifest, dict[str, Record]]:
     """Write a new run's manifest, or check that a saved run had this model and code; returns what is finished, too."""
     from reports.run.new_manifest import build_manifest
     from reports.run.resume import require_same, require_same_model
 
     descriptions = [runner.describe() for runner in runners]
     if job.saved is None:
-        model_description = model.describe() | {"ceilings": model.ceilings()}
-        manifest = build_manifest(job.config.measured(), job.fingerprints, model_description, descriptions, job.notes)
+        manifest = build_manifest(job.config.measured(), job.fingerprints, model, descriptions, job.notes)
         job.folder.start(manifest)
         return manifest, {}
-    require_same_model(job.folder.path, job.saved.manifest.document["model"], model.describe())
+    require_same_model(job.folder.path, job.saved.manifest.document["model"], model)
     saved = job.saved.manifest.document["runners"]
     require_same(job.folder.path, "source", _code_of(saved), _code_of(descriptions))
     require_same(job.folder.path, "options", _options_of(saved), _options_of(descriptions))

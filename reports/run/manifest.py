@@ -20,6 +20,8 @@ MOST_NAMES = 1_000
 LONGEST_NAME = 5_000
 DEEPEST = 32
 REUSES_ENCODER = "encoder-cache"  # the method that reuses encoder output and nothing else
+SERVER = "endpoint"  # the method of a runner that is a server
+COLD = "cold"  # the option ``state`` of a server that keeps nothing from request to request
 RECOMPUTES_ALL = "full"  # the method that reuses nothing, for manifests of versions that do not say so themselves
 
 Share = Annotated[float, Interval(gt=0, lt=1)]
@@ -128,9 +130,18 @@ class RunnerDescription:
     promised_risk: Share | None = None
 
     @property
+    def is_server(self) -> bool:
+        """Whether a server answers."""
+        return self.method == SERVER
+
+    @property
     def reuses(self) -> bool:
-        """Whether its method takes anything over from earlier requests."""
-        return self.method != RECOMPUTES_ALL
+        """Whether it takes anything over from earlier requests."""
+        return self.options.get("state") != COLD if self.is_server else self.method != RECOMPUTES_ALL
+
+    def does_as(self, other: RunnerDescription) -> bool:
+        """Whether it does the very work of another, in the same place."""
+        return self.is_server == other.is_server and self.options.get("url") == other.options.get("url")
 
 
 @keys("ignore")
@@ -239,6 +250,12 @@ class Manifest:
         beside = (self.reference, *self.noise_arms, *self.analysis_only)
         return [label for label in lossless if label not in beside]
 
+    def spec(self, label: str) -> str:
+        """What was given to --runner for a runner; its label where that is not known, or is the same."""
+        given = self.config.get("runner")
+        texts = [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
+        return next((text for text in texts if f"name={label}" in text.partition("@")[2].split(",")), label)
+
     def reuses(self, label: str) -> bool:
         """Whether a runner takes anything over from earlier requests."""
         return next(runner.reuses for runner in self.runners if runner.label == label)
@@ -282,7 +299,8 @@ class Manifest:
         reference = runners.get(self.reference)
         if reference is None or reference.reuses:
             return []
-        return [label for label, runner in runners.items() if not runner.reuses and label != self.reference]
+        others = ((label, runner) for label, runner in runners.items() if label != self.reference)
+        return [label for label, runner in others if not runner.reuses and runner.does_as(reference)]
 
     @classmethod
     def check(cls, document: Mapping[str, Any], origin: Path | str) -> Self:

@@ -52,6 +52,7 @@ class Timing:
 
     Attributes:
         ttft_ms: from handing over encoded bytes and text until the first output token is on the host.
+        queue_ms: waiting for its turn before the engine; None where requests come one by one.
         prepare_ms: hashing media, rendering and tokenising the prompt, looking up stores.
         preprocess_ms: decoding media files and making pixels of them.
         encode_ms: the vision encoder.
@@ -71,6 +72,7 @@ class Timing:
     """
 
     ttft_ms: Number
+    queue_ms: Number | None = field(default=None, metadata=ttft_part("waiting in line"))
     prepare_ms: Number | None = field(default=None, metadata=ttft_part("hashing, prompt, look-up"))
     preprocess_ms: Number | None = field(default=None, metadata=ttft_part("files to pixels"))
     encode_ms: Number | None = field(default=None, metadata=ttft_part("vision encoder"))
@@ -237,6 +239,21 @@ class Served:
     unseen_mass: Number | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """When a request was sent and answered, of those that arrive while others are answered.
+
+    Attributes:
+        due_ms: when it was to be sent, since the first.
+        lag_ms: how much later the client sent it.
+        e2e_ms: from being sent to the end of its answer.
+    """
+
+    due_ms: Number
+    lag_ms: Number
+    e2e_ms: Number
+
+
 @keys(unknown="ignore")
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -261,6 +278,7 @@ class Record:
         adopted: whether answer, counts and what was stored were taken over from another runner, which computed the
             same; then there are no times and no peak.
         served: what a server told; None of methods of the built-in engine.
+        load: when it was sent and answered; None where requests come one by one.
     """
 
     key: str
@@ -291,6 +309,7 @@ class Record:
     repair: Repair | None = None
     adopted: bool = False
     served: Served | None = None
+    load: Load | None = None
     schema: int = field(default=1)
 
     @property

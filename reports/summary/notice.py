@@ -31,6 +31,7 @@ class NoticeKind(StrEnum):
     BROKEN_PROMISE = "broken-promise"
     INVALID_STATE = "invalid-state"
     UNCHECKED_STATE = "unchecked-state"
+    CLIENT_BOUND = "client-bound"
 
     @property
     def style(self) -> str:
@@ -40,7 +41,15 @@ class NoticeKind(StrEnum):
         return "" if self in FACTS else "yellow"
 
 
-SEVERE = frozenset((NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN, NoticeKind.BROKEN_PROMISE, NoticeKind.INVALID_STATE))
+SEVERE = frozenset(
+    (
+        NoticeKind.FAILED_REQUESTS,
+        NoticeKind.BROKEN,
+        NoticeKind.BROKEN_PROMISE,
+        NoticeKind.INVALID_STATE,
+        NoticeKind.CLIENT_BOUND,
+    )
+)
 """Kinds that say that something is not as it should be."""
 
 FACTS = frozenset(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reports.run.measurements import Measurements
+from reports.summary.load_notices import load_notices
 from reports.summary.machine_notices import machine_notices
 from reports.summary.notice import Notice, NoticeKind
 from reports.summary.popularity_notices import popularity_notices
@@ -21,6 +22,7 @@ def find_notices(run: Measurements, rows: Sequence[Row]) -> list[Notice]:
         mine = [row for row in rows if row.workload == workload]
         records = [record for record in run.records if record.workload == workload]
         notices += [*row_notices(mine), *machine_notices(records, run.manifest.reference), *server_notices(records)]
+        notices += load_notices(mine, run.manifest.load)
         asked = run.manifest.document.get("asked")
         notices += [*popularity_notices(_options(asked, workload), mine), *_not_the_benchmarks(asked, workload)]
     return notices

@@ -8,7 +8,7 @@ from pathlib import Path
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from runners.defaults import DEFAULT_RATIO, RunnerDefaults
 from vlcache_cli.config import readers
-from vlcache_cli.config.setting import MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
+from vlcache_cli.config.setting import LOAD, MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
 from vlcache_cli.config.stream import WORKLOAD_HELP, StreamConfig
 
 
@@ -66,6 +66,33 @@ class RunConfig(StreamConfig):
     )
     strict_reuse: bool = setting(
         False, STORE, readers.switch, "A request fails when something that should be reused is computed."
+    )
+    request_rate: float | None = setting(
+        None,
+        LOAD,
+        readers.positive,
+        "Requests a second that arrive, answered or not (an open loop); runners are then asked one after another.",
+        flag_type=float,
+    )
+    arrivals: str = setting(
+        "poisson",
+        LOAD,
+        readers.arrivals,
+        "How they arrive: poisson, constant, gamma:CV (gaps with that coefficient of variation) or burst:N.",
+    )
+    concurrency: int | None = setting(
+        None,
+        LOAD,
+        readers.whole(1, 10_000),
+        "Requests under way at once, the next sent when one is answered (a closed loop), in place of --request-rate.",
+        flag_type=int,
+    )
+    slo: str | None = setting(
+        None,
+        VERDICT,
+        readers.slo,
+        "What an answer must keep to count as goodput, in milliseconds: ttft=500,tpot=50 or one of both.",
+        flag_type=str,
     )
     margin: float = setting(
         DEFAULT_MARGIN,

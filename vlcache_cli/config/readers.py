@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
+from reports.statistics.slo import Slo
+from workloads.arrivals import Arrivals
 from workloads.reading import Text, brief, check
 from workloads.reading.mistakes import HALVES
 
@@ -86,6 +88,20 @@ def number(words: str, low: float, high: float) -> Reader:
 
 positive = number("above 0", LEAST, MOST)
 between_0_and_1 = number("above 0 and below 1", LEAST, 1 - LEAST)
+
+
+def arrivals(value: object) -> str:
+    """A process of arrivals, as ``workloads.arrivals`` reads it."""
+    given = text(value)
+    Arrivals.read(given, 1.0)
+    return given
+
+
+def slo(value: object) -> str:
+    """A service level objective, as ``reports.statistics.slo`` reads it."""
+    given = text(value)
+    Slo.read(given)
+    return given
 
 
 def shares(value: object) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
 from vlcache_cli.jobs.deciding import Deciding, judged_labels
+from vlcache_cli.jobs.loading import describe_load, load_of, require_loadable
 from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
 from workloads.errors import UsageError
 
@@ -66,7 +67,7 @@ class Job:
     folder: RunFolder
     lock: WriterLock
     saved: SavedRun | None
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
@@ -125,11 +126,13 @@ def prepare(
         UsageError: the reference is not among the runners, or the folder is of another run or cannot be written to.
     """
     require_reference(config, [spec.label for spec in specs])
+    require_loadable(config, specs)
     if inputs.saved is not None:
         _require_same_run(inputs.saved, inputs.folder, config, inputs.fingerprints)
     lock = inputs.lock or inputs.folder.claim()
     stream_options = {workload: stream.describe() for workload, stream in inputs.streams.items()}
-    notes = {"asked": stream_options, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
+    verdict = {"margin": config.margin, "alpha": config.alpha, "slo": config.slo}
+    notes = {"asked": stream_options, "verdict": verdict, **(notes or {})}
     return Job(
         config,
         specs,
@@ -182,7 +185,9 @@ def _serve(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> Mea
     from runners.records import Status
     from runners.session import SessionOptions, serve
 
-    config = job.config
+    config, load = job.config, load_of(job.config)
+    if load is not None:
+        job = replace(job, notes=job.notes | {"load": describe_load(job.config, job.specs, job.streams)})
     manifest, finished = _begin(job, model, runners)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())
@@ -192,6 +197,10 @@ def _serve(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> Mea
 
     def answer(workload: str, stream: Stream) -> Iterator[Record]:
         options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
+        if load is not None:
+            from runners.load.session import serve_under_load
+
+            return serve_under_load(workload, stream.conversations, runners, options, load)
         return serve(workload, stream.conversations, runners, options, finished, watches.get(workload))
 
     answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())

@@ -28,6 +28,7 @@ TOLD = (
     "preprocessing_hits",
     "encoder_hits",
     "kv_tokens",
+    "unseen_mass",
 )
 LOAD = tuple(f"load_{name}" for name in FIELDS[Load])
 SERVED = tuple(f"served_{name}" for name in TOLD)

@@ -186,19 +186,34 @@ class VerdictSettings:
 
 @keys("ignore")
 @dataclass(frozen=True)
+class AtRate:
+    """A runner at one of several rates, in requests a second; ``family`` is its label without the rate."""
+
+    family: str
+    rate: Ceiling
+
+
+@keys("ignore")
+@dataclass(frozen=True)
 class LoadDescription:
     """How requests arrived while others were answered.
 
     Attributes:
-        request_rate: a second, of an open loop; None of a closed one.
+        request_rate: a second, of an open loop, the highest of several; None of a closed one.
+        rates: of several open loops, by the labels of the runners.
         concurrency: under way at once, of a closed loop.
         ceiling_rps: requests a second that the client itself can send; None where no server was asked.
     """
 
     request_rate: Ceiling | None = None
+    rates: dict[str, AtRate] = field(default_factory=dict)
     concurrency: int | None = None
     arrivals: str = "poisson"
     ceiling_rps: Annotated[float, Interval(ge=0, lt=1e30)] | None = None
+
+    def rate_of(self, label: str) -> float | None:
+        """The rate at which a runner was asked; None of a closed loop."""
+        return self.rates[label].rate if label in self.rates else self.request_rate
 
 
 @keys("ignore")

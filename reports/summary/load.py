@@ -76,11 +76,12 @@ def missed(values: dict[str, Any], load: LoadDescription | None) -> str | None:
     late, error = values["client_late_share"], values["client_rate_error"]
     if load is None or late is None:
         return None
-    if load.request_rate is not None and late > MOST_MISSED:
+    asked = load.rate_of(values["runner"])
+    if asked is not None and late > MOST_MISSED:
         return f"the client sent {100 * late:.1f} % of the requests more than {LATE_MS:g} ms late"
-    if load.request_rate is not None and error is not None and error > MOST_MISSED:
+    if asked is not None and error is not None and error > MOST_MISSED:
         return f"the client was {100 * error:.1f} % off the rate that was asked for"
-    rate = load.request_rate or values["throughput_rps"]
+    rate = asked or values["throughput_rps"]
     if load.ceiling_rps is not None and rate is not None and rate > MOST_OF_CEILING * load.ceiling_rps:
         return f"the client itself can send {load.ceiling_rps:.0f} requests a second at most"
     return None

@@ -31,6 +31,7 @@ class NoticeKind(StrEnum):
     BROKEN_PROMISE = "broken-promise"
     INVALID_STATE = "invalid-state"
     UNCHECKED_STATE = "unchecked-state"
+    PARTIAL_KL = "partial-kl"
     CLIENT_BOUND = "client-bound"
 
     @property

@@ -152,6 +152,13 @@ class Row:
         spec=".1e",
         in_table=True,
     )
+    kl_unseen_mass: float | None = column(
+        "mean probability of first tokens that servers did not both tell of: the divergence is then a lower bound",
+        unit="0..1",
+        better="lower",
+        scale=100,
+        spec=".2f",
+    )
     ttft_ms_p50: float | None = column(
         "median time to first token of all answered requests",
         unit="ms",
@@ -162,7 +169,7 @@ class Row:
     )
     ttft_ms_p90: float | None = column("90th percentile of the same", unit="ms", better="lower", spec=".1f")
     ttft_ms_p99: float | None = column(
-        "99th percentile of the same", unit="ms", title="TTFT\n99 %\nms", better="lower", spec=".1f"
+        "99th percentile of the time to first token", unit="ms", title="TTFT\n99 %\nms", better="lower", spec=".1f"
     )
     ttft_speedup: float | None = column(
         "median of per-request TTFT reference / runner, all media sent before [interval]",
@@ -415,7 +422,11 @@ class Row:
         spec=".1f",
     )
     e2e_ms_p99: float | None = column(
-        "99th percentile of the same", unit="ms", title="end\n99 %\nms", better="lower", spec=".1f"
+        "99th percentile of the time from sending a request to the end of its answer",
+        unit="ms",
+        title="end\n99 %\nms",
+        better="lower",
+        spec=".1f",
     )
     client_lag_ms_p99: float | None = column(
         "99th percentile of how late the client sent a request",

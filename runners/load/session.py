@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
@@ -36,22 +36,27 @@ def serve_under_load(
     conversations: Sequence[Conversation],
     runners: Sequence[Runner],
     options: SessionOptions,
-    load: LoadOptions,
+    loads: Mapping[str, LoadOptions],
 ) -> Iterator[Record]:
-    """Yield a record for every request and runner, the reference's first; see ``runners.session.serve``.
+    """Yield a record for every request, runner and load, the reference's first; see ``runners.session.serve``.
 
     Divergence is not measured: logits of thousands of answers are not kept.
+
+    Args:
+        options: its ``reference`` is a runner's label followed by a load's name.
+        loads: by what follows the labels of the runners that are asked like that.
     """
     requests = list(requests_of(conversations))
     references: dict[int, Response] = {}
-    for runner in sorted(runners, key=lambda runner: runner.label != options.reference):
+    arms = [(f"{runner.label}{suffix}", runner, load) for suffix, load in loads.items() for runner in runners]
+    for label, runner, load in sorted(arms, key=lambda arm: arm[0] != options.reference):
         warm_up(requests[: options.warmup], [runner], options)
         for outcome in _outcomes(runner, workload, requests, options, load):
             response = replace(outcome.response, first_logits=None, first_tokens=None)
-            if runner.label == options.reference:
+            if label == options.reference:
                 references[outcome.index] = Response(response.status, response.text)
             item = requests[outcome.index]
-            record = make_record(workload, item, runner.label, 0, response, references[outcome.index])
+            record = make_record(workload, item, label, 0, response, references[outcome.index])
             yield replace(record, load=_load(outcome))
         runner.reset()
 

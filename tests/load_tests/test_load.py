@@ -14,10 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.pictures.load_curve import Knee, knees
+from reports.pictures.load_files import draw
 from reports.run.frame import to_frame
-from reports.run.manifest import LoadDescription
+from reports.run.manifest import AtRate, LoadDescription
 from reports.statistics.slo import Slo
 from reports.summary.load import load_values, missed
+from reports.summary.row import Row
 from runners.base import Request, Response
 from runners.load.ceiling import measure_ceiling
 from runners.load.loop import Outcome, run_closed, run_open
@@ -190,15 +193,70 @@ def test_rates_goodput_and_time_per_token_are_those_of_the_records() -> None:
     assert load_values(records([0.0] * 11), Slo(tpot_ms=9.9), 0.05)["slo_share"] == 0
 
 
+def told(frame: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, Any]:
+    return load_values(frame, slo, alpha) | {"runner": "a"}
+
+
 def test_a_client_that_was_late_or_the_bottleneck_gives_no_verdict() -> None:
     load = LoadDescription(request_rate=10.0, ceiling_rps=1000.0)
-    assert missed(load_values(records([0.0] * 200), None, 0.05), load) is None
-    assert "more than 10 ms late" in str(missed(load_values(records([0.0] * 197 + [11.0] * 3), None, 0.05), load))
+    assert missed(told(records([0.0] * 200), None, 0.05), load) is None
+    assert "more than 10 ms late" in str(missed(told(records([0.0] * 197 + [11.0] * 3), None, 0.05), load))
     drifting = [index * 1.5 / 200 * 6 for index in range(200)]
-    assert missed(load_values(records(drifting, gap_ms=1.0), None, 0.05), load) is not None
+    assert missed(told(records(drifting, gap_ms=1.0), None, 0.05), load) is not None
     bound = replace(load, ceiling_rps=19.0)
-    assert "can send 19 requests a second" in str(missed(load_values(records([0.0] * 200), None, 0.05), bound))
-    assert missed(load_values(records([0.0] * 200), None, 0.05), None) is None
+    assert "can send 19 requests a second" in str(missed(told(records([0.0] * 200), None, 0.05), bound))
+    assert missed(told(records([0.0] * 200), None, 0.05), None) is None
+
+
+def row(family: str, rate: float, ttft: float | None, kept: float | None) -> Row:
+    return Row(
+        runner=f"{family}@rate={rate:g}",
+        workload="w",
+        model="m",
+        device="cpu",
+        dtype="float32",
+        requests=9,
+        failed=0,
+        fallbacks=0,
+        margin=0.02,
+        alpha=0.05,
+        ttft_ms_p50=ttft,
+        slo_share=kept,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ttft", "kept", "knee"),
+    [
+        ([10, 12, 19, 30], [None] * 4, 4.0),
+        ([10, 25, 12, 11], [None] * 4, 1.0),
+        ([10, None, 12, 11], [None] * 4, 1.0),
+        ([10, 10, 10, 10], [1.0, 0.99, 0.98, 1.0], 2.0),
+        ([10, 10, 10, 10], [0.5, 1.0, 1.0, 1.0], None),
+    ],
+)
+def test_the_knee_is_where_the_objective_is_first_missed_or_the_first_token_comes_twice_as_late(
+    tmp_path: Path, ttft: list[float | None], kept: list[float | None], knee: float | None
+) -> None:
+    at = (1.0, 2.0, 4.0, 8.0)
+    rows = [row("a", *place) for place in zip(at, ttft, kept, strict=True)][::-1]
+    rates = {mine.runner: AtRate("a", rate) for mine, rate in zip(rows, at[::-1], strict=True)}
+    assert knees(rows, rates) == [Knee("a", knee)]
+    (file,) = draw(rows, rates, tmp_path / "plots")
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_sweep_over_rates_asks_every_runner_at_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    usual = ["sweep", "--workload", "doc-qa", "--samples", "3", "--warmup", "0", "--output", str(run)]
+    assert main([*usual, "--runner", "full", "--request-rate", "40,20", "--arrivals", "burst:3"]) == 0
+    told = capsys.readouterr()
+    assert "full@rate=20 *" in told.out
+    assert "full keeps up to" in told.err
+    assert (run / "plots" / "load-doc-qa.png").is_file()
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    assert manifest["config"]["reference"] == "full@rate=20"
+    assert manifest["load"]["rates"]["full@rate=40"] == {"family": "full", "rate": 40.0}
 
 
 @pytest.mark.parametrize(

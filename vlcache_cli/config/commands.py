@@ -67,13 +67,6 @@ class RunConfig(StreamConfig):
     strict_reuse: bool = setting(
         False, STORE, readers.switch, "A request fails when something that should be reused is computed."
     )
-    request_rate: float | None = setting(
-        None,
-        LOAD,
-        readers.positive,
-        "Requests a second that arrive, answered or not (an open loop); runners are then asked one after another.",
-        flag_type=float,
-    )
     arrivals: str = setting(
         "poisson",
         LOAD,
@@ -112,6 +105,11 @@ class RunConfig(StreamConfig):
         """The settings that streams are drawn with."""
         return self
 
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Requests a second of each open loop, ascending; none where requests come one by one, or in a closed loop."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class BenchConfig(RunConfig):
@@ -123,6 +121,13 @@ class BenchConfig(RunConfig):
         readers.share,
         "Share of vision tokens to compute, where a runner takes one, 0 to 1; of vlcache the most that it may.",
         default_text="0.05, of vlcache as its risk takes",
+        flag_type=float,
+    )
+    request_rate: float | None = setting(
+        None,
+        LOAD,
+        readers.positive,
+        "Requests a second that arrive, answered or not (an open loop); runners are then asked one after another.",
         flag_type=float,
     )
     wide: bool = setting(False, OUTPUT, readers.switch, "Also print every column of every runner, as tables.")
@@ -139,6 +144,11 @@ class BenchConfig(RunConfig):
     def drawn(self) -> BenchConfig:
         """See ``RunConfig``."""
         return replace(self, samples=self.max_samples) if self.until_decided else self
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """See ``RunConfig``."""
+        return () if self.request_rate is None else (self.request_rate,)
 
 
 @dataclass(frozen=True)
@@ -176,6 +186,19 @@ class SweepConfig(RunConfig):
         default_text="0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1",
         flag_type=str,
     )
+    request_rate: tuple[float, ...] = setting(
+        (),
+        LOAD,
+        readers.rates,
+        "Rates, in requests a second, at which runners are asked (an open loop), in place of the ratios: a comma list.",
+        default_text="none",
+        flag_type=str,
+    )
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """See ``RunConfig``."""
+        return self.request_rate
 
 
 @dataclass(frozen=True)

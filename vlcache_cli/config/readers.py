@@ -106,10 +106,19 @@ def slo(value: object) -> str:
 
 def shares(value: object) -> tuple[float, ...]:
     """Numbers from 0 to 1, none twice: one, a list or a comma list; ascending, whatever their order was."""
+    return _numbers(value, share, "from 0 to 1")
+
+
+def rates(value: object) -> tuple[float, ...]:
+    """Numbers above 0, likewise."""
+    return _numbers(value, positive, "above 0")
+
+
+def _numbers(value: object, read_one: Reader, words: str) -> tuple[float, ...]:
     given = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
     if not given:
-        raise ValueError("must name at least one number from 0 to 1")
-    read = [share(_number(item)) for item in given]
+        raise ValueError(f"must name at least one number {words}")
+    read = [read_one(_number(item)) for item in given]
     _require_few_and_distinct(read, "{:g}".format)
     return tuple(sorted(read))
 

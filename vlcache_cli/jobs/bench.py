@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
 from vlcache_cli.jobs.deciding import Deciding, judged_labels
-from vlcache_cli.jobs.loading import describe_load, load_of, require_loadable
+from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
 from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
 from workloads.errors import UsageError
 
@@ -185,10 +185,11 @@ def _serve(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> Mea
     from runners.records import Status
     from runners.session import SessionOptions, serve
 
-    config, load = job.config, load_of(job.config)
-    if load is not None:
-        job = replace(job, notes=job.notes | {"load": describe_load(job.config, job.specs, job.streams)})
-    manifest, finished = _begin(job, model, runners)
+    config, loads = job.config, loads_of(job.config)
+    if loads:
+        config = replace(config, reference=config.reference + next(iter(loads)))
+        job = replace(job, config=config, notes=job.notes | {"load": describe_load(config, job.specs, job.streams)})
+    manifest, finished = _begin(job, model, runners, loads)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())
 
@@ -197,16 +198,16 @@ def _serve(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> Mea
 
     def answer(workload: str, stream: Stream) -> Iterator[Record]:
         options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
-        if load is not None:
+        if loads:
             from runners.load.session import serve_under_load
 
-            return serve_under_load(workload, stream.conversations, runners, options, load)
+            return serve_under_load(workload, stream.conversations, runners, options, loads)
         return serve(workload, stream.conversations, runners, options, finished, watches.get(workload))
 
     answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
     log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
-    total = turns * len(runners) - len(finished)
+    total = turns * len(manifest.labels) - len(finished)
     with job.folder.appending() as append:
         for answered in console.track(answers, "answers", total, lambda record: record.workload):
             record = answered.unjudged() if manifest.model.random_weights else answered
@@ -250,12 +251,16 @@ def _with_decisions(job: Job, manifest: Manifest, decisions: Sequence[Mapping[st
     return decided
 
 
-def _begin(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> tuple[Manifest, dict[str, Record]]:
+def _begin(
+    job: Job, model: Mapping[str, Any], runners: Sequence[Runner], loads: Iterable[str]
+) -> tuple[Manifest, dict[str, Record]]:
     """Write a new run's manifest, or check that a saved run had this model and code; returns what is finished, too."""
     from reports.run.new_manifest import build_manifest
     from reports.run.resume import require_same, require_same_model
 
-    descriptions = [runner.describe() for runner in runners]
+    described = {runner.label: runner.describe() for runner in runners}
+    labels = labels_under_load([*described], loads)
+    descriptions = [described[runner] | {"label": label} for label, runner in labels.items()]
     if job.saved is None:
         manifest = build_manifest(job.config.measured(), job.fingerprints, model, descriptions, job.notes)
         job.folder.start(manifest)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vlcache_cli.config.commands import BenchConfig, RunConfig
+from vlcache_cli.config.commands import BenchConfig, RunConfig, SweepConfig
 from workloads.arrivals import Arrivals
 from workloads.errors import UsageError
 
@@ -15,23 +15,39 @@ if TYPE_CHECKING:
     from vlcache_cli.jobs.streams import Stream
 
 
-def load_of(config: RunConfig) -> LoadOptions | None:
-    """How requests arrive; None where they come one by one."""
-    if config.request_rate is None and config.concurrency is None:
-        return None
+def loads_of(config: RunConfig) -> dict[str, LoadOptions]:
+    """How requests arrive, by what a runner's label is followed by; none where they come one by one."""
+    if not _is_loaded(config):
+        return {}
     from runners.load.session import LoadOptions
 
-    rate = config.request_rate
-    return LoadOptions(None if rate is None else Arrivals.read(config.arrivals, rate), config.concurrency)
+    if config.concurrency is not None:
+        return {"": LoadOptions(None, config.concurrency)}
+    many = isinstance(config, SweepConfig)
+    return {at(rate) if many else "": LoadOptions(Arrivals.read(config.arrivals, rate), None) for rate in config.rates}
+
+
+def at(rate: float) -> str:
+    """What follows the label of a runner that is asked at several rates."""
+    return f"@rate={rate:g}"
+
+
+def labels_under_load(labels: Sequence[str], loads: Iterable[str]) -> dict[str, str]:
+    """The runner that each label of a run stands for: itself, but for several rates."""
+    return {f"{label}{suffix}": label for suffix in (loads or ("",)) for label in labels}
+
+
+def _is_loaded(config: RunConfig) -> bool:
+    return bool(config.rates) or config.concurrency is not None
 
 
 def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
     """UsageError for settings that contradict load."""
-    if config.request_rate is None and config.concurrency is None:
+    if not _is_loaded(config):
         if config.slo is not None:
             raise UsageError("--slo is about answers under load: give --request-rate or --concurrency, too")
         return
-    if config.request_rate is not None and config.concurrency is not None:
+    if config.rates and config.concurrency is not None:
         raise UsageError("--request-rate (open loop) and --concurrency (closed loop) exclude each other: drop one")
     if config.resume:
         raise UsageError("a run under load cannot be continued, for its arrivals are in time: start another one")
@@ -47,7 +63,13 @@ def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
 
 def describe_load(config: RunConfig, specs: Sequence[RunnerSpec], streams: Mapping[str, Stream]) -> dict[str, Any]:
     """For the manifest: how requests arrive, and how many the client itself can send, where servers are asked."""
-    described = {"request_rate": config.request_rate, "concurrency": config.concurrency, "arrivals": config.arrivals}
+    rates = {f"{spec.label}{at(rate)}": {"family": spec.label, "rate": rate} for spec in specs for rate in config.rates}
+    described: dict[str, Any] = {
+        "request_rate": max(config.rates, default=None),
+        "rates": rates if isinstance(config, SweepConfig) else {},
+        "concurrency": config.concurrency,
+        "arrivals": config.arrivals,
+    }
     if not any(spec.is_server for spec in specs):
         return described
     from runners.endpoint.chat import chat_body

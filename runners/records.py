@@ -279,6 +279,7 @@ class Record:
             same; then there are no times and no peak.
         served: what a server told; None of methods of the built-in engine.
         load: when it was sent and answered; None where requests come one by one.
+        node: the machine of a cluster that answered it, as all runners' records of the request were; None of this one.
     """
 
     key: str
@@ -310,6 +311,7 @@ class Record:
     adopted: bool = False
     served: Served | None = None
     load: Load | None = None
+    node: str | None = None
     schema: int = field(default=1)
 
     @property

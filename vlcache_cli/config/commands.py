@@ -42,6 +42,12 @@ class RunConfig(StreamConfig):
         "Cold requests, but for the first few, are computed once: runners that would compute the same take that over, "
         "untimed.",
     )
+    on: str = setting(
+        "local",
+        OUTPUT,
+        readers.place,
+        "Where: local, ray (a cluster on this machine) or ray://HOST:PORT; workloads and --blocks are spread over it.",
+    )
     timeout: float = setting(
         RunnerDefaults.timeout,
         RUNNERS,

@@ -28,6 +28,7 @@ MOST_ITEMS = 1000
 LONGEST_TEXT = 4096
 LEAST = 1e-6  # what is nearer to 0 or 1 cannot be computed with
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+RAY = re.compile(r"ray://[\w.-]{1,255}:\d{1,5}", re.ASCII)
 SIZE = re.compile(r"(\d{1,400}(?:\.\d{1,400})?)\s{0,9}([A-Za-z]{0,3})", re.ASCII)
 
 
@@ -101,6 +102,14 @@ def slo(value: object) -> str:
     """A service level objective, as ``reports.statistics.slo`` reads it."""
     given = text(value)
     Slo.read(given)
+    return given
+
+
+def place(value: object) -> str:
+    """Where a run is answered: ``local``, ``ray``, or the address of a Ray cluster."""
+    given = text(value)
+    if given not in ("local", "ray") and not RAY.fullmatch(given):
+        raise ValueError(f"must be local, ray or ray://HOST:PORT, not {brief(given)}")
     return given
 
 

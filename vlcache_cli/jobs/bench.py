@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
+from vlcache_cli.jobs.answers import answers_of, answers_on_cluster, require_spreadable
 from vlcache_cli.jobs.deciding import Deciding, judged_labels
 from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
 from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
@@ -127,6 +127,7 @@ def prepare(
     """
     require_reference(config, [spec.label for spec in specs])
     require_loadable(config, specs)
+    require_spreadable(config, specs)
     if inputs.saved is not None:
         _require_same_run(inputs.saved, inputs.folder, config, inputs.fingerprints)
     lock = inputs.lock or inputs.folder.claim()
@@ -155,7 +156,7 @@ def measure(job: Job) -> Measurements:
         model = None if job.model is None else _load(config, job.model)
         runners = build_runners(job.specs, model, servers, config.reference, config.adopt)
         described = next(iter(servers.values())).describe_model() if model is None else _describe(model)
-        return _serve(job, described, runners)
+        return _serve(job, described, runners, model)
 
 
 def _load(config: RunConfig, source: Source) -> LoadedModel:
@@ -178,33 +179,28 @@ def _describe(model: LoadedModel) -> dict[str, Any]:
     return model.describe() | {"ceilings": model.ceilings()}
 
 
-def _serve(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> Measurements:
-    """Ask the runners; ``model`` is its description for the manifest."""
+def _serve(
+    job: Job, described: Mapping[str, Any], runners: Sequence[Runner], model: LoadedModel | None
+) -> Measurements:
+    """Ask the runners; ``described`` is the model for the manifest."""
     from reports.run.changed_answers import ChangedAnswersLog
     from reports.run.measurements import Measurements
     from runners.records import Status
-    from runners.session import SessionOptions, serve
 
     config, loads = job.config, loads_of(job.config)
     if loads:
         config = replace(config, reference=config.reference + next(iter(loads)))
         job = replace(job, config=config, notes=job.notes | {"load": describe_load(config, job.specs, job.streams)})
-    manifest, finished = _begin(job, model, runners, loads)
+    manifest, finished = _begin(job, described, runners, loads)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())
 
     decisions: list[dict[str, Any]] = [asdict(decision) for decision in manifest.decisions]
     watches = _watches(job, manifest, decisions)
-
-    def answer(workload: str, stream: Stream) -> Iterator[Record]:
-        options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
-        if loads:
-            from runners.load.session import serve_under_load
-
-            return serve_under_load(workload, stream.conversations, runners, options, loads)
-        return serve(workload, stream.conversations, runners, options, finished, watches.get(workload))
-
-    answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
+    if config.on == "local" or model is None:
+        answers = answers_of(config, job.streams, runners, finished, watches, loads)
+    else:
+        answers = answers_on_cluster(config, job.streams, job.specs, model, finished)
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
     log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
     total = turns * len(manifest.labels) - len(finished)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
@@ -20,11 +20,17 @@ class Stream:
     """The requests of one workload.
 
     Attributes:
+        blocks: drawn with seeds of their own; the stores of all runners are emptied before each.
         options: those that the user gave, else the defaults of the workload.
     """
 
-    conversations: list[Conversation]
+    blocks: list[list[Conversation]]
     options: WorkloadDefaults
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """Those of all blocks."""
+        return [conversation for block in self.blocks for conversation in block]
 
     @property
     def turns(self) -> int:
@@ -94,15 +100,32 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
         samples=samples,
         left_out=defaults.left_out,
     )
-    drawing = StreamOptions(samples, config.seed, options.reuse_rate, popularity=options.popularity)
+    if config.blocks > 1 and workload.name not in WORKLOADS:
+        raise UsageError(f"--blocks draws with other seeds, and the requests of '{workload.name}' are given: drop it")
     if options.left_out is not None:
         console.note(f"{workload.name}: {options.left_out}")
     if is_told:
         console.note(f"{workload.name}: {options.recurrence}")
-    drawn = workload.conversations(drawing)
-    if workload.name not in WORKLOADS:
-        drawn = console.track(drawn, f"requests of {workload.name}", samples)
-    conversations = list(drawn)
-    if not conversations:
+    blocks: list[list[Conversation]] = []
+    for block in range(config.blocks):
+        share = (samples + block) // config.blocks  # the later ones have one more, where it does not come out even
+        drawing = StreamOptions(share, config.seed + block, options.reuse_rate, popularity=options.popularity)
+        drawn = workload.conversations(drawing)
+        if workload.name not in WORKLOADS:
+            drawn = console.track(drawn, f"requests of {workload.name}", samples)
+        blocks.append([_numbered(conversation, block) for conversation in drawn])
+    if not all(blocks):
         raise UsageError(f"workload '{workload.name}' has nothing to ask")
-    return Stream(conversations, options)
+    return Stream(blocks, options)
+
+
+def _numbered(conversation: Conversation, block: int) -> Conversation:
+    """The same with the number of its block before its names, but for the first: names are unique in a stream."""
+    if block == 0:
+        return conversation
+    return replace(
+        conversation,
+        id=f"{block}.{conversation.id}",
+        cluster_id=f"{block}.{conversation.cluster_id}",
+        turns=tuple(replace(turn, id=f"{block}.{turn.id}") for turn in conversation.turns),
+    )

@@ -89,6 +89,42 @@ def test_links_do_not_lead_out(told: Callable[..., str], tmp_path: Path) -> None
     assert "'0.png' cannot be read: it leads out of the data set" in told()
 
 
+def archive_of_picture(path: Path) -> None:
+    """A zip archive that holds the picture of the row."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.png", PNG)
+
+
+@pytest.mark.parametrize("pattern", ["away.zip", "*.zip", "deep/*.zip", "*/*.zip", "deep/away.zip"])
+def test_links_to_archives_do_not_lead_out(told: Callable[..., str], tmp_path: Path, pattern: str) -> None:
+    here = tmp_path / "mine" / "here"
+    archive_of_picture(tmp_path / "outside" / "away.zip")
+    (here / "0.png").unlink()
+    (here / "away.zip").symlink_to(tmp_path / "outside" / "away.zip")
+    (here / "deep").symlink_to(tmp_path / "outside")
+    assert "is a link that leads out of the data set's folder" in told(archives=pattern)
+
+
+def test_links_to_archives_may_stay_inside(told: Callable[..., str], tmp_path: Path) -> None:
+    here = tmp_path / "mine" / "here"
+    (here / "0.png").unlink()
+    archive_of_picture(here / "packed")
+    (here / "link.zip").symlink_to(here / "packed")
+    (found,) = open_workload(described(tmp_path), Sources(recur="none")).conversations(StreamOptions(5))
+    assert found.turns[0].media[0].data == PNG
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("place", ["a.zip", "0.png"])
+def test_pipes_in_place_of_media_and_archives_are_not_read(
+    told: Callable[..., str], tmp_path: Path, place: str
+) -> None:
+    here = tmp_path / "mine" / "here"
+    (here / "0.png").unlink()
+    os.mkfifo(here / place)
+    assert "'0.png' cannot be read: there is no such file in the data set, nor is it in *.zip" in told(archives="*.zip")
+
+
 def test_a_folder_that_the_working_folder_has_by_chance_is_not_read(
     told: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -237,6 +237,11 @@ class Served:
     unseen_mass: Number | None = None
 
 
+def record_key(workload: str, request: str, runner: str) -> str:
+    """Make the key that identifies a record in a run."""
+    return f"{workload}/{request}/{runner}"
+
+
 @keys(unknown="ignore")
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -12,7 +12,7 @@ from annotated_types import Interval
 from typing_extensions import TypedDict
 
 from workloads.errors import UsageError
-from workloads.reading import check, in_one_line, keys
+from workloads.reading import brief, check, in_one_line, keys
 from workloads.reading.mistakes import HALVES
 
 SCHEMA = 1
@@ -321,6 +321,8 @@ class Manifest:
                     raise UsageError(f"{place} names a {kind} in more than {LONGEST_NAME} characters")
         if len(set(manifest.labels)) < len(manifest.labels):
             raise UsageError(f"{place} names two runners alike")
+        if manifest.reference not in manifest.labels:
+            raise UsageError(f"{place}: config.reference {brief(manifest.reference)} is none of its runners")
         return manifest
 
 

@@ -351,6 +351,16 @@ def test_any_value_in_any_field_of_a_description_is_read_or_told(tmp_path: Path,
     assert len(said) < len(str(path)) + 700
 
 
+@pytest.mark.parametrize("field", ["window", "max_new_tokens", "most_media"])
+@pytest.mark.parametrize("number", ["0", "-1", "1000001", "9" * 20, "0xffffffffffffffffffff", f"0b{'1' * 80}", "1e3"])
+def test_numbers_of_a_description_are_bounded(tmp_path: Path, field: str, number: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps(MINE).replace("{", f"{{{field}: {number}, ", 1))
+    assert said_of(read_dataset_file, path).startswith(f"{path}: {field} must be ")
+    path.write_text(json.dumps(MINE | {field: 1_000_000}))
+    assert said_of(read_dataset_file, path) == ""
+
+
 @pytest.mark.parametrize(
     "text",
     [

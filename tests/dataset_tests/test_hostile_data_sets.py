@@ -412,6 +412,17 @@ def test_any_value_in_any_field_of_a_row_is_read_or_told(tmp_path: Path, data: s
     assert len(said) < 1000
 
 
+@pytest.mark.parametrize("empty", [None, [], [None]])
+def test_a_row_without_its_picture_is_not_asked(told: Callable[..., str], tmp_path: Path, empty: Any) -> None:
+    row = {"question": "?", "image": empty, "more": ["0.png"] if isinstance(empty, list) else "0.png"}
+    (tmp_path / "mine" / "here" / "test.jsonl").write_text(json.dumps(row))
+    assert told().endswith("row 0: it has no picture or video to ask about: image is empty")
+    file = tmp_path / "mine" / "mine.yaml"
+    file.write_text(json.dumps(MINE | {"fields": {"images": ["image", "more"], "question": "question"}}))
+    (found,) = open_workload(str(file), Sources(recur="none")).conversations(StreamOptions(5))
+    assert [medium.data for medium in found.turns[0].media] == [PNG]
+
+
 @pytest.mark.parametrize("depth", [50, 900, 5000])
 def test_deep_values_of_a_row_are_told(told: Callable[..., str], tmp_path: Path, depth: int) -> None:
     row = f'{{"image": {"[" * depth}1{"]" * depth}, "question": "?"}}'
@@ -424,7 +435,7 @@ def test_deep_values_of_a_row_are_told(told: Callable[..., str], tmp_path: Path,
 )
 def test_a_member_of_answers_counts_if_it_is_named(tmp_path: Path, value: Any) -> None:
     fields = Fields(images=("image",), question="question", answers="answers")
-    row = {"image": None, "question": "?", "answers": value}
+    row = {"image": {"bytes": PNG}, "question": "?", "answers": value}
     media = MediaFiles(Table("here", "test"), tmp_path)
     named = DatasetFile("Mine.", "here", "test", fields, answer_member="answer", metric="vqa-accuracy")
     (turn,) = RowReader(named, row, media).turns("x", "y")

@@ -140,10 +140,11 @@ def test_relaxed_accuracy(prediction: str, gold: str, expected: float) -> None:
 
 OPEN_METRICS = ("exact-match", "anls", "relaxed-accuracy", "f1", "vqa-accuracy")
 AROUND = (
-    "{}", "**{}**", "*{}*", "__{}__", "`{}`", "${}$", "$$ {} $$", r"\({}\)", r"\boxed{{{}}}", r"$\boxed{{\text{{{}}}}}$",
-    r"\text{{{}}}", r"\boxed{{\textbf{{\text{{{}}}}}}}", "<answer>{}</answer>", "<answer> **{}** </answer>", "<final>{}</final>",
-    "<think>maybe 17</think>{}", "<think>\\boxed{{17}}</think>\n\n**{}**", "<think>17</think><answer>{}</answer>", "{}<|im_end|>",
-    r"So I count: $\boxed{{{}}}$.", r"\boxed{{{0}}} and again \boxed{{{0}}}",
+    "{}", "**{}**", "*{}*", "__{}__", "`{}`", "${}$", "$$ {} $$", r"\({}\)", r"\boxed{{{}}}", r"\text{{{}}}",
+    r"$\boxed{{\text{{{}}}}}$", r"\boxed{{\textbf{{\text{{{}}}}}}}", r"So I count: $\boxed{{{}}}$.",
+    r"\boxed{{{0}}} and again \boxed{{{0}}}", "<answer>{}</answer>", "<answer> **{}** </answer>", "<final>{}</final>",
+    "<think>maybe 17</think>{}", "<think>\\boxed{{17}}</think>\n\n**{}**", "<think>17</think><answer>{}</answer>",
+    "{}<|im_end|>",
     "<|channel|>analysis<|message|>17<|end|><|start|>assistant<|channel|>final<|message|>{}<|return|>",
 )  # fmt: skip
 

@@ -35,8 +35,8 @@ def best(prediction: str, score: Callable[[str], float]) -> Judgement:
 def readings(text: str) -> tuple[str, ...]:
     r"""The texts that a reply may mean: what it says after its reasoning, and that without what stands around it.
 
-    Answer tags come before all else. A box, ``\boxed{...}``, stands for the reply where all boxes hold the same. Without
-    any text where a reply breaks off in its reasoning, or two answer tags differ.
+    Answer tags come before all else. A box, ``\boxed{...}``, stands for the reply where all boxes hold the same. There
+    is no text where a reply breaks off in its reasoning, or two answer tags differ.
     """
     final = final_part(text)
     if final is None or (text.strip() and not final.strip()):

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 
 REASONING = r"(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
-REASONED = re.compile(
-    rf"[<◁]/{REASONING}[>▷]|<\|channel\|>\s*final\s*<\|message\|>", re.IGNORECASE
-)  # gpt-oss's channels
-REASONS = re.compile(rf"[<◁]{REASONING}[>▷]|<\|channel\|>\s*(?:analysis|commentary)\b", re.IGNORECASE)
+CHANNEL = r"<\|channel\|>\s*"  # of gpt-oss
+REASONED = re.compile(rf"[<◁]/{REASONING}[>▷]|{CHANNEL}final\s*<\|message\|>", re.IGNORECASE)
+REASONS = re.compile(rf"[<◁]{REASONING}[>▷]|{CHANNEL}(?:analysis|commentary)\b", re.IGNORECASE)
 TAGGED = re.compile(r"<(answer|final_answer|final)>(.*?)(?:</\1>|$)", re.IGNORECASE | re.DOTALL)
 BOX_TOKENS = re.compile(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|$)", re.DOTALL)  # of GLM-4.5V
 SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{0,40}\|>|</s>|<(?:eos|pad|end_of_turn|eot)>|\[SEP\]")

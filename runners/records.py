@@ -254,6 +254,11 @@ class Load:
     e2e_ms: Number
 
 
+def record_key(workload: str, request: str, runner: str) -> str:
+    """Make the key that identifies a record in a run."""
+    return f"{workload}/{request}/{runner}"
+
+
 @keys(unknown="ignore")
 @dataclass(frozen=True, slots=True)
 class Record:

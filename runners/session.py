@@ -19,7 +19,7 @@ import numpy as np
 from runners.base import Request, Response, Runner
 from runners.divergence import kl_divergence
 from runners.endpoint.first_tokens import divergence_of_returned
-from runners.records import Record, Status, Warmth
+from runners.records import Record, Status, Warmth, record_key
 from workloads.judgement import Judgement
 from workloads.records import NO_REPLIES, Answer, Conversation, Media, Turn, media_in
 from workloads.scoring import judge
@@ -86,11 +86,6 @@ class StreamRequest:
     def request(self, replies: Mapping[str, str], max_new_tokens: int, adoptable: bool = False) -> Request:
         """Make the request for the runners, with ``replies`` in the history where there is no gold answer."""
         return Request(self.turn.id, self.conversation.prompt(self.turn_index, replies), max_new_tokens, adoptable)
-
-
-def record_key(workload: str, request: str, runner: str) -> str:
-    """Make the key that identifies a record in a run."""
-    return f"{workload}/{request}/{runner}"
 
 
 def serve(

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from reports.statistics.slo import Slo
 from workloads.errors import UsageError
-from workloads.reading import check, in_one_line, keys
+from workloads.reading import brief, check, in_one_line, keys
 from workloads.reading.mistakes import HALVES
 
 SCHEMA = 1
@@ -365,6 +365,8 @@ class Manifest:
                     raise UsageError(f"{place} names a {kind} in more than {LONGEST_NAME} characters")
         if len(set(manifest.labels)) < len(manifest.labels):
             raise UsageError(f"{place} names two runners alike")
+        if manifest.reference not in manifest.labels:
+            raise UsageError(f"{place}: config.reference {brief(manifest.reference)} is none of its runners")
         return manifest
 
 

@@ -15,9 +15,9 @@ from typing import Self
 from runners.engine.media.sampling import FrameSampling
 from runners.local import build_runners
 from runners.models.load import LoadedModel, load_model, resolve_model
-from runners.records import Record
+from runners.records import Record, record_key
 from runners.registry import RunnerSpec
-from runners.session import SessionOptions, record_key, serve
+from runners.session import SessionOptions, serve
 from workloads.errors import UsageError
 from workloads.records import Conversation
 

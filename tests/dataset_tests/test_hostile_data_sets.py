@@ -89,6 +89,42 @@ def test_links_do_not_lead_out(told: Callable[..., str], tmp_path: Path) -> None
     assert "'0.png' cannot be read: it leads out of the data set" in told()
 
 
+def archive_of_picture(path: Path) -> None:
+    """A zip archive that holds the picture of the row."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.png", PNG)
+
+
+@pytest.mark.parametrize("pattern", ["away.zip", "*.zip", "deep/*.zip", "*/*.zip", "deep/away.zip"])
+def test_links_to_archives_do_not_lead_out(told: Callable[..., str], tmp_path: Path, pattern: str) -> None:
+    here = tmp_path / "mine" / "here"
+    archive_of_picture(tmp_path / "outside" / "away.zip")
+    (here / "0.png").unlink()
+    (here / "away.zip").symlink_to(tmp_path / "outside" / "away.zip")
+    (here / "deep").symlink_to(tmp_path / "outside")
+    assert "is a link that leads out of the data set's folder" in told(archives=pattern)
+
+
+def test_links_to_archives_may_stay_inside(told: Callable[..., str], tmp_path: Path) -> None:
+    here = tmp_path / "mine" / "here"
+    (here / "0.png").unlink()
+    archive_of_picture(here / "packed")
+    (here / "link.zip").symlink_to(here / "packed")
+    (found,) = open_workload(described(tmp_path), Sources(recur="none")).conversations(StreamOptions(5))
+    assert found.turns[0].media[0].data == PNG
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("place", ["a.zip", "0.png"])
+def test_pipes_in_place_of_media_and_archives_are_not_read(
+    told: Callable[..., str], tmp_path: Path, place: str
+) -> None:
+    here = tmp_path / "mine" / "here"
+    (here / "0.png").unlink()
+    os.mkfifo(here / place)
+    assert "'0.png' cannot be read: there is no such file in the data set, nor is it in *.zip" in told(archives="*.zip")
+
+
 def test_a_folder_that_the_working_folder_has_by_chance_is_not_read(
     told: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +351,16 @@ def test_any_value_in_any_field_of_a_description_is_read_or_told(tmp_path: Path,
     assert len(said) < len(str(path)) + 700
 
 
+@pytest.mark.parametrize("field", ["window", "max_new_tokens", "most_media"])
+@pytest.mark.parametrize("number", ["0", "-1", "1000001", "9" * 20, "0xffffffffffffffffffff", f"0b{'1' * 80}", "1e3"])
+def test_numbers_of_a_description_are_bounded(tmp_path: Path, field: str, number: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps(MINE).replace("{", f"{{{field}: {number}, ", 1))
+    assert said_of(read_dataset_file, path).startswith(f"{path}: {field} must be ")
+    path.write_text(json.dumps(MINE | {field: 1_000_000}))
+    assert said_of(read_dataset_file, path) == ""
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -366,6 +412,17 @@ def test_any_value_in_any_field_of_a_row_is_read_or_told(tmp_path: Path, data: s
     assert len(said) < 1000
 
 
+@pytest.mark.parametrize("empty", [None, [], [None]])
+def test_a_row_without_its_picture_is_not_asked(told: Callable[..., str], tmp_path: Path, empty: Any) -> None:
+    row = {"question": "?", "image": empty, "more": ["0.png"] if isinstance(empty, list) else "0.png"}
+    (tmp_path / "mine" / "here" / "test.jsonl").write_text(json.dumps(row))
+    assert told().endswith("row 0: it has no picture or video to ask about: image is empty")
+    file = tmp_path / "mine" / "mine.yaml"
+    file.write_text(json.dumps(MINE | {"fields": {"images": ["image", "more"], "question": "question"}}))
+    (found,) = open_workload(str(file), Sources(recur="none")).conversations(StreamOptions(5))
+    assert [medium.data for medium in found.turns[0].media] == [PNG]
+
+
 @pytest.mark.parametrize("depth", [50, 900, 5000])
 def test_deep_values_of_a_row_are_told(told: Callable[..., str], tmp_path: Path, depth: int) -> None:
     row = f'{{"image": {"[" * depth}1{"]" * depth}, "question": "?"}}'
@@ -378,7 +435,7 @@ def test_deep_values_of_a_row_are_told(told: Callable[..., str], tmp_path: Path,
 )
 def test_a_member_of_answers_counts_if_it_is_named(tmp_path: Path, value: Any) -> None:
     fields = Fields(images=("image",), question="question", answers="answers")
-    row = {"image": None, "question": "?", "answers": value}
+    row = {"image": {"bytes": PNG}, "question": "?", "answers": value}
     media = MediaFiles(Table("here", "test"), tmp_path)
     named = DatasetFile("Mine.", "here", "test", fields, answer_member="answer", metric="vqa-accuracy")
     (turn,) = RowReader(named, row, media).turns("x", "y")

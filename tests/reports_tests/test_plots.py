@@ -52,7 +52,7 @@ def trade_off(lines: Sequence[Line], workloads: Sequence[str] = ("binding",), re
         "config": {"reference": reference},
         "workloads": {},
         "model": {"name": "builtin", "device": "cpu", "dtype": "bfloat16"},
-        "runners": [{"label": label, "method": "any", "lossless": False} for label in ratios],
+        "runners": [{"label": label, "method": "any", "lossless": False} for label in {**ratios, reference: None}],
         "sweep": {
             "runners": {
                 label: {"family": label.partition("@")[0], "ratio": float(ratio) if ratio else None}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from workloads.datasets.sources import ANYWHERE, Sources
 from workloads.errors import UsageError, unknown_name
+from workloads.options import base_name, read_options
 
 if TYPE_CHECKING:
     from workloads.base import Workload
@@ -30,7 +31,10 @@ TEXT_PAGES = {
     "page-break": "workloads.pages.page_break:PageBreak",
     "order": "workloads.pages.order:Order",
 }
-WORKLOADS = {**CARDS, **TEXT_PAGES}
+AGENTS = {
+    "gui-agent": "workloads.agents.cards:GuiAgent",
+}
+WORKLOADS = {**CARDS, **TEXT_PAGES, **AGENTS}
 HELD_OUT = ("two-lists",)  # no model was trained on them, and no method tuned
 DEFAULT_WORKLOADS = tuple(name for name in CARDS if name not in HELD_OUT)
 MMMU = "mmmu"
@@ -48,17 +52,30 @@ FORMS = {
 
 
 def load_workload(name: str) -> Workload:
-    """The built-in workload called ``name``; KeyError when there is none."""
-    module, attribute = WORKLOADS[name].split(":")
-    workload: Workload = getattr(import_module(module), attribute)()
+    """The built-in workload called ``name``, options after ``@`` if any.
+
+    Raises:
+        KeyError: there is none.
+        UsageError: its options are not what they must be.
+    """
+    module, attribute = WORKLOADS[base_name(name)].split(":")
+    kind = getattr(import_module(module), attribute)
+    options = read_options(kind, name)
+    workload: Workload = kind(name=name, **options) if options else kind()
     return workload
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a workload is drawn from a seed, and needs no file."""
+    return base_name(name) in WORKLOADS
 
 
 def contents_of(name: str) -> Contents | None:
     """What the pictures of the workload called ``name`` hold; None where that is not known."""
-    if name in TEXT_PAGES:
+    base = base_name(name)
+    if base in TEXT_PAGES:
         return "text"
-    return "cards" if name in CARDS else None
+    return "cards" if base in CARDS or base == "gui-agent" else None
 
 
 def dataset_names() -> list[str]:
@@ -100,8 +117,8 @@ def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
         if _is_yaml(name):
             return open_dataset(Path(name).name, Path(name), sources)
         return open_dataset(name, _description_file(name), sources)
-    if name not in WORKLOADS:
-        raise unknown_name("workload", name, [*WORKLOADS, MMMU, *dataset_names()])
+    if not is_built_in(name):
+        raise unknown_name("workload", base_name(name), [*WORKLOADS, MMMU, *dataset_names()])
     return load_workload(name)
 
 

@@ -124,6 +124,15 @@ def test_a_data_set_without_rows_is_refused(bench: Bench, mine: str, capsys: pyt
             ["--recur", "prefix"],
             "--recur is about data sets and request files, and binding has none; see vlcache list workloads",
         ),
+        (
+            ["--workload", "gui-agent@window=2", "--reuse-rate", "0.5"],
+            "workload 'gui-agent@window=2' takes no --reuse-rate: screenshots come back as the window slides on; "
+            "drop it",
+        ),
+        (
+            ["--workload", "gui-agent", "--popularity", "zipf"],
+            "workload 'gui-agent' takes no --popularity: screenshots come back as the window slides on; drop it",
+        ),
         (["--subjects", "Art"], "--subjects is about data sets, and binding has none; see vlcache list workloads"),
         (
             ["--dataset-path", "."],

@@ -76,6 +76,12 @@ def test_full_recomputation_answers_fresh_requests(workload: str) -> None:
     assert mean(record.score or 0.0 for record in measured(workload)["full"]) >= 0.95
 
 
+@pytest.mark.parametrize(("window", "samples"), [(1, 8), (3, 24)])
+def test_full_recomputation_answers_agents(window: int, samples: int) -> None:
+    records = run(load(), f"gui-agent@window={window}", samples, ["full"], 0.05)["full"]
+    assert mean(record.score or 0.0 for record in records) >= 0.95
+
+
 def _warm_accuracy(workload: str) -> dict[str, float]:
     """Where answers depend on what stood before a picture."""
     return {runner: mean(record.score or 0.0 for record in warm(kept)) for runner, kept in measured(workload).items()}

@@ -77,9 +77,10 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
 def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> Stream:
     from workloads.base import StreamOptions, WorkloadDefaults
     from workloads.datasets.recurring_stream import MEANING
-    from workloads.registry import WORKLOADS, is_dataset, recurs_as_told
+    from workloads.registry import is_built_in, is_dataset, recurs_as_told
 
     defaults = workload.defaults
+    _require_steerable(workload.name, defaults, config)
     popularity = config.popularity or defaults.popularity
     reuse_rate = defaults.usual_reuse_rate(popularity) if config.reuse_rate is None else config.reuse_rate
     is_told = is_dataset(workload.name) or (config.recur is not None and recurs_as_told(workload.name))
@@ -100,9 +101,17 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
     if is_told:
         console.note(f"{workload.name}: {options.recurrence}")
     drawn = workload.conversations(drawing)
-    if workload.name not in WORKLOADS:
+    if not is_built_in(workload.name):
         drawn = console.track(drawn, f"requests of {workload.name}", samples)
     conversations = list(drawn)
     if not conversations:
         raise UsageError(f"workload '{workload.name}' has nothing to ask")
     return Stream(conversations, options)
+
+
+def _require_steerable(name: str, defaults: WorkloadDefaults, config: StreamConfig) -> None:
+    """UsageError when a setting says how media come back of a workload in which nothing can be said of that."""
+    given = {"--reuse-rate": config.reuse_rate, "--popularity": config.popularity}
+    for flag, value in given.items():
+        if defaults.recurs_by is not None and value is not None:
+            raise UsageError(f"workload '{name}' takes no {flag}: {defaults.recurs_by}; drop it")

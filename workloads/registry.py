@@ -33,6 +33,7 @@ TEXT_PAGES = {
 }
 AGENTS = {
     "gui-agent": "workloads.agents.cards:GuiAgent",
+    "gui-agent-text": "workloads.agents.text:GuiAgentText",
 }
 WORKLOADS = {**CARDS, **TEXT_PAGES, **AGENTS}
 HELD_OUT = ("two-lists",)  # no model was trained on them, and no method tuned
@@ -73,7 +74,7 @@ def is_built_in(name: str) -> bool:
 def contents_of(name: str) -> Contents | None:
     """What the pictures of the workload called ``name`` hold; None where that is not known."""
     base = base_name(name)
-    if base in TEXT_PAGES:
+    if base in TEXT_PAGES or base == "gui-agent-text":
         return "text"
     return "cards" if base in CARDS or base == "gui-agent" else None
 

@@ -85,6 +85,7 @@ def test_another_process_makes_the_same_bytes(workload: str) -> None:
         ("page-break", "b6bdb6426680f484"),
         ("order", "b241a956b47ba264"),
         ("gui-agent", "7a9bd5644785f6ee"),
+        ("gui-agent-text", "cfeb579683f21721"),
     ],
 )
 def test_streams_stay_what_they_were(workload: str, fingerprint: str) -> None:

@@ -39,6 +39,7 @@ WORKLOADS = {**CARDS, **TEXT_PAGES, **AGENTS}
 HELD_OUT = ("two-lists",)  # no model was trained on them, and no method tuned
 DEFAULT_WORKLOADS = tuple(name for name in CARDS if name not in HELD_OUT)
 MMMU = "mmmu"
+RECORDED = "h-cua-perf"
 Contents = Literal["cards", "text"]
 """What the pictures of a built-in workload hold: glyphs on a grid, or words."""
 
@@ -89,7 +90,11 @@ def dataset_meanings() -> dict[str, str]:
     from workloads.datasets.description import read_dataset_file
 
     descriptions = {name: read_dataset_file(_description_file(name)).description for name in dataset_names()}
-    return {MMMU: "MMMU (arXiv 2311.16502), college questions about pictures from 30 subjects.", **descriptions}
+    return {
+        MMMU: "MMMU (arXiv 2311.16502), college questions about pictures from 30 subjects.",
+        RECORDED: "H CUA Perf, recorded sessions of a computer-use agent, from a folder (--dataset-path).",
+        **descriptions,
+    }
 
 
 def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
@@ -108,6 +113,10 @@ def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
         from workloads.lm_eval.mmmu import open_mmmu
 
         return open_mmmu(sources)
+    if base_name(name) == RECORDED:
+        from workloads.agents.recorded import open_recorded
+
+        return open_recorded(name, sources)
     if name.startswith(LM_EVAL):
         from workloads.lm_eval.task import open_tasks
 
@@ -119,7 +128,7 @@ def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
             return open_dataset(Path(name).name, Path(name), sources)
         return open_dataset(name, _description_file(name), sources)
     if not is_built_in(name):
-        raise unknown_name("workload", base_name(name), [*WORKLOADS, MMMU, *dataset_names()])
+        raise unknown_name("workload", base_name(name), [*WORKLOADS, MMMU, RECORDED, *dataset_names()])
     return load_workload(name)
 
 
@@ -141,7 +150,9 @@ def open_workloads(names: Sequence[str], sources: Sources = ANYWHERE) -> list[Wo
 
 def is_dataset(name: str) -> bool:
     """Whether ``sources`` says anything to the workload."""
-    return name == MMMU or name.startswith(LM_EVAL) or _is_yaml(name) or name in dataset_names()
+    if name == MMMU or base_name(name) == RECORDED or name.startswith(LM_EVAL):
+        return True
+    return _is_yaml(name) or name in dataset_names()
 
 
 def recurs_as_told(name: str) -> bool:

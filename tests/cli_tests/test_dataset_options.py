@@ -180,4 +180,4 @@ def test_subjects_are_a_comma_list_or_a_list(tmp_path: Path) -> None:
 def test_the_list_has_what_is_built_in_data_sets_and_forms(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "workloads"]) == 0
     named = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()]
-    assert named == [*WORKLOADS, "mmmu", *dataset_names(), "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]
+    assert named == [*WORKLOADS, "mmmu", "h-cua-perf", *dataset_names(), "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]

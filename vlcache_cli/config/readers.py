@@ -135,9 +135,18 @@ def names(value: object) -> tuple[str, ...]:
 
 
 def names_or_files(value: object) -> tuple[str, ...]:
-    """One text or a list of them, each a comma list unless a file is called so, none twice."""
-    parts = [[item] if _is_file(item) else [part.strip() for part in item.split(",")] for item in texts(value)]
-    return texts([part for several in parts for part in several])
+    """One text or a list of them, each a comma list unless a file is called so, none twice.
+
+    A part such as ``steps=9`` is another option of the name before it: ``name@window=3,steps=9``.
+    """
+    names: list[str] = []
+    for item in texts(value):
+        for place, part in enumerate([item] if _is_file(item) else item.split(",")):
+            if place and "=" in part and "@" not in part and "@" in names[-1]:
+                names[-1] += f",{part.strip()}"
+            else:
+                names.append(part.strip())
+    return texts(names)
 
 
 def _is_file(name: str) -> bool:

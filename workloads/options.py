@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from workloads.reading import check
 OPTION: Mapping[str, bool] = MappingProxyType({"option": True})
 """Metadata of a workload's field that a user may set by its name."""
 
-MOST_DIGITS = 9
+NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
 def base_name(name: str) -> str:
@@ -48,9 +49,11 @@ def read_options(kind: Any, name: str) -> dict[str, Any]:
 
 
 def _read(origin: str, value: str, hint: Any) -> Any:
-    """One value; a text of a few digits is a whole number."""
-    is_number = value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS
+    """One value; a text of a few digits is a number, a whole one if it has no point."""
+    plain: object = value
+    if NUMBER.fullmatch(value):
+        plain = float(value) if "." in value else int(value)
     try:
-        return check(int(value) if is_number else value, hint)
+        return check(plain, hint)
     except ValueError as error:
         raise UsageError(f"{origin} {error}") from error

@@ -46,9 +46,10 @@ Contents = Literal["cards", "text"]
 LM_EVAL = "lm-eval:"
 YAML = (".yaml", ".yml")
 DATASETS = files("workloads") / "datasets"
+TRACES = files("workloads") / "traces"
 FORMS = {
     f"{LM_EVAL}TASK": "A multimodal task of lm-eval, or a group of them, asked and scored by its own files.",
-    "FILE.yaml": "A data set that the file describes, on the hub or local.",
+    "FILE.yaml": "A data set that the file describes, on the hub or local; or a trace.",
     "FILE.jsonl": "The requests in the file.",
 }
 
@@ -83,6 +84,18 @@ def contents_of(name: str) -> Contents | None:
 def dataset_names() -> list[str]:
     """The data sets that are described in files of the package."""
     return sorted(Path(file.name).stem for file in DATASETS.iterdir() if _is_yaml(file.name))
+
+
+def trace_names() -> list[str]:
+    """The traces that are described in files of the package."""
+    return sorted(Path(file.name).stem for file in TRACES.iterdir() if _is_yaml(file.name))
+
+
+def trace_meanings() -> dict[str, str]:
+    """What each trace is, by its name."""
+    from workloads.traces.trace_file import read_trace_file
+
+    return {name: read_trace_file(TRACES / f"{name}.yaml").trace for name in trace_names()}
 
 
 def dataset_meanings() -> dict[str, str]:
@@ -121,6 +134,10 @@ def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
         from workloads.lm_eval.task import open_tasks
 
         return open_tasks(name, sources)
+    if (description := _trace_file(name)) is not None:
+        from workloads.traces.workload import open_trace
+
+        return open_trace(name if base_name(name) in trace_names() else Path(name).name, description, sources)
     if _is_yaml(name) or name in dataset_names():
         from workloads.datasets.dataset import open_dataset
 
@@ -128,7 +145,7 @@ def open_workload(name: str, sources: Sources = ANYWHERE) -> Workload:
             return open_dataset(Path(name).name, Path(name), sources)
         return open_dataset(name, _description_file(name), sources)
     if not is_built_in(name):
-        raise unknown_name("workload", base_name(name), [*WORKLOADS, MMMU, RECORDED, *dataset_names()])
+        raise unknown_name("workload", base_name(name), [*WORKLOADS, MMMU, RECORDED, *trace_names(), *dataset_names()])
     return load_workload(name)
 
 
@@ -146,6 +163,18 @@ def open_workloads(names: Sequence[str], sources: Sources = ANYWHERE) -> list[Wo
             raise UsageError(f"workload '{name}': another file of this run is called {workload.name}; rename one")
         opened[workload.name] = workload
     return list(opened.values())
+
+
+def _trace_file(name: str) -> Traversable | None:
+    """The description of the trace of that name, or the file of that name if it describes one."""
+    base = base_name(name)
+    if base in trace_names():
+        return TRACES / f"{base}.yaml"
+    if not _is_yaml(base):
+        return None
+    from workloads.traces.trace_file import is_trace
+
+    return Path(base) if is_trace(Path(base)) else None
 
 
 def is_dataset(name: str) -> bool:

@@ -13,7 +13,7 @@ from vlcache_cli.app import main
 from vlcache_cli.config.commands import BenchConfig
 from vlcache_cli.config.layers import resolve
 from workloads.errors import UsageError
-from workloads.registry import WORKLOADS, dataset_names
+from workloads.registry import WORKLOADS, dataset_names, trace_names
 from workloads.synthetic.drawing import Grid, Page, encode_png
 
 Bench = Callable[..., int]
@@ -180,4 +180,4 @@ def test_subjects_are_a_comma_list_or_a_list(tmp_path: Path) -> None:
 def test_the_list_has_what_is_built_in_data_sets_and_forms(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "workloads"]) == 0
     named = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()]
-    assert named == [*WORKLOADS, "mmmu", "h-cua-perf", *dataset_names(), "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]
+    assert named == [*WORKLOADS, *trace_names(), "mmmu", "h-cua-perf", *dataset_names(), "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]

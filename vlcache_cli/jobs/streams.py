@@ -66,10 +66,11 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
     Raises:
         UsageError: there is no such workload, or it cannot be read.
     """
+    from runners.models.choices import PIXELS_PER_TOKEN
     from workloads.datasets.sources import Sources
     from workloads.registry import open_workloads
 
-    sources = Sources(config.dataset_path, config.subjects, config.recur)
+    sources = Sources(config.dataset_path, config.subjects, config.recur, PIXELS_PER_TOKEN.get(config.model))
     workloads = open_workloads(config.workload, sources)
     return {workload.name: _open(workload, config, max_new_tokens) for workload in workloads}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -94,6 +94,10 @@ class Turn:
         """The media of this turn, in order."""
         return tuple(part for part in self.content if isinstance(part, Media))
 
+    def without_media(self) -> Turn:
+        """The same question, without its media."""
+        return replace(self, content=_texts(self.content))
+
 
 @dataclass(frozen=True)
 class Message:
@@ -101,6 +105,10 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: tuple[str | Media, ...]
+
+
+def _texts(content: tuple[str | Media, ...]) -> tuple[str | Media, ...]:
+    return tuple(part for part in content if isinstance(part, str))
 
 
 def media_in(messages: Iterable[Message]) -> tuple[Media, ...]:
@@ -121,6 +129,11 @@ class Conversation:
     system: str
     turns: tuple[Turn, ...]
     history: tuple[Message, ...] = ()
+
+    def without_media(self) -> Conversation:
+        """The same questions, without their media."""
+        history = tuple(replace(message, content=_texts(message.content)) for message in self.history)
+        return replace(self, turns=tuple(turn.without_media() for turn in self.turns), history=history)
 
     def prompt(self, turn_index: int, replies: Mapping[str, str] = NO_REPLIES) -> tuple[Message, ...]:
         """The messages that turn ``turn_index`` is answered from: the history holds the first gold answers.

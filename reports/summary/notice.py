@@ -14,6 +14,7 @@ class NoticeKind(StrEnum):
     NO_REUSE = "no-reuse"
     RANDOM_WEIGHTS = "random-weights"
     NO_GOLD = "no-gold"
+    NO_IMAGE = "no-image"
     UNREADABLE_ANSWERS = "unreadable-answers"
     OFFICIAL_SCORE = "official-score"
     NOT_THE_BENCHMARKS = "not-the-benchmarks"
@@ -39,7 +40,13 @@ class NoticeKind(StrEnum):
 
 
 FACTS = frozenset(
-    (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE, NoticeKind.NOT_THE_BENCHMARKS)
+    (
+        NoticeKind.RANDOM_WEIGHTS,
+        NoticeKind.NO_GOLD,
+        NoticeKind.NO_IMAGE,
+        NoticeKind.OFFICIAL_SCORE,
+        NoticeKind.NOT_THE_BENCHMARKS,
+    )
 )
 """Kinds that say what a number is, and warn of nothing."""
 

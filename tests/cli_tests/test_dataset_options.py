@@ -180,4 +180,5 @@ def test_subjects_are_a_comma_list_or_a_list(tmp_path: Path) -> None:
 def test_the_list_has_what_is_built_in_data_sets_and_forms(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "workloads"]) == 0
     named = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()]
-    assert named == [*WORKLOADS, *trace_names(), "mmmu", "h-cua-perf", *dataset_names(), "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]
+    data_sets = ["mmmu", "h-cua-perf", *dataset_names()]
+    assert named == [*WORKLOADS, *trace_names(), *data_sets, "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
@@ -21,10 +21,12 @@ class Stream:
 
     Attributes:
         options: those that the user gave, else the defaults of the workload.
+        no_image: whether media are left out.
     """
 
     conversations: list[Conversation]
     options: WorkloadDefaults
+    no_image: bool = False
 
     @property
     def turns(self) -> int:
@@ -41,7 +43,16 @@ class Stream:
         """For the manifest, as plain types."""
         metrics = {turn.answer.metric for conversation in self.conversations for turn in conversation.turns}
         given = {name: value for name, value in asdict(self.options).items() if value is not None}
-        return {**given, "metrics": sorted(metrics)}
+        return {**given, "metrics": sorted(metrics), **({"no_image": True} if self.no_image else {})}
+
+    def without_media(self) -> Stream:
+        """The same questions without their media; UsageError where that leaves nothing to ask."""
+        for conversation in self.conversations:
+            for turn in conversation.turns:
+                if not any(isinstance(part, str) and part.strip() for part in turn.content):
+                    raise UsageError(f"--no-image leaves nothing of request {turn.id}: it has no text")
+        conversations = [conversation.without_media() for conversation in self.conversations]
+        return replace(self, conversations=conversations, no_image=True)
 
 
 def require_legible(model: str, workloads: Sequence[str]) -> None:

@@ -61,6 +61,8 @@ class WorkloadDefaults:
         benchmark_score: how the benchmark scores answers, in words, where that is not how they are scored here.
         left_out: which parts are not asked, in words, of data sets of which a copy has not all.
         case: the size of a case, of workloads that can make as many cases as are asked for.
+        recurs_by: what alone makes media come back, in words, of workloads that take neither a reuse rate nor a
+            popularity.
     """
 
     max_new_tokens: int = 4
@@ -71,6 +73,7 @@ class WorkloadDefaults:
     case: CaseSize | None = None
     samples: int = 32
     left_out: str | None = None
+    recurs_by: str | None = None
 
     def usual_reuse_rate(self, popularity: Popularity) -> float:
         """The reuse rate that holds where none is given."""

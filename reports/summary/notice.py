@@ -14,6 +14,7 @@ class NoticeKind(StrEnum):
     NO_REUSE = "no-reuse"
     RANDOM_WEIGHTS = "random-weights"
     NO_GOLD = "no-gold"
+    NO_IMAGE = "no-image"
     UNREADABLE_ANSWERS = "unreadable-answers"
     OFFICIAL_SCORE = "official-score"
     NOT_THE_BENCHMARKS = "not-the-benchmarks"
@@ -54,7 +55,13 @@ SEVERE = frozenset(
 """Kinds that say that something is not as it should be."""
 
 FACTS = frozenset(
-    (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE, NoticeKind.NOT_THE_BENCHMARKS)
+    (
+        NoticeKind.RANDOM_WEIGHTS,
+        NoticeKind.NO_GOLD,
+        NoticeKind.NO_IMAGE,
+        NoticeKind.OFFICIAL_SCORE,
+        NoticeKind.NOT_THE_BENCHMARKS,
+    )
 )
 """Kinds that say what a number is, and warn of nothing."""
 

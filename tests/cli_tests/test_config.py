@@ -251,3 +251,9 @@ def test_workloads_of_a_file_are_not_replaced(file: Path) -> None:
     assert resolve(BenchConfig, {"config": str(file)}).workload == ("binding",)
     file.write_text("model: reader")
     assert resolve(BenchConfig, {"config": str(file)}).workload == tuple(TEXT_PAGES)
+
+
+def test_options_of_a_workload_stay_with_its_name() -> None:
+    given = ["gui-agent@window=3,gui-agent@window=5", "h-cua-perf@window=1, steps=2,binding"]
+    names = ("gui-agent@window=3", "gui-agent@window=5", "h-cua-perf@window=1,steps=2", "binding")
+    assert resolve(BenchConfig, {"workload": given}).workload == names

@@ -268,6 +268,9 @@ def test_a_sweep_over_rates_asks_every_runner_at_each(tmp_path: Path, capsys: py
         (("--request-rate", "0"), "request-rate"),
         (("--request-rate", "1", "--arrivals", "often"), "must be poisson, constant, gamma:CV"),
         (("--concurrency", "0"), "concurrency"),
+        (("--arrivals", "trace"), "the requests of 'doc-qa' have no times"),
+        (("--arrivals", "trace", "--concurrency", "2"), "has times of its own"),
+        (("--arrivals", "trace:0"), "must be trace:SPEED with a number above 0"),
         (("--request-rate", "1", "--slo", "ttft"), "must be like ttft=500,tpot=50"),
     ],
 )

@@ -24,6 +24,12 @@ class RunConfig(StreamConfig):
         default_text="as each workload needs",
         flag_type=int,
     )
+    no_image: bool = setting(
+        False,
+        REQUESTS,
+        readers.switch,
+        "Ask the same questions without their media: how much of a score needs no picture.",
+    )
     warmup: int = setting(2, REQUESTS, readers.whole(0), "Requests answered before anything is timed.")
     reference: str = setting("full", RUNNERS, readers.text, "Runner that the others are compared with.")
     profile: Path | None = setting(
@@ -77,7 +83,8 @@ class RunConfig(StreamConfig):
         "poisson",
         LOAD,
         readers.arrivals,
-        "How they arrive: poisson, constant, gamma:CV (gaps with that coefficient of variation) or burst:N.",
+        "How they arrive: poisson, constant, gamma:CV (gaps with that coefficient of variation) or burst:N; or, without "
+        "a rate, trace, at the times that the requests have of their own, trace:2 twice as fast.",
     )
     concurrency: int | None = setting(
         None,
@@ -106,6 +113,15 @@ class RunConfig(StreamConfig):
         None, OUTPUT, readers.text, "Settings that come with vlcache, by name (vlcache list presets)."
     )
     config: Path | None = setting(None, OUTPUT, readers.path, "YAML file with settings, keys named like flags.")
+
+    def about_media(self) -> dict[str, bool]:
+        """Flags that say something about media, or their reuse, and whether they are given."""
+        return {
+            "--recur": self.recur is not None,
+            "--reuse-rate": self.reuse_rate is not None,
+            "--popularity": self.popularity is not None,
+            "--strict-reuse": self.strict_reuse,
+        }
 
     def drawn(self) -> RunConfig:
         """The settings that streams are drawn with."""
@@ -146,6 +162,10 @@ class BenchConfig(RunConfig):
     max_samples: int = setting(
         2000, REQUESTS, readers.whole(1), "Most requests of each workload, with --until-decided, in place of --samples."
     )
+
+    def about_media(self) -> dict[str, bool]:
+        """See ``RunConfig``."""
+        return {**super().about_media(), "--until-decided": self.until_decided}
 
     def drawn(self) -> BenchConfig:
         """See ``RunConfig``."""

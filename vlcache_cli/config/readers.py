@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from reports.statistics.slo import Slo
-from workloads.arrivals import Arrivals
+from workloads.arrivals import Arrivals, speed_of_trace
 from workloads.reading import Text, brief, check
 from workloads.reading.mistakes import HALVES
 
@@ -92,9 +92,10 @@ between_0_and_1 = number("above 0 and below 1", LEAST, 1 - LEAST)
 
 
 def arrivals(value: object) -> str:
-    """A process of arrivals, as ``workloads.arrivals`` reads it."""
+    """A process of arrivals, or the speed of a trace, as ``workloads.arrivals`` reads them."""
     given = text(value)
-    Arrivals.read(given, 1.0)
+    if speed_of_trace(given) is None:
+        Arrivals.read(given, 1.0)
     return given
 
 
@@ -169,9 +170,18 @@ def names(value: object) -> tuple[str, ...]:
 
 
 def names_or_files(value: object) -> tuple[str, ...]:
-    """One text or a list of them, each a comma list unless a file is called so, none twice."""
-    parts = [[item] if _is_file(item) else [part.strip() for part in item.split(",")] for item in texts(value)]
-    return texts([part for several in parts for part in several])
+    """One text or a list of them, each a comma list unless a file is called so, none twice.
+
+    A part such as ``steps=9`` is another option of the name before it: ``name@window=3,steps=9``.
+    """
+    names: list[str] = []
+    for item in texts(value):
+        for place, part in enumerate([item] if _is_file(item) else item.split(",")):
+            if place and "=" in part and "@" not in part and "@" in names[-1]:
+                names[-1] += f",{part.strip()}"
+            else:
+                names.append(part.strip())
+    return texts(names)
 
 
 def _is_file(name: str) -> bool:

@@ -101,6 +101,7 @@ def read_inputs(config: RunConfig) -> Inputs:
 
     named = read_names(config.runner)
     needs_model = not named or any(runner.method not in SERVERS for runner in named)
+    _require_media_for_what_needs_them(config)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
     folder = RunFolder(config.output)
@@ -112,9 +113,18 @@ def read_inputs(config: RunConfig) -> Inputs:
         require_legible(config.model, config.workload)
         model = resolve_model(config.model, config.revision, console.note)
     streams = open_streams(config.drawn(), config.max_new_tokens)
+    if config.no_image:
+        streams = {workload: stream.without_media() for workload, stream in streams.items()}
     fingerprints = {workload: fingerprint(stream.conversations) for workload, stream in streams.items()}
     saved = folder.read() if config.resume else None
     return Inputs(model, streams, fingerprints, folder=folder, lock=lock, saved=saved)
+
+
+def _require_media_for_what_needs_them(config: RunConfig) -> None:
+    """UsageError when media are left out, and something is asked for that is about media."""
+    for flag, is_given in config.about_media().items():
+        if config.no_image and is_given:
+            raise UsageError(f"--no-image leaves all media out, so nothing is reused: drop it or {flag}")
 
 
 def prepare(
@@ -126,7 +136,7 @@ def prepare(
         UsageError: the reference is not among the runners, or the folder is of another run or cannot be written to.
     """
     require_reference(config, [spec.label for spec in specs])
-    require_loadable(config, specs)
+    require_loadable(config, specs, inputs.streams)
     require_spreadable(config, specs)
     if inputs.saved is not None:
         _require_same_run(inputs.saved, inputs.folder, config, inputs.fingerprints)

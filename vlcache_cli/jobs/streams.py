@@ -22,10 +22,12 @@ class Stream:
     Attributes:
         blocks: drawn with seeds of their own; the stores of all runners are emptied before each.
         options: those that the user gave, else the defaults of the workload.
+        no_image: whether media are left out.
     """
 
     blocks: list[list[Conversation]]
     options: WorkloadDefaults
+    no_image: bool = False
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -47,7 +49,16 @@ class Stream:
         """For the manifest, as plain types."""
         metrics = {turn.answer.metric for conversation in self.conversations for turn in conversation.turns}
         given = {name: value for name, value in asdict(self.options).items() if value is not None}
-        return {**given, "metrics": sorted(metrics)}
+        return {**given, "metrics": sorted(metrics), **({"no_image": True} if self.no_image else {})}
+
+    def without_media(self) -> Stream:
+        """The same questions without their media; UsageError where that leaves nothing to ask."""
+        for conversation in self.conversations:
+            for turn in conversation.turns:
+                if not any(isinstance(part, str) and part.strip() for part in turn.content):
+                    raise UsageError(f"--no-image leaves nothing of request {turn.id}: it has no text")
+        blocks = [[conversation.without_media() for conversation in block] for block in self.blocks]
+        return replace(self, blocks=blocks, no_image=True)
 
 
 def require_legible(model: str, workloads: Sequence[str]) -> None:
@@ -72,10 +83,11 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
     Raises:
         UsageError: there is no such workload, or it cannot be read.
     """
+    from runners.models.choices import PIXELS_PER_TOKEN
     from workloads.datasets.sources import Sources
     from workloads.registry import open_workloads
 
-    sources = Sources(config.dataset_path, config.subjects, config.recur)
+    sources = Sources(config.dataset_path, config.subjects, config.recur, PIXELS_PER_TOKEN.get(config.model))
     workloads = open_workloads(config.workload, sources)
     return {workload.name: _open(workload, config, max_new_tokens) for workload in workloads}
 
@@ -83,9 +95,10 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
 def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> Stream:
     from workloads.base import StreamOptions, WorkloadDefaults
     from workloads.datasets.recurring_stream import MEANING
-    from workloads.registry import WORKLOADS, is_dataset, recurs_as_told
+    from workloads.registry import is_built_in, is_dataset, recurs_as_told
 
     defaults = workload.defaults
+    _require_steerable(workload.name, defaults, config)
     popularity = config.popularity or defaults.popularity
     reuse_rate = defaults.usual_reuse_rate(popularity) if config.reuse_rate is None else config.reuse_rate
     is_told = is_dataset(workload.name) or (config.recur is not None and recurs_as_told(workload.name))
@@ -100,7 +113,7 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
         samples=samples,
         left_out=defaults.left_out,
     )
-    if config.blocks > 1 and workload.name not in WORKLOADS:
+    if config.blocks > 1 and not is_built_in(workload.name):
         raise UsageError(f"--blocks draws with other seeds, and the requests of '{workload.name}' are given: drop it")
     if options.left_out is not None:
         console.note(f"{workload.name}: {options.left_out}")
@@ -111,7 +124,7 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
         share = (samples + block) // config.blocks  # the later ones have one more, where it does not come out even
         drawing = StreamOptions(share, config.seed + block, options.reuse_rate, popularity=options.popularity)
         drawn = workload.conversations(drawing)
-        if workload.name not in WORKLOADS:
+        if not is_built_in(workload.name):
             drawn = console.track(drawn, f"requests of {workload.name}", samples)
         blocks.append([_numbered(conversation, block) for conversation in drawn])
     if not all(blocks):
@@ -129,3 +142,11 @@ def _numbered(conversation: Conversation, block: int) -> Conversation:
         cluster_id=f"{block}.{conversation.cluster_id}",
         turns=tuple(replace(turn, id=f"{block}.{turn.id}") for turn in conversation.turns),
     )
+
+
+def _require_steerable(name: str, defaults: WorkloadDefaults, config: StreamConfig) -> None:
+    """UsageError when a setting says how media come back of a workload in which nothing can be said of that."""
+    given = {"--reuse-rate": config.reuse_rate, "--popularity": config.popularity}
+    for flag, value in given.items():
+        if defaults.recurs_by is not None and value is not None:
+            raise UsageError(f"workload '{name}' takes no {flag}: {defaults.recurs_by}; drop it")

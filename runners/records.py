@@ -64,6 +64,8 @@ class Timing:
         host_ttft_ms: TTFT with everything that is reused coming from the host tier: of this answer, or else of a second
             one up to its first token; None when nothing is reused, the host tier lacks some of it, or the device has no
             room for both.
+        disk_ttft_ms: the same with all of it read from the disk tier, always in a second pass, and the system asked to
+            drop what it holds of the files in memory before; None as there, or without a disk tier.
         capture_ms: recording CUDA graphs behind the answer, for requests to come; see ``runners.engine.graphs``.
         warmup_ms: what the runner spent before the stream began, recording included; told with its first answer.
     """
@@ -79,6 +81,7 @@ class Timing:
     decode_ms: Number
     store_ms: Number
     host_ttft_ms: Number | None = None
+    disk_ttft_ms: Number | None = None
     capture_ms: Number = 0.0
     warmup_ms: Number = 0.0
 

@@ -12,7 +12,7 @@ from runners.engine.method import Reusable
 from runners.engine.prompt.layout import Layout
 from runners.engine.prompt.resolve import ResolvedMedia
 from runners.engine.prompt.tensors import PromptTensors
-from runners.engine.store.entries import DonorKV, PrefixEntry
+from runners.engine.store.entries import DonorKV, MediaEntry, PrefixEntry
 from runners.engine.store.prefix_store import Match
 
 
@@ -53,7 +53,7 @@ class PreparedRequest:
     @property
     def found_on_host(self) -> bool:
         """Whether the stores had entries for this request, and only the host tier had them."""
-        on_host = [entry.on_host for entry in self.media.entries.values()]
+        found: list[MediaEntry | PrefixEntry] = [*self.media.entries.values()]
         if self.match.entry is not None:
-            on_host.append(self.match.entry.on_host)
-        return bool(on_host) and all(on_host)
+            found.append(self.match.entry)
+        return bool(found) and all(entry.on_host and not entry.on_disk for entry in found)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from runners.defaults import DEFAULT_RATIO, RunnerDefaults
+from runners.engine.store.disk.settings import DEFAULT_NAMESPACE
 from vlcache_cli.config import readers
 from vlcache_cli.config.setting import MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
 from vlcache_cli.config.stream import WORKLOAD_HELP, StreamConfig
@@ -51,6 +53,27 @@ class RunConfig(StreamConfig):
         default_text="0",
         flag_type=str,
     )
+    store_dir: Path | None = setting(
+        None,
+        STORE,
+        readers.path,
+        "Folder in which entries also live on disk, for later runs and other processes; reuse is timed from there.",
+        default_text="none",
+    )
+    disk_budget: int = setting(
+        2**34,
+        STORE,
+        readers.size,
+        "Most bytes in --store-dir, of all runners and processes together.",
+        default_text="16GiB",
+        flag_type=str,
+    )
+    namespace: str = setting(
+        DEFAULT_NAMESPACE,
+        STORE,
+        readers.text,
+        "Whose entries in --store-dir are seen: those of the same namespace alone.",
+    )
     strict_reuse: bool = setting(
         False, STORE, readers.switch, "A request fails when something that should be reused is computed."
     )
@@ -71,6 +94,14 @@ class RunConfig(StreamConfig):
     def drawn(self) -> RunConfig:
         """The settings that streams are drawn with."""
         return self
+
+    def measured(self) -> dict[str, Any]:
+        """See ``StreamConfig``; without a disk tier nothing is said of one."""
+        return {
+            name: value
+            for name, value in super().measured().items()
+            if self.store_dir is not None or name not in ("store_dir", "disk_budget", "namespace")
+        }
 
 
 @dataclass(frozen=True)

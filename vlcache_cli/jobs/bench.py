@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
+from vlcache_cli.config.setting import settings_of
 from vlcache_cli.jobs.deciding import Deciding, judged_labels
 from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
 from workloads.errors import UsageError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from reports.run.measurements import Measurements
     from reports.run.store import RunFolder, SavedRun
     from runners.base import Runner
+    from runners.engine.store.disk.store import DiskStore
     from runners.models.load import LoadedModel, Source
     from runners.records import Record
     from runners.registry import RunnerSpec
@@ -156,7 +158,8 @@ def measure(job: Job) -> Measurements:
         attention=config.attn,
         sampling=config.sampling,
     )
-    runners = build_runners(job.specs, model, config.reference, config.adopt)
+    disk = open_disk(config)
+    runners = build_runners(job.specs, model, config.reference, config.adopt, disk)
     manifest, finished = _begin(job, model, runners)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())
@@ -179,11 +182,23 @@ def measure(job: Job) -> Measurements:
             records.append(record)
             if record.agrees is False or record.status is not Status.OK:
                 log.keep(record.workload, *place_of[record.workload, record.request])
+    if disk is not None:
+        console.note(disk.close())
     for watch in watches.values():
         watch.end()
     if watches:
         manifest = _with_decisions(job, manifest, decisions)
     return Measurements(manifest, records)
+
+
+def open_disk(config: RunConfig) -> DiskStore | None:
+    """Open the directory of the disk tier; None where none is asked for. UsageError when it cannot be one."""
+    from runners.engine.store.disk.settings import DiskSettings
+    from runners.engine.store.disk.store import DiskStore
+
+    if config.store_dir is None:
+        return None
+    return DiskStore(DiskSettings(config.store_dir, config.disk_budget, config.namespace), console.note)
 
 
 def _watches(job: Job, manifest: Manifest, decisions: list[dict[str, Any]]) -> dict[str, Deciding]:
@@ -258,7 +273,7 @@ def _require_same_run(saved: SavedRun, folder: RunFolder, config: RunConfig, fin
     """Check that a run can be continued with ``config``."""
     from reports.run.resume import require_same
 
-    gone = sorted(set(saved.manifest.config) - set(config.measured()))
+    gone = sorted(set(saved.manifest.config) - set(settings_of(type(config))))
     if gone:
         raise UsageError(
             f"cannot resume {folder.path}: another command or version of vlcache began it, with settings that this one "

@@ -73,13 +73,15 @@ class MediaEntry:
 
     Attributes:
         features: ``(tokens, (1 + deepstack) * hidden)``.
-        on_host: whether the tensors lie in the host tier and have to be fetched.
+        on_host: whether the tensors lie in the host's memory and have to be fetched.
+        on_disk: whether they were just read from the disk tier.
     """
 
     grid: MediaGrid
     features: Tensor
     donor: DonorKV | None = None
     on_host: bool = False
+    on_disk: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -99,13 +101,15 @@ class PrefixEntry:
     Attributes:
         symbols: the tokens, ``(tokens,)`` int64; see ``prompt.Layout``.
         k, v: each ``(layers, kv_heads, tokens, head_dim)``.
-        on_host: whether they lie in the host tier and have to be fetched.
+        on_host: whether they lie in the host's memory and have to be fetched.
+        on_disk: whether they were just read from the disk tier.
     """
 
     symbols: Tensor
     k: Tensor
     v: Tensor
     on_host: bool = False
+    on_disk: bool = False
 
     @property
     def nbytes(self) -> int:

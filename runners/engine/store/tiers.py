@@ -1,17 +1,19 @@
-"""Tiers of memory: the device's, then the host's; each keeps what fits its own byte budget.
+"""Tiers of memory: the device's, then the host's, then the disk's; each keeps what fits its own byte budget.
 
 Tiers are inclusive: what is stored is put into every tier, so that nothing has to be written when it is evicted from
 one, and the slower ones, with larger budgets, still hold what the faster ones had to give up (as in SGLang's HiCache).
-A tier on disk would be one more at the end of the list.
+The tier on disk is shared with other processes: it is written behind the answers, may lose an entry at any moment, and
+outlives ``clear``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from runners.engine.store.disk.tier import DiskTier
 from runners.engine.store.entries import Entry
 from runners.engine.store.lru import ByteBudgetLru
 
@@ -37,10 +39,14 @@ class Tier:
 
 
 class Tiers:
-    """A mapping over all tiers, the fastest first; ``peek`` and iteration leave the order of use alone."""
+    """A mapping over all tiers, fastest first; ``peek`` and iteration know memory alone, and the order of use stays.
 
-    def __init__(self, tiers: Sequence[Tier]) -> None:
-        self._tiers = tuple(tiers)
+    Args:
+        disk: the slowest tier, where there is one.
+    """
+
+    def __init__(self, tiers: Sequence[Tier], disk: DiskTier | None = None) -> None:
+        self._tiers, self._disk = tuple(tiers), disk
         self._watchers: list[Callable[[str, Entry], None]] = []
         for tier in self._tiers:
             tier.entries.on_eviction(self._tell)
@@ -52,7 +58,12 @@ class Tiers:
     def get(self, key: str) -> Entry | None:
         """The entry, from the fastest tier that has it, marked as just used in all."""
         found = [entry for entry in (tier.entries.get(key) for tier in self._tiers) if entry is not None]
-        return found[0] if found else None
+        if self._disk is None:
+            return found[0] if found else None
+        if found:
+            self._disk.mark_used(key)
+            return found[0]
+        return self._read(key, self._disk)
 
     def peek(self, key: str, tier: str | None = None) -> Entry | None:
         """The entry, from the tier of that name or else the fastest that has it."""
@@ -64,12 +75,16 @@ class Tiers:
 
     def fits(self, entry: Entry) -> bool:
         """Whether some tier can hold an entry."""
-        return any(tier.entries.fits(entry) for tier in self._tiers)
+        on_disk = self._disk is not None and self._disk.fits(entry)
+        return on_disk or any(tier.entries.fits(entry) for tier in self._tiers)
 
-    def put(self, key: str, entry: Entry) -> bool:
+    def put(self, key: str, entry: Entry, replaced: Sequence[str] = ()) -> bool:
         """Put an entry into every tier that it fits, and drop older ones of its key; False if it fits none.
 
         A refused entry leaves all tiers as they were.
+
+        Args:
+            replaced: keys of entries that this one stands for, too: they go from disk once it is there.
         """
         roomy = [tier for tier in self._tiers if tier.entries.fits(entry)]
         for tier in roomy:
@@ -77,6 +92,9 @@ class Tiers:
         for tier in self._tiers:
             if roomy and tier not in roomy:
                 tier.entries.discard(key)
+        if self._disk is not None and self._disk.fits(entry):
+            self._disk.put(key, entry, replaced)
+            return True
         return bool(roomy)
 
     def promote(self, key: str, entry: Entry) -> None:
@@ -86,12 +104,12 @@ class Tiers:
             fastest.put(key, entry)
 
     def discard(self, key: str) -> None:
-        """Forget an entry in all tiers."""
+        """Forget an entry in the tiers of memory."""
         for tier in self._tiers:
             tier.entries.discard(key)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything in memory."""
         for tier in self._tiers:
             tier.entries.clear()
 
@@ -109,7 +127,19 @@ class Tiers:
         return sum(other.entries.nbytes for other in self._tiers if other.name == tier)
 
     def __contains__(self, key: str) -> bool:
+        return self.in_memory(key) or (self._disk is not None and self._disk.has(key))
+
+    def in_memory(self, key: str) -> bool:
+        """Whether a tier besides the disk's has an entry."""
         return any(key in tier.entries for tier in self._tiers)
+
+    def _read(self, key: str, disk: DiskTier) -> Entry | None:
+        """Read an entry from disk, and put it into the host tier, where there is one."""
+        entry = disk.get(key)
+        for tier in self._tiers if entry is not None else ():
+            if tier.copy is not None and entry is not None:
+                tier.entries.put(key, replace(entry, on_disk=False))
+        return entry
 
     def _tell(self, key: str, entry: Entry) -> None:
         if key not in self:

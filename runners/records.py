@@ -112,6 +112,8 @@ class CacheStats:
         kv_bytes_per_token: bytes stored per vision token, everything a method keeps counted; None when nothing is.
         fallbacks: why something that could have been reused was computed.
         host_bytes: bytes of the stores on the host after the request.
+        loaded_tokens: vision tokens whose stored K, V were put in place, with an equal prefix or by medium.
+        rotated_tokens: of those put in place by medium, the ones whose keys were rotated to their new positions.
     """
 
     media: Count
@@ -130,6 +132,8 @@ class CacheStats:
     kv_bytes_per_token: Number | None
     fallbacks: tuple[str, ...] = ()
     host_bytes: Count = 0
+    loaded_tokens: Count = 0
+    rotated_tokens: Count = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from runners.base import Request, Response
-from runners.engine.accounting import computed_media, count, demand
+from runners.engine.accounting import computed_media, count, demand, differences
 from runners.engine.adapters.base import Adapter
 from runners.engine.adoption import Board, Offer, Pool, PrefillMode, is_shareable
 from runners.engine.decode import decode
@@ -175,8 +175,9 @@ class Engine:
             stored_bytes=self._stores.tiers.nbytes(DEVICE),
             host_bytes=self._stores.tiers.nbytes(HOST),
             kv_bytes_per_token=self._stores.bytes_per_vision_token(),
-            fallbacks=fallbacks,
         )
+        fallbacks += differences(cache, prepared, result, self._method.rotates)
+        cache = replace(cache, fallbacks=fallbacks)
         if self._strict and fallbacks:
             return Response(Status.REUSE_VIOLATED, cache=cache, error="; ".join(fallbacks))
         return Response(

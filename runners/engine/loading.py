@@ -89,6 +89,7 @@ class Loader:
             match=match,
             reusable=reusable,
             required=required,
+            rotated=sum(part.cos.shape[0] for part in (*at_hand, *fetched)) if self.method.rotates else 0,
             fetched=incoming.donors,
             fetched_prefix=incoming.prefix,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from runners.engine.kv.buffer import KVBuffer
@@ -25,6 +26,7 @@ class PreparedRequest:
         match: the exact prefix that is reused.
         reusable: the vision tokens whose stored keys and values were put in place.
         required: depth of every token if nothing reusable is recomputed, see ``PlanContext``.
+        rotated: vision tokens put in place by medium, with keys rotated to their new positions.
         fetched, fetched_prefix: copies on the device of entries that only the host tier had: donors by content key,
             and the prefix; complete once every layer was used.
     """
@@ -36,6 +38,7 @@ class PreparedRequest:
     match: Match
     reusable: Sequence[Reusable]
     required: Tensor
+    rotated: int
     fetched: Mapping[str, DonorKV]
     fetched_prefix: PrefixEntry | None
 
@@ -43,6 +46,15 @@ class PreparedRequest:
     def prefix_tokens(self) -> int:
         """Tokens of the exact prefix that is reused."""
         return self.match.tokens
+
+    @property
+    def loaded(self) -> Tensor:
+        """Which tokens have stored keys and values in place, ``(tokens,)`` bool on the CPU."""
+        mask = torch.zeros(self.layout.tokens, dtype=torch.bool)
+        mask[: self.prefix_tokens] = True
+        for part in self.reusable:
+            mask[part.start : part.end] = True
+        return mask
 
     @property
     def fetched_bytes(self) -> int:

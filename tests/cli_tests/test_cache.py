@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ def store(tmp_path: Path) -> StoreFolder:
     folder = StoreFolder(tmp_path / "store")
     folder.make()
     write(folder, 1), write(folder, 2), write(folder, 3, "other", "b" * 32)
+    for age, file in enumerate([*folder.files()]):
+        os.utime(folder.path / file.scope / file.name, (age, age))
     folder.mark_used("a" * 32, f"media-{2:064x}.safetensors")
     (folder.path / "notes.txt").write_text("mine")
     (folder.path / ("a" * 32) / "README").write_text("mine")

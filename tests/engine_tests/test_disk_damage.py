@@ -107,7 +107,7 @@ def test_a_linked_scope_is_not_followed(lab: Any, whole: Path, tmp_path: Path) -
     (tmp_path / "store" / scope.name).symlink_to(tmp_path / "elsewhere")
     before = {file.name: file.read_bytes() for file in (tmp_path / "elsewhere").iterdir()}
     (spec,) = parse_specs([SPEC], RunnerDefaults(budget_bytes=PLENTY))
-    runner = build_runner(spec, lab.model, disk=DiskStore(DiskSettings(tmp_path / "store", PLENTY), told.append))
+    runner: Any = build_runner(spec, lab.model, disk=DiskStore(DiskSettings(tmp_path / "store", PLENTY), told.append))
     assert runner.answer(lab.ask("y ", lab.picture(0))).cache.encoder_hits == 0
     assert runner.answer(lab.ask("z ", lab.picture(0))).cache.encoder_hits == 1
     assert {file.name: file.read_bytes() for file in (tmp_path / "elsewhere").iterdir()} == before

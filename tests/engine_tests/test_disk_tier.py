@@ -27,7 +27,7 @@ from workloads.records import Message
 
 PLENTY = 1 << 28
 
-Open = Callable[..., LocalRunner]
+Open = Callable[..., Any]
 
 
 @pytest.fixture

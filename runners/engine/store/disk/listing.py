@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from runners.engine.store.disk.file import BadEntry, check_tensors, read_description
@@ -76,20 +76,19 @@ def survey(folder: StoreFolder, whole: bool = False) -> Iterator[Listed]:
 
 
 def _look(folder: StoreFolder, file: StoredFile, whole: bool) -> Listed:
-    base = {"file": f"{file.scope}/{file.name}", "nbytes": file.nbytes, "used": file.used, "hits": file.hits}
+    listed = Listed(f"{file.scope}/{file.name}", file.nbytes, file.used, file.hits)
     try:
         with folder.open(file.scope, file.name) as stream:
             description = read_description(stream)
-            about = description.about
-            wrong = None
+            about, wrong = description.about, None
             if file.name != f"{description.kind}-{description.key}.safetensors" or file.scope != description.scope:
                 wrong = "it is another entry"
             elif whole:
-                wrong = _damage(stream, description.tensors)
+                check_tensors(stream, description.tensors)
     except BadEntry as error:
-        return Listed(**base, wrong=str(error))
-    return Listed(
-        **base,
+        return replace(listed, wrong=str(error))
+    return replace(
+        listed,
         namespace=about.namespace,
         model=about.model,
         runner=about.runner,
@@ -97,14 +96,6 @@ def _look(folder: StoreFolder, file: StoredFile, whole: bool) -> Listed:
         created=about.created,
         wrong=wrong,
     )
-
-
-def _damage(stream: Any, tensors: Any) -> str | None:
-    try:
-        check_tensors(stream, tensors)
-    except BadEntry as error:
-        return str(error)
-    return None
 
 
 def by_owner(entries: Iterable[Listed]) -> dict[tuple[str, str, str], Total]:

@@ -136,6 +136,7 @@ def _open(
         probes=len(probes),
         sketch=sketch,
         media_tokens=adapter.media_tokens,
+        context=shape.context,
     )
     about = About(disk.settings.namespace, model.name, spec.label, created=0.0)
     return DiskTier(disk, scope_of(identity), about, sizes, symbols, pin=adapter.device.type == "cuda")

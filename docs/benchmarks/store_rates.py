@@ -31,7 +31,7 @@ CHUNK = 1 << 21
 
 def measure_rates(model: LoadedModel, path: Path, nbytes: int) -> Iterator[str]:
     """Time entries as of a model of 2 billion parameters in bfloat16; a line for every way."""
-    sizes = EntrySizes(LAYERS, KV_HEADS, HEAD_DIM, torch.bfloat16, HIDDEN, 16, 0, 64, lambda grid: grid.height)
+    sizes = EntrySizes(LAYERS, KV_HEADS, HEAD_DIM, torch.bfloat16, HIDDEN, 16, 0, 64, lambda grid: grid.height, TOKENS)
     store = DiskStore(DiskSettings(path, 1 << 40), lambda text: None)
     tier = DiskTier(store, "0" * 32, About("", "", "", 0.0), sizes, SymbolTable())
     entry = _entry()

@@ -76,8 +76,9 @@ class Engine:
 
     def reset(self) -> None:
         """Forget everything stored in memory."""
-        self._stores.clear()
         self._symbols.clear()
+        self._stores.use_disk(True)
+        self._stores.clear()
         self._sent_before.clear()
         self._keeper.too_large.clear()
 

@@ -41,13 +41,15 @@ class PrefixStore:
         self._index = RadixIndex()
         self._indexed: dict[str, Symbols] = {}
         tiers.on_eviction(self._forget)
+        self._look_on_disk()
 
     def clear(self) -> None:
-        """Forget all names; what lies on disk is found again."""
+        """Forget all names, and find again what lies on disk, so that no request has to."""
         self._index = RadixIndex()
         self._indexed.clear()
         if self._disk is not None:
             self._disk.forget()
+        self._look_on_disk()
 
     def match(self, symbols: NDArray[np.int64]) -> Match:
         """Find the longest stored prefix of ``symbols``, in whole blocks; of equal ones, one in memory."""

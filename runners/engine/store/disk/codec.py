@@ -50,6 +50,7 @@ class EntrySizes:
         probes: layers of a donor's probe; 0 where it has none.
         sketch: width of a sketch in a probe.
         media_tokens: number of tokens of a medium of a size.
+        context: most tokens of a prompt, and so of an entry.
     """
 
     layers: int
@@ -61,6 +62,7 @@ class EntrySizes:
     probes: int
     sketch: int
     media_tokens: Callable[[MediaGrid], int]
+    context: int
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def read_media(stream: BinaryIO, description: Description, sizes: EntrySizes, pi
         BadEntry: shapes or numbers are not those of the model, or a tensor fails its checksum.
     """
     fields = _checked(description, _MediaFields)
-    tokens, donor = _tokens(description.tensors), fields.position is not None
+    tokens, donor = _tokens(description, sizes), fields.position is not None
     _require_tokens(sizes, MediaGrid(**asdict(fields.grid)), tokens)
     _require_shapes(description.tensors, _media_shapes(sizes, tokens, donor))
     found = _read(stream, description.tensors, pin)
@@ -153,7 +155,7 @@ def read_media(stream: BinaryIO, description: Description, sizes: EntrySizes, pi
 def read_prefix(stream: BinaryIO, description: Description, sizes: EntrySizes, pin: bool) -> PortablePrefix:
     """Read an exact prefix; arguments and errors as of ``read_media``."""
     fields = _checked(description, _PrefixFields)
-    tokens = _tokens(description.tensors)
+    tokens = _tokens(description, sizes)
     _require_shapes(description.tensors, _prefix_shapes(sizes, tokens))
     found = _read(stream, description.tensors, pin)
     return PortablePrefix(PrefixEntry(found["symbols"], found["k"], found["v"], True, True), fields.media)
@@ -162,7 +164,7 @@ def read_prefix(stream: BinaryIO, description: Description, sizes: EntrySizes, p
 def read_symbols(stream: BinaryIO, description: Description, sizes: EntrySizes) -> tuple[Tensor, tuple[str, ...]]:
     """Read the symbols of a prefix alone, and the content keys of its media; errors as of ``read_media``."""
     fields = _checked(description, _PrefixFields)
-    _require_shapes(description.tensors, _prefix_shapes(sizes, _tokens(description.tensors)))
+    _require_shapes(description.tensors, _prefix_shapes(sizes, _tokens(description, sizes)))
     return _read(stream, description.tensors[:1], pin=False)["symbols"], fields.media
 
 
@@ -173,8 +175,13 @@ def _checked(description: Description, kind: Any) -> Any:
         raise BadEntry(f"its fields are wrong: {error}") from error
 
 
-def _tokens(tensors: Sequence[StoredTensor]) -> int:
-    return tensors[0].shape[0] if tensors[0].shape else 0
+def _tokens(description: Description, sizes: EntrySizes) -> int:
+    """Tokens of an entry, by its first tensor; BadEntry where no prompt has so many."""
+    shape = description.tensors[0].shape
+    tokens = shape[0] if shape else 0
+    if not 0 < tokens <= sizes.context:
+        raise BadEntry(f"it has {tokens} tokens, and a prompt {sizes.context} at most")
+    return tokens
 
 
 def _require_tokens(sizes: EntrySizes, grid: MediaGrid, tokens: int) -> None:
@@ -211,7 +218,7 @@ def _prefix_shapes(sizes: EntrySizes, tokens: int) -> Shapes:
 def _require_shapes(tensors: Sequence[StoredTensor], expected: Shapes) -> None:
     """Check names, order, types and shapes before anything is allocated."""
     found = {tensor.name: (tensor.dtype, tensor.shape) for tensor in tensors}
-    if list(found) != list(expected) or len(found) != len(tensors) or found != expected or not tensors[0].shape[0]:
+    if list(found) != list(expected) or len(found) != len(tensors) or found != expected:
         raise BadEntry("its tensors are not those of the model")
 
 

@@ -129,6 +129,8 @@ class DiskTier:
                     self._write(key, kept)
                 for old in replaced:
                     self._folder.remove(self.scope, _name(old))
+            except (MemoryError, torch.OutOfMemoryError):
+                self.store.counts.dropped += 1
             finally:
                 self._pending.discard(name)
 

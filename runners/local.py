@@ -44,6 +44,7 @@ class LocalRunner:
             profile=model.profile,
             host_budget=spec.host_budget_bytes,
             disk=None if disk is None or not self._method.reuses else partial(_open, disk, spec, model, self._method),
+            packs=spec.store_dtype == "int8",
             pool=pool,
             adopts=adopts,
         )
@@ -124,6 +125,7 @@ def _open(
         **source_of(spec),
         "probes": probes,
         "sketch": sketch,
+        "store_dtype": spec.store_dtype,
     }
     shape = adapter.shape
     sizes = EntrySizes(
@@ -137,6 +139,7 @@ def _open(
         sketch=sketch,
         media_tokens=adapter.media_tokens,
         context=shape.context,
+        packs=spec.store_dtype == "int8",
     )
     about = About(disk.settings.namespace, model.name, spec.label, created=0.0)
     return DiskTier(disk, scope_of(identity), about, sizes, symbols, pin=adapter.device.type == "cuda")

@@ -46,6 +46,7 @@ class Engine:
         profile: measured layer sensitivities and probe layers of the model.
         host_budget: bytes that stored media and prefixes together may take on the host; 0 for no host tier.
         disk: makes the tier on disk, given the runner's symbols and what its entries look like; None for none.
+        packs: whether keys and values of donors have 8 bits on the host and on disk.
         pool: what engines of one model offer each other of an adoptable request; None where nothing is shared.
         adopts: whether it takes over what others offer; a method that reuses nothing never does: it is timed always.
     """
@@ -60,6 +61,7 @@ class Engine:
         profile: ModelProfile = UNMEASURED,
         host_budget: int = 0,
         disk: OpenDisk | None = None,
+        packs: bool = False,
         pool: Pool | None = None,
         adopts: bool = True,
     ) -> None:
@@ -68,7 +70,7 @@ class Engine:
         self._prefiller = Prefiller(adapter, workspace, method, profile, sketch)
         self._symbols = SymbolTable()
         on_disk = None if disk is None else disk(self._symbols, self._prefiller.probes, sketch.width)
-        self._stores = Stores(budget, host_budget, method.prefix_block, on_disk)
+        self._stores = Stores(budget, host_budget, method.prefix_block, on_disk, packs)
         self._keeper = Keeper(adapter, method, self._stores, self._prefiller.probes, sketch)
         self._lookup: Lookup = Allowed(self._stores, method.uses_encoder_cache, method.uses_prefix)
         self._sent_before: set[str] = set()

@@ -235,8 +235,8 @@ def test_verdicts_and_presentation_have_no_influence_on_what_is_measured() -> No
     assert [group for group in Group if not group.measured] == [Group.VERDICT, Group.OUTPUT]
     hidden = {name for name, setting in SETTINGS.items() if not setting.group.measured}
     assert hidden == {"margin", "alpha", "output", "resume", "no_media", "json", "wide", "preset", "config"}
-    disk = {"store_dir", "disk_budget", "namespace"}
-    assert set(replace(DEFAULTS, store_dir=Path("store")).measured()) == set(SETTINGS) - hidden
+    disk = {"store_dir", "disk_budget", "namespace", "store_dtype"}
+    assert set(replace(DEFAULTS, store_dir=Path("store"), store_dtype="int8").measured()) == set(SETTINGS) - hidden
     assert set(DEFAULTS.measured()) == set(SETTINGS) - hidden - disk  # nothing is said of a tier that is not there
 
 

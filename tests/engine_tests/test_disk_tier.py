@@ -158,6 +158,27 @@ def test_nobody_else_is_served(lab: Any, lab_of: Any, runner: Open) -> None:
     assert [stranger.answer(request).cache.encoder_hits for stranger in strangers] == [0] * len(strangers)
 
 
+@pytest.mark.parametrize("method", ["full-reuse", "cacheblend"])
+def test_packed_entries_are_smaller_and_answer_alike_from_host_and_disk(
+    lab: Any, runner: Open, tmp_path: Path, method: str
+) -> None:
+    """8 bits on the host and on disk are the same 8 bits; exact prefixes stay exact."""
+    before, after = (lab.ask(text, lab.picture(0), "one") for text in ("x ", "now "))
+    plain = runner(method, path=tmp_path / "plain")
+    expected = [plain.answer(request) for request in (before, after)][1]
+    packed: dict[str, Any] = {"budget_bytes": 0, "store_dtype": "int8"}
+    host = runner(method, path=tmp_path / "host", host_budget_bytes=PLENTY, **packed)
+    from_host = [host.answer(request) for request in (before, after)][1]
+    runner(method, **packed).answer(before)
+    from_disk = runner(method, **packed).answer(after)
+    assert from_disk.cache.kv_hits == from_host.cache.kv_hits == expected.cache.kv_hits == 1
+    assert same(from_host, from_disk)
+    lab.assert_equal(from_disk, expected, tolerance=0.05)
+    sizes = [sum(file.stat().st_size for file in (tmp_path / place).glob("*/media-*")) for place in ("store", "plain")]
+    assert sizes[0] < 0.7 * sizes[1]
+    assert runner(method, path=tmp_path / "plain", **packed).answer(before).cache.encoder_hits == 0
+
+
 def test_files_are_the_owners_and_plain_safetensors(lab: Any, runner: Open, tmp_path: Path) -> None:
     runner("vlcache").answer(lab.ask("x ", lab.picture(0)))
     for file in files(tmp_path):

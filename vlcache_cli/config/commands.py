@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
-from runners.defaults import DEFAULT_RATIO, RunnerDefaults
+from runners.defaults import DEFAULT_RATIO, RunnerDefaults, StoreDtype
 from runners.engine.store.disk.settings import DEFAULT_NAMESPACE
 from vlcache_cli.config import readers
 from vlcache_cli.config.setting import MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
@@ -74,6 +74,12 @@ class RunConfig(StreamConfig):
         readers.text,
         "Whose entries in --store-dir are seen: those of the same namespace alone.",
     )
+    store_dtype: StoreDtype = setting(
+        "auto",
+        STORE,
+        readers.one_of(*get_args(StoreDtype)),
+        "Keys and values of stored media on the host and on disk: the model's own numbers (auto), or int8 by channel.",
+    )
     strict_reuse: bool = setting(
         False, STORE, readers.switch, "A request fails when something that should be reused is computed."
     )
@@ -96,11 +102,12 @@ class RunConfig(StreamConfig):
         return self
 
     def measured(self) -> dict[str, Any]:
-        """See ``StreamConfig``; without a disk tier nothing is said of one."""
+        """See ``StreamConfig``; nothing is said of a disk tier or of packing where there is none."""
         return {
             name: value
             for name, value in super().measured().items()
-            if self.store_dir is not None or name not in ("store_dir", "disk_budget", "namespace")
+            if (self.store_dir is not None or name not in ("store_dir", "disk_budget", "namespace"))
+            and (self.store_dtype != "auto" or name != "store_dtype")
         }
 
 

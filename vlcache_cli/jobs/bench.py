@@ -80,6 +80,7 @@ def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
         donor=config.donor,
         budget_bytes=config.device_budget,
         host_budget_bytes=config.host_budget,
+        store_dtype=config.store_dtype,
         strict_reuse=config.strict_reuse,
     )
     return parse_specs(config.runner, defaults)
@@ -99,6 +100,8 @@ def read_inputs(config: RunConfig) -> Inputs:
     read_names(config.runner)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
+    if config.store_dtype != "auto" and config.store_dir is None and not config.host_budget:
+        raise UsageError("--store-dtype is of entries on the host or on disk: add --host-budget or --store-dir")
     folder = RunFolder(config.output)
     if not config.resume:
         folder.require_free()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.engine.store.disk.tier import DiskTier
-from runners.engine.store.entries import Entry, PrefixEntry
+from runners.engine.store.entries import PrefixEntry, Stored
 from runners.engine.store.radix import RadixIndex
 from runners.engine.store.symbols import Symbols
 from runners.engine.store.tiers import Tiers
@@ -120,7 +120,7 @@ class PrefixStore:
         if symbols is not None:
             self._index.remove(symbols, name)
 
-    def _forget(self, name: str, entry: Entry) -> None:
+    def _forget(self, name: str, entry: Stored) -> None:
         """Remove an evicted entry from the index."""
         if isinstance(entry, PrefixEntry):
             self._remove(name)

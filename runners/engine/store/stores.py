@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from runners.engine.kv.fetch import to_host
 from runners.engine.store.disk.folder import drop_cached
 from runners.engine.store.disk.tier import DiskTier
-from runners.engine.store.entries import Entry, MediaEntry, PrefixEntry
+from runners.engine.store.entries import Entry, MediaEntry, PackedMedia, PrefixEntry
 from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.media_store import NAMESPACE as MEDIA
 from runners.engine.store.media_store import MediaStore
@@ -41,12 +41,20 @@ class Stores:
         device_budget, host_budget: bytes; without a host budget there is no host tier.
         block: a match of prefixes ends at a multiple of so many tokens.
         disk: the tier on disk; None for none.
+        packs: whether the host keeps keys and values of donors in 8 bits.
     """
 
-    def __init__(self, device_budget: int, host_budget: int = 0, block: int = 1, disk: DiskTier | None = None) -> None:
+    def __init__(
+        self,
+        device_budget: int,
+        host_budget: int = 0,
+        block: int = 1,
+        disk: DiskTier | None = None,
+        packs: bool = False,
+    ) -> None:
         tiers = [Tier(DEVICE, ByteBudgetLru(device_budget))]
         if host_budget:
-            tiers.append(Tier(HOST, ByteBudgetLru(host_budget), to_host))
+            tiers.append(Tier(HOST, ByteBudgetLru(host_budget), to_host, packs))
         self.disk = disk
         self.tiers = Tiers(tiers, disk)
         self.media = MediaStore(self.tiers)
@@ -104,9 +112,10 @@ class Stores:
 
     def bytes_per_vision_token(self) -> float | None:
         """Bytes of all entries, probes and prefixes included, per vision token of stored media; None without media."""
-        entries = [entry for _, entry in self.tiers.items()]
-        tokens = sum(len(entry.features) for entry in entries if isinstance(entry, MediaEntry))
-        return sum(entry.nbytes for entry in entries) / tokens if tokens else None
+        stored = [entry for _, entry in self.tiers.items()]
+        media = [entry.entry if isinstance(entry, PackedMedia) else entry for entry in stored]
+        tokens = sum(len(entry.features) for entry in media if isinstance(entry, MediaEntry))
+        return sum(entry.nbytes for entry in stored) / tokens if tokens else None
 
 
 @dataclass(frozen=True)

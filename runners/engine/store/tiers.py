@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from runners.engine.store.disk.tier import DiskTier
-from runners.engine.store.entries import Entry
+from runners.engine.store.entries import Entry, Stored, packed, restored
 from runners.engine.store.lru import ByteBudgetLru
 
 Copy = Callable[[Tensor], Tensor]
@@ -27,15 +27,26 @@ class Tier:
     Attributes:
         entries: by key.
         copy: copies a tensor from the device to this memory; None for the device tier, which keeps it as it is.
+        packs: whether keys and values of donors are kept in 8 bits.
     """
 
     name: str
-    entries: ByteBudgetLru[Entry]
+    entries: ByteBudgetLru[Stored]
     copy: Copy | None = None
+    packs: bool = False
 
     def put(self, key: str, entry: Entry) -> None:
-        """Put an entry, whose tensors are on the device and which fits."""
-        self.entries.put(key, entry if self.copy is None else entry.for_host(self.copy))
+        """Put an entry, whose tensors are on the device and which fits, packed or not."""
+        self.keep(key, entry if self.copy is None else entry.for_host(self.copy))
+
+    def keep(self, key: str, entry: Entry) -> None:
+        """Put an entry whose tensors are in this memory."""
+        self.entries.put(key, packed(entry) if self.packs else entry)
+
+    def peek(self, key: str) -> Entry | None:
+        """The entry, its place in the order unchanged."""
+        stored = self.entries.peek(key)
+        return None if stored is None else restored(stored)
 
 
 class Tiers:
@@ -47,29 +58,27 @@ class Tiers:
 
     def __init__(self, tiers: Sequence[Tier], disk: DiskTier | None = None) -> None:
         self._tiers, self._disk = tuple(tiers), disk
-        self._watchers: list[Callable[[str, Entry], None]] = []
+        self._watchers: list[Callable[[str, Stored], None]] = []
         for tier in self._tiers:
             tier.entries.on_eviction(self._tell)
 
-    def on_eviction(self, watcher: Callable[[str, Entry], None]) -> None:
+    def on_eviction(self, watcher: Callable[[str, Stored], None]) -> None:
         """Call ``watcher`` with key and entry once no tier has it any longer."""
         self._watchers.append(watcher)
 
     def get(self, key: str) -> Entry | None:
         """The entry, from the fastest tier that has it, marked as just used in all."""
-        found = [entry for entry in (tier.entries.get(key) for tier in self._tiers) if entry is not None]
-        if self._disk is None:
-            return found[0] if found else None
+        found = [stored for stored in (tier.entries.get(key) for tier in self._tiers) if stored is not None]
         if found:
-            self._disk.mark_used(key)
-            return found[0]
-        return self._read(key, self._disk)
+            if self._disk is not None:
+                self._disk.mark_used(key)
+            return restored(found[0])
+        return None if self._disk is None else self._read(key, self._disk)
 
     def peek(self, key: str, tier: str | None = None) -> Entry | None:
         """The entry, from the tier of that name or else the fastest that has it."""
         for other in self._tiers:
-            entry = other.entries.peek(key)
-            if entry is not None and tier in (None, other.name):
+            if tier in (None, other.name) and (entry := other.peek(key)) is not None:
                 return entry
         return None
 
@@ -113,8 +122,8 @@ class Tiers:
         for tier in self._tiers:
             tier.entries.clear()
 
-    def items(self) -> Iterator[tuple[str, Entry]]:
-        """Keys and entries, each once."""
+    def items(self) -> Iterator[tuple[str, Stored]]:
+        """Keys and entries in memory, each once."""
         seen: set[str] = set()
         for tier in self._tiers:
             for key, entry in tier.entries.items():
@@ -138,10 +147,10 @@ class Tiers:
         entry = disk.get(key)
         for tier in self._tiers if entry is not None else ():
             if tier.copy is not None and entry is not None:
-                tier.entries.put(key, replace(entry, on_disk=False))
+                tier.keep(key, replace(entry, on_disk=False))
         return entry
 
-    def _tell(self, key: str, entry: Entry) -> None:
+    def _tell(self, key: str, entry: Stored) -> None:
         if key not in self:
             for watcher in self._watchers:
                 watcher(key, entry)

@@ -13,7 +13,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runners.engine.kv.quantise import Quantised
+from runners.engine.kv.quantise import Quantised, restore_channels
 from runners.engine.shapes import MediaGrid
 from runners.engine.store.disk.file import (
     About,
@@ -24,7 +24,7 @@ from runners.engine.store.disk.file import (
     digest_of,
     read_tensors,
 )
-from runners.engine.store.entries import DonorKV, MediaEntry, PrefixEntry, Probe
+from runners.engine.store.entries import DonorKV, MediaEntry, PackedMedia, PrefixEntry, Probe
 from runners.engine.store.symbols import Symbols
 from workloads.errors import UsageError
 from workloads.reading import check
@@ -51,6 +51,7 @@ class EntrySizes:
         sketch: width of a sketch in a probe.
         media_tokens: number of tokens of a medium of a size.
         context: most tokens of a prompt, and so of an entry.
+        packs: whether keys and values of donors are in 8 bits.
     """
 
     layers: int
@@ -63,6 +64,7 @@ class EntrySizes:
     sketch: int
     media_tokens: Callable[[MediaGrid], int]
     context: int
+    packs: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,17 +98,17 @@ class PortablePrefix:
 
 
 def describe(
-    scope: str, kind: Kind, key: str, about: About, entry: MediaEntry | PortablePrefix
+    scope: str, kind: Kind, key: str, about: About, entry: MediaEntry | PackedMedia | PortablePrefix
 ) -> tuple[Description, list[memoryview]]:
     """Describe an entry, and give the bytes of its tensors in order. Copies what lies on the device."""
-    if isinstance(entry, MediaEntry):
-        donor = entry.donor
-        fields: dict[str, Any] = {
-            "grid": asdict(entry.grid),
-            "position": None if donor is None else donor.position,
-            "exact": donor is not None and donor.exact,
-        }
-        named = _tensors_of(entry)
+    fields: dict[str, Any]
+    if isinstance(entry, PackedMedia):
+        fields, named = _fields_of(entry.entry), _tensors_of(entry.entry)
+        for name, part in (("k", entry.k), ("v", entry.v)):
+            del named[name]
+            named |= {f"{name}.q": part.values, f"{name}.scale": part.scale}
+    elif isinstance(entry, MediaEntry):
+        fields, named = _fields_of(entry), _tensors_of(entry)
     else:
         fields = {"media": list(entry.media)}
         named = {"symbols": entry.entry.symbols, "k": entry.entry.k, "v": entry.entry.v}
@@ -116,6 +118,15 @@ def describe(
         for name, tensor in named.items()
     )
     return Description(scope, kind, key, about, fields, stored), list(bytes_of.values())
+
+
+def _fields_of(entry: MediaEntry) -> dict[str, Any]:
+    donor = entry.donor
+    return {
+        "grid": asdict(entry.grid),
+        "position": None if donor is None else donor.position,
+        "exact": donor is not None and donor.exact,
+    }
 
 
 def _tensors_of(entry: MediaEntry) -> dict[str, Tensor]:
@@ -148,8 +159,13 @@ def read_media(stream: BinaryIO, description: Description, sizes: EntrySizes, pi
         if "probe.q" in found:
             queries = Quantised(found["probe.q"], found["probe.scale"], sizes.dtype)
             probe = Probe(queries, found["probe.outputs"])
-        kv = DonorKV(found["k"], found["v"], fields.position, fields.exact, probe)
+        k, v = ((_restored(found, name, sizes) if sizes.packs else found[name]) for name in ("k", "v"))
+        kv = DonorKV(k, v, fields.position, fields.exact, probe)
     return MediaEntry(MediaGrid(**asdict(fields.grid)), found["features"], kv, on_host=True, on_disk=True)
+
+
+def _restored(found: dict[str, Tensor], name: str, sizes: EntrySizes) -> Tensor:
+    return restore_channels(Quantised(found[f"{name}.q"], found[f"{name}.scale"], sizes.dtype))
 
 
 def read_prefix(stream: BinaryIO, description: Description, sizes: EntrySizes, pin: bool) -> PortablePrefix:
@@ -202,11 +218,15 @@ def _media_shapes(sizes: EntrySizes, tokens: int, donor: bool) -> Shapes:
     shapes: Shapes = {"features": (number, (tokens, sizes.features))}
     if donor:
         kv = (number, (sizes.layers, sizes.kv_heads, tokens, sizes.head_dim))
-        shapes |= {"k": kv, "v": kv}
+        if not sizes.packs:
+            shapes |= {"k": kv, "v": kv}
         if sizes.probes:
             shapes["probe.q"] = "I8", (sizes.probes, sizes.heads, tokens, sizes.head_dim)
             shapes["probe.scale"] = "F32", (sizes.probes, sizes.heads, tokens, 1)
             shapes["probe.outputs"] = number, (sizes.probes, tokens, sizes.sketch)
+        for name in ("k", "v") if sizes.packs else ():
+            shapes[f"{name}.q"] = "I8", (sizes.layers, sizes.kv_heads, sizes.head_dim, tokens)
+            shapes[f"{name}.scale"] = "F32", (sizes.layers, sizes.kv_heads, sizes.head_dim, 1)
     return shapes
 
 

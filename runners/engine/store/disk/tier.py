@@ -23,7 +23,7 @@ from runners.engine.store.disk.codec import (
 from runners.engine.store.disk.file import About, BadEntry, Description, Kind, read_description
 from runners.engine.store.disk.folder import StoreFolder
 from runners.engine.store.disk.store import DiskStore
-from runners.engine.store.entries import Entry, MediaEntry, PrefixEntry
+from runners.engine.store.entries import Entry, MediaEntry, PrefixEntry, packed
 from runners.engine.store.symbols import Symbols, SymbolTable
 
 T = TypeVar("T")
@@ -173,7 +173,9 @@ class DiskTier:
 
     def _write(self, key: str, entry: MediaEntry | PortablePrefix) -> None:
         about = replace(self.about, created=time.time())
-        description, tensors = describe(self.scope, _kind(key), key.partition("/")[2], about, entry)
+        kept = packed(entry) if self.sizes.packs and isinstance(entry, MediaEntry) else entry
+        assert not isinstance(kept, PrefixEntry)
+        description, tensors = describe(self.scope, _kind(key), key.partition("/")[2], about, kept)
         self.store.write(self.scope, _name(key), [description.header(), *tensors])
 
     def _covers(self, key: str, entry: MediaEntry) -> bool:

@@ -29,6 +29,8 @@ def require_spreadable(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
     require_ray()
     if is_loaded(config) or getattr(config, "until_decided", False):
         raise UsageError("--on ray asks requests one by one and to the end: drop --until-decided and what makes load")
+    if config.store_dir is not None:
+        raise UsageError("--on ray keeps no store on disk: drop --store-dir")
     if any(spec.is_server for spec in specs):
         raise UsageError(
             "--on ray spreads methods of the built-in engine: a server is asked from one place, --on local"

@@ -7,12 +7,13 @@ Poisson is the gamma process of 1, constant that of 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from workloads.reading import brief
 
-from workloads.seeding import stream
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Process = Literal["poisson", "gamma", "constant", "burst"]
 LARGEST_CV = 100.0
@@ -54,7 +55,7 @@ class Arrivals:
             pass
         raise ValueError(
             f"must be poisson, constant, gamma:CV (above 0, up to {LARGEST_CV:g}), burst:N (1 to {LARGEST_BURST}), "
-            f"trace or trace:SPEED, not '{text}'"
+            f"trace or trace:SPEED, not {brief(text)}"
         )
 
     def times(self, count: int, seed: int, name: str) -> NDArray[np.float64]:
@@ -63,6 +64,10 @@ class Arrivals:
         Args:
             name: of the stream; another one is drawn independently.
         """
+        import numpy as np
+
+        from workloads.seeding import stream
+
         order = np.arange(count, dtype=np.float64)
         if self.process == "constant":
             return order / self.rate
@@ -89,5 +94,5 @@ def speed_of_trace(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if not 0 < speed <= FASTEST:
-        raise ValueError(f"must be trace:SPEED with a number above 0, up to {FASTEST:g}, not '{text}'")
+        raise ValueError(f"must be trace:SPEED with a number above 0, up to {FASTEST:g}, not {brief(text)}")
     return speed

@@ -64,6 +64,7 @@ def test_each_number_is_a_workload_of_its_own(tmp_path: Path, capsys: pytest.Cap
 def test_other_numbers_and_workloads_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], mistake: str
 ) -> None:
+    usual = ("bench", "--samples", "2", "--runner", "full", "--output", str(tmp_path / "run"))
     distinct = () if "--distinct-media" in arguments else ("--distinct-media", "2")
     assert main([*usual, *distinct, *arguments]) == 2
     assert mistake in capsys.readouterr().err

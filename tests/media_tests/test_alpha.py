@@ -154,6 +154,27 @@ def test_all_that_decode_pictures_see_the_same(form: str, encoded: Encode, png: 
     assert first.address == second.address
 
 
+COLOURS = st.lists(st.tuples(*[st.sampled_from([0, 1, 255, 256, 257, 65535])] * 3), min_size=1, max_size=30)
+
+
+@given(colours=COLOURS, key=st.tuples(*[st.sampled_from([0, 1, 255, 256, 257, 65535])] * 3))
+def test_a_transparent_colour_is_compared_at_its_full_depth(
+    colours: list[tuple[int, ...]], key: Any, png: Encode
+) -> None:
+    data = png(np.array([colours]), 16, 2, (b"tRNS", struct.pack(">HHH", *key)))
+    expected = [(255, 255, 255) if colour == key else tuple(value >> 8 for value in colour) for colour in colours]
+    assert [tuple(pixel) for pixel in np.asarray(decode(data))[0]] == expected
+    assert [tuple(pixel) for pixel in np.asarray(decode_as_stored(data))[0]] == expected
+
+
+def test_grey_that_was_multiplied_by_its_alpha_is_composited_on_white(encoded: Encode) -> None:
+    plain = encoded(Image.fromarray(np.array([[[0, 0], [0, 255], [100, 200], [255, 255]]], np.uint8)), "TIFF")
+    tag = struct.pack("<HHII", 338, 3, 1, 2)
+    assert plain.count(tag) == 1
+    multiplied = plain.replace(tag, struct.pack("<HHII", 338, 3, 1, 1))
+    assert np.asarray(decode(multiplied))[0, :, 0].tolist() == pytest.approx([255, 0, 155, 255], abs=1)
+
+
 @pytest.mark.parametrize("file_format", ANIMATED)
 def test_every_frame_of_an_animation_is_composited_on_white(file_format: str, encoded: Encode) -> None:
     inks = [np.roll(INK, step, axis=1) for step in range(4)]

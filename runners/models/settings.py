@@ -50,13 +50,8 @@ TEXTS = frozenset(
 
 MAPPINGS = frozenset(
     (
-        "text_config",
-        "vision_config",
-        "rope_parameters",
-        "image_processor",
-        "id2label",
-        "label2id",
-        "quantization_config",
+        *("text_config", "vision_config", "rope_parameters", "image_processor"),
+        *("id2label", "label2id", "quantization_config"),
     )
 )
 """Names in all settings whose value is a mapping."""

@@ -158,9 +158,7 @@ COLOURS = st.lists(st.tuples(*[st.sampled_from([0, 1, 255, 256, 257, 65535])] * 
 
 
 @given(colours=COLOURS, key=st.tuples(*[st.sampled_from([0, 1, 255, 256, 257, 65535])] * 3))
-def test_a_transparent_colour_is_compared_at_its_full_depth(
-    colours: list[tuple[int, ...]], key: Any, png: Encode
-) -> None:
+def test_a_colour_is_transparent_at_full_depth(colours: list[tuple[int, ...]], key: Any, png: Encode) -> None:
     data = png(np.array([colours]), 16, 2, (b"tRNS", struct.pack(">HHH", *key)))
     expected = [(255, 255, 255) if colour == key else tuple(value >> 8 for value in colour) for colour in colours]
     assert [tuple(pixel) for pixel in np.asarray(decode(data))[0]] == expected

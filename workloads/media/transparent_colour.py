@@ -39,7 +39,7 @@ def mend_transparent_colour(image: Image.Image, data: bytes) -> None:
 def _opaque(image: Image.Image, data: bytes, key: tuple[int, int, int]) -> Image.Image:
     """The alpha of an RGB picture of 16 bits, whose pixels of the colour ``key`` are transparent."""
     low = Image.open(MeteredFile(data), formats=("PNG",))
-    low.tile = [(*tile[:3], LOW_BYTES) for tile in low.tile]  # type: ignore[attr-defined,misc]  # of PNG's plugin
+    low.tile = [(*tile[:3], LOW_BYTES) for tile in low.tile]  # type: ignore[misc]  # of PNG's plugin
     low.load()
     alpha = Image.new("L", image.size)
     for top, bottom in bands(image):

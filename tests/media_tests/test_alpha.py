@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reports.html.thumbnails import Album
-from reports.run.changed_answers import KeptMedium
+from reports.run.changed_answers import KeptMedium, content_name
 from runners.engine.media.clips import decode_clip
 from runners.engine.media.pictures import decode_image
 from workloads.media.packing import pack
@@ -146,9 +146,10 @@ def test_all_that_decode_pictures_see_the_same(form: str, encoded: Encode, png: 
     for place, picture in found.items():
         assert np.array_equal(np.asarray(picture.convert("RGB")), opaque), place
     (tmp_path / "media").mkdir()
-    for name, file in (("0" * 31 + "a", data), ("0" * 31 + "b", encoded(Image.fromarray(opaque), "PNG"))):
-        (tmp_path / "media" / name).write_bytes(file)
-    first, second = (Album(tmp_path, "x").of(KeptMedium("image", "a", "0" * 31 + end), 1)[0] for end in "ab")
+    files = (data, encoded(Image.fromarray(opaque), "PNG"))
+    for file in files:
+        (tmp_path / "media" / content_name(file)).write_bytes(file)
+    first, second = (Album(tmp_path, "x").of(KeptMedium("image", "a", content_name(file)), 1)[0] for file in files)
     assert first is not None
     assert second is not None
     assert first.address == second.address

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.records import CacheStats, ComputedMedium, Demand, Repair, Status, Timing
+from runners.endpoint.first_tokens import FirstTokens
+from runners.records import CacheStats, ComputedMedium, Demand, Repair, Served, Status, Timing
 from workloads.records import Message
 
 
@@ -39,6 +40,8 @@ class Response:
         repair: what a method that estimates its risk decided.
         adopted: whether it was taken over from another runner, which would have computed the same; then nothing is
             known of time and peak memory.
+        first_tokens: the likeliest first tokens where only they are known, of a server.
+        served: what a server told of the request.
     """
 
     status: Status
@@ -53,6 +56,8 @@ class Response:
     peak_bytes: int | None = None
     repair: Repair | None = None
     adopted: bool = False
+    first_tokens: FirstTokens | None = None
+    served: Served | None = None
 
 
 class Runner(Protocol):

@@ -21,6 +21,8 @@ class RunnerDefaults:
         donor: what stands before a medium when it is stored; None for each method's own default.
         budget_bytes, host_budget_bytes: most bytes that each runner stores on the device and on the host.
         strict_reuse: whether a request fails when something that should be reused is computed.
+        timeout: seconds after which a request to a server is given up.
+        api_key_env: environment variable with the key for servers; empty for none.
     """
 
     recompute_ratio: float | None = None
@@ -29,6 +31,8 @@ class RunnerDefaults:
     budget_bytes: int = 1 << 30
     host_budget_bytes: int = 0
     strict_reuse: bool = False
+    timeout: float = 120.0
+    api_key_env: str = ""
 
 
 def from_setting(setting: str, default: Any = None) -> Any:

@@ -52,6 +52,7 @@ class Timing:
 
     Attributes:
         ttft_ms: from handing over encoded bytes and text until the first output token is on the host.
+        queue_ms: waiting for its turn before the engine; None where requests come one by one.
         prepare_ms: hashing media, rendering and tokenising the prompt, looking up stores.
         preprocess_ms: decoding media files and making pixels of them.
         encode_ms: the vision encoder.
@@ -66,18 +67,21 @@ class Timing:
             room for both.
         capture_ms: recording CUDA graphs behind the answer, for requests to come; see ``runners.engine.graphs``.
         warmup_ms: what the runner spent before the stream began, recording included; told with its first answer.
+
+    Of a server only ``ttft_ms`` and ``decode_ms`` are known.
     """
 
     ttft_ms: Number
-    prepare_ms: Number = field(metadata=ttft_part("hashing, prompt, look-up"))
-    preprocess_ms: Number = field(metadata=ttft_part("files to pixels"))
-    encode_ms: Number = field(metadata=ttft_part("vision encoder"))
-    load_ms: Number = field(metadata=ttft_part("placing stored K, V"))
-    select_ms: Number = field(metadata=ttft_part("choosing tokens"))
-    prefill_ms: Number = field(metadata=ttft_part("language model"))
-    head_ms: Number = field(metadata=ttft_part("first token"))
-    decode_ms: Number
-    store_ms: Number
+    queue_ms: Number | None = field(default=None, metadata=ttft_part("waiting in line"))
+    prepare_ms: Number | None = field(default=None, metadata=ttft_part("hashing, prompt, look-up"))
+    preprocess_ms: Number | None = field(default=None, metadata=ttft_part("files to pixels"))
+    encode_ms: Number | None = field(default=None, metadata=ttft_part("vision encoder"))
+    load_ms: Number | None = field(default=None, metadata=ttft_part("placing stored K, V"))
+    select_ms: Number | None = field(default=None, metadata=ttft_part("choosing tokens"))
+    prefill_ms: Number | None = field(default=None, metadata=ttft_part("language model"))
+    head_ms: Number | None = field(default=None, metadata=ttft_part("first token"))
+    decode_ms: Number = 0.0
+    store_ms: Number | None = None
     host_ttft_ms: Number | None = None
     capture_ms: Number = 0.0
     warmup_ms: Number = 0.0
@@ -200,6 +204,61 @@ class Repair:
     unlike: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server told of a request, and of its caches around it; None is what it did not tell.
+
+    Attributes:
+        state: in which the caches were meant to be: ``stream`` (none in particular), ``cold``, ``same-image`` or
+            ``repeat``; see ``runners.endpoint.options``.
+        checked: whether what it told was enough to check that.
+        invalid: what was wrong with the state: then the record is no evidence for anything.
+        media: media in the prompt.
+        prompt_tokens, output_tokens: as the server counts them.
+        cached_tokens: tokens of the prompt that it says it took from a cache, with the answer.
+        prefix_tokens: the same by its counters: tokens found as an equal prefix.
+        preprocessing_hits, encoder_hits: media that were not preprocessed, or not encoded, again.
+        kv_tokens: tokens whose keys and values were reused from elsewhere than an equal prefix.
+        finish_reason: why the answer ended.
+        unseen_mass: probability that the reference gave to first tokens that were not both told; ``kl`` is then a
+            lower bound. None where log-probabilities were not compared.
+    """
+
+    state: str
+    checked: bool
+    invalid: str | None = None
+    media: Count = 0
+    prompt_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cached_tokens: Count | None = None
+    prefix_tokens: Count | None = None
+    preprocessing_hits: Count | None = None
+    encoder_hits: Count | None = None
+    kv_tokens: Count | None = None
+    finish_reason: str | None = None
+    unseen_mass: Number | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """When a request was sent and answered, of those that arrive while others are answered.
+
+    Attributes:
+        due_ms: when it was to be sent, since the first.
+        lag_ms: how much later the client sent it.
+        e2e_ms: from being sent to the end of its answer.
+    """
+
+    due_ms: Number
+    lag_ms: Number
+    e2e_ms: Number
+
+
+def record_key(workload: str, request: str, runner: str) -> str:
+    """Make the key that identifies a record in a run."""
+    return f"{workload}/{request}/{runner}"
+
+
 @keys(unknown="ignore")
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -223,6 +282,9 @@ class Record:
         repair: what was decided; None of methods that estimate no risk.
         adopted: whether answer, counts and what was stored were taken over from another runner, which computed the
             same; then there are no times and no peak.
+        served: what a server told; None of methods of the built-in engine.
+        load: when it was sent and answered; None where requests come one by one.
+        node: the machine of a cluster that answered it, as all runners' records of the request were; None of this one.
     """
 
     key: str
@@ -252,7 +314,15 @@ class Record:
     peak_bytes: Count | None = None
     repair: Repair | None = None
     adopted: bool = False
+    served: Served | None = None
+    load: Load | None = None
+    node: str | None = None
     schema: int = field(default=1)
+
+    @property
+    def invalid(self) -> str | None:
+        """Why the record is no evidence: a server's caches were not in the state that it is named for."""
+        return None if self.served is None else self.served.invalid
 
     def unjudged(self) -> Record:
         """Drop the judgement of the answer, which means nothing where the weights are random."""

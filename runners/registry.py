@@ -33,9 +33,13 @@ METHODS = {
     "oracle": "runners.methods.oracle:Oracle",
 }
 
+SERVERS = {"endpoint": "runners.endpoint.options:Endpoint"}
+"""Runners that are servers, by their options: an address is one of these."""
+
 EVERY_RUNNER = "all"
 
 FORMS = {
+    "endpoint@url=URL": "an OpenAI-compatible chat server, such as vLLM or SGLang (docs/serving.md)",
     EVERY_RUNNER: "every method that is not for analysis only, and some variants",
     "package.module:Class": "a method of your own, in a package that Python finds (docs/adding-a-method.md)",
 }
@@ -59,7 +63,7 @@ class RunnerSpec:
     """One runner of a run: a method, the options that differ from its defaults, and a label unique in the run.
 
     Attributes:
-        method: a name of ``METHODS``, or ``package.module:Class``.
+        method: a name of ``METHODS`` or ``SERVERS``, or ``package.module:Class``.
     """
 
     method: str
@@ -69,9 +73,14 @@ class RunnerSpec:
     host_budget_bytes: int = RunnerDefaults.host_budget_bytes
     strict_reuse: bool = False
 
+    @property
+    def is_server(self) -> bool:
+        """Whether a server answers, and not a method in the built-in engine."""
+        return self.method in SERVERS
+
     def option_for(self, setting: str) -> str | None:
         """Find the option of the method that takes over a setting of ``RunnerDefaults``; None where it has no such."""
-        return options_by_setting(_method_class(self.method)).get(setting)
+        return options_by_setting(_options_class(self.method)).get(setting)
 
 
 @dataclass(frozen=True)
@@ -123,7 +132,7 @@ def require_distinct(runners: Iterable[RunnerSpec | NamedRunner]) -> None:
 
 
 def load_method(spec: RunnerSpec) -> Method:
-    """Build the method of a spec."""
+    """Build the method of a spec, which names no server."""
     return _method_class(spec.method)(**spec.options)
 
 
@@ -145,7 +154,7 @@ def is_default(name: str) -> bool:
 
 def source_of(spec: RunnerSpec) -> dict[str, Any]:
     """Describe for the manifest where a user's own method is; empty for those that come with vlcache."""
-    return {} if spec.method in METHODS else {"source": describe_source(_method_class(spec.method))}
+    return {} if ":" not in spec.method else {"source": describe_source(_method_class(spec.method))}
 
 
 def _expanded(texts: Sequence[str]) -> Iterator[str]:
@@ -173,14 +182,14 @@ def _named(name: str, text: str, options: dict[str, str]) -> NamedRunner:
     """Name a runner; ``text`` is its label unless an option gives another."""
     if ":" in name:
         split_name(name)
-    elif name not in METHODS:
-        raise unknown_name("runner", name, METHODS)
+    elif name not in METHODS and name not in SERVERS:
+        raise unknown_name("runner", name, [*METHODS, *SERVERS])
     return NamedRunner(name, options.pop("name", text), options)
 
 
 def _spec(named: NamedRunner, defaults: RunnerDefaults) -> RunnerSpec:
     name, label = named.method, named.label
-    method = _method_class(name)
+    method = _options_class(name)
     hints = get_type_hints(method)
     known = [option.name for option in fields(method)]
     options = _options_from_settings(method, defaults)
@@ -200,7 +209,7 @@ def _spec(named: NamedRunner, defaults: RunnerDefaults) -> RunnerSpec:
     return RunnerSpec(name, label, options, defaults.budget_bytes, defaults.host_budget_bytes, defaults.strict_reuse)
 
 
-def _options_from_settings(method: type[Method], defaults: RunnerDefaults) -> dict[str, Any]:
+def _options_from_settings(method: type[Any], defaults: RunnerDefaults) -> dict[str, Any]:
     """Return the options of a method that take over a setting: its value, or the method's default where it is None."""
     own = {option.name: option.default for option in fields(method)}
     values = {option: getattr(defaults, setting) for setting, option in options_by_setting(method).items()}
@@ -222,6 +231,15 @@ def _read(what: str, text: str, kind: Any) -> Any:
         return kind(text)
     except ValueError:
         raise UsageError(f"{what} must be {'a whole number' if kind is int else 'a number'}, not '{text}'") from None
+
+
+def _options_class(name: str) -> type[Any]:
+    """Import the dataclass whose fields are the options of a runner: a method, or those of a server."""
+    if name not in SERVERS:
+        return _method_class(name)
+    module, attribute = SERVERS[name].split(":")
+    options: type[Any] = getattr(import_module(module), attribute)
+    return options
 
 
 def _method_class(name: str) -> type[Method]:

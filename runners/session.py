@@ -18,7 +18,8 @@ import numpy as np
 
 from runners.base import Request, Response, Runner
 from runners.divergence import kl_divergence
-from runners.records import Record, Status, Warmth
+from runners.endpoint.first_tokens import divergence_of_returned
+from runners.records import Record, Status, Warmth, record_key
 from workloads.judgement import Judgement
 from workloads.records import NO_REPLIES, Answer, Conversation, Media, Turn, media_in
 from workloads.scoring import judge
@@ -58,7 +59,7 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True)
-class _Asked:
+class StreamRequest:
     """A request and what the stream says about it.
 
     Attributes:
@@ -74,6 +75,7 @@ class _Asked:
 
     @property
     def turn(self) -> Turn:
+        """The turn that is answered."""
         return self.conversation.turns[self.turn_index]
 
     @property
@@ -84,11 +86,6 @@ class _Asked:
     def request(self, replies: Mapping[str, str], max_new_tokens: int, adoptable: bool = False) -> Request:
         """Make the request for the runners, with ``replies`` in the history where there is no gold answer."""
         return Request(self.turn.id, self.conversation.prompt(self.turn_index, replies), max_new_tokens, adoptable)
-
-
-def record_key(workload: str, request: str, runner: str) -> str:
-    """Make the key that identifies a record in a run."""
-    return f"{workload}/{request}/{runner}"
 
 
 def serve(
@@ -105,10 +102,10 @@ def serve(
     was broken off. Order and records depend on the options alone, not on where a run was broken off. A runner that
     ``watch`` asks no more is forgotten, its stores with it; the stream ends when no runner is asked.
     """
-    asked = list(_requests(conversations))
+    asked = list(requests_of(conversations))
     if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
         return
-    spent = _warm_up(asked[: options.warmup], runners, options)
+    spent = warm_up(asked[: options.warmup], runners, options)
     replies: dict[str, str] = {}
     dropped: set[str] = set()
     for item in asked:
@@ -131,7 +128,7 @@ def serve(
             if known is not None and watch is not None:
                 watch.note(known)
             if known is None:
-                record = _record(workload, item, label, place, responses[label], reference)
+                record = make_record(workload, item, label, place, responses[label], reference)
                 if item is asked[0] and record.timing is not None:
                     record = replace(record, timing=replace(record.timing, warmup_ms=spent[label]))
                 yield record
@@ -139,7 +136,7 @@ def serve(
                     watch.note(record)
 
 
-def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: SessionOptions) -> dict[str, float]:
+def warm_up(asked: Sequence[StreamRequest], runners: Sequence[Runner], options: SessionOptions) -> dict[str, float]:
     """Answer some requests twice, once cold and once warm, and forget them; milliseconds that each runner took."""
     spent: dict[str, float] = {}
     for runner in runners:
@@ -152,7 +149,7 @@ def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: Sessio
     return spent
 
 
-def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
+def requests_of(conversations: Sequence[Conversation]) -> Iterator[StreamRequest]:
     """Yield every turn in order, with how many of its media the stream sent before."""
     seen: set[tuple[str, bytes]] = set()
     cold = 0
@@ -162,16 +159,22 @@ def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
             recurring = sum((item.kind, item.data) in seen for item in media)
             warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
             seen.update((item.kind, item.data) for item in media)
-            yield _Asked(conversation, index, media, warmth, recurring, cold)
+            yield StreamRequest(conversation, index, media, warmth, recurring, cold)
             cold += warmth is Warmth.COLD
 
 
-def _record(workload: str, item: _Asked, label: str, place: int, response: Response, reference: Response) -> Record:
+def make_record(
+    workload: str, item: StreamRequest, label: str, place: int, response: Response, reference: Response
+) -> Record:
+    """Make the record of a response; ``place`` is the runner's among those of the request."""
     ok = response.status is Status.OK
     comparable = ok and reference.status is Status.OK
-    kl = None
+    kl, served = None, response.served
     if comparable and response.first_logits is not None and reference.first_logits is not None:
         kl = kl_divergence(reference.first_logits, response.first_logits)
+    elif comparable and response.first_tokens is not None and reference.first_tokens is not None:
+        kl, unseen = divergence_of_returned(reference.first_tokens, response.first_tokens)
+        served = None if served is None else replace(served, unseen_mass=unseen)
     judged = _judge(response, item.turn.answer)
     shares = [medium.content_share for medium in item.media]
     known = [share for share in shares if share is not None]
@@ -203,6 +206,7 @@ def _record(workload: str, item: _Asked, label: str, place: int, response: Respo
         peak_bytes=response.peak_bytes,
         repair=response.repair,
         adopted=response.adopted,
+        served=served,
     )
 
 

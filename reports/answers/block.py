@@ -158,9 +158,10 @@ def _commands(answers: Sequence[Answer], manifest: Manifest, folder: str) -> Ite
     if open_ones:
         runners = dict.fromkeys(gain.runner for answer in open_ones if (gain := answer.reuse or answer.nearest))
         workloads = _flags("--workload", [answer.workload for answer in open_ones])
-        model = manifest.model.name
-        flags = "" if model == "builtin" else f" --model {quote(model)}"
-        asked = _flags("--runner", [manifest.reference, *runners])
+        model = manifest.config.get("model", "builtin")
+        flags = "" if model == "builtin" else f" --model {quote(str(model))}"
+        flags += "" if manifest.reference == "full" else f" --reference {quote(manifest.reference)}"
+        asked = _flags("--runner", [manifest.spec(label) for label in (manifest.reference, *runners)])
         yield "next", f"vlcache bench --until-decided{flags} {workloads} {asked}"
     else:
         yield "next", "vlcache bench --model YOURS --workload YOURS.jsonl"

@@ -9,8 +9,8 @@ from reports.answers.of_run import block_of
 from reports.compare import Comparison, compare
 from reports.forms.form import Form, ReportOptions
 from reports.runs import Run
+from reports.tables.details import detail_tables, legend_columns
 from reports.tables.markdown import bullets, grid, plain
-from reports.tables.repair import legend_columns, repair_table
 from reports.tables.summary import comparison_table, ledger_table, legend, summary_table
 
 
@@ -22,8 +22,8 @@ def to_markdown(runs: Sequence[Run]) -> str:
         parts += _answers(block_of(run))
         for workload in run.workloads:
             parts += _workload(run, workload)
-        repair = repair_table(run.rows)
-        parts += ["## Repair and its risk", grid(repair)] if repair.rows else []
+        for table in detail_tables(run.rows):
+            parts += [f"## {plain(table.title.capitalize())}", grid(table)]
         changed = ledger_table(run.flips)
         parts += ["## Changed answers", grid(changed)] if changed.rows else []
     if len(runs) > 1:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from reports.forms.table import legend, repair_section
+from reports.forms.table import detail_sections, legend
 from reports.statistics.formatting import UNDEFINED
 from reports.summary.notice import Notice
 from reports.summary.row import COLUMNS, Row
@@ -18,7 +18,7 @@ from reports.sweep.recommend import Recommendation
 from reports.sweep.trade_off import TradeOff
 from reports.tables import screen
 from reports.tables.cells import cell
-from reports.tables.repair import legend_columns
+from reports.tables.details import legend_columns
 from reports.tables.summary import about, notes_on, table_column
 from reports.tables.table import Table, TableColumn
 
@@ -55,7 +55,7 @@ def render(trade_off: TradeOff, notices: Sequence[Notice]) -> Group:
         parts += screen.notes(noted)
     if len(trade_off.recommended) > 1:
         parts += [Text(), _choice("recommended for all workloads", trade_off.recommended_overall)]
-    parts += repair_section(trade_off.rows)
+    parts += detail_sections(trade_off.rows)
     columns = legend_columns(trade_off.rows, MEASURED)
     parts += [legend(trade_off.margin, trade_off.alpha, columns), Text("\n".join(LEGEND), style="dim")]
     return Group(*parts)

@@ -1,4 +1,4 @@
-"""Print the summary as tables for people: one per workload, one of repair, the legend beneath all."""
+"""Print the summary as tables for people: one per workload, those of repair and of servers, the legend beneath all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.summary.notice import Notice
 from reports.summary.row import TABLE_COLUMNS, Row
 from reports.tables import screen
 from reports.tables import summary as tables
-from reports.tables.repair import legend_columns, repair_table
+from reports.tables.details import detail_tables, legend_columns
 
 WIDTH = screen.WIDTH
 
@@ -23,14 +23,13 @@ def render(rows: Sequence[Row], reference: str, notices: Sequence[Notice]) -> Gr
     for workload in dict.fromkeys(row.workload for row in rows):
         mine = [row for row in rows if row.workload == workload]
         parts += screen.section(tables.summary_table(mine, reference, notices))
-    parts += repair_section(rows)
+    parts += detail_sections(rows)
     return Group(*parts, *(legend(row.margin, row.alpha, legend_columns(rows)) for row in rows[:1]))
 
 
-def repair_section(rows: Sequence[Row]) -> list[RenderableType]:
-    """The table of repair; nothing where no runner promises a risk."""
-    table = repair_table(rows)
-    return screen.section(table) if table.rows else []
+def detail_sections(rows: Sequence[Row]) -> list[RenderableType]:
+    """The tables of repair and of servers; nothing where there is nothing to say of them."""
+    return [part for table in detail_tables(rows) for part in screen.section(table)]
 
 
 def legend(margin: float, alpha: float, columns: Sequence[Column] = TABLE_COLUMNS) -> Text:

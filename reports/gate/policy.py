@@ -87,14 +87,14 @@ def default_limits(runner: RunnerDescription, margin: float) -> Limits:
     Accuracy within the run's own margin; of a lossless method, the reference's answers and no other. Of what reuses,
     stores that work: nine of ten recurring media come from one, which only evictions prevent. Of a lossy method
     besides, that it is worth its risk: it is no slower than the reference, and reuses K, V of every second recurring
-    medium, unless it was told to compute everything.
+    medium, unless it was told to compute everything. What servers reuse is for them to tell, and is not required.
     """
     limits: Limits = {"max_differences": 0} if runner.lossless else {"margin": margin}
-    if runner.reuses:
+    if runner.reuses and not runner.is_server:
         limits["min_hit_rate"] = MEDIA_HITS
     if not runner.lossless:
         limits["min_speedup"] = 1.0
-        if runner.options.get("ratio") != 1:
+        if runner.options.get("ratio") != 1 and not runner.is_server:
             limits["min_kv_hit_rate"] = KV_HITS
     return limits
 

@@ -20,6 +20,7 @@ from reports.html.verdicts import verdicts
 from reports.run.frame import without_times
 from reports.runs import Run
 from reports.tables.repair import repair_table
+from reports.tables.servers import server_table
 from reports.tables.table import Table
 
 
@@ -31,6 +32,7 @@ class Section:
         name: of its elements in the page.
         answers: one for each workload; ``overall`` for all of them, ``block`` for a reader in a hurry.
         representatives: by workload the runners of the short table; the drawings show them, too.
+        servers: what servers had cached; without rows where none answered.
         repair: what runners that promise a risk decided and changed; without rows where none does.
         spreads, parts, hits, verdicts, calibration, curves, pareto: the drawings.
     """
@@ -42,6 +44,7 @@ class Section:
     block: Block
     representatives: dict[str, list[str]]
     verdicts: Sequence[ChartGroup]
+    servers: Table
     repair: Table
     calibration: Sequence[ChartGroup]
     curves: Sequence[ChartGroup]
@@ -129,6 +132,7 @@ def section(run: Run, name: str, with_media: bool) -> Section:
             for workload in run.workloads
         },
         verdicts=verdicts(run, name),
+        servers=server_table(run.rows),
         repair=repair_table(run.rows),
         calibration=calibration(run, frame, name),
         curves=curves(run, name),

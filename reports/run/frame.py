@@ -9,20 +9,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runners.records import CacheStats, Demand, Record, Repair, Status, Timing
+from runners.records import CacheStats, Demand, Load, Record, Repair, Served, Status, Timing
 
 IDENTITY = ("workload", "request", "runner", "cluster_id", "family", "order", "warmth", "recurring_media")
 MEASURES = ("content_share", "score", "official_score", "kl", "agrees", "peak_bytes")
 FIELDS: dict[type, list[str]] = {
-    part: [entry.name for entry in fields(part)] for part in (Timing, CacheStats, Demand, Repair)
+    part: [entry.name for entry in fields(part)] for part in (Timing, CacheStats, Demand, Repair, Load)
 }
 MEASURED = (*FIELDS[Timing], *FIELDS[CacheStats], *FIELDS[Demand])
 TIMES = FIELDS[Timing]
 REPAIR = tuple(f"repair_{name}" for name in FIELDS[Repair])
-FLAGS = ("ok", "parse_failed")
-NUMBERS = (*MEASURES, *MEASURED, *REPAIR)
+TOLD = (
+    "media",
+    "prompt_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "prefix_tokens",
+    "preprocessing_hits",
+    "encoder_hits",
+    "kv_tokens",
+    "unseen_mass",
+)
+LOAD = tuple(f"load_{name}" for name in FIELDS[Load])
+SERVED = tuple(f"served_{name}" for name in TOLD)
+FLAGS = ("ok", "parse_failed", "invalid")
+NUMBERS = (*MEASURES, *MEASURED, *REPAIR, *SERVED, *LOAD, "tokens")
 FALLBACKS = NUMBERS.index("fallbacks")
-FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED, *REPAIR)
+FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED, *REPAIR, *SERVED, *LOAD, "tokens")
 
 
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -30,6 +43,7 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
 
     A failed request keeps its identity and scores 0; its time and cache numbers are NaN, whatever was measured. A
     request without a gold answer has no score, failed or not.
+    An invalid record keeps its identity and no number: it is no evidence for anything.
     ``fallbacks`` is how many reasons to compute instead of reusing were given.
     """
     rows = list(records)
@@ -40,6 +54,7 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     columns |= {"warmth": [record.warmth.value for record in rows], "status": [record.status.value for record in rows]}
     columns |= {"ok": np.array([record.status is Status.OK for record in rows], bool)}
     columns |= {"parse_failed": np.array([record.parse_failed for record in rows], bool)}
+    columns |= {"invalid": np.array([record.invalid is not None for record in rows], bool)}
     columns |= dict(zip(NUMBERS, numbers, strict=True))
     frame = pd.DataFrame(columns, columns=list(FRAME_COLUMNS))
     return frame if rows else frame.astype(dict.fromkeys((*IDENTITY, "status"), "object"))
@@ -55,6 +70,8 @@ def without_times(frame: pd.DataFrame, runners: Sequence[str]) -> pd.DataFrame:
 def _numbers(record: Record) -> list[float | None]:
     """What ``NUMBERS`` names, of one record."""
     ok = record.status is Status.OK
+    if record.invalid is not None:
+        return [None] * len(NUMBERS)
     values: list[float | None] = [getattr(record, name) for name in MEASURES]
     if not ok and record.score is not None:
         values[MEASURES.index("score")] = 0.0
@@ -62,7 +79,19 @@ def _numbers(record: Record) -> list[float | None]:
         values += _values(part if ok else None, kind)
     if ok and record.cache is not None:
         values[FALLBACKS] = len(record.cache.fallbacks)
-    return values + _values(record.repair if ok else None, Repair)
+    values += _values(record.repair if ok else None, Repair)
+    values += _told(record.served if ok else None)
+    return [*values, *_values(record.load, Load), _tokens(record) if ok else None]
+
+
+def _tokens(record: Record) -> int | None:
+    """Tokens of the answer: our own, or as the server counts them; None where it does not."""
+    return len(record.token_ids) or (None if record.served is None else record.served.output_tokens)
+
+
+def _told(served: Served | None) -> list[float | None]:
+    """What ``TOLD`` names; None for each where no server answered."""
+    return [None if served is None else getattr(served, name) for name in TOLD]
 
 
 def _values(part: object, kind: type) -> list[Any]:

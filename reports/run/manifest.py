@@ -11,8 +11,9 @@ from typing import Annotated, Any, Self
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
+from reports.statistics.slo import Slo
 from workloads.errors import UsageError
-from workloads.reading import check, in_one_line, keys
+from workloads.reading import brief, check, in_one_line, keys
 from workloads.reading.mistakes import HALVES
 
 SCHEMA = 1
@@ -20,6 +21,8 @@ MOST_NAMES = 1_000
 LONGEST_NAME = 5_000
 DEEPEST = 32
 REUSES_ENCODER = "encoder-cache"  # the method that reuses encoder output and nothing else
+SERVER = "endpoint"  # the method of a runner that is a server
+COLD = "cold"  # the option ``state`` of a server that keeps nothing from request to request
 RECOMPUTES_ALL = "full"  # the method that reuses nothing, for manifests of versions that do not say so themselves
 
 Share = Annotated[float, Interval(gt=0, lt=1)]
@@ -128,9 +131,18 @@ class RunnerDescription:
     promised_risk: Share | None = None
 
     @property
+    def is_server(self) -> bool:
+        """Whether a server answers."""
+        return self.method == SERVER
+
+    @property
     def reuses(self) -> bool:
-        """Whether its method takes anything over from earlier requests."""
-        return self.method != RECOMPUTES_ALL
+        """Whether it takes anything over from earlier requests."""
+        return self.options.get("state") != COLD if self.is_server else self.method != RECOMPUTES_ALL
+
+    def does_as(self, other: RunnerDescription) -> bool:
+        """Whether it does the very work of another, in the same place."""
+        return self.is_server == other.is_server and self.options.get("url") == other.options.get("url")
 
 
 @keys("ignore")
@@ -169,6 +181,39 @@ class VerdictSettings:
 
     margin: Share | None = None
     alpha: Share | None = None
+    slo: str | None = None
+
+
+@keys("ignore")
+@dataclass(frozen=True)
+class AtRate:
+    """A runner at one of several rates, in requests a second; ``family`` is its label without the rate."""
+
+    family: str
+    rate: Ceiling
+
+
+@keys("ignore")
+@dataclass(frozen=True)
+class LoadDescription:
+    """How requests arrived while others were answered.
+
+    Attributes:
+        request_rate: a second, of an open loop, the highest of several; None of a closed one.
+        rates: of several open loops, by the labels of the runners.
+        concurrency: under way at once, of a closed loop.
+        ceiling_rps: requests a second that the client itself can send; None where no server was asked.
+    """
+
+    request_rate: Ceiling | None = None
+    rates: dict[str, AtRate] = field(default_factory=dict)
+    concurrency: int | None = None
+    arrivals: str = "poisson"
+    ceiling_rps: Annotated[float, Interval(ge=0, lt=1e30)] | None = None
+
+    def rate_of(self, label: str) -> float | None:
+        """The rate at which a runner was asked; None of a closed loop."""
+        return self.rates[label].rate if label in self.rates else self.request_rate
 
 
 @keys("ignore")
@@ -198,6 +243,7 @@ class Manifest:
     Attributes:
         workloads: the fingerprint of each workload's stream.
         sweep: None for a run whose runners were not expanded over ratios.
+        load: None for a run whose requests came one by one.
         decisions: of a run until decided, when each runner was; see ``Decision``.
         created: when, in ISO 8601.
         document: all of it as it was written, what no field is made of, too.
@@ -210,6 +256,7 @@ class Manifest:
     environment: Environment = Environment()
     sweep: Sweep | None = None
     verdict: VerdictSettings = VerdictSettings()
+    load: LoadDescription | None = None
     decisions: tuple[Decision, ...] = ()
     created: str | None = None
     seed: int | None = None
@@ -239,6 +286,12 @@ class Manifest:
         beside = (self.reference, *self.noise_arms, *self.analysis_only)
         return [label for label in lossless if label not in beside]
 
+    def spec(self, label: str) -> str:
+        """What was given to --runner for a runner; its label where that is not known, or is the same."""
+        given = self.config.get("runner")
+        texts = [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
+        return next((text for text in texts if f"name={label}" in text.partition("@")[2].split(",")), label)
+
     def reuses(self, label: str) -> bool:
         """Whether a runner takes anything over from earlier requests."""
         return next(runner.reuses for runner in self.runners if runner.label == label)
@@ -252,6 +305,14 @@ class Manifest:
     def sequential(self) -> bool:
         """Whether the run was stopped by what it saw: then only bounds that allow for looking hold."""
         return bool(self.config.get("until_decided", False))
+
+    @property
+    def slo(self) -> Slo | None:
+        """What answers under load had to keep; None where nothing was asked for, or it cannot be read."""
+        try:
+            return None if self.verdict.slo is None else Slo.read(self.verdict.slo)
+        except ValueError:
+            return None
 
     def promised_risk(self, label: str) -> float | None:
         """The share of answers that a runner may change, see ``RunnerDescription``."""
@@ -282,7 +343,8 @@ class Manifest:
         reference = runners.get(self.reference)
         if reference is None or reference.reuses:
             return []
-        return [label for label, runner in runners.items() if not runner.reuses and label != self.reference]
+        others = ((label, runner) for label, runner in runners.items() if label != self.reference)
+        return [label for label, runner in others if not runner.reuses and runner.does_as(reference)]
 
     @classmethod
     def check(cls, document: Mapping[str, Any], origin: Path | str) -> Self:
@@ -303,6 +365,8 @@ class Manifest:
                     raise UsageError(f"{place} names a {kind} in more than {LONGEST_NAME} characters")
         if len(set(manifest.labels)) < len(manifest.labels):
             raise UsageError(f"{place} names two runners alike")
+        if manifest.reference not in manifest.labels:
+            raise UsageError(f"{place}: config.reference {brief(manifest.reference)} is none of its runners")
         return manifest
 
 

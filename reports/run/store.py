@@ -14,7 +14,7 @@ from reports.run.lines import Line, read_lines
 from reports.run.lock import WriterLock
 from reports.run.manifest import SCHEMA, Manifest
 from reports.run.measurements import Measurements
-from runners.records import Record
+from runners.records import Record, record_key
 from workloads.errors import UsageError
 from workloads.private_files import cut, open_to_append, write_whole
 from workloads.reading import brief, brief_name, parse_json
@@ -95,15 +95,15 @@ class RunFolder:
 
         Raises:
             UsageError: there is no run, it is of another schema, its manifest lacks what every report needs, a line
-                other than the last is corrupt, two records of a request and runner differ, or there is too much to
-                read.
+                other than the last is corrupt or of another run, two records of a request and runner differ, or there
+                is too much to read.
         """
         manifest = self.read_manifest()
         records: dict[str, Record] = {}
         for line in read_lines(self.path, RECORDS, LARGEST_RECORDS, MOST_RECORDS):
             if not line.whole or (line.last and not _is_json(line.data)):
                 return SavedRun(manifest, records, line.start)
-            record = self._parse(line)
+            record = self._parse(line, manifest)
             if records.setdefault(record.key, record) != record:
                 raise UsageError(
                     f"{self.records_path}, line {line.number}: {brief_name(record.key)} occurs twice, and differs from "
@@ -155,14 +155,25 @@ class RunFolder:
                 f"{self.path} already holds a run: add --resume to continue it, or choose another --output"
             )
 
-    def _parse(self, line: Line) -> Record:
+    def _parse(self, line: Line, manifest: Manifest) -> Record:
         try:
-            return Record.read(line.data)
+            record = Record.read(line.data)
+            _require_of_run(record, manifest)
+            return record
         except UsageError as error:
             raise UsageError(
                 f"{self.records_path}, line {line.number} is corrupt ({error}); remove that line and add --resume to "
                 "redo it"
             ) from error
+
+
+def _require_of_run(record: Record, manifest: Manifest) -> None:
+    """Check that a record is of a workload and runner of the run, and that its key says so."""
+    for name, known in (("workload", manifest.workloads), ("runner", manifest.labels)):
+        if (own := getattr(record, name)) not in known:
+            raise UsageError(f"{name} {brief(own)} is none of the manifest's")
+    if record.key != (key := record_key(record.workload, record.request, record.runner)):
+        raise UsageError(f"key {brief(record.key)} must be {brief(key)}")
 
 
 def _is_json(data: bytes) -> bool:

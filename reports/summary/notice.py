@@ -30,14 +30,29 @@ class NoticeKind(StrEnum):
     UNCALIBRATED = "uncalibrated"
     UNLIKE = "unlike"
     BROKEN_PROMISE = "broken-promise"
+    INVALID_STATE = "invalid-state"
+    UNCHECKED_STATE = "unchecked-state"
+    PARTIAL_KL = "partial-kl"
+    CLIENT_BOUND = "client-bound"
 
     @property
     def style(self) -> str:
         """How a terminal shows it, in rich's words."""
-        if self in (NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN, NoticeKind.BROKEN_PROMISE):
+        if self in SEVERE:
             return "red"
         return "" if self in FACTS else "yellow"
 
+
+SEVERE = frozenset(
+    (
+        NoticeKind.FAILED_REQUESTS,
+        NoticeKind.BROKEN,
+        NoticeKind.BROKEN_PROMISE,
+        NoticeKind.INVALID_STATE,
+        NoticeKind.CLIENT_BOUND,
+    )
+)
+"""Kinds that say that something is not as it should be."""
 
 FACTS = frozenset(
     (

@@ -152,6 +152,13 @@ class Row:
         spec=".1e",
         in_table=True,
     )
+    kl_unseen_mass: float | None = column(
+        "mean probability of first tokens that servers did not both tell of: the divergence is then a lower bound",
+        unit="0..1",
+        better="lower",
+        scale=100,
+        spec=".2f",
+    )
     ttft_ms_p50: float | None = column(
         "median time to first token of all answered requests",
         unit="ms",
@@ -161,7 +168,9 @@ class Row:
         in_table=True,
     )
     ttft_ms_p90: float | None = column("90th percentile of the same", unit="ms", better="lower", spec=".1f")
-    ttft_ms_p99: float | None = column("99th percentile of the same", unit="ms", better="lower", spec=".1f")
+    ttft_ms_p99: float | None = column(
+        "99th percentile of the time to first token", unit="ms", title="TTFT\n99 %\nms", better="lower", spec=".1f"
+    )
     ttft_speedup: float | None = column(
         "median of per-request TTFT reference / runner, all media sent before [interval]",
         unit="ratio",
@@ -345,6 +354,96 @@ class Row:
     )
     fallbacks: int = column(
         "times something reusable was computed; records say why", unit="count", required=True, better="lower"
+    )
+    invalid: int | None = column(
+        "answers of a server whose caches were not in the state that it is named for: no evidence, and left out",
+        unit="count",
+        title="in-\nvalid",
+        better="lower",
+    )
+    server_prefix_share: float | None = column(
+        "of warm requests, tokens that the server took from an equal prefix / tokens of the prompt",
+        unit="0..1",
+        title="prefix\n%",
+        scale=100,
+        spec=".0f",
+    )
+    server_preprocessing_rate: float | None = column(
+        "of warm requests, media that the server did not preprocess again / media asked",
+        unit="0..1",
+        title="prepro-\ncessing\n%",
+        scale=100,
+        spec=".0f",
+    )
+    server_encoder_rate: float | None = column(
+        "of warm requests, media that the server did not encode again, as it counts them / media asked",
+        unit="0..1",
+        title="encoder\n%",
+        scale=100,
+        spec=".0f",
+    )
+    server_kv_share: float | None = column(
+        "of warm requests, tokens whose keys and values the server reused from elsewhere than a prefix / tokens",
+        unit="0..1",
+        title="KV, no\nprefix\n%",
+        scale=100,
+        spec=".0f",
+    )
+    throughput_rps: float | None = column(
+        "answered requests a second, of a run under load",
+        unit="1/s",
+        title="ans-\nwered\n1/s",
+        better="higher",
+        spec=".2f",
+    )
+    goodput_rps: float | None = column(
+        "requests a second whose answer kept to --slo", unit="1/s", title="good-\nput\n1/s", better="higher", spec=".2f"
+    )
+    slo_share: float | None = column(
+        "share of requests whose answer kept to it; failed ones did not [interval]",
+        unit="0..1",
+        title="kept\nSLO\n%",
+        better="higher",
+        scale=100,
+        spec=".1f",
+        interval_spec=".0f",
+    )
+    slo_share_ci_low: float | None = end()
+    slo_share_ci_high: float | None = end()
+    tpot_ms_p50: float | None = column(
+        "median time for each token behind the first", unit="ms", title="TPOT\nms", better="lower", spec=".1f"
+    )
+    tpot_ms_p99: float | None = column("99th percentile of the same", unit="ms", better="lower", spec=".1f")
+    e2e_ms_p50: float | None = column(
+        "median time from sending a request to the end of its answer, of a run under load",
+        unit="ms",
+        title="end to\nend\nms",
+        better="lower",
+        spec=".1f",
+    )
+    e2e_ms_p99: float | None = column(
+        "99th percentile of the time from sending a request to the end of its answer",
+        unit="ms",
+        title="end\n99 %\nms",
+        better="lower",
+        spec=".1f",
+    )
+    client_lag_ms_p99: float | None = column(
+        "99th percentile of how late the client sent a request",
+        unit="ms",
+        title="lag\n99 %\nms",
+        better="lower",
+        spec=".1f",
+    )
+    client_late_share: float | None = column(
+        "share of requests that it sent more than 10 ms late", unit="0..1", better="lower", scale=100, spec=".1f"
+    )
+    client_rate_error: float | None = column(
+        "how far the rate at which requests were sent was from the one asked for, as a share of it",
+        unit="0..1",
+        better="lower",
+        scale=100,
+        spec=".2f",
     )
     floor_ratio: float | None = column(
         "median of TTFT / the shortest time this device could take for the work, all media sent before",

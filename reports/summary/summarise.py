@@ -14,9 +14,11 @@ from reports.statistics.intervals import mean_interval, median_interval, percent
 from reports.statistics.pairing import Paired
 from reports.statistics.strata import stratified_percentile
 from reports.summary.floor import floor_ms
+from reports.summary.load import load_values, missed
 from reports.summary.proof import PROOF, pooled_loss, proof_values
 from reports.summary.repair import repair_values
 from reports.summary.row import Row
+from reports.summary.served import served_values
 from runners.records import Warmth
 
 RANDOM = "random"
@@ -77,6 +79,7 @@ def _row(
         "noise_flip_rate": _flip_rate(noise),
     }
     values |= _answers(mine, label, paired, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
+    values |= served_values(mine) | load_values(mine, manifest.slo, alpha)
     values |= proof_values(mine, noise, paired, manifest, margin, alpha) | _gains(label, paired, manifest)
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
     calibration = manifest.calibration(label)
@@ -85,6 +88,8 @@ def _row(
     values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)
+    if missed(values, manifest.load) is not None:
+        values |= dict.fromkeys(PROOF)
     return Row.measured(values)
 
 

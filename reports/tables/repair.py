@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.summary.column import Column
-from reports.summary.row import COLUMNS, TABLE_COLUMNS, Row
+from reports.summary.row import COLUMNS, Row
 from reports.tables.cells import cell
 from reports.tables.summary import table_column
 from reports.tables.table import Table
@@ -34,12 +34,6 @@ def repair_table(rows: Sequence[Row]) -> Table:
     columns = [replace(table_column(column), is_label=column.name == "runner") for column in REPAIR_COLUMNS]
     lines = [[_cell(column, row) for column in REPAIR_COLUMNS] for row in rows if row.risk_promised is not None]
     return Table("repair and its risk", columns, lines, dense=True)
-
-
-def legend_columns(rows: Sequence[Row], above: Sequence[Column] = TABLE_COLUMNS) -> list[Column]:
-    """List the columns that need an explanation: those of the tables ``above``, and of the table of repair if any."""
-    promised = any(row.risk_promised is not None for row in rows)
-    return [*above, *(column for column in REPAIR_COLUMNS if promised and column not in above)]
 
 
 def _cell(column: Column, row: Row) -> str:

@@ -103,6 +103,8 @@ def _read_spec(runner: str, options: Mapping[str, Any], defaults: RunnerDefaults
     specs = parse_specs([runner], defaults)
     if len(specs) != 1:
         raise UsageError(f"model argument runner must be one runner, not {len(specs)}: '{runner}'")
+    if specs[0].is_server:
+        raise UsageError("model argument runner is a server: lm-eval asks servers by models of its own")
     method = load_method(specs[0])
     taken = ["name", *(option.name for option in fields(method))]
     settings = options_by_setting(method)  # what the command line of vlcache calls options of many runners

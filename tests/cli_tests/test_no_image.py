@@ -71,6 +71,6 @@ def test_what_is_about_media_is_refused(bench: Bench, arguments: list[str], caps
 
 def test_a_request_of_media_alone_is_refused() -> None:
     turn = Turn("t7", (Media("image", b"x", "x.png"), " "), Answer((), "exact-match"), "step")
-    stream = Stream([Conversation("c", "c", "", (turn,))], WorkloadDefaults())
+    stream = Stream([[Conversation("c", "c", "", (turn,))]], WorkloadDefaults())
     with pytest.raises(UsageError, match="--no-image leaves nothing of request t7: it has no text"):
         stream.without_media()

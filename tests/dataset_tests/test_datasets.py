@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, call
 
 import numpy as np
 import pytest
@@ -457,11 +458,16 @@ def test_from_the_hub_only_what_is_named_is_read(monkeypatch: pytest.MonkeyPatch
 
     asked: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def load_dataset(*arguments: Any, **options: Any) -> Any:
-        asked.append((arguments, options))
-        return datasets.Dataset.from_list([{"a": 1}]).to_iterable_dataset()
+    rows = datasets.Dataset.from_list([{"a": 1}]).to_iterable_dataset()
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    def load_dataset_builder(*arguments: Any, **options: Any) -> Any:
+        asked.append((arguments, options))
+        read = Mock(return_value=rows)
+        splits.append(read)
+        return Mock(as_streaming_dataset=read, config=Mock(data_files=None))
+
+    splits: list[Mock] = []
+    monkeypatch.setattr(datasets, "load_dataset_builder", load_dataset_builder)
     for name in ("docvqa", "mmdu"):
         workload = open_workload(name, Sources(recur="none"))
         assert isinstance(workload, Dataset)
@@ -469,9 +475,10 @@ def test_from_the_hub_only_what_is_named_is_read(monkeypatch: pytest.MonkeyPatch
             list(workload.conversations(StreamOptions(1)))
     place = "hf://datasets/laolao77/MMDU@main/benchmark.json"
     assert asked == [
-        (("lmms-lab/DocVQA", "DocVQA"), {"split": "validation", "revision": None, "streaming": True}),
-        (("json",), {"data_files": place, "split": "train", "streaming": True}),
+        (("lmms-lab/DocVQA", "DocVQA"), {"revision": None}),
+        (("json",), {"data_files": place}),
     ]
+    assert [read.call_args for read in splits] == [call(split="validation"), call(split="train")]
 
 
 def test_a_data_set_without_parts_has_no_subjects() -> None:

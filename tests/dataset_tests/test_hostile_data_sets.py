@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
@@ -9,22 +10,25 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import IterableDataset
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workloads.base import StreamOptions
 from workloads.datasets import bounds, media
-from workloads.datasets.bounds import require_bearable_rows
 from workloads.datasets.case import RowReader
 from workloads.datasets.dataset import open_dataset
 from workloads.datasets.description import DatasetFile, Fields, read_dataset_file
 from workloads.datasets.media import MediaFiles
 from workloads.datasets.pages import BYTE_ARRAY, DELTA_BYTE_ARRAY, read_page, read_row_groups
-from workloads.datasets.rows import Table, _require_bearable
+from workloads.datasets.row_files import RowFiles
+from workloads.datasets.rows import Table, windows
 from workloads.datasets.sources import Sources
 from workloads.errors import UsageError
 from workloads.records import Turn
@@ -85,6 +89,42 @@ def test_links_do_not_lead_out(told: Callable[..., str], tmp_path: Path) -> None
     assert "'0.png' cannot be read: it leads out of the data set" in told()
 
 
+def archive_of_picture(path: Path) -> None:
+    """A zip archive that holds the picture of the row."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.png", PNG)
+
+
+@pytest.mark.parametrize("pattern", ["away.zip", "*.zip", "deep/*.zip", "*/*.zip", "deep/away.zip"])
+def test_links_to_archives_do_not_lead_out(told: Callable[..., str], tmp_path: Path, pattern: str) -> None:
+    here = tmp_path / "mine" / "here"
+    archive_of_picture(tmp_path / "outside" / "away.zip")
+    (here / "0.png").unlink()
+    (here / "away.zip").symlink_to(tmp_path / "outside" / "away.zip")
+    (here / "deep").symlink_to(tmp_path / "outside")
+    assert "is a link that leads out of the data set's folder" in told(archives=pattern)
+
+
+def test_links_to_archives_may_stay_inside(told: Callable[..., str], tmp_path: Path) -> None:
+    here = tmp_path / "mine" / "here"
+    (here / "0.png").unlink()
+    archive_of_picture(here / "packed")
+    (here / "link.zip").symlink_to(here / "packed")
+    (found,) = open_workload(described(tmp_path), Sources(recur="none")).conversations(StreamOptions(5))
+    assert found.turns[0].media[0].data == PNG
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("place", ["a.zip", "0.png"])
+def test_pipes_in_place_of_media_and_archives_are_not_read(
+    told: Callable[..., str], tmp_path: Path, place: str
+) -> None:
+    here = tmp_path / "mine" / "here"
+    (here / "0.png").unlink()
+    os.mkfifo(here / place)
+    assert "'0.png' cannot be read: there is no such file in the data set, nor is it in *.zip" in told(archives="*.zip")
+
+
 def test_a_folder_that_the_working_folder_has_by_chance_is_not_read(
     told: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +152,11 @@ def test_pipes_devices_and_endless_files_are_not_read(told: Callable[..., str], 
         read_dataset_file(tmp_path / "mine" / "mine.yaml")
 
 
+def require_bearable(path: Path) -> None:
+    """Check one file of rows."""
+    RowFiles([path]).require_bearable_first()
+
+
 def test_long_lines_are_found_wherever_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "LONGEST_ROW", 1000)
     monkeypatch.setattr(bounds, "BLOCK", 300)
@@ -119,10 +164,10 @@ def test_long_lines_are_found_wherever_they_are(tmp_path: Path, monkeypatch: pyt
     for lengths, fits in (([999] * 9, True), ([10, 1000, 10], True), ([10] * 99 + [1001], False), ([1200, 1], False)):
         path.write_bytes(b"\n".join(b"x" * length for length in lengths))
         if fits:
-            require_bearable_rows(path)
+            require_bearable(path)
         else:
-            with pytest.raises(ValueError, match="has a line of more than 0 MiB"):
-                require_bearable_rows(path)
+            with pytest.raises(UsageError, match=r"x\.jsonl has a line of more than 0 MiB"):
+                require_bearable(path)
 
 
 BIG = pa.DictionaryArray.from_arrays(pa.array([0] * 600, pa.int32()), pa.array(["x" * 1_000_000]))
@@ -170,7 +215,35 @@ def test_sizes_are_those_of_the_pages_and_not_what_the_metadata_say(tmp_path: Pa
     assert data.count(size) >= 1
     path.write_bytes(data.replace(size, _zigzag(2**31 - 1)[: len(size)].ljust(len(size), b"\xff"), 1))
     with pytest.raises(UsageError):
-        _require_bearable(path)
+        require_bearable(path)
+
+
+@pytest.mark.parametrize("bomb", [0, 1], ids=["first shard", "second shard"])
+def test_a_parquet_file_on_the_hub_that_swells_is_not_read(monkeypatch: pytest.MonkeyPatch, bomb: int) -> None:
+    monkeypatch.setattr(bounds, "ALWAYS_BEARABLE", 16 << 20)
+    hub = MemoryFileSystem()
+    monkeypatch.setattr("huggingface_hub.HfFileSystem", lambda: hub)
+    places = [f"hf://datasets/me/mine@main/{shard}.parquet" for shard in range(2)]
+    for shard, place in enumerate(places):
+        with io.BytesIO() as file:
+            column, options = BOMBS["many numbers"] if shard == bomb else (pa.array([1]), {})
+            pq.write_table(pa.table({"image": column}), file, compression="zstd", row_group_size=1 << 30, **options)
+            hub.pipe(place.removeprefix("hf:/"), file.getvalue())
+
+    rows = IterableDataset.from_generator(
+        lambda shards: ({"shard": shard} for shard in shards), gen_kwargs={"shards": [0, 1]}
+    )
+    builder = Mock(as_streaming_dataset=Mock(return_value=rows), config=Mock(data_files={"test": places}))
+    monkeypatch.setattr("datasets.load_dataset_builder", lambda *_, **__: builder)
+    found = windows(Table("me/mine", "test"), None, 1, Mock(permutation=range))
+    assert [next(found).rows[0].fields for _ in range(bomb)] == [{"shard": 0}] * bomb
+    with pytest.raises(UsageError) as caught:
+        next(found)
+    assert builder.as_streaming_dataset.called == bool(bomb), "the schema is read from the first file"
+    assert str(caught.value) == (
+        f"{places[bomb]} has a row group that takes more than 16 MiB of memory (number 0): "
+        "write it with fewer rows in each"
+    )
 
 
 def _zigzag(number: int) -> bytes:
@@ -209,7 +282,7 @@ def test_every_honest_parquet_file_is_bearable(
     )
     path = tmp_path / "x.parquet"
     pq.write_table(table, path, compression=codec, row_group_size=group, data_page_version=version, data_page_size=64)
-    require_bearable_rows(path)
+    require_bearable(path)
     metadata = pq.ParquetFile(path).metadata
     with path.open("rb") as file:
         for number, columns in enumerate(read_row_groups(footer_of(path))):
@@ -249,7 +322,7 @@ def test_metadata_that_contradict_each_other_do_not_end_the_process(
     data = path.read_bytes()
     for place in range(len(data) - 8 - len(footer_of(path)), len(data) - 8):
         path.write_bytes(data[:place] + bytes([damage(data[place])]) + data[place + 1 :])
-        assert said_of(_require_bearable, path).isprintable()
+        assert said_of(require_bearable, path).isprintable()
 
 
 @given(place=st.floats(0, 1, exclude_max=True), new=st.binary(min_size=1, max_size=6))
@@ -261,7 +334,7 @@ def test_a_damaged_parquet_file_is_told_in_one_line(tmp_path: Path, place: float
     start = int(place * len(data))
     data[start : start + len(new)] = new
     path.write_bytes(data)
-    assert said_of(_require_bearable, path).isprintable()
+    assert said_of(require_bearable, path).isprintable()
 
 
 @given(data=st.data())
@@ -276,6 +349,16 @@ def test_any_value_in_any_field_of_a_description_is_read_or_told(tmp_path: Path,
     said = said_of(read_dataset_file, path)
     assert said.isprintable()
     assert len(said) < len(str(path)) + 700
+
+
+@pytest.mark.parametrize("field", ["window", "max_new_tokens", "most_media"])
+@pytest.mark.parametrize("number", ["0", "-1", "1000001", "9" * 20, "0xffffffffffffffffffff", f"0b{'1' * 80}", "1e3"])
+def test_numbers_of_a_description_are_bounded(tmp_path: Path, field: str, number: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps(MINE).replace("{", f"{{{field}: {number}, ", 1))
+    assert said_of(read_dataset_file, path).startswith(f"{path}: {field} must be ")
+    path.write_text(json.dumps(MINE | {field: 1_000_000}))
+    assert said_of(read_dataset_file, path) == ""
 
 
 @pytest.mark.parametrize(
@@ -329,6 +412,17 @@ def test_any_value_in_any_field_of_a_row_is_read_or_told(tmp_path: Path, data: s
     assert len(said) < 1000
 
 
+@pytest.mark.parametrize("empty", [None, [], [None]])
+def test_a_row_without_its_picture_is_not_asked(told: Callable[..., str], tmp_path: Path, empty: Any) -> None:
+    row = {"question": "?", "image": empty, "more": ["0.png"] if isinstance(empty, list) else "0.png"}
+    (tmp_path / "mine" / "here" / "test.jsonl").write_text(json.dumps(row))
+    assert told().endswith("row 0: it has no picture or video to ask about: image is empty")
+    file = tmp_path / "mine" / "mine.yaml"
+    file.write_text(json.dumps(MINE | {"fields": {"images": ["image", "more"], "question": "question"}}))
+    (found,) = open_workload(str(file), Sources(recur="none")).conversations(StreamOptions(5))
+    assert [medium.data for medium in found.turns[0].media] == [PNG]
+
+
 @pytest.mark.parametrize("depth", [50, 900, 5000])
 def test_deep_values_of_a_row_are_told(told: Callable[..., str], tmp_path: Path, depth: int) -> None:
     row = f'{{"image": {"[" * depth}1{"]" * depth}, "question": "?"}}'
@@ -341,7 +435,7 @@ def test_deep_values_of_a_row_are_told(told: Callable[..., str], tmp_path: Path,
 )
 def test_a_member_of_answers_counts_if_it_is_named(tmp_path: Path, value: Any) -> None:
     fields = Fields(images=("image",), question="question", answers="answers")
-    row = {"image": None, "question": "?", "answers": value}
+    row = {"image": {"bytes": PNG}, "question": "?", "answers": value}
     media = MediaFiles(Table("here", "test"), tmp_path)
     named = DatasetFile("Mine.", "here", "test", fields, answer_member="answer", metric="vqa-accuracy")
     (turn,) = RowReader(named, row, media).turns("x", "y")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lm_eval.tasks
 import pyarrow.parquet
 import pytest
 from lm_eval.api.task import ConfigurableTask
@@ -127,14 +128,20 @@ def test_data_that_are_loaded_in_another_way_take_a_local_copy(monkeypatch: pyte
         open_tasks("lm-eval:mine", Sources(tmp_path))
 
 
-def test_an_unknown_task_gets_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
-    import lm_eval.tasks
+def test_an_unknown_task_gets_a_suggestion_from_tasks_with_pictures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
 
-    few = TaskManager(include_path=str(Path(lm_eval.tasks.__file__).parent / "chartqa"), include_defaults=False)
-    monkeypatch.setattr(lm_eval.tasks, "TaskManager", lambda **options: few)
+    class Spy(TaskManager):  # type: ignore[misc]
+        def __init__(self, include_path: list[Path], **options: Any) -> None:
+            read.extend(path.name for path in include_path)
+            super().__init__(include_path=[str(path) for path in include_path if path.name == "chartqa"], **options)
+
+    monkeypatch.setattr(lm_eval.tasks, "TaskManager", Spy)
     with pytest.raises(UsageError) as caught:
-        open_tasks("lm-eval:chartqua", Sources())
-    assert str(caught.value) == "unknown multimodal task of lm-eval 'chartqua': did you mean 'chartqa'?"
+        open_tasks("lm-eval:charqta", Sources())
+    assert str(caught.value) == "unknown multimodal task of lm-eval 'charqta': did you mean 'chartqa'?"
+    assert {"chartqa", "mmmu"} <= set(read), "and not the hundreds of folders of other tasks"
+    assert len(read) < 20
 
 
 def test_a_picture_stands_where_the_prompt_keeps_its_place() -> None:

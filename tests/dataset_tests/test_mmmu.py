@@ -8,8 +8,10 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -209,16 +211,22 @@ def test_the_hub_is_asked_for_the_subject_alone_and_read_as_it_comes(
     import datasets
 
     asked: list[tuple[Any, ...]] = []
-    load = datasets.load_dataset
+    load = datasets.load_dataset_builder
 
-    def load_dataset(path: str, name: str, split: str, revision: str | None, streaming: bool) -> Any:
-        asked.append((path, name, split, revision, streaming))
-        return load("parquet", data_files=str(mmmu / name / "*.parquet"), split="train", streaming=True)
+    def load_dataset_builder(path: str, name: str, revision: str | None) -> Any:
+        asked.append((path, name, revision))
+        builder = load("parquet", data_files={"validation": str(mmmu / name / "*.parquet")})
+        for number, place in enumerate(builder.config.data_files["validation"]):
+            hub.pipe(f"/{name}/{number}.parquet", Path(place).read_bytes())
+        there = [f"hf://{name}/{number}.parquet" for number in range(len(builder.config.data_files["validation"]))]
+        return Mock(as_streaming_dataset=builder.as_streaming_dataset, config=Mock(data_files={"validation": there}))
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    hub = MemoryFileSystem()
+    monkeypatch.setattr("huggingface_hub.HfFileSystem", lambda: hub)
+    monkeypatch.setattr(datasets, "load_dataset_builder", load_dataset_builder)
     workload = open_mmmu(Sources(subjects=("Math",), recur="none"))
     assert len(list(workload.conversations(StreamOptions(3)))) == 3
-    assert asked == [("MMMU/MMMU", "Math", "validation", None, True)]
+    assert asked == [("MMMU/MMMU", "Math", None)]
 
 
 def test_a_copy_without_the_subject_is_told_apart(mmmu: Path) -> None:

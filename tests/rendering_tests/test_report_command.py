@@ -182,7 +182,7 @@ def test_a_run_without_records_is_refused(save_run: SaveRun, capsys: pytest.Capt
     assert "holds no records yet" in errors_of(capsys)
     unknown = save_run("unknown", change=lambda told: told["workloads"].clear())
     assert main(["report", str(unknown)]) == 2
-    assert "none of its records is of a workload and a runner" in errors_of(capsys)
+    assert "line 1 is corrupt (workload 'binding' is none of the manifest's)" in errors_of(capsys)
 
 
 def test_halves_of_characters_are_refused(save_run: SaveRun, capsys: pytest.CaptureFixture[str]) -> None:

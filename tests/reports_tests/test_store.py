@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reports.run import store
 from reports.run.manifest import Manifest
@@ -19,7 +23,10 @@ MANIFEST = {
     "config": {"seed": 0, "reference": "full"},
     "workloads": {"binding": "abc"},
     "model": {"name": "builtin", "device": "cpu", "dtype": "float32", "added": [1]},
-    "runners": [{"label": "full", "method": "full", "lossless": True}],
+    "runners": [
+        {"label": "full", "method": "full", "lossless": True},
+        {"label": "vlcache", "method": "vlcache", "lossless": False},
+    ],
     "added": {"later": True},
 }
 
@@ -133,6 +140,51 @@ def test_two_records_of_a_request_that_differ_are_named(folder: RunFolder, make_
     write(folder, [make_record("q0"), make_record("q0", ttft_ms=101.0)])
     with pytest.raises(UsageError, match="line 2: binding/q0/full occurs twice, and differs from the first; remove"):
         folder.read()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"key": "other"}, "key 'other' must be 'binding/q0/full'"),
+        ({"key": "binding/q0/vlcache"}, "key 'binding/q0/vlcache' must be 'binding/q0/full'"),
+        ({"request": "q1"}, "key 'binding/q0/full' must be 'binding/q1/full'"),
+        ({"runner": "vlcache"}, "key 'binding/q0/full' must be 'binding/q0/vlcache'"),
+        ({"runner": "none", "key": "binding/q0/none"}, "runner 'none' is none of the manifest's"),
+        ({"workload": "none", "key": "none/q0/full"}, "workload 'none' is none of the manifest's"),
+    ],
+)
+def test_a_record_is_of_the_run_and_under_its_own_key(
+    folder: RunFolder, make_record: MakeRecord, changes: dict[str, str], told: str
+) -> None:
+    write(folder, [make_record("q0"), replace(make_record("q0"), **changes), make_record("q2")])  # type: ignore[arg-type]
+    with pytest.raises(UsageError) as caught:
+        folder.read()
+    assert f"line 2 is corrupt ({told}); remove that line" in str(caught.value)
+
+
+@given(
+    key=st.text(max_size=4),
+    names=st.tuples(st.sampled_from(["binding", "b"]), st.text(max_size=3), st.sampled_from(["full", "f/ull"])),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_records_that_are_read_name_every_request_and_runner_once(
+    folder: RunFolder, make_record: MakeRecord, key: str, names: tuple[str, str, str]
+) -> None:
+    workload, request, runner = names
+    own = make_record("q1")
+    folder.records_path.write_bytes(b"")
+    write(folder, [own, replace(own, key=key, workload=workload, request=request, runner=runner), make_record("q2")])
+    found: list[Record] = []
+    with suppress(UsageError):
+        found = [*folder.read().records.values()]
+    assert len({(each.workload, each.request, each.runner) for each in found}) == len(found)
+
+
+def test_the_reference_is_one_of_the_runners(folder: RunFolder) -> None:
+    folder.manifest_path.write_text(json.dumps(MANIFEST | {"config": {"reference": "\x1b[2Jnone"}}))
+    with pytest.raises(UsageError) as caught:
+        folder.read()
+    assert str(caught.value).endswith(r"config.reference '\x1b[2Jnone' is none of its runners")
 
 
 def test_a_record_that_is_there_twice_counts_once(folder: RunFolder, make_record: MakeRecord) -> None:

@@ -169,7 +169,8 @@ def test_the_document_tells_points_knees_recommendations_and_cautions(found: Fou
 
 def test_a_run_without_records_has_nothing_to_show(make_record: MakeRecord) -> None:
     model = {"name": "builtin", "device": "cpu", "dtype": "float32"}
-    manifest = {"config": {"reference": "full"}, "workloads": {}, "model": model, "runners": []}
+    runners = [{"label": "full", "method": "full", "lossless": True}]
+    manifest = {"config": {"reference": "full"}, "workloads": {}, "model": model, "runners": runners}
     empty = analyse([], Measurements(Manifest.check(manifest, "here"), []), 0.02, 0.05)
     assert (empty.points, empty.recommended) == ([], {})
     assert empty.recommended_overall.runner is None

@@ -13,8 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from runners.base import Request, Response
-from runners.records import Record, Status, Timing, Warmth
-from runners.session import SessionOptions, record_key, serve
+from runners.records import Record, Status, Timing, Warmth, record_key
+from runners.session import SessionOptions, serve
 from workloads.records import Answer, Conversation, Media, Message, Turn
 
 ZERO = Timing(*[0.0] * 10)

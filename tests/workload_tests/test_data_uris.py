@@ -35,12 +35,21 @@ ENCODED = base64.b64encode(DATA).decode()
         "data:image/png; base64,",
         " data:image/png;base64,\n",
         "data: image/png ;base64,",
+        "data:image/png;base64;charset=utf8,",
+        "data:;name=x; base64 ;charset=utf8,",
     ],
 )
 def test_parameters_and_a_missing_type_are_read(start: str) -> None:
     assert is_data_uri(start)
     assert decode_data_uri(start + ENCODED, "image") == DATA
     assert decode_data_uri(start + ENCODED, "video") == DATA
+
+
+@pytest.mark.parametrize("start", ["data:image/png,", "data:,", "data:image/png;base64=,", "data:image/jpeg;base_64,"])
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff\xff", b"GIF89a", b"RIFF....WEBP"])
+def test_base64_that_does_not_say_so_is_told(start: str, data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^holds base64, and does not say so: write ';base64,' in place"):
+        decode_data_uri(start + base64.b64encode(data + DATA).decode(), "image")
 
 
 @given(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from workloads.base import StreamOptions
-from workloads.errors import UsageError
+from workloads.errors import UsageError, quoted
 from workloads.files.forms import FORMS
 from workloads.files.jsonl import open_jsonl
 from workloads.records import Conversation, Media, Turn
@@ -454,6 +454,127 @@ READ_NOWHERE = (
 )
 def test_a_picture_that_would_not_be_shown_is_told(opened: Open, line: Line, told: str) -> None:
     assert mistake(opened, line).startswith(told)
+
+
+INLINE = base64.b64encode(picture("a.png")).decode()
+PLACES = "and there are {}: put them into a field that is read (see docs/files.md)"
+WITHIN = "names media within a text, {}, where they are not read: put them into a field that is read"
+
+
+@pytest.mark.parametrize(
+    "field", ["image_1", "image_0", "image1", "img1", "image_1_path", "image_path_2", "Image-3", "frame_12"]
+)
+@pytest.mark.parametrize("value", ["pics/7", INLINE, {"bytes": INLINE, "path": None}, {"path": "pics/7"}, ["x"]])
+def test_numbered_fields_of_media_are_told(opened: Open, field: str, value: object) -> None:
+    for line in ({"text": "?"}, {"prompt": "?", "image_files": ["b.png"]}, beside("?")):
+        assert mistake(opened, line | {field: value}) == f"{field} {READ_NOWHERE} it"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        INLINE,
+        {"bytes": INLINE},
+        [INLINE],
+        "scans/a.jp2",
+        "a.ppm",
+        "a.heif",
+        "a.ico",
+        "/9j/" + "A" * 60,
+        "UklGR" + "A" * 60,
+    ],
+)
+def test_media_in_a_field_of_any_name_are_told(opened: Open, value: object) -> None:
+    assert mistake(opened, {"text": "?", "x": value}) == f"x {READ_NOWHERE} it"
+    part = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": value}}
+    assert mistake(opened, asks(part, "?")).startswith("messages[0].content[0].source looks like media")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "<|image_1|>",
+        "<image 1>",
+        "<image1>",
+        "<image_1>",
+        "<image-2>",
+        "<image_placeholder>",
+        "<IMAGE>",
+        "<ImageHere>",
+        "<|image|>",
+        "<|image_pad|>",
+        "<|vision_start|><|image_pad|><|vision_end|>",
+    ],
+)
+def test_a_placeholder_of_any_model_needs_a_picture(opened: Open, place: str) -> None:
+    for field, line in (
+        ("text", {"text": f"{place}?"}),
+        ("messages", beside(f"{place}\n?")),
+        ("conversations", talk(("human", f"{place}?"), ("gpt", "x"))),
+        ("turns", session({"text": f"{place}?"})),
+    ):
+        told = mistake(opened, line)
+        assert told.startswith(f"{field} keeps 1 places for images, such as '<")
+        assert told.endswith(PLACES.format(0))
+    (shown,) = opened({"text": f"{place}?", "image": "a.png"})
+    assert content(shown.turns[0]) == [f"{place}?", "image a.png"]
+    assert mistake(opened, {"text": f"{place} and <image 9>?", "image": "a.png"}).endswith(PLACES.format(1))
+    assert mistake(opened, {"prompt": f"{place} and <image 9>?", "image_files": ["a.png"]}).endswith(PLACES.format(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Picture 1: <img>a.png</img>\n?", "<img>a.png</img>"),
+        ("Picture 1: <img>none.png</img>\n?", "<img>none.png</img>"),
+        ("<img src='a.png'> ?", "<img src='a.png"),
+        ('<img width="5" src=a.png> ?', '<img width="5" src=a.png'),
+        ("![](a.png) ?", "![](a.png)"),
+        ("? ![a page](file://a.png 'title')", "![a page](file://a.png 'title')"),
+        (f"![](data:image/png;base64,{INLINE[:8]})?", f"![](data:image/png;base64,{INLINE[:8]})"),
+        (f"data:image/png;base64,{INLINE[:20]}", f"data:image/png;base64,{INLINE[:20]}"),
+        (INLINE[:60], INLINE[:60]),
+    ],
+)
+def test_media_within_a_text_are_told(opened: Open, text: str, shown: str) -> None:
+    for field, line in (
+        ("text", {"text": text}),
+        ("messages", asks("?", text)),
+        ("conversations", talk(("human", text), ("gpt", "x"))),
+        ("prompt", {"prompt": text, "image_files": ["b.png"]}),
+    ):
+        assert mistake(opened, line).startswith(f"{field} {WITHIN.format(quoted(shown))}")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What does <img src='logo.png'> do in HTML?",
+        "How do I write ![alt](picture.png) in Markdown?",
+        "Is <img> or <picture> right? And the <audio> tag, <images>, <image-set>?",
+        "What is in data:image/png;base64,AAAA and what in it is a header?",
+        "An image of a.png and <b>image 1</b>, image 2, [image 3].",
+        "a <b and b> c, video 1 <clip> img",
+    ],
+)
+def test_a_question_about_html_or_markdown_stays_one(opened: Open, question: str) -> None:
+    (one,) = opened({"text": question})
+    assert content(one.turns[0]) == [question]
+
+
+def test_prompts_and_single_turns_keep_places_for_their_media(opened: Open) -> None:
+    prompt, turn, several = opened(
+        {"prompt": "Is <image> like <image>?", "image_files": ["a.png", "b.png"]},
+        {"prompt": "<image>\n?", "image_files": ["a.png"]},
+        {"prompt": "?", "image_files": ["c.png"]},
+    )
+    assert content(prompt.turns[0]) == ["Is ", "image a.png", " like ", "image b.png", "?"]
+    assert content(turn.turns[0]) == ["image a.png", "?"]
+    assert content(several.turns[0]) == ["?", "image c.png"]
+    (one,) = opened({"texts": ["<image>?", "<video>"], "image": "a.png", "video": "loop.gif"})
+    assert content(one.turns[0]) == ["image a.png", "?", "video loop.gif"]
+    for line in ({"prompt": "<image><image>", "image_files": ["a.png"]}, {"text": "<image><image>", "image": "a.png"}):
+        assert mistake(opened, line) == "image names 1 files, but <image> is said 2 times: they must agree"
 
 
 def test_fields_about_media_are_no_media(opened: Open) -> None:

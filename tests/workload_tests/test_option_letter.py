@@ -479,6 +479,28 @@ def test_mmmu_has_as_many_letters_as_options() -> None:
         assert (right.score, right.parsed) == (1, True)
 
 
+PRONOUNS = ("{} think so.", "{} cannot tell.", "{} am not sure", "{} don't know", "The answer is {} think so")
+ARTICLES = ("{} thing is there.", "Answer: {} thing", "{} dog and {} cat", "It shows {} man.")
+LETTERS = (
+    "{}",
+    "({})",
+    "Answer: {}",
+    "The answer is {}.",
+    "So it is {} .",
+    "{} because it fits",
+    "{} or so, I think ({})",
+)
+
+
+@pytest.mark.parametrize(("letter", "words"), [("I", PRONOUNS), ("A", ARTICLES)])
+def test_mmmu_takes_no_pronoun_and_no_article_for_a_letter(letter: str, words: tuple[str, ...]) -> None:
+    key = Answer((letter,), "mmmu", THINGS)
+    unread = [judge(word.format(letter, letter), key) for word in words]
+    assert [(judged.score, judged.parsed) for judged in unread] == [(0, False)] * len(words)
+    said = [judge(word.format(letter, letter), key) for word in LETTERS]
+    assert [(judged.score, judged.parsed) for judged in said] == [(1, True)] * len(LETTERS)
+
+
 @given(
     reply=st.lists(st.sampled_from(["(A)", "B", "C", "I", "(I)", "red", "thing 3", "is", "the", ".", "J"]), max_size=9),
     options=st.integers(2, 9),

@@ -138,6 +138,60 @@ def test_relaxed_accuracy(prediction: str, gold: str, expected: float) -> None:
     assert score(prediction, [gold], "relaxed-accuracy") == expected
 
 
+OPEN_METRICS = ("exact-match", "anls", "relaxed-accuracy", "f1", "vqa-accuracy")
+AROUND = (
+    "{}", "**{}**", "*{}*", "__{}__", "`{}`", "${}$", "$$ {} $$", r"\({}\)", r"\boxed{{{}}}", r"\text{{{}}}",
+    r"$\boxed{{\text{{{}}}}}$", r"\boxed{{\textbf{{\text{{{}}}}}}}", r"So I count: $\boxed{{{}}}$.",
+    r"\boxed{{{0}}} and again \boxed{{{0}}}", "<answer>{}</answer>", "<answer> **{}** </answer>", "<final>{}</final>",
+    "<think>maybe 17</think>{}", "<think>\\boxed{{17}}</think>\n\n**{}**", "<think>17</think><answer>{}</answer>",
+    "{}<|im_end|>",
+    "<|channel|>analysis<|message|>17<|end|><|start|>assistant<|channel|>final<|message|>{}<|return|>",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", OPEN_METRICS)
+@pytest.mark.parametrize("gold", ["42", "12.90", "network", "New York", "-5", "x2"])
+def test_what_stands_around_an_open_answer_does_not_count(metric: str, gold: str) -> None:
+    found = {around: score(around.format(gold), [gold], metric) for around in AROUND}
+    assert {around: value for around, value in found.items() if value != 1} == {}
+
+
+@pytest.mark.parametrize("metric", OPEN_METRICS)
+@pytest.mark.parametrize(
+    "reply", ["<think>42", "<think>It is 42.</think>", "<answer>41</answer><answer>42</answer>", "<answer></answer>"]
+)
+def test_a_reply_without_one_answer_is_unread(metric: str, reply: str) -> None:
+    assert judge(reply, Answer(("42",), metric)) == Judgement(0.0, parsed=False)
+
+
+@pytest.mark.parametrize("metric", OPEN_METRICS)
+@pytest.mark.parametrize(
+    "around", [r"\boxed{{{}}} or \boxed{{41}}", "**{}** or **41**", "<think>{}</think>41", "{} $5 or $"]
+)
+def test_an_answer_beside_another_is_not_taken_out(metric: str, around: str) -> None:
+    assert score(around.format("network"), ["network"], metric) < 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "gold", "metric"),
+    [
+        (r"\boxed{20\%}", "20%", "exact-match"),
+        (r"\boxed{\$5}", "$5", "exact-match"),
+        (r"\boxed{5\,\text{cm}}", "5 cm", "exact-match"),
+        ("$5", "$5", "exact-match"),
+        ("snake_case", "snake_case", "exact-match"),
+        ("* 5", "* 5", "exact-match"),
+        ("\u22125", "-5", "relaxed-accuracy"),
+        ("$\u22125$", "-5", "relaxed-accuracy"),
+        (r"\$1000", "1000", "relaxed-accuracy"),
+        (r"\boxed{\$1,000}", "1000", "relaxed-accuracy"),
+        (r"\boxed{20\%}", "0.2", "relaxed-accuracy"),
+    ],
+)
+def test_latex_of_open_answers_is_read(reply: str, gold: str, metric: str) -> None:
+    assert score(reply, [gold], metric) == 1
+
+
 @cache
 def lm_eval_tasks(task: str, file: str) -> Any:
     """What lm-eval scores a task with, read from its file: importing its package takes seconds."""

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 @configured_by(BenchConfig)
 def bench(config: BenchConfig) -> ExitCode:
     """Answer workloads with several runners and compare their speed and their answers."""
-    from runners.registry import METHODS, read_names
+    from runners.registry import METHODS, SERVERS, read_names
     from vlcache_cli.jobs.bench import measure, parse_runners, prepare, read_inputs, require_reference
 
     named = read_names(config.runner)
-    if all(runner.method in METHODS for runner in named):  # a user's own is looked for first, which needs torch
+    if all(
+        runner.method in (*METHODS, *SERVERS) for runner in named
+    ):  # a user's own is looked for first, which needs torch
         require_reference(config, [runner.label for runner in named])
     inputs = read_inputs(config)
     job = prepare(config, inputs, parse_runners(config, config.recompute_ratio))

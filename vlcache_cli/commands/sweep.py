@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from vlcache_cli import console
@@ -21,6 +21,8 @@ def sweep(config: SweepConfig) -> ExitCode:
     from vlcache_cli.jobs.bench import measure, prepare, read_inputs
     from vlcache_cli.jobs.ratios import describe, expand, name_runners
 
+    if config.request_rate:
+        return sweep_rates(config)
     inputs = read_inputs(config)
     config = name_runners(config)
     runners = expand(config)
@@ -29,6 +31,45 @@ def sweep(config: SweepConfig) -> ExitCode:
         run = measure(job)
         show(config, run)
     return tell_failures(run.records)
+
+
+def sweep_rates(config: SweepConfig) -> ExitCode:
+    """Ask runners at several rates: up to which do they keep what is asked of them?"""
+    from vlcache_cli.jobs.bench import measure, parse_runners, prepare, read_inputs
+
+    config = config if config.runner else replace(config, runner=(config.reference,))
+    inputs = read_inputs(config)
+    job = prepare(config, inputs, parse_runners(config, None))
+    with job.lock, stopping_in(config.output):
+        run = measure(job)
+        show_rates(config, run)
+    return tell_failures(run.records)
+
+
+def show_rates(config: SweepConfig, run: Measurements) -> None:
+    """The tables on stdout; where the knees are, where the run is kept and what is drawn on stderr."""
+    from reports.forms import table
+    from reports.pictures.load_curve import knees
+    from reports.pictures.load_files import draw
+    from reports.summary.notices import find_notices
+    from reports.summary.summarise import summarise
+
+    rows = summarise(run, config.margin, config.alpha)
+    notices = find_notices(run, rows)
+    if config.json:
+        from reports.forms.json import summary_document
+
+        console.show_text(summary_document(run.manifest, rows, notices=[asdict(notice) for notice in notices]))
+    else:
+        console.show(table.render(rows, run.manifest.reference, notices), table.WIDTH)
+    rates = {} if run.manifest.load is None else run.manifest.load.rates
+    for workload in dict.fromkeys(row.workload for row in rows):
+        for knee in knees([row for row in rows if row.workload == workload], rates):
+            told = "not even the lowest rate" if knee.rate is None else f"{knee.rate:g} requests a second"
+            console.note(f"{workload}: {knee.family} keeps up to {told}")
+    for picture in draw(rows, rates, config.output / "plots"):
+        console.note(f"drawn in {picture}")
+    console.note(f"run kept in {config.output}")
 
 
 def show(config: SweepConfig, run: Measurements) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
 from runners.defaults import DEFAULT_RATIO, RunnerDefaults
 from vlcache_cli.config import readers
-from vlcache_cli.config.setting import MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
+from vlcache_cli.config.setting import LOAD, MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
 from vlcache_cli.config.stream import WORKLOAD_HELP, StreamConfig
 
 
@@ -48,6 +48,25 @@ class RunConfig(StreamConfig):
         "Cold requests, but for the first few, are computed once: runners that would compute the same take that over, "
         "untimed.",
     )
+    on: str = setting(
+        "local",
+        OUTPUT,
+        readers.place,
+        "Where: local, ray (a cluster on this machine) or ray://HOST:PORT; workloads and --blocks are spread over it.",
+    )
+    timeout: float = setting(
+        RunnerDefaults.timeout,
+        RUNNERS,
+        readers.positive,
+        "Seconds after which a request to a server (--runner endpoint@url=...) is given up.",
+    )
+    api_key_env: str = setting(
+        RunnerDefaults.api_key_env,
+        RUNNERS,
+        readers.text,
+        "Environment variable with the API key for servers; the key itself is kept nowhere.",
+        default_text="none",
+    )
     host_budget: int = setting(
         0,
         STORE,
@@ -59,6 +78,26 @@ class RunConfig(StreamConfig):
     )
     strict_reuse: bool = setting(
         False, STORE, readers.switch, "A request fails when something that should be reused is computed."
+    )
+    arrivals: str = setting(
+        "poisson",
+        LOAD,
+        readers.arrivals,
+        "How they arrive: poisson, constant, gamma:CV (gaps with that coefficient of variation) or burst:N.",
+    )
+    concurrency: int | None = setting(
+        None,
+        LOAD,
+        readers.whole(1, 10_000),
+        "Requests under way at once, the next sent when one is answered (a closed loop), in place of --request-rate.",
+        flag_type=int,
+    )
+    slo: str | None = setting(
+        None,
+        VERDICT,
+        readers.slo,
+        "What an answer must keep to count as goodput, in milliseconds: ttft=500,tpot=50 or one of both.",
+        flag_type=str,
     )
     margin: float = setting(
         DEFAULT_MARGIN,
@@ -87,6 +126,11 @@ class RunConfig(StreamConfig):
         """The settings that streams are drawn with."""
         return self
 
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Requests a second of each open loop, ascending; none where requests come one by one, or in a closed loop."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class BenchConfig(RunConfig):
@@ -98,6 +142,13 @@ class BenchConfig(RunConfig):
         readers.share,
         "Share of vision tokens to compute, where a runner takes one, 0 to 1; of vlcache the most that it may.",
         default_text="0.05, of vlcache as its risk takes",
+        flag_type=float,
+    )
+    request_rate: float | None = setting(
+        None,
+        LOAD,
+        readers.positive,
+        "Requests a second that arrive, answered or not (an open loop); runners are then asked one after another.",
         flag_type=float,
     )
     wide: bool = setting(False, OUTPUT, readers.switch, "Also print every column of every runner, as tables.")
@@ -118,6 +169,11 @@ class BenchConfig(RunConfig):
     def drawn(self) -> BenchConfig:
         """See ``RunConfig``."""
         return replace(self, samples=self.max_samples) if self.until_decided else self
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """See ``RunConfig``."""
+        return () if self.request_rate is None else (self.request_rate,)
 
 
 @dataclass(frozen=True)
@@ -155,6 +211,19 @@ class SweepConfig(RunConfig):
         default_text="0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1",
         flag_type=str,
     )
+    request_rate: tuple[float, ...] = setting(
+        (),
+        LOAD,
+        readers.rates,
+        "Rates, in requests a second, at which runners are asked (an open loop), in place of the ratios: a comma list.",
+        default_text="none",
+        flag_type=str,
+    )
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """See ``RunConfig``."""
+        return self.request_rate
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
+from reports.statistics.slo import Slo
+from workloads.arrivals import Arrivals
 from workloads.reading import Text, brief, check
 from workloads.reading.mistakes import HALVES
 
@@ -26,6 +28,7 @@ MOST_ITEMS = 1000
 LONGEST_TEXT = 4096
 LEAST = 1e-6  # what is nearer to 0 or 1 cannot be computed with
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+RAY = re.compile(r"ray://[\w.-]{1,255}:\d{1,5}", re.ASCII)
 SIZE = re.compile(r"(\d{1,400}(?:\.\d{1,400})?)\s{0,9}([A-Za-z]{0,3})", re.ASCII)
 
 
@@ -88,12 +91,43 @@ positive = number("above 0", LEAST, MOST)
 between_0_and_1 = number("above 0 and below 1", LEAST, 1 - LEAST)
 
 
+def arrivals(value: object) -> str:
+    """A process of arrivals, as ``workloads.arrivals`` reads it."""
+    given = text(value)
+    Arrivals.read(given, 1.0)
+    return given
+
+
+def slo(value: object) -> str:
+    """A service level objective, as ``reports.statistics.slo`` reads it."""
+    given = text(value)
+    Slo.read(given)
+    return given
+
+
+def place(value: object) -> str:
+    """Where a run is answered: ``local``, ``ray``, or the address of a Ray cluster."""
+    given = text(value)
+    if given not in ("local", "ray") and not RAY.fullmatch(given):
+        raise ValueError(f"must be local, ray or ray://HOST:PORT, not {brief(given)}")
+    return given
+
+
 def shares(value: object) -> tuple[float, ...]:
     """Numbers from 0 to 1, none twice: one, a list or a comma list; ascending, whatever their order was."""
+    return _numbers(value, share, "from 0 to 1")
+
+
+def rates(value: object) -> tuple[float, ...]:
+    """Numbers above 0, likewise."""
+    return _numbers(value, positive, "above 0")
+
+
+def _numbers(value: object, read_one: Reader, words: str) -> tuple[float, ...]:
     given = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
     if not given:
-        raise ValueError("must name at least one number from 0 to 1")
-    read = [share(_number(item)) for item in given]
+        raise ValueError(f"must name at least one number {words}")
+    read = [read_one(_number(item)) for item in given]
     _require_few_and_distinct(read, "{:g}".format)
     return tuple(sorted(read))
 

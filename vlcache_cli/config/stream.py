@@ -43,6 +43,12 @@ class StreamConfig:
         default_text="34 or 48, with which 12 or more separate cases come back; text pages, data sets and files 32",
         flag_type=int,
     )
+    blocks: int = setting(
+        1,
+        REQUESTS,
+        readers.whole(1, 1000),
+        "Draw the requests in so many blocks, each with a seed of its own and empty stores: what --on ray spreads.",
+    )
     seed: int = setting(0, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     reuse_rate: float | None = setting(
         None,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
+from vlcache_cli.jobs.answers import answers_of, answers_on_cluster, require_spreadable
 from vlcache_cli.jobs.deciding import Deciding, judged_labels
+from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
 from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
 from workloads.errors import UsageError
 
@@ -30,13 +31,14 @@ class Inputs:
     """What a run reads, checked without torch and pandas: a mistake in it is told at once.
 
     Attributes:
+        model: None where servers alone answer.
         streams: the requests of each workload.
         fingerprints: of each stream.
         lock: on the folder of a run that goes on; None for a new one, whose folder is not made yet.
         saved: the run that goes on; None for a new one.
     """
 
-    model: Source
+    model: Source | None
     streams: dict[str, Stream]
     fingerprints: dict[str, str]
     folder: RunFolder
@@ -49,6 +51,7 @@ class Job:
     """A run to be measured, checked as far as that is possible without the model's weights.
 
     Attributes:
+        model: None where servers alone answer.
         streams: the requests of each workload.
         fingerprints: of each stream.
         lock: on the folder; whoever measures releases it at the end.
@@ -58,13 +61,13 @@ class Job:
 
     config: RunConfig
     specs: Sequence[RunnerSpec]
-    model: Source
+    model: Source | None
     streams: dict[str, Stream]
     fingerprints: dict[str, str]
     folder: RunFolder
     lock: WriterLock
     saved: SavedRun | None
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
@@ -79,6 +82,8 @@ def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
         budget_bytes=config.device_budget,
         host_budget_bytes=config.host_budget,
         strict_reuse=config.strict_reuse,
+        timeout=config.timeout,
+        api_key_env=config.api_key_env,
     )
     return parse_specs(config.runner, defaults)
 
@@ -91,10 +96,11 @@ def read_inputs(config: RunConfig) -> Inputs:
     """
     from reports.run.store import RunFolder
     from runners.models.load import resolve_model
-    from runners.registry import read_names
+    from runners.registry import SERVERS, read_names
     from workloads.fingerprint import fingerprint
 
-    read_names(config.runner)
+    named = read_names(config.runner)
+    needs_model = not named or any(runner.method not in SERVERS for runner in named)
     _require_media_for_what_needs_them(config)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
@@ -102,8 +108,10 @@ def read_inputs(config: RunConfig) -> Inputs:
     if not config.resume:
         folder.require_free()
     lock = folder.lock() if config.resume else None
-    require_legible(config.model, config.workload)
-    model = resolve_model(config.model, config.revision, console.note)
+    model = None
+    if needs_model:
+        require_legible(config.model, config.workload)
+        model = resolve_model(config.model, config.revision, console.note)
     streams = open_streams(config.drawn(), config.max_new_tokens)
     if config.no_image:
         streams = {workload: stream.without_media() for workload, stream in streams.items()}
@@ -128,11 +136,14 @@ def prepare(
         UsageError: the reference is not among the runners, or the folder is of another run or cannot be written to.
     """
     require_reference(config, [spec.label for spec in specs])
+    require_loadable(config, specs)
+    require_spreadable(config, specs)
     if inputs.saved is not None:
         _require_same_run(inputs.saved, inputs.folder, config, inputs.fingerprints)
     lock = inputs.lock or inputs.folder.claim()
     stream_options = {workload: stream.describe() for workload, stream in inputs.streams.items()}
-    notes = {"asked": stream_options, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
+    verdict = {"margin": config.margin, "alpha": config.alpha, "slo": config.slo}
+    notes = {"asked": stream_options, "verdict": verdict, **(notes or {})}
     return Job(
         config,
         specs,
@@ -148,17 +159,22 @@ def prepare(
 
 def measure(job: Job) -> Measurements:
     """Answer what is not yet answered, each record kept as it comes; returns the whole run."""
-    from reports.run.changed_answers import ChangedAnswersLog
-    from reports.run.measurements import Measurements
-    from runners.local import build_runners
-    from runners.models.load import load_model
-    from runners.records import Status
-    from runners.session import SessionOptions, serve
+    from runners.build import build_runners, open_servers
 
     config = job.config
-    model = load_model(
+    with open_servers(job.specs) as servers:
+        model = None if job.model is None else _load(config, job.model)
+        runners = build_runners(job.specs, model, servers, config.reference, config.adopt)
+        described = next(iter(servers.values())).describe_model() if model is None else _describe(model)
+        return _serve(job, described, runners, model)
+
+
+def _load(config: RunConfig, source: Source) -> LoadedModel:
+    from runners.models.load import load_model
+
+    return load_model(
         config.model,
-        job.model,
+        source,
         dtype=config.dtype,
         device=config.device,
         profile=config.profile,
@@ -166,25 +182,41 @@ def measure(job: Job) -> Measurements:
         attention=config.attn,
         sampling=config.sampling,
     )
-    runners = build_runners(job.specs, model, config.reference, config.adopt)
-    manifest, finished = _begin(job, model, runners)
+
+
+def _describe(model: LoadedModel) -> dict[str, Any]:
+    """A model for the manifest, with what the device can do at most."""
+    return model.describe() | {"ceilings": model.ceilings()}
+
+
+def _serve(
+    job: Job, described: Mapping[str, Any], runners: Sequence[Runner], model: LoadedModel | None
+) -> Measurements:
+    """Ask the runners; ``described`` is the model for the manifest."""
+    from reports.run.changed_answers import ChangedAnswersLog
+    from reports.run.measurements import Measurements
+    from runners.records import Status
+
+    config, loads = job.config, loads_of(job.config)
+    if loads:
+        config = replace(config, reference=config.reference + next(iter(loads)))
+        job = replace(job, config=config, notes=job.notes | {"load": describe_load(config, job.specs, job.streams)})
+    manifest, finished = _begin(job, described, runners, loads)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())
 
     decisions: list[dict[str, Any]] = [asdict(decision) for decision in manifest.decisions]
     watches = _watches(job, manifest, decisions)
-
-    def answer(workload: str, stream: Stream) -> Iterator[Record]:
-        options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
-        return serve(workload, stream.conversations, runners, options, finished, watches.get(workload))
-
-    answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
+    if config.on == "local" or model is None:
+        answers = answers_of(config, job.streams, runners, finished, watches, loads)
+    else:
+        answers = answers_on_cluster(config, job.streams, job.specs, model, finished)
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
     log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
-    total = turns * len(runners) - len(finished)
+    total = turns * len(manifest.labels) - len(finished)
     with job.folder.appending() as append:
         for answered in console.track(answers, "answers", total, lambda record: record.workload):
-            record = answered.unjudged() if model.random_weights else answered
+            record = answered.unjudged() if manifest.model.random_weights else answered
             append(record)
             records.append(record)
             if record.agrees is False or record.status is not Status.OK:
@@ -225,18 +257,21 @@ def _with_decisions(job: Job, manifest: Manifest, decisions: Sequence[Mapping[st
     return decided
 
 
-def _begin(job: Job, model: LoadedModel, runners: Sequence[Runner]) -> tuple[Manifest, dict[str, Record]]:
+def _begin(
+    job: Job, model: Mapping[str, Any], runners: Sequence[Runner], loads: Iterable[str]
+) -> tuple[Manifest, dict[str, Record]]:
     """Write a new run's manifest, or check that a saved run had this model and code; returns what is finished, too."""
     from reports.run.new_manifest import build_manifest
     from reports.run.resume import require_same, require_same_model
 
-    descriptions = [runner.describe() for runner in runners]
+    described = {runner.label: runner.describe() for runner in runners}
+    labels = labels_under_load([*described], loads)
+    descriptions = [described[runner] | {"label": label} for label, runner in labels.items()]
     if job.saved is None:
-        model_description = model.describe() | {"ceilings": model.ceilings()}
-        manifest = build_manifest(job.config.measured(), job.fingerprints, model_description, descriptions, job.notes)
+        manifest = build_manifest(job.config.measured(), job.fingerprints, model, descriptions, job.notes)
         job.folder.start(manifest)
         return manifest, {}
-    require_same_model(job.folder.path, job.saved.manifest.document["model"], model.describe())
+    require_same_model(job.folder.path, job.saved.manifest.document["model"], model)
     saved = job.saved.manifest.document["runners"]
     require_same(job.folder.path, "source", _code_of(saved), _code_of(descriptions))
     require_same(job.folder.path, "options", _options_of(saved), _options_of(descriptions))

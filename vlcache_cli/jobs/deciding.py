@@ -51,7 +51,9 @@ class Deciding:
         """Take a record in, in the order of the stream; decide on its runner once the reference answered, too."""
         if record.key in self.finished:
             timing = record.timing
-            self._spent_s += 0.0 if timing is None else (timing.ttft_ms + timing.decode_ms + timing.store_ms) / 1e3
+            self._spent_s += (
+                0.0 if timing is None else (timing.ttft_ms + timing.decode_ms + (timing.store_ms or 0.0)) / 1e3
+            )
             self._start = perf_counter()
         answers = self._scores.setdefault(record.request, {})
         answers[record.runner] = record
@@ -71,6 +73,8 @@ class Deciding:
         from reports.statistics.verdict import verdict_on
 
         label = mine.runner
+        if mine.invalid is not None or base.invalid is not None:
+            return
         self._requests[label] = self._requests.get(label, 0) + 1
         failed = mine.status is not Status.OK or base.status is not Status.OK
         comparable = mine.warmth is not Warmth.COLD or failed

@@ -187,11 +187,13 @@ def _conclude(
 
 def _require_one_name(config: ProfileConfig) -> None:
     """UsageError when there are several runners to be observed, or none of that name."""
-    from runners.registry import read_names
+    from runners.registry import SERVERS, read_names
 
     named = read_names(config.runner)
     if len(named) > 1:
         raise UsageError(f"--runner names {len(named)} runners: profile observes one at a time")
+    if any(runner.method in SERVERS for runner in named):
+        raise UsageError("--runner names a server: profile observes methods of the built-in engine, such as full-reuse")
 
 
 def _require_reuse(config: ProfileConfig) -> RunnerSpec:

@@ -20,13 +20,19 @@ class Stream:
     """The requests of one workload.
 
     Attributes:
+        blocks: drawn with seeds of their own; the stores of all runners are emptied before each.
         options: those that the user gave, else the defaults of the workload.
         no_image: whether media are left out.
     """
 
-    conversations: list[Conversation]
+    blocks: list[list[Conversation]]
     options: WorkloadDefaults
     no_image: bool = False
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """Those of all blocks."""
+        return [conversation for block in self.blocks for conversation in block]
 
     @property
     def turns(self) -> int:
@@ -51,8 +57,8 @@ class Stream:
             for turn in conversation.turns:
                 if not any(isinstance(part, str) and part.strip() for part in turn.content):
                     raise UsageError(f"--no-image leaves nothing of request {turn.id}: it has no text")
-        conversations = [conversation.without_media() for conversation in self.conversations]
-        return replace(self, conversations=conversations, no_image=True)
+        blocks = [[conversation.without_media() for conversation in block] for block in self.blocks]
+        return replace(self, blocks=blocks, no_image=True)
 
 
 def require_legible(model: str, workloads: Sequence[str]) -> None:
@@ -107,18 +113,35 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
         samples=samples,
         left_out=defaults.left_out,
     )
-    drawing = StreamOptions(samples, config.seed, options.reuse_rate, popularity=options.popularity)
+    if config.blocks > 1 and not is_built_in(workload.name):
+        raise UsageError(f"--blocks draws with other seeds, and the requests of '{workload.name}' are given: drop it")
     if options.left_out is not None:
         console.note(f"{workload.name}: {options.left_out}")
     if is_told:
         console.note(f"{workload.name}: {options.recurrence}")
-    drawn = workload.conversations(drawing)
-    if not is_built_in(workload.name):
-        drawn = console.track(drawn, f"requests of {workload.name}", samples)
-    conversations = list(drawn)
-    if not conversations:
+    blocks: list[list[Conversation]] = []
+    for block in range(config.blocks):
+        share = (samples + block) // config.blocks  # the later ones have one more, where it does not come out even
+        drawing = StreamOptions(share, config.seed + block, options.reuse_rate, popularity=options.popularity)
+        drawn = workload.conversations(drawing)
+        if not is_built_in(workload.name):
+            drawn = console.track(drawn, f"requests of {workload.name}", samples)
+        blocks.append([_numbered(conversation, block) for conversation in drawn])
+    if not all(blocks):
         raise UsageError(f"workload '{workload.name}' has nothing to ask")
-    return Stream(conversations, options)
+    return Stream(blocks, options)
+
+
+def _numbered(conversation: Conversation, block: int) -> Conversation:
+    """The same with the number of its block before its names, but for the first: names are unique in a stream."""
+    if block == 0:
+        return conversation
+    return replace(
+        conversation,
+        id=f"{block}.{conversation.id}",
+        cluster_id=f"{block}.{conversation.cluster_id}",
+        turns=tuple(replace(turn, id=f"{block}.{turn.id}") for turn in conversation.turns),
+    )
 
 
 def _require_steerable(name: str, defaults: WorkloadDefaults, config: StreamConfig) -> None:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from workloads.datasets.pages import BYTE_ARRAY, DELTA_BYTE_ARRAY, WIDTHS, Column, read_page, read_row_groups
-from workloads.reading.regular import open_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,31 +34,45 @@ OFFSET = 4  # bytes beside each text
 WIDEST = 16
 
 
-def require_bearable_rows(path: Path) -> None:
-    """Check that the rows of a local file can be read within bounds.
+def require_bearable_rows(file: BinaryIO, suffix: str) -> None:
+    """Check that the rows of a file can be read within bounds.
+
+    Args:
+        suffix: of its name, which tells its form: ``.parquet``, ``.json``, ``.jsonl`` or ``.csv``.
 
     Raises:
         ValueError: with the end of a sentence that begins with the name of the file.
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be read.
     """
-    with open_regular(path) as file:
-        if path.suffix == ".parquet":
-            _check_parquet(file)
-        else:
-            _check_lines(file, is_json=path.suffix in (".json", ".jsonl"))
+    require_bearable_head(file, suffix)
+    if suffix != ".parquet" and file.seek(0, 2) > LONGEST_ROW:
+        _check_lines(file)
 
 
-def _check_lines(file: BinaryIO, is_json: bool) -> None:
-    """ValueError for a line that is too long, or a list of JSON that is read as a whole and too large."""
+def require_bearable_head(file: BinaryIO, suffix: str) -> None:
+    """Check as ``require_bearable_rows`` all that can be told without reading a whole file of lines.
+
+    Raises:
+        ValueError, OSError: as there.
+    """
+    if suffix == ".parquet":
+        _check_parquet(file)
+    elif suffix in (".json", ".jsonl"):
+        _check_json(file)
+
+
+def _check_json(file: BinaryIO) -> None:
+    """ValueError for a list of JSON that is read as a whole and too large, or values that are nested too deeply."""
     size = file.seek(0, 2)
     file.seek(0)
-    if is_json:
-        _check_depth(file.read(READ_AT_ONCE))
-        file.seek(0)
-    if is_json and size > MOST_WHOLE and file.read(BLOCK).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[":
+    beginning = file.read(READ_AT_ONCE)
+    _check_depth(beginning)
+    if size > MOST_WHOLE and beginning[:BLOCK].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[":
         raise ValueError(f"is a list of more than {MOST_WHOLE >> 20} MiB: make it one object a line")
-    if size <= LONGEST_ROW:
-        return
+
+
+def _check_lines(file: BinaryIO) -> None:
+    """ValueError for a line that is too long."""
     file.seek(0)
     length = 0
     while block := file.read(BLOCK):

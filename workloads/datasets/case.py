@@ -53,6 +53,9 @@ class RowReader:
     def turns(self, name: str, family: str) -> tuple[Turn, ...]:
         """What is asked: one turn called ``name``, or those of a talk."""
         media = [medium for kind, value in self._media_fields() for medium in self._media.media(value, kind, name)]
+        if not media:
+            fields = ", ".join((*self._file.fields.images, *self._file.fields.videos))
+            raise ValueError(f"it has no picture or video to ask about: {fields} is empty")
         if self._file.fields.talk is None:
             return (Turn(name, self._prompt(media), self._answer(), family),)
         messages = [_message(message) for message in self._list(self._file.fields.talk)]

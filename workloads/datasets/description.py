@@ -27,7 +27,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from workloads.datasets.within import inside
 from workloads.errors import UsageError
@@ -40,6 +40,7 @@ MEDIA = "media"
 OPTIONS = "options"
 SUBJECT = "subject"
 MOST_BYTES = 2**20  # of a description
+MOST_COUNTED = 1_000_000
 NAME = re.compile(r"\{(\w+)\}")
 
 
@@ -56,7 +57,7 @@ def _all_inside(paths: tuple[str, ...]) -> tuple[str, ...]:
 Inside = Annotated[str, Read(inside, Text)]
 """A path from the data set's folder down."""
 
-Count = Annotated[int, Ge(1)]
+Count = Annotated[int, Interval(ge=1, le=MOST_COUNTED)]
 Subjects = Annotated[
     Mapping[str, Mapping[str, Any]], Read(_subjects, tuple[Text, ...] | dict[str, dict[str, Any] | None])
 ]

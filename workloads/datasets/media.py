@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfile import ZipFile
 
-from workloads.datasets.rows import Table, reason
-from workloads.datasets.within import is_within
+from workloads.datasets.row_files import HUB, reason
+from workloads.datasets.rows import Table
+from workloads.datasets.within import is_within, regular_files
 from workloads.errors import quoted
 from workloads.media.containers import container_of
 from workloads.media.limits import MOST_BYTES as MOST_PICTURE_BYTES
+from workloads.reading.regular import open_regular
 from workloads.records import Media, MediaKind
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ MOST_CONTENTS = 32 * 2**20  # bytes of a zip archive's table of contents: about 
 END_OF_ZIP, END_OF_ZIP64 = b"PK\5\6", b"PK\6\6"
 LONGEST_END = 2**16 + 200  # bytes, the archive's comment among them
 MOST_32_BITS = 2**32 - 1  # which stands for a number that is elsewhere
-HUB = "hf://"
 
 
 class MediaFiles:
@@ -88,8 +89,8 @@ class MediaFiles:
         if not self._files.isfile(place):
             return self._member(inside, most)
         _require_bearable(self._files.size(place), most)
-        data: bytes = self._files.cat_file(place)
-        return data
+        with self._opened(place) as file:
+            return file.read(most)
 
     def _is_within(self, place: str) -> bool:
         return self._folder is None or is_within(self._folder, Path(place))
@@ -99,7 +100,7 @@ class MediaFiles:
         if inside not in self._members:
             looked = f", nor is it in {', '.join(self._archives)}" if self._archives else ""
             raise ValueError(f"there is no such file in the data set{looked}")
-        with self._files.open(self._members[inside], "rb") as file, _opened(file) as archive:
+        with self._opened(self._members[inside]) as file, _archive(file) as archive:
             _require_bearable(archive.getinfo(inside).file_size, most)
             return archive.read(inside)
 
@@ -107,11 +108,24 @@ class MediaFiles:
     def _members(self) -> dict[str, str]:
         """In which archive a file is; of the archives, only the tables of contents are read."""
         archive_of: dict[str, str] = {}
-        for place in [place for glob in self._archives for place in sorted(self._files.glob(f"{self._top}/{glob}"))]:
-            with self._files.open(place, "rb") as file, _opened(file) as archive:
+        for place in [place for pattern in self._archives for place in self._found(pattern)]:
+            with self._opened(place) as file, _archive(file) as archive:
                 for name in archive.namelist():
                     archive_of.setdefault(name, place)
         return archive_of
+
+    def _found(self, pattern: str) -> list[str]:
+        """The files that a pattern fits; UsageError when a link leads out of the local copy."""
+        if self._folder is not None:
+            return [str(path) for path in regular_files(self._folder, pattern)]
+        return sorted(self._files.glob(f"{self._top}/{pattern}"))
+
+    def _opened(self, place: str) -> BinaryIO:
+        """A file of the data set, opened for reading; of a local copy, a regular one."""
+        if self._folder is not None:
+            return open_regular(Path(place))
+        opened: BinaryIO = self._files.open(place, "rb")
+        return opened
 
     @cached_property
     def _files(self) -> AbstractFileSystem:
@@ -124,7 +138,7 @@ class MediaFiles:
         return HfFileSystem()
 
 
-def _opened(file: BinaryIO) -> ZipFile:
+def _archive(file: BinaryIO) -> ZipFile:
     """A zip archive; ValueError when its table of contents is too large to be read."""
     size = file.seek(0, SEEK_END)
     file.seek(max(size - LONGEST_END, 0))

@@ -6,7 +6,7 @@ Only as many rows are read as are asked for. Pictures and videos stay the encode
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -15,18 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workloads.datasets.bounds import require_bearable_rows
 from workloads.datasets.ending import open_streams
+from workloads.datasets.row_files import BUILDERS, RowFile, RowFiles, reason
 from workloads.datasets.within import inside, regular_files
 from workloads.errors import UsageError
-from workloads.reading import in_one_line
 
 if TYPE_CHECKING:
-    from datasets import Features, IterableDataset
+    from datasets import DatasetBuilder, Features, IterableDataset
 
-BUILDERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -80,16 +77,12 @@ def windows(table: Table, folder: Path | None, size: int, rng: np.random.Generat
         UsageError: the rows cannot be read.
     """
     origin = _origin(table, folder)
-    dataset, local = _open(table, folder)
+    dataset, row_files = _open(table, folder)
     with _reading(origin):
         dataset = _media_as_files(_mixed_declared(dataset))
     files = max(dataset.num_shards, 1)
-    bearable: set[Path] = set()
     for file in rng.permutation(files):
-        needed = set(local) if len(local) != files else {local[file]}
-        for path in sorted(needed - bearable):
-            _require_bearable(path)
-        bearable |= needed
+        row_files.require_bearable_shard(int(file), files)
         rows = _numbered(dataset.shard(files, int(file)), f"{file}-" if files > 1 else "", origin)
         while window := list(islice(rows, size)):
             yield Window([window[index] for index in rng.permutation(len(window))], dataset.features)
@@ -146,25 +139,14 @@ def _decode_json(feature: Any) -> None:
             _decode_json(inner)
 
 
-def _open(table: Table, folder: Path | None) -> tuple[IterableDataset, list[Path]]:
-    """The data set, of which nothing but names and schema is read yet, and the local files that have its rows."""
-    from datasets import load_dataset
-
+def _open(table: Table, folder: Path | None) -> tuple[IterableDataset, RowFiles]:
+    """The data set, of which nothing but names and schema is read yet, and the files that have its rows."""
     logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # what is wrong is told once, as an error
     try:
-        if folder is not None:
-            builder, files = _local_files(table, folder)
-            rows = [path for path in files if path.suffix in BUILDERS]
-            _require_bearable(rows[0])  # its beginning tells what the rows are like
-            names = [str(path) for path in files]
-            return load_dataset(builder, data_files={table.split: names}, split=table.split, streaming=True), rows
-        if Path(table.path).exists():
-            raise UsageError(f"path '{table.path}' is in the working folder, and not beside the data set's file")
-        if table.files is not None:
-            place = f"hf://datasets/{table.path}@{table.revision or 'main'}/{table.files}"
-            return load_dataset(_builder(table.files), data_files=place, split="train", streaming=True), []
-        rows = load_dataset(table.path, table.config, split=table.split, revision=table.revision, streaming=True)
-        return rows, []
+        builder, split, files = _on_the_hub(table) if folder is None else _in_copy(table, folder)
+        row_files = RowFiles(files)
+        row_files.require_bearable_first()
+        return builder.as_streaming_dataset(split=split), row_files
     except UsageError:
         raise
     except StopIteration as error:
@@ -174,14 +156,28 @@ def _open(table: Table, folder: Path | None) -> tuple[IterableDataset, list[Path
         raise UsageError(f"{_origin(table, folder)} cannot be opened: {reason(error)}{advice}") from error
 
 
-def _require_bearable(path: Path) -> None:
-    """UsageError when reading the rows of a local file would take too much memory."""
-    try:
-        require_bearable_rows(path)
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{path} {error}" if isinstance(error, ValueError) else f"{path}: {reason(error)}") from error
-    except Exception as error:  # whatever the file format has to say
-        raise UsageError(f"{path} cannot be read: {reason(error)}") from error
+def _in_copy(table: Table, folder: Path) -> tuple[DatasetBuilder, str, Sequence[RowFile]]:
+    """What reads a local copy, the split to read, and its files."""
+    from datasets import load_dataset_builder
+
+    form, files = _local_files(table, folder)
+    names = [str(path) for path in files]
+    return load_dataset_builder(form, data_files={table.split: names}), table.split, files
+
+
+def _on_the_hub(table: Table) -> tuple[DatasetBuilder, str, Sequence[RowFile]]:
+    """What reads the data set from the hub, the split to read, and the addresses of its files."""
+    from datasets import load_dataset_builder
+
+    if Path(table.path).exists():
+        raise UsageError(f"path '{table.path}' is in the working folder, and not beside the data set's file")
+    if table.files is None:
+        builder = load_dataset_builder(table.path, table.config, revision=table.revision)
+    else:
+        place = f"hf://datasets/{table.path}@{table.revision or 'main'}/{table.files}"
+        builder = load_dataset_builder(_builder(table.files), data_files=place)
+    split = table.split if table.files is None else "train"
+    return builder, split, (builder.config.data_files or {}).get(split, [])
 
 
 def _local_files(table: Table, folder: Path) -> tuple[str, list[Path]]:
@@ -232,9 +228,3 @@ def _builder(name: str) -> str:
 def _origin(table: Table, folder: Path | None) -> str:
     part = "/".join(name for name in (table.config, table.split) if name)
     return f"{part} in {folder}" if folder is not None else f"{table.path} ({part}) on the Hugging Face hub"
-
-
-def reason(error: Exception) -> str:
-    """An error as one line."""
-    text = in_one_line(str(error)) or type(error).__name__
-    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

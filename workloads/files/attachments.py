@@ -39,6 +39,15 @@ class Attachments:
         except ValueError as error:
             raise ValueError(f"{field} {error}") from error
 
+    def holds(self, url: str) -> bool:
+        """Whether a file lies at ``url`` from the folder down."""
+        path = unquote(url.removeprefix(LOCAL)) if url.startswith(LOCAL) else url
+        try:
+            with open_within(self._folder, path):
+                return True
+        except OSError:
+            return False
+
     def _load(self, url: str, kind: MediaKind) -> Media:
         inline = is_data_uri(url)
         name, data = _inline(url, kind) if inline else (url, self._read(url, kind))

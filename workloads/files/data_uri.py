@@ -2,7 +2,7 @@
 
 ``data:[<type>][;<parameter>]*[;base64],<data>``. Upper and lower case are alike up to the comma. Blanks and line breaks
 within base64 are left out, ``%2B`` and the like are read, and the alphabet for URLs (``-`` and ``_``) is taken for the
-other; padding must be there. Without ``;base64`` the data are percent-encoded.
+other; padding must be there. ``;base64`` may stand before other parameters. Without it the data are percent-encoded.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ HEADER = re.compile(r'data:(?P<type>[^,;"]{0,127})(?P<parameters>(?:;(?:[^,;"]|"
 LONGEST_HEADER = 1000
 TYPES: dict[MediaKind, tuple[str, ...]] = {"image": ("image",), "video": ("video", "image")}  # animations are images
 UNKNOWN = ("", "application/octet-stream", "binary/octet-stream")  # the data say what they are
+ENCODED = re.compile(  # PNG, JPEG, GIF, WebP, TIFF, MP4 and WebM
+    r"\s*(?:iVBORw0KGgo|[/_]9j[/_]|R0lGOD[dl]h|UklGR|SUkqA|TU0AK|AAAA[\w+/-][GWm2]Z0eX|GkXfo)[\w+/-]{40}"
+)
 BLANK = re.compile(rb"\s+")
 FOR_URLS = bytes.maketrans(b"-_", b"+/")
 
@@ -25,6 +28,11 @@ FOR_URLS = bytes.maketrans(b"-_", b"+/")
 def is_data_uri(url: str) -> bool:
     """Whether this is a data URI, and no path."""
     return url.lstrip()[: len(START)].lower() == START
+
+
+def is_encoded_media(text: str) -> bool:
+    """Whether a text begins as pictures and videos do in base64."""
+    return ENCODED.match(text) is not None
 
 
 def decode_data_uri(uri: str, kind: MediaKind) -> bytes:
@@ -41,7 +49,9 @@ def decode_data_uri(uri: str, kind: MediaKind) -> bytes:
         raise ValueError(f"must be a path or start with 'data:{kind}/...;base64,'")
     assert header is not None
     data = uri[header.end() :]
-    if header["parameters"].rpartition(";")[2].strip().lower() != "base64":
+    if "base64" not in (parameter.strip().lower() for parameter in header["parameters"].split(";")):
+        if is_encoded_media(data):
+            raise ValueError("holds base64, and does not say so: write ';base64,' in place of its first comma")
         return unquote_to_bytes(data)
     if not data.isascii():
         raise ValueError("is not valid base64 (it holds characters other than ASCII)")

@@ -20,6 +20,7 @@ from workloads.datasets.recurring_stream import AGAIN, Case, default_recurrence,
 from workloads.errors import UsageError, quoted
 from workloads.files.attachments import Attachments
 from workloads.files.forms import detect_form, load_form
+from workloads.files.forms.blind import refuse_blind
 from workloads.reading import parse_json
 from workloads.reading.regular import open_regular
 from workloads.records import Conversation, Recur, Turn
@@ -109,6 +110,7 @@ def _requests(path: Path) -> Iterator[Conversation]:
             form, seen_in = first = first or (detect_form(data), number)
             _require_form(data, form, seen_in)
             conversation = load_form(form)(data, f"line-{number}", files)
+            refuse_blind(conversation, form, files)
             for turn in conversation.turns:
                 if taken.setdefault(turn.id, number) != number:
                     raise ValueError(f"id {quoted(turn.id)} is taken by line {taken[turn.id]}")

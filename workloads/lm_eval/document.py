@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from workloads.datasets.media import MediaFiles
-from workloads.datasets.rows import Window, reason
+from workloads.datasets.row_files import reason
+from workloads.datasets.rows import Window
 from workloads.errors import UsageError
 from workloads.lm_eval.files import TaskFile, generation
 from workloads.media.packing import pack

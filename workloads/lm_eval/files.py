@@ -10,6 +10,7 @@ from typing import Any
 from workloads.errors import UsageError, unknown_name
 
 MAX_NEW_TOKENS = 256  # where a task does not say, as in lm-eval
+PICTURES = b"doc_to_image"  # the setting of a task that shows pictures
 NOT_NEEDED = ("trust_remote_code", "token")  # no code of a data set is run
 
 
@@ -65,21 +66,33 @@ def find_tasks(name: str) -> dict[str, TaskFile]:
     """Each task that ``name`` stands for, by its name.
 
     Raises:
-        UsageError: lm-eval knows no such task or group.
+        UsageError: lm-eval knows no such task or group, or it shows no pictures and is not in a folder of that name.
     """
     from lm_eval.tasks import TaskManager
     from lm_eval.tasks import __file__ as home
 
-    near = sorted(path for path in Path(home).parent.iterdir() if path.is_dir() and name.startswith(path.name))
-    try:
-        return dict(_leaves(name, TaskManager(include_path=near, include_defaults=False).task_index, {}))
-    except KeyError:  # not in a folder of that name: read all files of lm-eval, which takes seconds
-        index = TaskManager().task_index
-    try:
-        return dict(_leaves(name, index, {}))
-    except KeyError:
-        askable = [known for known, entry in index.items() if (entry.cfg or {}).get("doc_to_image")]
-        raise unknown_name("multimodal task of lm-eval", name, askable) from None
+    index: Mapping[str, Any] = {}
+    for folders in (_folders_of_name(Path(home).parent, name), _folders_with_pictures(Path(home).parent)):
+        index = TaskManager(include_path=sorted(folders), include_defaults=False).task_index
+        try:
+            return dict(_leaves(name, index, {}))
+        except KeyError:
+            continue
+    askable = [known for known, entry in index.items() if (entry.cfg or {}).get("doc_to_image")]
+    raise unknown_name("multimodal task of lm-eval", name, askable)
+
+
+def _folders_of_name(tasks: Path, name: str) -> Iterator[Path]:
+    """Find the folders of lm-eval's tasks that ``name`` begins with the name of."""
+    yield from (path for path in tasks.iterdir() if path.is_dir() and name.startswith(path.name))
+
+
+def _folders_with_pictures(tasks: Path) -> Iterator[Path]:
+    """Find the folders of lm-eval's tasks in which some file shows pictures: to parse all 14,000 takes many seconds."""
+    for folder in tasks.iterdir():
+        files = (path for path in folder.rglob("*") if path.suffix != ".py" and path.is_file())
+        if any(PICTURES in path.read_bytes() for path in files):
+            yield folder
 
 
 def _leaves(name: str, index: Mapping[str, Any], changes: Mapping[str, Any]) -> Iterator[tuple[str, TaskFile]]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from workloads.judgement import Judgement
 from workloads.records import Answer
+from workloads.scoring.open_answer import best
 
 THRESHOLD = 0.5
 
 
 def anls(prediction: str, answer: Answer) -> Judgement:
     """Similarity to the nearest accepted text: 1 - edit distance / length of the longer one; below 0.5 it is 0."""
-    reply = _normalised(prediction)
-    return Judgement(max(_similarity(reply, _normalised(text)) for text in answer.accepted))
+    accepted = [_normalised(text) for text in answer.accepted]
+    return best(prediction, lambda reply: max(_similarity(_normalised(reply), text) for text in accepted))
 
 
 def _similarity(reply: str, gold: str) -> float:

@@ -11,6 +11,7 @@ from collections import Counter
 
 from workloads.judgement import Judgement
 from workloads.records import Answer
+from workloads.scoring.open_answer import best
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -18,8 +19,8 @@ NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 def f1(prediction: str, answer: Answer) -> Judgement:
     """Harmonic mean of precision and recall of words, case, punctuation and articles aside; the best text counts."""
-    words = _words(prediction)
-    return Judgement(max(_overlap(words, _words(text)) for text in answer.accepted))
+    accepted = [_words(text) for text in answer.accepted]
+    return best(prediction, lambda reply: max(_overlap(_words(reply), words) for words in accepted))
 
 
 def _overlap(reply: list[str], gold: list[str]) -> float:

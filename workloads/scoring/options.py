@@ -114,13 +114,17 @@ class Options:
 
     def mentions(self, text: str) -> set[str]:
         """The options whose letters, in capitals, or whole texts are in a text; no article and no pronoun."""
-        letters = {match["letter"] for match in MENTION.finditer(text) if self.is_letter(match, text)}
+        letters = self.letters_in(text)
         words = f" {_words(text.casefold())} "
         for letter, known in zip(self.letters, self.texts, strict=False):
             own = _words(known)
             if len(own) > 1 and f" {own} " in words:
                 letters.add(letter)
         return letters
+
+    def letters_in(self, text: str) -> set[str]:
+        """The options whose letters, in capitals, are in a text; no article and no pronoun."""
+        return {match["letter"] for match in MENTION.finditer(text) if self.is_letter(match, text)}
 
     def _labelled(self, match: re.Match[str], rest: str) -> str | None:
         letter = (match["bracketed"] or match["marked"]).upper()

@@ -14,15 +14,17 @@ import string
 
 from workloads.judgement import Judgement
 from workloads.records import Answer
+from workloads.scoring.open_answer import best
 
 TOLERANCE = 0.05
 SMALLEST = 1e-10  # what a change is relative to where the gold number is 0
+MINUS = {0x2212: "-"}  # as typeset
 AFTER_A_NUMBER = string.punctuation.replace("%", "") + string.whitespace
 
 
 def relaxed_accuracy(prediction: str, answer: Answer) -> Judgement:
     """1 if a number is within 5 % of an accepted one, or a text equal to one apart from case, else 0."""
-    return Judgement(float(any(_matches(prediction, text) for text in answer.accepted)))
+    return best(prediction, lambda reply: float(any(_matches(reply, text) for text in answer.accepted)))
 
 
 def _matches(reply: str, gold: str) -> bool:
@@ -43,7 +45,7 @@ def _near(number: float, target: float) -> bool:
 
 def _number(text: str) -> tuple[float, bool] | None:
     """The number that a text is, and whether a percent sign follows it."""
-    plain = text.strip().rstrip(AFTER_A_NUMBER).replace(",", "").replace("$", "").strip()
+    plain = text.translate(MINUS).strip().rstrip(AFTER_A_NUMBER).replace(",", "").replace("$", "").strip()
     try:
         number = float(plain.rstrip("%"))
     except ValueError:

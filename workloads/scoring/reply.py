@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 
 REASONING = r"(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
-REASONED = re.compile(rf"[<◁]/{REASONING}[>▷]", re.IGNORECASE)
-REASONS = re.compile(rf"[<◁]{REASONING}[>▷]", re.IGNORECASE)
-TAGGED = re.compile(r"<(answer|final_answer)>(.*?)(?:</\1>|$)", re.IGNORECASE | re.DOTALL)
+CHANNEL = r"<\|channel\|>\s*"  # of gpt-oss
+REASONED = re.compile(rf"[<◁]/{REASONING}[>▷]|{CHANNEL}final\s*<\|message\|>", re.IGNORECASE)
+REASONS = re.compile(rf"[<◁]{REASONING}[>▷]|{CHANNEL}(?:analysis|commentary)\b", re.IGNORECASE)
+TAGGED = re.compile(r"<(answer|final_answer|final)>(.*?)(?:</\1>|$)", re.IGNORECASE | re.DOTALL)
 BOX_TOKENS = re.compile(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|$)", re.DOTALL)  # of GLM-4.5V
-SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{0,40}\|>|</s>")
+SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{0,40}\|>|</s>|<(?:eos|pad|end_of_turn|eot)>|\[SEP\]")
 MARK_UP = re.compile(r"</?(?:b|i|u|em|strong|code|p|br|span|mark|sup|sub|div|h[1-6])\s*/?>", re.IGNORECASE)
 STRUCK_OUT = re.compile(r"~~[^~\n]{0,200}~~|<(s|del|strike)>.{0,200}?</\1>")
 EMPHASIS = re.compile(r"[*_`$]")
@@ -47,9 +48,15 @@ def plain(text: str) -> str:
     bare = text.translate(FULL_WIDTH).replace("\r\n", "\n")
     bare = BOX_TOKENS.sub(lambda found: f"\\boxed{{{found[1]}}}", bare)
     bare = MARK_UP.sub("", STRUCK_OUT.sub(" ", SPECIAL_TOKEN.sub(" ", bare)))
-    for _ in range(MOST_NESTED):
-        shorter = TEXT_COMMAND.sub(r"\1", bare)
-        if shorter == bare:
-            break
-        bare = shorter
+    bare = without_text_commands(bare)
     return EMPHASIS.sub("", SPACING.sub(" ", SWITCH.sub("", bare))).strip()
+
+
+def without_text_commands(text: str) -> str:
+    """The text without LaTeX commands of fonts, up to a depth."""
+    for _ in range(MOST_NESTED):
+        shorter = TEXT_COMMAND.sub(r"\1", text)
+        if shorter == text:
+            break
+        text = shorter
+    return text

@@ -8,9 +8,11 @@ one: where all ten wrote the same, that script normalises nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from workloads.judgement import Judgement
 from workloads.records import Answer
+from workloads.scoring.open_answer import best
 
 ENOUGH = 3  # people who say the same
 PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
@@ -41,13 +43,16 @@ def vqa_accuracy(prediction: str, answer: Answer) -> Judgement:
 
     Of fewer than four people all the others must say the same.
     """
-    reply = normalised(prediction)
-    matches = [normalised(text) == reply for text in answer.accepted]
+    accepted = [normalised(text) for text in answer.accepted]
+    return best(prediction, lambda reply: _agreement([text == normalised(reply) for text in accepted]))
+
+
+def _agreement(matches: Sequence[bool]) -> float:
     others = len(matches) - 1
     if not others:
-        return Judgement(float(matches[0]))
+        return float(matches[0])
     enough = min(ENOUGH, others)
-    return Judgement(sum(min(1.0, (sum(matches) - own) / enough) for own in matches) / len(matches))
+    return sum(min(1.0, (sum(matches) - own) / enough) for own in matches) / len(matches)
 
 
 def normalised(text: str) -> str:

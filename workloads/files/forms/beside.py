@@ -69,6 +69,16 @@ def require_agreement(contents: Sequence[Sequence[object]], media: Mapping[Media
             raise ValueError(f"{kind} names {held} files, but <{kind}> is said {places} times: they must agree")
 
 
+def placed(texts: Sequence[str], media: Mapping[MediaKind, Sequence[Media]]) -> tuple[str | Media, ...]:
+    """The texts with the media in the places that they keep, or after them; ValueError for more or fewer places."""
+    content = tuple(piece for text in texts for piece in slots(text))
+    kept = {kind: media[kind] if count([content], kind) else () for kind in KINDS}
+    require_agreement([content], kept)
+    after = [medium for kind in KINDS if not kept[kind] for medium in media[kind]]
+    (filled,) = fill([content], kept)
+    return (*(filled if any(kept.values()) else texts), *after)
+
+
 def fill(
     contents: Sequence[Sequence[str | Media | Slot]], media: Mapping[MediaKind, Sequence[Media]]
 ) -> list[tuple[str | Media, ...]]:

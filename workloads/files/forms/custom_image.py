@@ -2,7 +2,8 @@
 
     {"prompt": "How many red blocks are in these pictures?", "image_files": ["a.png", "b.png"]}
 
-Of vllm-project/vllm, ``vllm/benchmarks/datasets``. There, too, the pictures follow the text.
+Of vllm-project/vllm, ``vllm/benchmarks/datasets``. There, too, the pictures follow the text; where it says ``<image>``,
+they stand in these places.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from workloads.files.attachments import Attachments
 from workloads.files.forms.answers import read_answer
+from workloads.files.forms.beside import placed
 from workloads.files.forms.exchanges import Exchange, conversation
 from workloads.files.forms.line import Line, SomeTexts, read_line
 from workloads.reading import Text
@@ -30,4 +32,5 @@ def read_custom_image(data: dict[str, Any], default_id: str, files: Attachments)
     """See ``workloads.files.forms.ReadLine``."""
     line = read_line(data, CustomImageLine)
     pictures = [files.load(url, "image", f"image_files[{index}]") for index, url in enumerate(line.image_files)]
-    return conversation(line, line.own_id(default_id), "", [Exchange((line.prompt, *pictures), read_answer(line))])
+    content = placed([line.prompt], {"image": pictures, "video": ()})
+    return conversation(line, line.own_id(default_id), "", [Exchange(content, read_answer(line))])

@@ -20,7 +20,7 @@ from annotated_types import MinLen
 
 from workloads.files.attachments import Attachments
 from workloads.files.forms.answers import DEFAULT_METRIC, read_answer, refuse_answer
-from workloads.files.forms.beside import KINDS, PLACEHOLDER
+from workloads.files.forms.beside import KINDS, PLACEHOLDER, placed
 from workloads.files.forms.exchanges import Exchange, conversation
 from workloads.files.forms.line import Line, read_line
 from workloads.files.forms.unread import refuse_unread_media
@@ -104,19 +104,19 @@ def _system(turn: TurnFields, where: str) -> str:
 
 
 def _content(turn: TurnFields, where: str, files: Attachments) -> tuple[str | Media, ...]:
-    """The texts, then the pictures, then the videos, as AIPerf sends them."""
+    """The texts, then the pictures, then the videos, as AIPerf sends them; or in the places that the texts keep."""
     if turn.role not in (None, "user"):
         raise ValueError(f"{where}role must be 'user', or 'system' in the first turn")
     for name in NOT_READ:
         if getattr(turn, name) is not None:
             raise ValueError(f"{where}{name} is not supported: no model here takes it; remove it")
-    media = [files.load(url, kind, field) for kind in KINDS for field, url in _values(turn, kind, where)]
-    content: tuple[str | Media, ...] = (*_texts(turn, where), *media)
-    if not any(content):
+    media = {kind: [files.load(url, kind, field) for field, url in _values(turn, kind, where)] for kind in KINDS}
+    texts = _texts(turn, where)
+    if not any(texts) and not any(media.values()):
         raise ValueError(f"{where.removesuffix('.') or 'it'} must have a text, an image or a video")
-    if not media and any(PLACEHOLDER.search(text) for text in _texts(turn, where)):
+    if not any(media.values()) and any(PLACEHOLDER.search(text) for text in texts):
         raise ValueError(f"{where}text says where an <image> or <video> stands, and there is none")
-    return content
+    return placed(texts, media)
 
 
 def _texts(turn: TurnFields, where: str) -> list[str]:

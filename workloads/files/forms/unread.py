@@ -7,16 +7,19 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from workloads.files.data_uri import is_encoded_media
 from workloads.reading import brief_name
 
+NUMBER = r"(?:_?\d{1,6})?"
 NAMED_LIKE_MEDIA = re.compile(
     r"(?:[a-z0-9]+_){0,3}?(?:image|img|picture|photo|video|audio|clip|frame|screenshot|media|visuals|pixel|multi_?modal"
-    r"|attachment)s?(?:_?(?:path|file|filename|name|url|uri|src|data|bytes|b64|base64|content|list|input|value)s?)?"
+    rf"|attachment)s?{NUMBER}(?:_?(?:path|file|filename|name|url|uri|src|data|bytes|b64|base64|content|list|input|value)s?)?"
+    rf"{NUMBER}"
 )
 DATA_OF_MEDIA = re.compile(r"\s*data:(?:image|video|audio|application|;|,)", re.IGNORECASE)
 FILE_OF_MEDIA = re.compile(
-    r"\S{0,1000}\.(?:png|apng|jpe?g|jfif|webp|gif|bmp|tiff?|heic|avif|svg|pdf|mp4|m4v|mov|webm|mkv|avi|mpe?g|wav|mp3|flac"
-    r"|ogg)(?:[?#]\S*)?",
+    r"\S{0,1000}\.(?:png|apng|jpe?g|jfif|jp2|j2k|jpx|jxl|webp|gif|bmp|tiff?|hei[cf]|avif|p[bgnp]m|ico|tga|dcm|svg|pdf"
+    r"|mp4|m4v|mov|webm|mkv|avi|mpe?g|wmv|flv|3gp|og[gv]|wav|mp3|m4a|flac)(?:[?#]\S*)?",
     re.IGNORECASE,
 )
 MOST_NESTED = 8
@@ -48,6 +51,11 @@ def refuse_unread_media(data: object, read: Collection[str], where: str = "", us
             )
 
 
+def is_media_uri(text: str) -> bool:
+    """Whether a text begins with a data URI of media."""
+    return DATA_OF_MEDIA.match(text) is not None
+
+
 def texts_in(value: object, depth: int = 0) -> Iterator[str]:
     """All texts in a value of JSON, to a certain depth."""
     if isinstance(value, str):
@@ -61,7 +69,7 @@ def _holds_media(name: object, value: Any, used: Collection[str], depth: int = 0
     """Whether a field looks like media by its name or by what is in it; one that repeats a used path does not."""
     if isinstance(value, str):
         text = value[:TEXT_BEGINS].strip()
-        if DATA_OF_MEDIA.match(text):
+        if is_media_uri(text) or is_encoded_media(text):
             return True
         is_source = "://" in text and used  # of the media that the line has
         if PurePosixPath(text).name in used:

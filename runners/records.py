@@ -65,6 +65,8 @@ class Timing:
         host_ttft_ms: TTFT with everything that is reused coming from the host tier: of this answer, or else of a second
             one up to its first token; None when nothing is reused, the host tier lacks some of it, or the device has no
             room for both.
+        disk_ttft_ms: the same with all of it read from the disk tier, always in a second pass, and the system asked to
+            drop what it holds of the files in memory before; None as there, or without a disk tier.
         capture_ms: recording CUDA graphs behind the answer, for requests to come; see ``runners.engine.graphs``.
         warmup_ms: what the runner spent before the stream began, recording included; told with its first answer.
 
@@ -83,6 +85,7 @@ class Timing:
     decode_ms: Number = 0.0
     store_ms: Number | None = None
     host_ttft_ms: Number | None = None
+    disk_ttft_ms: Number | None = None
     capture_ms: Number = 0.0
     warmup_ms: Number = 0.0
 
@@ -113,6 +116,8 @@ class CacheStats:
         kv_bytes_per_token: bytes stored per vision token, everything a method keeps counted; None when nothing is.
         fallbacks: why something that could have been reused was computed.
         host_bytes: bytes of the stores on the host after the request.
+        loaded_tokens: vision tokens whose stored K, V were put in place, with an equal prefix or by medium.
+        rotated_tokens: of those put in place by medium, the ones whose keys were rotated to their new positions.
     """
 
     media: Count
@@ -131,6 +136,8 @@ class CacheStats:
     kv_bytes_per_token: Number | None
     fallbacks: tuple[str, ...] = ()
     host_bytes: Count = 0
+    loaded_tokens: Count = 0
+    rotated_tokens: Count = 0
 
 
 @dataclass(frozen=True, slots=True)

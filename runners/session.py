@@ -143,7 +143,7 @@ def warm_up(asked: Sequence[StreamRequest], runners: Sequence[Runner], options: 
         start = time.perf_counter()
         runner.reset()
         for item in [*asked, *asked]:
-            runner.answer(item.request(NO_REPLIES, options.max_new_tokens))
+            runner.answer(replace(item.request(NO_REPLIES, options.max_new_tokens), leaves_no_trace=True))
         runner.reset()
         spent[runner.label] = (time.perf_counter() - start) * 1e3
     return spent

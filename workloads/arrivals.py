@@ -7,16 +7,18 @@ Poisson is the gamma process of 1, constant that of 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from workloads.reading import brief
 
-from workloads.seeding import stream
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Process = Literal["poisson", "gamma", "constant", "burst"]
 LARGEST_CV = 100.0
 LARGEST_BURST = 10_000
+FASTEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Arrivals:
         except ValueError:
             pass
         raise ValueError(
-            f"must be poisson, constant, gamma:CV (above 0, up to {LARGEST_CV:g}) or burst:N (1 to {LARGEST_BURST}), "
-            f"not '{text}'"
+            f"must be poisson, constant, gamma:CV (above 0, up to {LARGEST_CV:g}), burst:N (1 to {LARGEST_BURST}), "
+            f"trace or trace:SPEED, not {brief(text)}"
         )
 
     def times(self, count: int, seed: int, name: str) -> NDArray[np.float64]:
@@ -62,6 +64,10 @@ class Arrivals:
         Args:
             name: of the stream; another one is drawn independently.
         """
+        import numpy as np
+
+        from workloads.seeding import stream
+
         order = np.arange(count, dtype=np.float64)
         if self.process == "constant":
             return order / self.rate
@@ -72,3 +78,21 @@ class Arrivals:
         gaps[:1] = 0.0
         times: NDArray[np.float64] = np.cumsum(gaps)
         return times
+
+
+def speed_of_trace(text: str) -> float | None:
+    """Read ``trace`` or ``trace:SPEED``: how many times as fast requests come as they did; None for anything else.
+
+    Raises:
+        ValueError: the speed is none, with the end of a sentence that begins with the name of the setting.
+    """
+    name, colon, number = text.partition(":")
+    if name != "trace":
+        return None
+    try:
+        speed = float(number) if colon else 1.0
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= FASTEST:
+        raise ValueError(f"must be trace:SPEED with a number above 0, up to {FASTEST:g}, not {brief(text)}")
+    return speed

@@ -21,6 +21,8 @@ class StreamOptions:
         split: benchmarks read ``bench``; only the training recipe reads ``train``.
         popularity: which media come back: each case's own, and then no more (``own``), all alike (``even``), or some
             often (``zipf``). Data sets, whose cases are their own anyway, take ``own`` as ``even``.
+        distinct: number of cases in the working set that conversations are about, each drawn anew among all of them
+            (alike, or by ``zipf``); then ``reuse_rate`` says nothing. 0: no such set. Cards alone take it.
     """
 
     samples: int
@@ -28,6 +30,7 @@ class StreamOptions:
     reuse_rate: float = 0.8
     split: Split = "bench"
     popularity: Popularity = "zipf"
+    distinct: int = 0
 
 
 @dataclass(frozen=True)

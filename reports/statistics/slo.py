@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Self
 
+from workloads.reading import brief
+
 NAMES = ("ttft", "tpot")
 MOST_MS = 1e9
 
@@ -32,6 +34,6 @@ class Slo:
             except ValueError:
                 limit = 0.0
             if name not in NAMES or name in limits or not 0 < limit <= MOST_MS:
-                raise ValueError(f"must be like ttft=500,tpot=50, in milliseconds, not '{text}'")
+                raise ValueError(f"must be like ttft=500,tpot=50, in milliseconds, not {brief(text)}")
             limits[name] = limit
         return cls(**{f"{name}_ms": limit for name, limit in limits.items()})

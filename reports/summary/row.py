@@ -193,6 +193,16 @@ class Row:
     ttft_host_ms_p50: float | None = column(
         "median TTFT with all that is reused coming from there", unit="ms", better="lower", spec=".1f"
     )
+    ttft_disk_speedup: float | None = column(
+        "the same with all that is reused read from disk (--store-dir), whose cache in memory was dropped before",
+        unit="ratio",
+        title="KV\non\ndisk",
+        better="higher",
+        spec=".2f",
+    )
+    ttft_disk_ms_p50: float | None = column(
+        "median TTFT with all that is reused read from there", unit="ms", better="lower", spec=".1f"
+    )
     ttft_speedup_all: float | None = column(
         "median of per-request TTFT reference / runner over all requests", unit="ratio", better="higher", spec=".2f"
     )
@@ -247,6 +257,20 @@ class Row:
         scale=100,
         spec=".1f",
         in_table=True,
+    )
+    reuse_predicted: float | None = column(
+        "vision token-layers that plans leave to what is stored / all, summed over warm requests",
+        unit="0..1",
+        better="higher",
+        scale=100,
+        spec=".1f",
+    )
+    reuse_achieved: float | None = column(
+        "the same as executed: less than predicted is a fallback",
+        unit="0..1",
+        better="higher",
+        scale=100,
+        spec=".1f",
     )
     executed_flops_ratio: float | None = column(
         "FLOPs executed (selection included) / of full recomputation, summed over warm requests",

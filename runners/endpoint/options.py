@@ -7,6 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from runners.defaults import from_setting
+from workloads.reading import brief
 
 State = Literal["stream", "cold", "same-image", "repeat"]
 """How caches are left or made before a request, see ``Endpoint.state``."""
@@ -73,7 +74,7 @@ def _require_address(name: str, address: str, example: str) -> None:
     """ValueError for what is no address, or holds a secret."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{name} must be like {example}, not '{address}'")
+        raise ValueError(f"{name} must be like {example}, not {brief(address)}")
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"{name} must not hold a name or password, which would be kept: use --api-key-env")
     if not address.isprintable() or not address.isascii():

@@ -25,10 +25,24 @@ from workloads.records import NO_REPLIES, Conversation
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How requests arrive: at times of their own, or ``concurrency`` at once; one of both is None."""
+    """How requests arrive; one of these is given.
 
-    arrivals: Arrivals | None
-    concurrency: int | None
+    Attributes:
+        arrivals: at times that are drawn.
+        concurrency: so many at once.
+        speed: at the times that they have, this many times as fast.
+    """
+
+    arrivals: Arrivals | None = None
+    concurrency: int | None = None
+    speed: float | None = None
+
+    def times(self, requests: Sequence[StreamRequest], seed: int, workload: str) -> list[float] | None:
+        """Seconds at which to send each request, ascending; None of a closed loop."""
+        if self.speed is not None:
+            first = requests[0].turn.arrival_s or 0.0
+            return [((item.turn.arrival_s or 0.0) - first) / self.speed for item in requests]
+        return None if self.arrivals is None else self.arrivals.times(len(requests), seed, workload).tolist()
 
 
 def serve_under_load(
@@ -46,7 +60,7 @@ def serve_under_load(
         options: its ``reference`` is a runner's label followed by a load's name.
         loads: by what follows the labels of the runners that are asked like that.
     """
-    requests = list(requests_of(conversations))
+    requests = sorted(requests_of(conversations), key=lambda item: item.turn.arrival_s or 0.0)
     references: dict[int, Response] = {}
     arms = [(f"{runner.label}{suffix}", runner, load) for suffix, load in loads.items() for runner in runners]
     for label, runner, load in sorted(arms, key=lambda arm: arm[0] != options.reference):
@@ -82,8 +96,8 @@ def _outcomes(
             return requests[index].request(NO_REPLIES, options.max_new_tokens)
 
         try:
-            if load.arrivals is not None:
-                times = load.arrivals.times(len(requests), options.seed, workload).tolist()
+            times = load.times(requests, options.seed, workload)
+            if times is not None:
                 await run_open(asked, request, times, told.put)
             else:
                 await run_closed(asked, request, len(requests), load.concurrency or 1, told.put)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +235,9 @@ def test_verdicts_and_presentation_have_no_influence_on_what_is_measured() -> No
     assert [group for group in Group if not group.measured] == [Group.VERDICT, Group.OUTPUT]
     hidden = {name for name, setting in SETTINGS.items() if not setting.group.measured}
     assert hidden == {"margin", "alpha", "output", "resume", "no_media", "json", "wide", "preset", "config"}
-    assert set(DEFAULTS.measured()) == set(SETTINGS) - hidden
+    disk = {"store_dir", "disk_budget", "namespace", "store_dtype"}
+    assert set(replace(DEFAULTS, store_dir=Path("store"), store_dtype="int8").measured()) == set(SETTINGS) - hidden
+    assert set(DEFAULTS.measured()) == set(SETTINGS) - hidden - disk  # nothing is said of a tier that is not there
 
 
 @pytest.mark.parametrize("kind", [BenchConfig, SweepConfig, ProfileConfig])

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.pictures.curve_files import draw_load
 from reports.pictures.load_curve import Knee, knees
-from reports.pictures.load_files import draw
 from reports.run.frame import to_frame
 from reports.run.manifest import AtRate, LoadDescription
 from reports.statistics.slo import Slo
@@ -242,7 +242,7 @@ def test_the_knee_is_where_the_objective_is_first_missed_or_the_first_token_come
     rows = [row("a", *place) for place in zip(at, ttft, kept, strict=True)][::-1]
     rates = {mine.runner: AtRate("a", rate) for mine, rate in zip(rows, at[::-1], strict=True)}
     assert knees(rows, rates) == [Knee("a", knee)]
-    (file,) = draw(rows, rates, tmp_path / "plots")
+    (file,) = draw_load(rows, rates, tmp_path / "plots")
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
@@ -268,6 +268,9 @@ def test_a_sweep_over_rates_asks_every_runner_at_each(tmp_path: Path, capsys: py
         (("--request-rate", "0"), "request-rate"),
         (("--request-rate", "1", "--arrivals", "often"), "must be poisson, constant, gamma:CV"),
         (("--concurrency", "0"), "concurrency"),
+        (("--arrivals", "trace"), "the requests of 'doc-qa' have no times"),
+        (("--arrivals", "trace", "--concurrency", "2"), "has times of its own"),
+        (("--arrivals", "trace:0"), "must be trace:SPEED with a number above 0"),
         (("--request-rate", "1", "--slo", "ttft"), "must be like ttft=500,tpot=50"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from vlcache_cli.failures import ExitCode, stopping_in
 
 if TYPE_CHECKING:
     from reports.run.measurements import Measurements
+    from reports.summary.row import Row
 
 
 @configured_by(SweepConfig)
@@ -30,6 +32,7 @@ def sweep(config: SweepConfig) -> ExitCode:
     with job.lock, stopping_in(config.output):
         run = measure(job)
         show(config, run)
+        show_working_sets(config, run, {workload: stream.distinct for workload, stream in job.streams.items()})
     return tell_failures(run.records)
 
 
@@ -49,8 +52,8 @@ def sweep_rates(config: SweepConfig) -> ExitCode:
 def show_rates(config: SweepConfig, run: Measurements) -> None:
     """The tables on stdout; where the knees are, where the run is kept and what is drawn on stderr."""
     from reports.forms import table
+    from reports.pictures.curve_files import draw_load
     from reports.pictures.load_curve import knees
-    from reports.pictures.load_files import draw
     from reports.summary.notices import find_notices
     from reports.summary.summarise import summarise
 
@@ -67,7 +70,7 @@ def show_rates(config: SweepConfig, run: Measurements) -> None:
         for knee in knees([row for row in rows if row.workload == workload], rates):
             told = "not even the lowest rate" if knee.rate is None else f"{knee.rate:g} requests a second"
             console.note(f"{workload}: {knee.family} keeps up to {told}")
-    for picture in draw(rows, rates, config.output / "plots"):
+    for picture in draw_load(rows, rates, config.output / "plots"):
         console.note(f"drawn in {picture}")
     console.note(f"run kept in {config.output}")
 
@@ -99,3 +102,23 @@ def show(config: SweepConfig, run: Measurements) -> None:
     for picture in draw(trade_off, config.output / "plots"):
         console.note(f"drawn in {picture}")
     console.note(f"run kept in {config.output}")
+
+
+def show_working_sets(config: SweepConfig, run: Measurements, distinct: Mapping[str, int]) -> None:
+    """Tell up to how many distinct media each runner pays, and draw it; ``distinct``: by workload, 0 for none."""
+    from reports.pictures.curve_files import draw_working_sets
+    from reports.pictures.working_set import break_even
+    from reports.summary.summarise import summarise
+    from vlcache_cli.jobs.streams import DISTINCT
+
+    sets: dict[str, dict[int, list[Row]]] = {}
+    for row in summarise(run, config.margin, config.alpha):
+        if distinct[row.workload]:
+            of_workload = sets.setdefault(row.workload.partition(DISTINCT)[0], {})
+            of_workload.setdefault(distinct[row.workload], []).append(row)
+    for workload, rows in sets.items():
+        for found in break_even(rows):
+            told = "at none of these" if found.distinct is None else f"up to {found.distinct}"
+            console.note(f"{workload}: {found.runner} pays {told} distinct cases of media")
+    for picture in draw_working_sets(sets, config.output / "plots"):
+        console.note(f"drawn in {picture}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, get_args
 
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
-from runners.defaults import DEFAULT_RATIO, RunnerDefaults
+from runners.defaults import DEFAULT_RATIO, RunnerDefaults, StoreDtype
+from runners.engine.store.disk.settings import DEFAULT_NAMESPACE
 from vlcache_cli.config import readers
 from vlcache_cli.config.setting import LOAD, MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
 from vlcache_cli.config.stream import WORKLOAD_HELP, StreamConfig
@@ -76,6 +78,33 @@ class RunConfig(StreamConfig):
         default_text="0",
         flag_type=str,
     )
+    store_dir: Path | None = setting(
+        None,
+        STORE,
+        readers.path,
+        "Folder in which entries also live on disk, for later runs and other processes; reuse is timed from there.",
+        default_text="none",
+    )
+    disk_budget: int = setting(
+        2**34,
+        STORE,
+        readers.size,
+        "Most bytes in --store-dir, of all runners and processes together.",
+        default_text="16GiB",
+        flag_type=str,
+    )
+    namespace: str = setting(
+        DEFAULT_NAMESPACE,
+        STORE,
+        readers.text,
+        "Whose entries in --store-dir are seen: those of the same namespace alone.",
+    )
+    store_dtype: StoreDtype = setting(
+        "auto",
+        STORE,
+        readers.one_of(*get_args(StoreDtype)),
+        "Keys and values of stored media on the host and on disk: the model's own numbers (auto), or int8 by channel.",
+    )
     strict_reuse: bool = setting(
         False, STORE, readers.switch, "A request fails when something that should be reused is computed."
     )
@@ -83,7 +112,8 @@ class RunConfig(StreamConfig):
         "poisson",
         LOAD,
         readers.arrivals,
-        "How they arrive: poisson, constant, gamma:CV (gaps with that coefficient of variation) or burst:N.",
+        "How they arrive: poisson, constant, gamma:CV (gaps with that coefficient of variation) or burst:N. Without a "
+        "rate, trace: at the times that the requests have of their own; trace:2 twice as fast.",
     )
     concurrency: int | None = setting(
         None,
@@ -130,6 +160,15 @@ class RunConfig(StreamConfig):
     def rates(self) -> tuple[float, ...]:
         """Requests a second of each open loop, ascending; none where requests come one by one, or in a closed loop."""
         raise NotImplementedError
+
+    def measured(self) -> dict[str, Any]:
+        """See ``StreamConfig``; nothing is said of a disk tier or of packing where there is none."""
+        return {
+            name: value
+            for name, value in super().measured().items()
+            if (self.store_dir is not None or name not in ("store_dir", "disk_budget", "namespace"))
+            and (self.store_dtype != "auto" or name != "store_dtype")
+        }
 
 
 @dataclass(frozen=True)

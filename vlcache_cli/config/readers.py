@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from reports.statistics.slo import Slo
-from workloads.arrivals import Arrivals
+from workloads.arrivals import Arrivals, speed_of_trace
 from workloads.reading import Text, brief, check
 from workloads.reading.mistakes import HALVES
 
@@ -22,6 +22,7 @@ Reader = Callable[[object], Any]
 
 MOST = 1e300
 MOST_REQUESTS = 10**6
+MOST_DISTINCT = 10**6
 MOST_SEED = 2**63 - 1
 MOST_BYTES = 10**400
 MOST_ITEMS = 1000
@@ -49,6 +50,9 @@ def whole(low: int, high: int | None = None, most: int = MOST_REQUESTS) -> Reade
 
     return read
 
+
+count = whole(1, MOST_DISTINCT)
+"""A whole number above 0."""
 
 share = of(Annotated[float, Interval(ge=0, le=1)])
 """A number from 0 to 1."""
@@ -92,9 +96,10 @@ between_0_and_1 = number("above 0 and below 1", LEAST, 1 - LEAST)
 
 
 def arrivals(value: object) -> str:
-    """A process of arrivals, as ``workloads.arrivals`` reads it."""
+    """A process of arrivals, or the speed of a trace, as ``workloads.arrivals`` reads them."""
     given = text(value)
-    Arrivals.read(given, 1.0)
+    if speed_of_trace(given) is None:
+        Arrivals.read(given, 1.0)
     return given
 
 
@@ -116,6 +121,18 @@ def place(value: object) -> str:
 def shares(value: object) -> tuple[float, ...]:
     """Numbers from 0 to 1, none twice: one, a list or a comma list; ascending, whatever their order was."""
     return _numbers(value, share, "from 0 to 1")
+
+
+def counts(value: object) -> tuple[int, ...]:
+    """Whole numbers above 0, likewise; none of an empty list."""
+    if isinstance(value, list | tuple) and not value:
+        return ()
+    return tuple(int(given) for given in _numbers(value, lambda one: count(_whole(one)), "above 0"))
+
+
+def _whole(value: object) -> object:
+    """A number without a fraction as a whole one; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def rates(value: object) -> tuple[float, ...]:

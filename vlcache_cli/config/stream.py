@@ -66,6 +66,15 @@ class StreamConfig:
         "which verdicts need many more samples for.",
         default_text="own; data sets even",
     )
+    distinct_media: tuple[int, ...] = setting(
+        (),
+        REQUESTS,
+        readers.counts,
+        "Ask about so many distinct cases of media, drawn anew for each conversation: up to how many do caches pay? "
+        "A comma list; each is a workload of its own.",
+        default_text="as --reuse-rate and --popularity say",
+        flag_type=str,
+    )
     recur: Recur | None = setting(
         None,
         REQUESTS,

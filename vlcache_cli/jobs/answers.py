@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from vlcache_cli.jobs.loading import is_loaded
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ def require_spreadable(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
     from runners.cluster.ray import require_ray
 
     require_ray()
-    if config.rates or config.concurrency is not None or getattr(config, "until_decided", False):
+    if is_loaded(config) or getattr(config, "until_decided", False):
         raise UsageError("--on ray asks requests one by one and to the end: drop --until-decided and what makes load")
+    if config.store_dir is not None:
+        raise UsageError("--on ray keeps no store on disk: drop --store-dir")
     if any(spec.is_server for spec in specs):
         raise UsageError(
             "--on ray spreads methods of the built-in engine: a server is asked from one place, --on local"

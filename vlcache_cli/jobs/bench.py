@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
+from vlcache_cli.config.setting import settings_of
 from vlcache_cli.jobs.answers import answers_of, answers_on_cluster, require_spreadable
 from vlcache_cli.jobs.deciding import Deciding, judged_labels
 from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reports.run.measurements import Measurements
     from reports.run.store import RunFolder, SavedRun
     from runners.base import Runner
+    from runners.engine.store.disk.store import DiskStore
     from runners.models.load import LoadedModel, Source
     from runners.records import Record
     from runners.registry import RunnerSpec
@@ -81,6 +83,7 @@ def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
         donor=config.donor,
         budget_bytes=config.device_budget,
         host_budget_bytes=config.host_budget,
+        store_dtype=config.store_dtype,
         strict_reuse=config.strict_reuse,
         timeout=config.timeout,
         api_key_env=config.api_key_env,
@@ -104,6 +107,8 @@ def read_inputs(config: RunConfig) -> Inputs:
     _require_media_for_what_needs_them(config)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
+    if config.store_dtype != "auto" and config.store_dir is None and not config.host_budget:
+        raise UsageError("--store-dtype is of entries on the host or on disk: add --host-budget or --store-dir")
     folder = RunFolder(config.output)
     if not config.resume:
         folder.require_free()
@@ -136,7 +141,7 @@ def prepare(
         UsageError: the reference is not among the runners, or the folder is of another run or cannot be written to.
     """
     require_reference(config, [spec.label for spec in specs])
-    require_loadable(config, specs)
+    require_loadable(config, specs, inputs.streams)
     require_spreadable(config, specs)
     if inputs.saved is not None:
         _require_same_run(inputs.saved, inputs.folder, config, inputs.fingerprints)
@@ -164,9 +169,13 @@ def measure(job: Job) -> Measurements:
     config = job.config
     with open_servers(job.specs) as servers:
         model = None if job.model is None else _load(config, job.model)
-        runners = build_runners(job.specs, model, servers, config.reference, config.adopt)
+        disk = None if model is None else open_disk(config)
+        runners = build_runners(job.specs, model, servers, config.reference, config.adopt, disk)
         described = next(iter(servers.values())).describe_model() if model is None else _describe(model)
-        return _serve(job, described, runners, model)
+        run = _serve(job, described, runners, model)
+        if disk is not None:
+            console.note(disk.close())
+        return run
 
 
 def _load(config: RunConfig, source: Source) -> LoadedModel:
@@ -226,6 +235,16 @@ def _serve(
     if watches:
         manifest = _with_decisions(job, manifest, decisions)
     return Measurements(manifest, records)
+
+
+def open_disk(config: RunConfig) -> DiskStore | None:
+    """Open the directory of the disk tier; None where none is asked for. UsageError when it cannot be one."""
+    from runners.engine.store.disk.settings import DiskSettings
+    from runners.engine.store.disk.store import DiskStore
+
+    if config.store_dir is None:
+        return None
+    return DiskStore(DiskSettings(config.store_dir, config.disk_budget, config.namespace), console.note)
 
 
 def _watches(job: Job, manifest: Manifest, decisions: list[dict[str, Any]]) -> dict[str, Deciding]:
@@ -303,7 +322,7 @@ def _require_same_run(saved: SavedRun, folder: RunFolder, config: RunConfig, fin
     """Check that a run can be continued with ``config``."""
     from reports.run.resume import require_same
 
-    gone = sorted(set(saved.manifest.config) - set(config.measured()))
+    gone = sorted(set(saved.manifest.config) - set(settings_of(type(config))))
     if gone:
         raise UsageError(
             f"cannot resume {folder.path}: another command or version of vlcache began it, with settings that this one "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli.config.commands import BenchConfig, RunConfig, SweepConfig
-from workloads.arrivals import Arrivals
+from workloads.arrivals import Arrivals, speed_of_trace
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 def loads_of(config: RunConfig) -> dict[str, LoadOptions]:
     """How requests arrive, by what a runner's label is followed by; none where they come one by one."""
-    if not _is_loaded(config):
+    if not is_loaded(config):
         return {}
     from runners.load.session import LoadOptions
 
     if config.concurrency is not None:
-        return {"": LoadOptions(None, config.concurrency)}
+        return {"": LoadOptions(concurrency=config.concurrency)}
+    speed = speed_of_trace(config.arrivals)
+    if speed is not None:
+        return {"": LoadOptions(speed=speed)}
     many = isinstance(config, SweepConfig)
-    return {at(rate) if many else "": LoadOptions(Arrivals.read(config.arrivals, rate), None) for rate in config.rates}
+    return {at(rate) if many else "": LoadOptions(Arrivals.read(config.arrivals, rate)) for rate in config.rates}
 
 
 def at(rate: float) -> str:
@@ -37,18 +40,26 @@ def labels_under_load(labels: Sequence[str], loads: Iterable[str]) -> dict[str, 
     return {f"{label}{suffix}": label for suffix in (loads or ("",)) for label in labels}
 
 
-def _is_loaded(config: RunConfig) -> bool:
-    return bool(config.rates) or config.concurrency is not None
+def is_loaded(config: RunConfig) -> bool:
+    """Whether requests arrive while others are answered."""
+    return bool(config.rates) or config.concurrency is not None or speed_of_trace(config.arrivals) is not None
 
 
-def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
+def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Mapping[str, Stream]) -> None:
     """UsageError for settings that contradict load."""
-    if not _is_loaded(config):
+    if not is_loaded(config):
         if config.slo is not None:
             raise UsageError("--slo is about answers under load: give --request-rate or --concurrency, too")
         return
     if config.rates and config.concurrency is not None:
         raise UsageError("--request-rate (open loop) and --concurrency (closed loop) exclude each other: drop one")
+    if speed_of_trace(config.arrivals) is not None:
+        if config.rates or config.concurrency is not None:
+            raise UsageError("--arrivals trace has times of its own: drop --request-rate and --concurrency")
+        for workload, stream in streams.items():
+            turns = (turn for conversation in stream.conversations for turn in conversation.turns)
+            if any(turn.arrival_s is None for turn in turns):
+                raise UsageError(f"--arrivals trace: the requests of '{workload}' have no times; a trace's have")
     if config.resume:
         raise UsageError("a run under load cannot be continued, for its arrivals are in time: start another one")
     if isinstance(config, BenchConfig) and config.until_decided:

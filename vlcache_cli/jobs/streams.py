@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from workloads.base import Workload, WorkloadDefaults
     from workloads.records import Conversation
 
+DISTINCT = "@distinct="
+"""Stands between the name of a workload and the number of its distinct media, where there are several."""
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -23,11 +26,13 @@ class Stream:
         blocks: drawn with seeds of their own; the stores of all runners are emptied before each.
         options: those that the user gave, else the defaults of the workload.
         no_image: whether media are left out.
+        distinct: see ``StreamOptions``.
     """
 
     blocks: list[list[Conversation]]
     options: WorkloadDefaults
     no_image: bool = False
+    distinct: int = 0
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -49,7 +54,15 @@ class Stream:
         """For the manifest, as plain types."""
         metrics = {turn.answer.metric for conversation in self.conversations for turn in conversation.turns}
         given = {name: value for name, value in asdict(self.options).items() if value is not None}
-        return {**given, "metrics": sorted(metrics), **({"no_image": True} if self.no_image else {})}
+        return {
+            **given,
+            "metrics": sorted(metrics),
+            **({"no_image": True} if self.no_image else {}),
+            **self._working_set(),
+        }
+
+    def _working_set(self) -> dict[str, int]:
+        return {"distinct": self.distinct} if self.distinct else {}
 
     def without_media(self) -> Stream:
         """The same questions without their media; UsageError where that leaves nothing to ask."""
@@ -89,13 +102,20 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
 
     sources = Sources(config.dataset_path, config.subjects, config.recur, PIXELS_PER_TOKEN.get(config.model))
     workloads = open_workloads(config.workload, sources)
-    return {workload.name: _open(workload, config, max_new_tokens) for workload in workloads}
+    return {
+        f"{workload.name}{DISTINCT}{distinct}" if distinct else workload.name: _open(
+            workload, config, max_new_tokens, distinct
+        )
+        for workload in workloads
+        for distinct in config.distinct_media or (0,)
+    }
 
 
-def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> Stream:
+def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None, distinct: int = 0) -> Stream:
     from workloads.base import StreamOptions, WorkloadDefaults
     from workloads.datasets.recurring_stream import MEANING
-    from workloads.registry import is_built_in, is_dataset, recurs_as_told
+    from workloads.options import base_name
+    from workloads.registry import CARDS, is_built_in, is_dataset, recurs_as_told
 
     defaults = workload.defaults
     _require_steerable(workload.name, defaults, config)
@@ -115,6 +135,8 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
     )
     if config.blocks > 1 and not is_built_in(workload.name):
         raise UsageError(f"--blocks draws with other seeds, and the requests of '{workload.name}' are given: drop it")
+    if distinct and base_name(workload.name) not in CARDS:
+        raise UsageError(f"--distinct-media is for {', '.join(CARDS)}, not for '{workload.name}': drop it")
     if options.left_out is not None:
         console.note(f"{workload.name}: {options.left_out}")
     if is_told:
@@ -122,14 +144,16 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
     blocks: list[list[Conversation]] = []
     for block in range(config.blocks):
         share = (samples + block) // config.blocks  # the later ones have one more, where it does not come out even
-        drawing = StreamOptions(share, config.seed + block, options.reuse_rate, popularity=options.popularity)
+        drawing = StreamOptions(
+            share, config.seed + block, options.reuse_rate, popularity=options.popularity, distinct=distinct
+        )
         drawn = workload.conversations(drawing)
         if not is_built_in(workload.name):
             drawn = console.track(drawn, f"requests of {workload.name}", samples)
         blocks.append([_numbered(conversation, block) for conversation in drawn])
     if not all(blocks):
         raise UsageError(f"workload '{workload.name}' has nothing to ask")
-    return Stream(blocks, options)
+    return Stream(blocks, options, distinct=distinct)
 
 
 def _numbered(conversation: Conversation, block: int) -> Conversation:

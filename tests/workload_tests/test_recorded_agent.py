@@ -219,6 +219,17 @@ def test_pipes_and_links_are_not_read(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@pytest.mark.parametrize("depth", [400, 5000, 100_000])
+def test_lists_in_lists_are_read_or_refused(tmp_path: Path, depth: int) -> None:
+    line = json.dumps(record("a", 0)).replace('"tools": [', f'"tools": [{"[" * depth}{"]" * depth}, ', 1)
+    (tmp_path / "h_cua.jsonl").write_text(f"{line}\n")
+    if depth == 400:
+        assert len(read(tmp_path)) == 1
+    else:
+        with pytest.raises(UsageError, match="nested too deeply"):
+            read(tmp_path)
+
+
 @pytest.mark.parametrize("flag", ["recur", "subjects"])
 def test_settings_of_other_data_sets_are_refused(write: Write, flag: str) -> None:
     sources = Sources(write(both()), recur="prefix") if flag == "recur" else Sources(write(both()), ("a",))

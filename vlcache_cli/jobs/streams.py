@@ -139,7 +139,7 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None, 
         raise UsageError(f"--distinct-media is for {', '.join(CARDS)}, not for '{workload.name}': drop it")
     if options.left_out is not None:
         console.note(f"{workload.name}: {options.left_out}")
-    if is_told:
+    if is_told or (defaults.recurs_by is not None and not is_built_in(workload.name)):
         console.note(f"{workload.name}: {options.recurrence}")
     blocks: list[list[Conversation]] = []
     for block in range(config.blocks):

@@ -76,6 +76,8 @@ class RecordedAgent:
                     try:
                         session, step, conversation = recording.read(parse_line(line))
                         _require_fit(session, begun, step)
+                    except RecursionError as error:
+                        raise UsageError(f"{path}, line {number}: lists and objects are nested too deeply") from error
                     except ValueError as error:
                         raise UsageError(f"{path}, line {number}: {error}") from error
                     begun.add(session)

@@ -225,7 +225,7 @@ class Served:
         cached_tokens: tokens of the prompt that it says it took from a cache, with the answer.
         prefix_tokens: the same by its counters: tokens found as an equal prefix.
         preprocessing_hits, encoder_hits: media that were not preprocessed, or not encoded, again.
-        kv_tokens: tokens whose keys and values were reused from elsewhere than an equal prefix.
+        kv_tokens: tokens whose keys and values came from another store than the device's prefix cache.
         finish_reason: why the answer ended.
         unseen_mass: probability that the reference gave to first tokens that were not both told; ``kl`` is then a
             lower bound. None where log-probabilities were not compared.

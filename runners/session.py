@@ -10,7 +10,7 @@ few of a stream, which every runner computes, so that its cold times and the cos
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -38,12 +38,14 @@ class SessionOptions:
         seed: of the order of the runners.
         max_new_tokens: per answer.
         warmup: requests answered first and not counted; the stores forget them.
+        not_warmed: labels of the runners that could not forget them, and get none.
     """
 
     reference: str
     seed: int
     max_new_tokens: int
     warmup: int
+    not_warmed: frozenset[str] = frozenset()
 
 
 class Watch(Protocol):
@@ -102,7 +104,7 @@ def serve(
     was broken off. Order and records depend on the options alone, not on where a run was broken off. A runner that
     ``watch`` asks no more is forgotten, its stores with it; the stream ends when no runner is asked.
     """
-    asked = list(requests_of(conversations))
+    asked = list(requests_of(turns_of(conversations)))
     if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
         return
     spent = warm_up(asked[: options.warmup], runners, options)
@@ -142,25 +144,30 @@ def warm_up(asked: Sequence[StreamRequest], runners: Sequence[Runner], options: 
     for runner in runners:
         start = time.perf_counter()
         runner.reset()
-        for item in [*asked, *asked]:
+        for item in [*asked, *asked] if runner.label not in options.not_warmed else []:
             runner.answer(replace(item.request(NO_REPLIES, options.max_new_tokens), leaves_no_trace=True))
         runner.reset()
         spent[runner.label] = (time.perf_counter() - start) * 1e3
     return spent
 
 
-def requests_of(conversations: Sequence[Conversation]) -> Iterator[StreamRequest]:
-    """Yield every turn in order, with how many of its media the stream sent before."""
+def turns_of(conversations: Iterable[Conversation]) -> Iterator[tuple[Conversation, int]]:
+    """Yield every turn in order, as its conversation and its place in it."""
+    for conversation in conversations:
+        yield from ((conversation, index) for index in range(len(conversation.turns)))
+
+
+def requests_of(turns: Iterable[tuple[Conversation, int]]) -> Iterator[StreamRequest]:
+    """Yield the request of every turn in the order given, with how many of its media came before."""
     seen: set[tuple[str, bytes]] = set()
     cold = 0
-    for conversation in conversations:
-        for index in range(len(conversation.turns)):
-            media = media_in(conversation.prompt(index))
-            recurring = sum((item.kind, item.data) in seen for item in media)
-            warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
-            seen.update((item.kind, item.data) for item in media)
-            yield StreamRequest(conversation, index, media, warmth, recurring, cold)
-            cold += warmth is Warmth.COLD
+    for conversation, index in turns:
+        media = media_in(conversation.prompt(index))
+        recurring = sum((item.kind, item.data) in seen for item in media)
+        warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
+        seen.update((item.kind, item.data) for item in media)
+        yield StreamRequest(conversation, index, media, warmth, recurring, cold)
+        cold += warmth is Warmth.COLD
 
 
 def make_record(
@@ -168,7 +175,8 @@ def make_record(
 ) -> Record:
     """Make the record of a response; ``place`` is the runner's among those of the request."""
     ok = response.status is Status.OK
-    comparable = ok and reference.status is Status.OK
+    is_evidence = not (_is_invalid(response) or _is_invalid(reference))
+    comparable = ok and reference.status is Status.OK and is_evidence
     kl, served = None, response.served
     if comparable and response.first_logits is not None and reference.first_logits is not None:
         kl = kl_divergence(reference.first_logits, response.first_logits)
@@ -208,6 +216,11 @@ def make_record(
         adopted=response.adopted,
         served=served,
     )
+
+
+def _is_invalid(response: Response) -> bool:
+    """Whether a server's caches were not in the state that the response is named for."""
+    return response.served is not None and response.served.invalid is not None
 
 
 def _judge(response: Response, answer: Answer) -> Judgement | None:

@@ -56,11 +56,23 @@ def interrupted(arguments: Sequence[str], folder: Path | None) -> str:
         return "interrupted"
     if not (folder / "manifest.json").exists():
         return "interrupted before anything was measured"
+    if _is_under_load(folder):
+        return "interrupted; what was answered is kept, but a run under load cannot go on: start another one"
     given = {argument.partition("=")[0] for argument in arguments}
     where = [] if "--output" in given else ["--output", str(folder)]
     how = [] if "--resume" in given else ["--resume"]
     again = shlex.join(["vlcache", *arguments, *where, *how])
     return f"interrupted; what was answered is kept, continue with: {again}"
+
+
+def _is_under_load(folder: Path) -> bool:
+    """Whether the requests of a run arrive at times of their own."""
+    from reports.run.store import RunFolder
+
+    try:
+        return RunFolder(folder).read_manifest().load is not None
+    except UsageError:
+        return False
 
 
 def refused(error: OSError) -> str | None:

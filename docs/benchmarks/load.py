@@ -23,7 +23,7 @@ import numpy as np
 
 from runners.base import Request, Response
 from runners.endpoint.client import ask, open_client
-from runners.load.ceiling import EVENTS, HEAD, measure_ceiling
+from runners.load.ceiling import END, HEAD, WORD, measure_ceiling
 from runners.load.loop import Outcome, run_closed, run_open
 from runners.records import Status, Timing
 from workloads.arrivals import Arrivals
@@ -67,7 +67,7 @@ def serve(told: Any) -> None:
                 length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:"))
                 await reader.readexactly(length)
                 await asyncio.sleep(SERVER_S)
-                writer.write(HEAD % len(EVENTS) + EVENTS)
+                writer.write(HEAD % len(WORD + END) + WORD + END)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -174,7 +174,7 @@ def main() -> None:
     )
     before, after = asyncio.run(closed_loop(address, options.requests))
     print(f"closed loop: {options.requests} requests, {before:.1f} MB after a tenth of them, {after:.1f} MB at the end")
-    print(f"ceiling of the client, as a run under load measures it: {measure_ceiling(BODY):.0f} requests a second")
+    print(f"ceiling of the client, as runs under load measure it: {measure_ceiling(lambda: BODY, 1):.0f} requests/s")
     server.terminate()
     server.join()
     assert threading.active_count() == 1

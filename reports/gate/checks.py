@@ -17,6 +17,7 @@ from reports.run.manifest import Manifest, RunnerDescription
 from reports.run.measurements import Measurements
 from reports.statistics.intervals import Interval
 from reports.statistics.pairing import Paired
+from reports.summary.load import client_bound
 from reports.summary.row import Row
 from workloads.errors import UsageError
 
@@ -133,8 +134,13 @@ class _Subjects:
         for record in run.records:
             if record.cache is not None:
                 self._fallbacks.setdefault((record.workload, record.runner), []).extend(record.cache.fallbacks)
+        self._bound = client_bound(run)
         self._noise = next(iter(run.manifest.noise_arms), None)
         self._paired: dict[str, tuple[pd.DataFrame, Paired, Paired | None]] = {}
+
+    def unmeasured(self, workload: str, runner: str) -> str | None:
+        """Why nothing was measured of a runner: the client was the bottleneck; None where it was not."""
+        return self._bound.get((workload, runner))
 
     def then(self, workload: str, runner: str) -> Row | None:
         """The baseline's line."""
@@ -192,5 +198,7 @@ def _checks(
     for key, requirement in REQUIREMENTS.items():
         if key in required:
             gathered = UNFINISHED if subject is None else GATHERERS[key](subject)
+            if (reason := subjects.unmeasured(workload, label)) is not None:
+                gathered = Evidence(None, why=reason)
             requests = 0 if subject is None else subject.row.requests
             yield Check(workload, label, requirement, required[key], gathered, requests)

@@ -9,13 +9,22 @@ from reports.pictures import load_curve, working_set
 from reports.pictures.files import file_names, write_pictures
 from reports.run.manifest import AtRate
 from reports.summary.row import Row
+from reports.sweep.load_knee import Knee
 
 
-def draw_load(rows: Sequence[Row], rates: Mapping[str, AtRate], folder: Path) -> list[Path]:
-    """Write one picture for each workload into ``folder``; returns the files. UsageError as of ``write_pictures``."""
+def draw_load(
+    rows: Sequence[Row], rates: Mapping[str, AtRate], found: Mapping[str, Sequence[Knee]], folder: Path
+) -> list[Path]:
+    """Write one picture for each workload into ``folder``; returns the files. UsageError as of ``write_pictures``.
+
+    Args:
+        found: the knees of each workload.
+    """
     names = file_names("load", dict.fromkeys(row.workload for row in rows))
     of = {name: [row for row in rows if row.workload == workload] for workload, name in names.items()}
-    return write_pictures({name: load_curve.picture(mine, rates) for name, mine in of.items()}, folder)
+    return write_pictures(
+        {name: load_curve.picture(mine, rates, found[mine[0].workload]) for name, mine in of.items()}, folder
+    )
 
 
 def draw_working_sets(sets: Mapping[str, Mapping[int, Sequence[Row]]], folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from workloads.reading.mistakes import brief
 MODEL = ("fingerprint", "processor", "profile", "dtype", "attention")
 DEVICE = ("device", "device_name", "threads", "cuda")
 RUNNER = ("method", "options", "budget_bytes")
+SERVER = ("served", "version")
 KINDS = ("model", "workloads", "device", "libraries", "runners")
 LONGEST_SHOWN = 24
 _MISSING = object()
@@ -75,6 +76,14 @@ def _pick(about: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
 def _runners(manifest: Manifest, labels: Container[str]) -> dict[str, object]:
     """The settings of each runner, by its label, and which is the reference."""
     settings: dict[str, object] = {
-        runner["label"]: _pick(runner, RUNNER) for runner in manifest.document["runners"] if runner["label"] in labels
+        runner["label"]: _pick(runner, RUNNER) | _server(runner)
+        for runner in manifest.document["runners"]
+        if runner["label"] in labels
     }
     return {**settings, "the reference": manifest.reference}
+
+
+def _server(runner: Mapping[str, Any]) -> dict[str, object]:
+    """What a server is; nothing of other runners."""
+    server = runner.get("server")
+    return {"server": _pick(server, SERVER)} if isinstance(server, dict) else {}

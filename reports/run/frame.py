@@ -35,7 +35,7 @@ SERVED = tuple(f"served_{name}" for name in TOLD)
 FLAGS = ("ok", "parse_failed", "invalid")
 NUMBERS = (*MEASURES, *MEASURED, *REPAIR, *SERVED, *LOAD, "tokens")
 FALLBACKS = NUMBERS.index("fallbacks")
-FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED, *REPAIR, *SERVED, *LOAD, "tokens")
+FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED, *REPAIR, *SERVED, *LOAD, "tokens", "node")
 
 
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -54,6 +54,7 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     columns |= {"warmth": [record.warmth.value for record in rows], "status": [record.status.value for record in rows]}
     columns |= {"ok": np.array([record.status is Status.OK for record in rows], bool)}
     columns |= {"parse_failed": np.array([record.parse_failed for record in rows], bool)}
+    columns |= {"node": np.array([record.node for record in rows], object)}
     columns |= {"invalid": np.array([record.invalid is not None for record in rows], bool)}
     columns |= dict(zip(NUMBERS, numbers, strict=True))
     frame = pd.DataFrame(columns, columns=list(FRAME_COLUMNS))

@@ -113,6 +113,15 @@ class ModelDescription:
 
 @keys("ignore")
 @dataclass(frozen=True)
+class ServerDescription:
+    """What a server was found to be, see ``runners.endpoint.server.Abilities``."""
+
+    served: str
+    version: str | None = None
+
+
+@keys("ignore")
+@dataclass(frozen=True)
 class RunnerDescription:
     """One runner of a run, see ``Runner.describe``.
 
@@ -121,6 +130,7 @@ class RunnerDescription:
         analysis_only: whether it is a reference that looks at what it is to save: it has no times and no verdict.
         options: of its method.
         promised_risk: share of answers that it may change; None where it promises nothing.
+        server: None of a method in the built-in engine.
     """
 
     label: str
@@ -129,6 +139,7 @@ class RunnerDescription:
     analysis_only: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     promised_risk: Share | None = None
+    server: ServerDescription | None = None
 
     @property
     def is_server(self) -> bool:
@@ -285,6 +296,11 @@ class Manifest:
             return []
         beside = (self.reference, *self.noise_arms, *self.analysis_only)
         return [label for label in lossless if label not in beside]
+
+    def model_of(self, label: str) -> ModelDescription:
+        """The model that a runner answers with: the run's, or that of its server, of which no more is known."""
+        server = next((runner.server for runner in self.runners if runner.label == label), None)
+        return self.model if server is None else ModelDescription(server.served, "server", "unknown")
 
     def spec(self, label: str) -> str:
         """What was given to --runner for a runner; its label where that is not known, or is the same."""

@@ -24,6 +24,7 @@ class Paired:
         cluster, warmth: of each request.
         reference: the runner that others are compared with.
         best_lossless: the lossless runner with the lowest median TTFT on warm requests; None when there is none.
+        node: the machine of a cluster that answered each; None where there was one machine.
         sequential: whether the run was stopped by what it saw, so that bounds have to allow for looking.
     """
 
@@ -35,6 +36,7 @@ class Paired:
     reference: str
     best_lossless: str | None
     sequential: bool = False
+    node: pd.DataFrame | None = None
 
     @classmethod
     def of(cls, records: pd.DataFrame, reference: str, lossless: Sequence[str], sequential: bool = False) -> Paired:
@@ -56,6 +58,7 @@ class Paired:
             reference=reference,
             best_lossless=best,
             sequential=sequential,
+            node=records.pivot(index="request", columns="runner", values="node") if records["node"].any() else None,
         )
 
     def times(self, label: str) -> pd.Series[float]:
@@ -111,6 +114,9 @@ class Paired:
 
     def _times(self, over: str, under: str, warmth: Warmth | None) -> pd.DataFrame:
         pairs = pd.DataFrame({"over": _column(self.ttft, over), "under": _column(self.ttft, under)}).dropna()
+        if self.node is not None:  # times of different machines say nothing of each other
+            nodes = self.node.loc[pairs.index]
+            pairs = pairs[_column(nodes, over) == _column(nodes, under)]
         return pairs if warmth is None else pairs[self.warmth.loc[pairs.index] == warmth.value]
 
 

@@ -55,11 +55,13 @@ def _flips(records: Sequence[Record], reference: str) -> Iterator[Flip]:
     expected = {
         (record.workload, record.request): record
         for record in records
-        if record.runner == reference and record.status is Status.OK
+        if record.runner == reference and record.status is Status.OK and record.invalid is None
     }
     for record in records:
         base = expected.get((record.workload, record.request))
-        if base is None or record.status is not Status.OK or record.answer == base.answer:
+        if base is None or record.status is not Status.OK or record.invalid is not None:
+            continue
+        if record.answer == base.answer:
             continue
         yield Flip(
             workload=record.workload,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports.run.manifest import LoadDescription
+from reports.run.measurements import Measurements
 from reports.statistics.intervals import mean_interval, percentile
 from reports.statistics.slo import Slo
 
@@ -15,7 +16,7 @@ LATE_MS = 10.0
 MOST_MISSED = 0.01
 MOST_OF_CEILING = 0.5  # of what the client can send; above it, what it measures may be its own
 
-LOAD_COLUMNS = (
+UNDER_LOAD = (
     "throughput_rps",
     "goodput_rps",
     "slo_share",
@@ -34,10 +35,11 @@ def load_values(mine: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, 
 
     Args:
         mine: a runner's records of a workload, ``frame.FRAME_COLUMNS``.
+        slo: nothing is said of it where it limits the time per token, and the server does not tell tokens.
     """
     answered = mine[mine["ok"] & mine["ttft_ms"].notna()]
-    tpot = (answered["decode_ms"] / (answered["tokens"] - 1)).replace([np.inf, -np.inf], np.nan)
-    values = dict.fromkeys(LOAD_COLUMNS) | {
+    tpot = answered["decode_ms"] / (answered["tokens"] - 1).where(answered["tokens"] > 1)
+    values = dict.fromkeys(UNDER_LOAD) | {
         "tpot_ms_p50": percentile(tpot.dropna(), 50),
         "tpot_ms_p99": percentile(tpot.dropna(), 99),
     }
@@ -55,7 +57,8 @@ def load_values(mine: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, 
         "client_late_share": float((lag > LATE_MS).mean()),
         "client_rate_error": abs(float(sent.max() - sent.min()) / planned - 1) if planned > 0 else None,
     }
-    if slo is not None:
+    knows_all = slo is None or slo.tpot_ms == np.inf or bool(answered["tokens"].notna().all())
+    if slo is not None and knows_all:
         kept = (mine["ok"] & (mine["ttft_ms"] <= slo.ttft_ms) & ~(tpot.reindex(mine.index) > slo.tpot_ms)).astype(float)
         ends = mean_interval(kept, mine["cluster_id"].tolist(), alpha)
         values |= {
@@ -76,12 +79,34 @@ def missed(values: dict[str, Any], load: LoadDescription | None) -> str | None:
     late, error = values["client_late_share"], values["client_rate_error"]
     if load is None or late is None:
         return None
-    asked = load.rate_of(values["runner"])
-    if asked is not None and late > MOST_MISSED:
+    asked, is_open = load.rate_of(values["runner"]), load.concurrency is None
+    if is_open and late > MOST_MISSED:
         return f"the client sent {100 * late:.1f} % of the requests more than {LATE_MS:g} ms late"
-    if asked is not None and error is not None and error > MOST_MISSED:
+    if is_open and error is not None and error > MOST_MISSED:
         return f"the client was {100 * error:.1f} % off the rate that was asked for"
     rate = asked or values["throughput_rps"]
     if load.ceiling_rps is not None and rate is not None and rate > MOST_OF_CEILING * load.ceiling_rps:
         return f"the client itself can send {load.ceiling_rps:.0f} requests a second at most"
     return None
+
+
+def client_bound(run: Measurements) -> dict[tuple[str, str], str]:
+    """Say why a verdict or a time would be the client's own doing, by workload and runner; see ``missed``.
+
+    What is compared with a reference that the client was late for is not shown either.
+    """
+    load, reference = run.manifest.load, run.manifest.reference
+    if load is None:
+        return {}
+    found: dict[tuple[str, str], str] = {}
+    for (workload, runner), mine in run.frame.groupby(["workload", "runner"]):
+        reason = missed(load_values(mine, None, 0.05) | {"runner": runner}, load)
+        if reason is not None:
+            found[str(workload), str(runner)] = reason
+    for workload in run.manifest.workloads:
+        reason = found.get((workload, reference))
+        if reason is not None:
+            found |= {
+                (workload, label): f"of the reference, {reason}" for label in run.manifest.labels if label != reference
+            }
+    return found

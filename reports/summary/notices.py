@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reports.run.measurements import Measurements
+from reports.summary.load import client_bound
 from reports.summary.load_notices import load_notices
 from reports.summary.machine_notices import machine_notices
 from reports.summary.notice import Notice, NoticeKind
@@ -18,11 +19,12 @@ from reports.summary.server_notices import server_notices
 def find_notices(run: Measurements, rows: Sequence[Row]) -> list[Notice]:
     """All that a run and its summary ``rows`` give reason for, by workload."""
     notices: list[Notice] = []
+    bound = client_bound(run)
     for workload in dict.fromkeys(row.workload for row in rows):
         mine = [row for row in rows if row.workload == workload]
         records = [record for record in run.records if record.workload == workload]
         notices += [*row_notices(mine), *machine_notices(records, run.manifest.reference), *server_notices(records)]
-        notices += load_notices(mine, run.manifest.load)
+        notices += load_notices(workload, bound)
         asked = run.manifest.document.get("asked")
         notices += _without_images(asked, mine)
         notices += [*popularity_notices(_options(asked, workload), mine), *_not_the_benchmarks(asked, workload)]

@@ -206,6 +206,9 @@ class Row:
     ttft_speedup_all: float | None = column(
         "median of per-request TTFT reference / runner over all requests", unit="ratio", better="higher", spec=".2f"
     )
+    ttft_speedup_total: float | None = column(
+        "TTFT of the reference / TTFT, each summed over all requests", unit="ratio", better="higher", spec=".2f"
+    )
     ttft_speedup_vs_lossless: float | None = column(
         "speed-up against the lossless runner with the lowest median TTFT on such requests",
         unit="ratio",
@@ -407,9 +410,9 @@ class Row:
         spec=".0f",
     )
     server_kv_share: float | None = column(
-        "of warm requests, tokens whose keys and values the server reused from elsewhere than a prefix / tokens",
+        "of warm requests, tokens whose keys and values the server took from another store, such as LMCache's / tokens",
         unit="0..1",
-        title="KV, no\nprefix\n%",
+        title="other\nstore\n%",
         scale=100,
         spec=".0f",
     )

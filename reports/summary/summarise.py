@@ -14,7 +14,7 @@ from reports.statistics.intervals import mean_interval, median_interval, percent
 from reports.statistics.pairing import Paired
 from reports.statistics.strata import stratified_percentile
 from reports.summary.floor import floor_ms
-from reports.summary.load import load_values, missed
+from reports.summary.load import client_bound, load_values
 from reports.summary.proof import PROOF, pooled_loss, proof_values
 from reports.summary.repair import repair_values
 from reports.summary.row import Row
@@ -23,6 +23,15 @@ from runners.records import Warmth
 
 RANDOM = "random"
 # what answers are worth; their intervals and changes need scores, and of random weights there are none
+SPEEDS = (
+    "ttft_speedup",
+    "ttft_speedup_ci_low",
+    "ttft_speedup_ci_high",
+    "ttft_speedup_all",
+    "ttft_speedup_total",
+    "ttft_speedup_vs_lossless",
+)
+"""What compares times; nothing is said of it where the client was what was measured."""
 WORTH = ("accuracy", "agreement", "flip_rate", "kl_mean", *PROOF)
 
 Values = dict[str, Any]
@@ -39,6 +48,7 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
     manifest = run.manifest
     frame = without_times(run.frame, manifest.analysis_only)
     lossless = [runner.label for runner in manifest.runners if runner.lossless]
+    bound = client_bound(run)
     rows, pairs = [], []
     for workload in manifest.workloads:
         records = frame[frame["workload"] == workload]
@@ -50,7 +60,8 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
         for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
             mine = records[records["runner"] == label]
             if len(mine):
-                row = _row(mine, paired, manifest, margin, alpha, noise)
+                is_bound = (workload, label) in bound
+                row = _row(mine, paired, manifest, margin, alpha, noise=noise, is_bound=is_bound)
                 rows.append(row)
     pooled = {label: pooled_loss(pairs, label, alpha) for label in {row.runner for row in rows if _is_open(row)}}
     return [replace(row, pooled_loss_at_most=pooled[row.runner]) if _is_open(row) else row for row in rows]
@@ -62,15 +73,23 @@ def _is_open(row: Row) -> bool:
 
 
 def _row(
-    mine: pd.DataFrame, paired: Paired, manifest: Manifest, margin: float, alpha: float, noise: pd.DataFrame
+    mine: pd.DataFrame,
+    paired: Paired,
+    manifest: Manifest,
+    margin: float,
+    alpha: float,
+    *,
+    noise: pd.DataFrame,
+    is_bound: bool,
 ) -> Row:
+    """One row; ``is_bound``: whether the client was the bottleneck."""
     label: str = mine["runner"].iloc[0]
     values: Values = {
         "runner": label,
         "workload": mine["workload"].iloc[0],
-        "model": manifest.model.name,
-        "device": manifest.model.device,
-        "dtype": manifest.model.dtype,
+        "model": manifest.model_of(label).name,
+        "device": manifest.model_of(label).device,
+        "dtype": manifest.model_of(label).dtype,
         "weights": RANDOM if manifest.model.random_weights else "loaded",
         "requests": len(mine),
         "failed": int((~mine["ok"]).sum()),
@@ -88,8 +107,8 @@ def _row(
     values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)
-    if missed(values, manifest.load) is not None:
-        values |= dict.fromkeys(PROOF)
+    if is_bound:
+        values |= dict.fromkeys((*PROOF, *SPEEDS))
     return Row.measured(values)
 
 
@@ -152,6 +171,7 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Valu
         "ttft_disk_speedup": _median(_tier_speedups(mine, paired, "disk")),
         "ttft_disk_ms_p50": percentile(mine["disk_ttft_ms"].dropna(), 50),
         "ttft_speedup_all": _speedup_of_all(label, paired),
+        "ttft_speedup_total": _speedup_in_total(label, paired),
         "ttft_speedup_vs_lossless": _median(paired.ratios(best, label, Warmth.WARM)) if best else None,
         "best_lossless": best,
         "cold_ttft_ratio": _median(paired.ratios(label, paired.reference, Warmth.COLD)),
@@ -167,6 +187,12 @@ def _speedup_of_all(label: str, paired: Paired) -> float | None:
     answered = paired.answered.reindex(columns=[paired.reference, label]).eq(True).all(axis=1)
     ratios = paired.ratios(paired.reference, label).reindex(answered.index[answered])
     return stratified_percentile(ratios, paired.warmth.loc[ratios.index].tolist(), 50)
+
+
+def _speedup_in_total(label: str, paired: Paired) -> float | None:
+    """TTFT of the reference / TTFT, each summed over all requests that both answered and both were timed in."""
+    times = pd.DataFrame({"base": paired.times(paired.reference), "own": paired.times(label)}).dropna()
+    return _share(times["base"], times["own"])
 
 
 def _rest(share: float | None) -> float | None:

@@ -36,7 +36,9 @@ def run_cells(cells: Sequence[Cell], address: str | None, gpus: bool) -> Iterato
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        options: dict[str, Any] = {"include_dashboard": False} if address is None else {"address": address}
+        options: dict[str, Any] = (
+            {"address": "local", "include_dashboard": False} if address is None else {"address": address}
+        )
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UsageError(f"no Ray cluster at {address or 'this machine'}: {str(error).splitlines()[0]}") from error
@@ -50,6 +52,9 @@ def run_cells(cells: Sequence[Cell], address: str | None, gpus: bool) -> Iterato
                 found = ray.get(done)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from error
+            except ray.exceptions.RayError as error:
+                reason = str(error).splitlines()[0]
+                raise UsageError(f"a cell was lost {TRIES_AGAIN + 1} times ({reason}): go on with --resume") from error
             yield from map(Record.from_json, found)
     finally:
         ray.shutdown()

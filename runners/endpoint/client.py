@@ -30,7 +30,7 @@ class Reply:
 
     Attributes:
         text: None where it did not; then ``error`` says why, in a line.
-        ttft_ms: from the first byte of the request sent to the first text received.
+        ttft_ms: from the first byte of the request sent to the first text received; None of an answer without a word.
         decode_ms: from there to the last text, or to the event that ends the answer.
         sent_at, ended_at: seconds on ``perf_counter``'s clock; None where nothing was sent.
         refused: whether the server answered with an error of the 4xx kind: the request, not the server, is at fault.
@@ -77,7 +77,7 @@ async def ask(client: httpx2.AsyncClient, address: str, body: bytes, timeout: fl
     """
     sending, answer = _Sending(), Answer()
     error: str | None = None
-    refused = False
+    refused = failed = False
     try:
         async with asyncio.timeout(timeout) as deadline:
             request = client.build_request(
@@ -96,10 +96,12 @@ async def ask(client: httpx2.AsyncClient, address: str, body: bytes, timeout: fl
     except TimeoutError:
         error = f"no whole answer within {timeout:g} seconds (--timeout)"
     except BadStream as bad:
-        error = f"the server sent {bad}"
-    except (httpx2.HTTPError, httpx2.StreamError) as failed:
-        error = f"{type(failed).__name__}: {in_one_line(str(failed)) or 'the connection was lost'}"
-    return _reply(answer, sending.at, perf_counter(), error, refused)
+        error, failed = f"the server sent {bad}", True
+    except (httpx2.HTTPError, httpx2.StreamError) as lost:
+        error = f"{type(lost).__name__}: {in_one_line(str(lost)) or 'the connection was lost'}"
+    if error is not None:
+        error = without_key(client, error)
+    return _reply(answer, sending.at, perf_counter(), error, refused=refused, failed=failed)
 
 
 async def _read(response: httpx2.Response, answer: Answer, deadline: asyncio.Timeout) -> str | None:
@@ -133,13 +135,21 @@ async def _beginning(response: httpx2.Response) -> object:
     return document
 
 
-def _reply(answer: Answer, sent_at: float | None, ended_at: float, error: str | None, refused: bool) -> Reply:
-    """What is known of an answer. One that was whole before the connection failed counts."""
-    if answer.whole and answer.first_at is not None and answer.last_at is not None and sent_at is not None:
+def without_key(client: httpx2.AsyncClient, text: str) -> str:
+    """The same text, the API key in it hidden: servers and libraries repeat what was sent."""
+    key = client.headers.get("Authorization", "").removeprefix("Bearer ")
+    return text.replace(key, "***") if key else text
+
+
+def _reply(
+    answer: Answer, sent_at: float | None, ended_at: float, error: str | None, *, refused: bool, failed: bool
+) -> Reply:
+    """What is known of an answer. One that was whole before the connection ``failed`` counts, unless by an event."""
+    if answer.whole and sent_at is not None and not failed:
         return Reply(
             text=answer.text,
-            ttft_ms=(answer.first_at - sent_at) * 1e3,
-            decode_ms=(answer.last_at - answer.first_at) * 1e3,
+            ttft_ms=_between(sent_at, answer.first_at),
+            decode_ms=_between(answer.first_at, answer.last_at),
             usage=answer.usage,
             first_tokens=answer.first_tokens,
             finish_reason=answer.finish_reason,
@@ -147,9 +157,10 @@ def _reply(answer: Answer, sent_at: float | None, ended_at: float, error: str | 
             ended_at=ended_at,
         )
     if error is None:
-        error = "the server ended the answer before it said a word" if answer.whole else _broken_off(answer)
+        error = f"the stream broke off after {len(answer.text)} characters, before the server ended the answer"
     return Reply(error=error, usage=answer.usage, sent_at=sent_at, ended_at=ended_at, refused=refused)
 
 
-def _broken_off(answer: Answer) -> str:
-    return f"the stream broke off after {len(answer.text)} characters, before the server ended the answer"
+def _between(start: float | None, end: float | None) -> float | None:
+    """Milliseconds; None where either moment did not come."""
+    return None if start is None or end is None else (end - start) * 1e3

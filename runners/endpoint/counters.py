@@ -1,7 +1,8 @@
 """Read a server's Prometheus counters of its caches, and tell by kind what was found between two readings.
 
 Kinds are kept apart: a prompt's equal prefix, media whose preprocessing was found, media whose encoder output was
-found, and reused keys and values that are no prefix. What a server does not count is None, not 0.
+found, and keys and values from another store (whether those are a prefix is for that store to know). What a server does
+not count is None, not 0.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Hits:
         prefix_tokens: tokens of prompts taken from an equal prefix.
         preprocessing_hits: media that were not preprocessed again.
         encoder_hits: media that were not encoded again.
-        kv_tokens: tokens whose keys and values were reused from elsewhere than an equal prefix on the device.
+        kv_tokens: tokens whose keys and values came from another store than the device's own prefix cache.
     """
 
     prefix_tokens: int | None = None

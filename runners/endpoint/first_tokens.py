@@ -13,7 +13,7 @@ from annotated_types import Interval
 from workloads.reading import keys
 
 Logprob = Annotated[float, Interval(le=1e-3)]  # rounding may lift a certain token's above 0
-TINY = 1e-12
+TINY = 1e-6  # of a probability: float32 log-probabilities are known to about that
 
 
 @keys("ignore")
@@ -48,7 +48,11 @@ class FirstTokens:
     @classmethod
     def of(cls, told: TokenLogprob) -> Self:
         """Read a token with its alternatives."""
-        return cls({each.key: math.exp(min(each.logprob, 0.0)) for each in (*told.top_logprobs, told)})
+        listed = told.top_logprobs or (told,)
+        sums: dict[builtins.bytes, float] = {}
+        for each in listed:
+            sums[each.key] = sums.get(each.key, 0.0) + math.exp(min(each.logprob, 0.0))
+        return cls(sums)
 
 
 def divergence_of_returned(reference: FirstTokens, other: FirstTokens) -> tuple[float, float]:

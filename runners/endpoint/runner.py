@@ -18,6 +18,9 @@ from runners.records import Served, Status, Timing
 from runners.registry import RunnerSpec
 from workloads.records import MediaKind, Message, media_in
 
+BEGINS_THE_ANSWER = Response(
+    Status.ERROR, error="a request that begins the answer cannot be put to a server: use another workload"
+)
 OTHER_TEXT = "Look at this first."  # before media sent ahead, so that no prefix of the request is equal
 
 
@@ -33,7 +36,8 @@ class EndpointRunner:
         self._options = Endpoint(**spec.options)
         self._loop = asyncio.Runner()
         self._seen: set[tuple[MediaKind, bytes]] = set()
-        self._server = Server(open_client(read_key(self._options.api_key_env)), self._options)
+        key = read_key(self._options.api_key_env)
+        self._server = Server(open_client(key), open_client(key), self._options)
         try:
             self._abilities = self._loop.run(self._server.meet())
         except BaseException:
@@ -48,9 +52,7 @@ class EndpointRunner:
     def answer(self, request: Request) -> Response:
         """See ``Runner``."""
         if request.messages[-1].role == "assistant":
-            return Response(
-                Status.ERROR, error="a request that begins the answer cannot be put to a server: use another workload"
-            )
+            return BEGINS_THE_ANSWER
         return self._loop.run(self._answer(request))
 
     def reset(self) -> None:
@@ -58,6 +60,11 @@ class EndpointRunner:
         self._seen.clear()
         if self._options.reset:
             self._loop.run(self._server.empty_caches())
+
+    @property
+    def forgets(self) -> bool:
+        """Whether ``reset`` empties the server's caches: else what warms it up would make the stream's media known."""
+        return bool(self._server.resets)
 
     def describe(self) -> dict[str, Any]:
         """See ``Runner``."""
@@ -91,7 +98,7 @@ class EndpointRunner:
     def close(self) -> None:
         """Close the connection."""
         with suppress(RuntimeError):
-            self._loop.run(self._server.client.aclose())
+            self._loop.run(self._server.close())
         self._loop.close()
 
     async def _answer(self, request: Request) -> Response:
@@ -111,7 +118,7 @@ class EndpointRunner:
         """The state that a request is to meet: one whose media did not all come before is cold, whatever is asked."""
         new = not media <= self._seen
         if self._options.state == "stream":
-            return "cold" if media and new and not media & self._seen and self._server.resets else "stream"
+            return "cold" if media and not media & self._seen else "stream"
         return "cold" if new else self._options.state
 
     async def _prepare(self, messages: Sequence[Message], state: State) -> str | None:
@@ -146,7 +153,7 @@ class EndpointRunner:
 
 def as_response(reply: Reply, served: Served) -> Response:
     """Make the response of a runner of what a server replied and told."""
-    if reply.text is None or reply.ttft_ms is None or reply.decode_ms is None:
+    if reply.text is None:
         return Response(Status.ERROR, error=reply.error, served=replace(served, checked=False, invalid=None))
-    timing = Timing(ttft_ms=reply.ttft_ms, decode_ms=reply.decode_ms)
+    timing = None if reply.ttft_ms is None else Timing(ttft_ms=reply.ttft_ms, decode_ms=reply.decode_ms or 0.0)
     return Response(Status.OK, reply.text, first_tokens=reply.first_tokens, timing=timing, served=served)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from runners.endpoint.chat import chat_body
-from runners.endpoint.client import Reply, ask
+from runners.endpoint.client import Reply, ask, without_key
 from runners.endpoint.counters import MOST_METRICS, Hits, read_hits
 from runners.endpoint.options import Endpoint
 from workloads.errors import UsageError, quoted
@@ -63,10 +63,13 @@ class Server:
     """A connection to a server. Requests go one by one.
 
     Attributes:
+        client: asks for answers, over one connection.
+        watcher: reads counters and empties caches, so that the other connection stays open.
         settings: fields of every request, as far as the server takes them.
     """
 
     client: httpx2.AsyncClient
+    watcher: httpx2.AsyncClient
     options: Endpoint
     settings: dict[str, Any] = field(default_factory=dict)
     served: str = ""
@@ -102,7 +105,8 @@ class Server:
         )
 
     async def complete(self, messages: Sequence[Message], max_tokens: int) -> Reply:
-        """Ask the model to answer."""
+        """Ask the model to answer, over a connection that was just used."""
+        await self._get(f"{self.options.api}/models", MOST_DOCUMENT, self.client)
         body = chat_body(messages, self.served, max_tokens, self.settings)
         return await ask(self.client, f"{self.options.api}/chat/completions", body, self.options.timeout)
 
@@ -111,10 +115,7 @@ class Server:
         return all([await self._post(path) for path in self.resets])
 
     async def hits(self) -> Hits | None:
-        """What the caches had since the server started; None where the server does not tell.
-
-        A connection is open behind this, whatever the server answers: the next request does not wait for one.
-        """
+        """What the caches had since the server started; None where the server does not tell."""
         text = await self._get(self.options.counters, MOST_METRICS)
         try:
             return None if text is None else read_hits(text)
@@ -126,7 +127,7 @@ class Server:
         try:
             text = await self._read("GET", address, MOST_DOCUMENT)
         except (httpx2.HTTPError, TimeoutError) as error:
-            reason = in_one_line(str(error)) or type(error).__name__
+            reason = without_key(self.client, in_one_line(str(error)) or type(error).__name__)
             raise UsageError(f"no server at {address}: {reason}; start it, or give another url=") from error
         names = _model_names(text)
         if self.options.served:
@@ -180,19 +181,24 @@ class Server:
             return False
         return text is not None and '"success":false' not in text.replace(" ", "").lower()
 
-    async def _get(self, address: str, most: int) -> str | None:
+    async def _get(self, address: str, most: int, client: httpx2.AsyncClient | None = None) -> str | None:
         """The text at an address; None where there is none."""
         try:
-            return await self._read("GET", address, most)
+            return await self._read("GET", address, most, client)
         except (httpx2.HTTPError, TimeoutError):
             return None
 
-    async def _read(self, method: str, address: str, most: int) -> str | None:
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()
+        await self.watcher.aclose()
+
+    async def _read(self, method: str, address: str, most: int, client: httpx2.AsyncClient | None = None) -> str | None:
         """The text of an answer; None for one that is no success, or longer than ``most`` bytes."""
         body = bytearray()
         async with (
             asyncio.timeout(self.options.timeout),
-            self.client.stream(method, address, timeout=None) as response,
+            (client or self.watcher).stream(method, address, timeout=None) as response,
         ):
             async for piece in response.aiter_bytes():
                 body += piece
@@ -212,8 +218,10 @@ def read_key(variable: str) -> str:
     key = os.environ.get(variable, "")
     if not key:
         raise UsageError(f"--api-key-env {variable}: there is no such environment variable, or it is empty")
-    if not key.isascii() or not key.isprintable():
-        raise UsageError(f"--api-key-env {variable}: its value is no key: it must be of printable ASCII characters")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError(
+            f"--api-key-env {variable}: its value is no key: it must be of ASCII characters, without blanks"
+        )
     return key
 
 

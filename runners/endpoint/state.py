@@ -33,43 +33,53 @@ def fault(state: State, messages: Sequence[Message], usage: Usage, hits: Hits) -
     reused = _reused_tokens(usage, hits)
     by_prefix = None if reused is None else reused > most_text_tokens(messages, usage)
     by_content = [count for count in (hits.preprocessing_hits, hits.encoder_hits) if count is not None]
-    kv = hits.kv_tokens
+    distinct = len({(medium.kind, medium.data) for medium in media_in(messages)})
+    stored = hits.kv_tokens is not None and hits.kv_tokens > most_text_tokens(messages, usage)
     if state == "cold":
         if by_prefix:
             return True, f"named cold, but {reused} tokens of the prompt were cached, media among them"
-        if any(by_content) or kv:
+        if any(by_content) or stored:
             return True, "named cold, but the server's caches held media of it"
         return by_prefix is not None or bool(by_content), None
     if state == "same-image":
         if by_prefix:
             return True, f"named same-image, but {reused} tokens came with an equal prefix, media among them"
-        if by_content and not any(by_content) and not kv:
-            return True, "named same-image, but no cache of the server held its media"
-        return bool(by_content), None
-    if by_prefix is False:
-        return True, f"named repeat, but no more than {reused} tokens of the prompt were cached"
-    return by_prefix is not None, None
+        if by_content and max(by_content) < distinct and not stored:
+            return True, f"named same-image, but the server's caches held {max(by_content)} of its {distinct} media"
+        return bool(by_content) or stored, None
+    if reused is None or by_prefix or (usage.prompt_tokens is not None and 2 * reused > usage.prompt_tokens):
+        return reused is not None, None
+    return True, f"named repeat, but no more than {reused} tokens of the prompt were cached"
 
 
 def _reused_tokens(usage: Usage, hits: Hits) -> int | None:
-    """Tokens of the prompt that came with an equal prefix; None where the server does not tell."""
+    """Tokens of the prompt that came with an equal prefix; None where the server does not tell.
+
+    What came from another store may be among the tokens that an answer calls cached, and is no prefix.
+    """
     details = usage.prompt_tokens_details
-    told = [count for count in (details.cached_tokens if details else None, hits.prefix_tokens) if count is not None]
-    return max(told) if told else None
+    cached = details.cached_tokens if details is not None else None
+    without_stored = None if cached is None else max(0, cached - (hits.kv_tokens or 0))
+    known = [count for count in (without_stored, hits.prefix_tokens) if count is not None]
+    return max(known) if known else None
 
 
 def most_text_tokens(messages: Sequence[Message], usage: Usage) -> int:
     """The most tokens that may stand before the first medium: more of them cached means that a medium was.
 
-    From the server's own count of media tokens where it gives one; else a token of text takes at least a byte.
+    A token of text takes at least a byte; where the server counts the tokens of media, all others are a bound, too.
     """
-    details = usage.prompt_tokens_details
-    if details is not None and details.multimodal_tokens and usage.prompt_tokens is not None:
-        return usage.prompt_tokens - sum(details.multimodal_tokens.values())
     length = TEMPLATE_TOKENS
     for message in messages:
         for part in message.content:
             if not isinstance(part, str):
-                return length
+                return min(length, _tokens_of_text(usage, length))
             length += len(part.encode())
     return length
+
+
+def _tokens_of_text(usage: Usage, otherwise: int) -> int:
+    details = usage.prompt_tokens_details
+    if details is None or not details.multimodal_tokens or usage.prompt_tokens is None:
+        return otherwise
+    return usage.prompt_tokens - sum(details.multimodal_tokens.values())

@@ -18,6 +18,9 @@ from workloads.reading import in_one_line, keys, read_json
 DONE = "[DONE]"
 MOST_TEXT = 4 * 2**20  # characters of an answer
 LONGEST_REASON = 300
+LONGEST_FINISH = 40
+BROKEN_OFF = ("abort", "error")
+"""Reasons to finish with which servers end an answer that is not whole."""
 
 Count = Annotated[int, Interval(ge=0, le=1 << 62)]
 
@@ -138,8 +141,10 @@ class Answer:
             self._add(choice, at)
 
     def _add(self, choice: Choice, at: float) -> None:
+        if choice.finish_reason in BROKEN_OFF:
+            raise BadStream(f"that it broke the answer off ({choice.finish_reason})")
         if choice.finish_reason is not None:
-            self.finish_reason = choice.finish_reason
+            self.finish_reason = in_one_line(choice.finish_reason)[:LONGEST_FINISH]
             self.last_at = at
         if not choice.delta.content:
             return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import perf_counter
 
 from runners.base import Request, Response
 from runners.endpoint.chat import chat_body
 from runners.endpoint.client import ask, open_client
-from runners.endpoint.runner import as_response
+from runners.endpoint.runner import BEGINS_THE_ANSWER, as_response
 from runners.endpoint.server import Server, read_key
 from runners.records import Served
 from workloads.records import media_in
@@ -25,16 +26,23 @@ class ServerUnderLoad:
         self._client = open_client(read_key(server.options.api_key_env), connections=None)
 
     def prepare(self, request: Request) -> object:
-        """See ``runners.load.loop.Asked``: encodes the body."""
+        """See ``runners.load.loop.Asked``: encodes the body; None where a server cannot be asked that."""
+        if request.messages[-1].role == "assistant":
+            return None
         body = chat_body(request.messages, self._server.served, request.max_new_tokens, self._server.settings)
         return body, len(media_in(request.messages))
 
     async def ask(self, prepared: object) -> Response:
-        """See ``runners.load.loop.Asked``."""
+        """See ``runners.load.loop.Asked``: connecting, and waiting for the client itself, count."""
+        if prepared is None:
+            return BEGINS_THE_ANSWER
         assert isinstance(prepared, tuple)
         body, media = prepared
         options = self._server.options
+        called_at = perf_counter()
         reply = await ask(self._client, f"{options.api}/chat/completions", body, options.timeout)
+        if reply.ttft_ms is not None and reply.sent_at is not None:
+            reply = replace(reply, ttft_ms=reply.ttft_ms + (reply.sent_at - called_at) * 1e3)
         details = reply.usage.prompt_tokens_details
         served = Served(
             state="stream",

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import perf_counter
 
 from runners.endpoint.client import ask, open_client
 
 SECONDS = 0.5
+START_S = 10.0
 CONCURRENCY = 8
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
-EVENTS = (
-    b'data: {"choices": [{"delta": {"content": "4"}, "finish_reason": null}]}\n\n'
-    b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
-)
+WORD = b'data: {"choices": [{"delta": {"content": "4"}, "finish_reason": null}]}\n\n'
+END = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
 
 
-def measure_ceiling(body: bytes) -> float:
-    """Measure the most answers a second that the client gets to requests with this ``body``, ``CONCURRENCY`` at once.
+def measure_ceiling(body: Callable[[], bytes], tokens: int) -> float:
+    """Measure the most answers a second that the client gets, ``CONCURRENCY`` at once.
 
     The server runs in a thread of this process and takes its share of it, so the true ceiling is somewhat higher.
+
+    Args:
+        body: makes the body of a request.
+        tokens: of each answer, one event each.
+
+    Raises:
+        RuntimeError: this machine does not let us serve ourselves.
     """
     started, ended, address = threading.Event(), threading.Event(), [""]
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(started, ended, address)), daemon=True)
+    events = WORD * tokens + END
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(started, ended, address, events)), daemon=True)
     thread.start()
-    started.wait()
+    if not started.wait(START_S):
+        raise RuntimeError("the client's own server did not start")
     try:
         return asyncio.run(_count(address[0], body))
     finally:
@@ -34,14 +44,14 @@ def measure_ceiling(body: bytes) -> float:
         thread.join()
 
 
-async def _count(address: str, body: bytes) -> float:
+async def _count(address: str, body: Callable[[], bytes]) -> float:
     answered = 0
     start = perf_counter()
 
     async def work() -> None:
         nonlocal answered
         while perf_counter() - start < SECONDS:
-            reply = await ask(client, address, body, timeout=10.0)
+            reply = await ask(client, address, body(), timeout=10.0)
             answered += reply.error is None
 
     async with open_client("", CONCURRENCY) as client:
@@ -49,8 +59,8 @@ async def _count(address: str, body: bytes) -> float:
     return answered / (perf_counter() - start)
 
 
-async def _serve(started: threading.Event, ended: threading.Event, address: list[str]) -> None:
-    server = await asyncio.start_server(_answer, "127.0.0.1", 0, limit=2**20)
+async def _serve(started: threading.Event, ended: threading.Event, address: list[str], events: bytes) -> None:
+    server = await asyncio.start_server(partial(_answer, events), "127.0.0.1", 0, limit=2**20)
     address[0] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     started.set()
     async with server:
@@ -58,7 +68,7 @@ async def _serve(started: threading.Event, ended: threading.Event, address: list
             await asyncio.sleep(0.02)
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _answer(events: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer every request of a connection at once."""
     with suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:
@@ -67,6 +77,6 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
                 int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
             )
             await reader.readexactly(length)
-            writer.write(HEAD % len(EVENTS) + EVENTS)
+            writer.write(HEAD % len(events) + events)
             await writer.drain()
     writer.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
@@ -18,7 +19,7 @@ from runners.endpoint.under_load import ServerUnderLoad
 from runners.load.loop import Asked, Outcome, run_closed, run_open
 from runners.load.queue import Queued
 from runners.records import Load, Record
-from runners.session import SessionOptions, StreamRequest, make_record, requests_of, warm_up
+from runners.session import SessionOptions, StreamRequest, make_record, requests_of, turns_of, warm_up
 from workloads.arrivals import Arrivals
 from workloads.records import NO_REPLIES, Conversation
 
@@ -60,7 +61,10 @@ def serve_under_load(
         options: its ``reference`` is a runner's label followed by a load's name.
         loads: by what follows the labels of the runners that are asked like that.
     """
-    requests = sorted(requests_of(conversations), key=lambda item: item.turn.arrival_s or 0.0)
+    turns = list(turns_of(conversations))
+    if any(load.speed is not None for load in loads.values()):
+        turns.sort(key=lambda turn: turn[0].turns[turn[1]].arrival_s or 0.0)
+    requests = list(requests_of(turns))
     references: dict[int, Response] = {}
     arms = [(f"{runner.label}{suffix}", runner, load) for suffix, load in loads.items() for runner in runners]
     for label, runner, load in sorted(arms, key=lambda arm: arm[0] != options.reference):
@@ -86,10 +90,12 @@ def _load(outcome: Outcome) -> Load:
 def _outcomes(
     runner: Runner, workload: str, requests: Sequence[StreamRequest], options: SessionOptions, load: LoadOptions
 ) -> Iterator[Outcome]:
-    """Run the loop in a thread of its own, so that nobody who takes the outcomes delays it."""
-    told: SimpleQueue[Outcome | BaseException | None] = SimpleQueue()
+    """Run the loop in a thread of its own, so that nobody who takes the outcomes delays it; ends it when closed."""
+    outcomes: SimpleQueue[Outcome | BaseException | None] = SimpleQueue()
+    stopping = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
 
-    async def run() -> None:
+    async def send_all() -> None:
         asked: Asked = ServerUnderLoad(runner.server) if isinstance(runner, EndpointRunner) else Queued(runner)
 
         def request(index: int) -> Request:
@@ -98,23 +104,38 @@ def _outcomes(
         try:
             times = load.times(requests, options.seed, workload)
             if times is not None:
-                await run_open(asked, request, times, told.put)
+                await run_open(asked, request, times, outcomes.put)
             else:
-                await run_closed(asked, request, len(requests), load.concurrency or 1, told.put)
+                await run_closed(asked, request, len(requests), load.concurrency or 1, outcomes.put)
         finally:
             await asked.close()
+
+    async def run() -> None:
+        loops.append(asyncio.get_running_loop())
+        sending = asyncio.create_task(send_all())
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait([sending, stopped], return_when=asyncio.FIRST_COMPLETED)
+        sending.cancel()
+        stopped.cancel()
+        with suppress(asyncio.CancelledError):
+            await sending
 
     def work() -> None:
         try:
             asyncio.run(run())
-            told.put(None)
+            outcomes.put(None)
         except BaseException as error:
-            told.put(error)
+            outcomes.put(error)
 
     thread = threading.Thread(target=work, name="load", daemon=True)
     thread.start()
-    while (item := told.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
-    thread.join()
+    try:
+        while (item := outcomes.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        if thread.is_alive() and loops:
+            with suppress(RuntimeError):  # the loop ended in between
+                loops[0].call_soon_threadsafe(stopping.set)
+        thread.join()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.pictures.working_set import BreakEven, break_even
 from reports.summary.row import Row
+from reports.sweep.working_set import BreakEven, break_even
 from vlcache_cli.app import main
 
 
@@ -24,7 +24,7 @@ def row(runner: str, gain: float | None) -> Row:
         fallbacks=0,
         margin=0.02,
         alpha=0.05,
-        ttft_speedup_all=gain,
+        ttft_speedup_total=gain,
     )
 
 

@@ -246,3 +246,71 @@ def test_under_load_servers_answer_at_once_and_their_counters_are_left_alone(
 def test_profile_and_lm_eval_take_no_server(script: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "--runner", f"endpoint@url={script.url}"]) == 2
     assert "--runner names a server" in capsys.readouterr().err
+
+
+def test_the_key_is_hidden_where_a_server_repeats_it(
+    script: Any, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-very-secret")
+    repeats = (401, "application/json", '{"error": {"message": "Incorrect API key provided: sk-very-secret"}}')
+    script.refuse = lambda document: repeats if script.asked else None
+    code, told = bench("--runner", f"endpoint@url={script.url},name=s", "--reference", "s", "--api-key-env", "MY_KEY")
+    assert code == 4
+    assert "Incorrect API key provided: ***" in told
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"very-secret" not in kept + told.encode()
+    monkeypatch.setenv("MY_KEY", "sk-very-secret ")
+    code, told = bench("--runner", f"endpoint@url={script.url},name=s", "--reference", "s", "--api-key-env", "MY_KEY")
+    assert code == 2
+    assert "very-secret" not in told
+
+
+def test_a_server_that_forgets_nothing_is_not_warmed_up_and_told_on(cached: Any, bench: Bench, tmp_path: Path) -> None:
+    cached.caches = False
+    arguments = ("--runner", f"endpoint@url={cached.url},name=s", "--reference", "s", "--warmup", "2")
+    assert bench(*arguments)[0] == 0
+    assert [record["served"]["invalid"] for record in records_in(tmp_path / "run")] == [None] * 4
+    _, told = bench(*arguments, output="again")
+    cold = [record for record in records_in(tmp_path / "again") if record["warmth"] == "cold"]
+    assert cold
+    assert all(record["served"]["invalid"].startswith("named cold, but") for record in cold)
+    assert "are no evidence" in " ".join(told.split())
+
+
+def test_what_is_compared_with_an_invalid_answer_is_no_evidence_either(
+    cached: Any, bench: Bench, tmp_path: Path
+) -> None:
+    cached.empties = False
+    answers = iter(range(10**6))
+    usual = cached.from_caches
+    cached.answer = lambda document: [
+        event.replace('"content": "4"', f'"content": "{next(answers)}"') if isinstance(event, str) else event
+        for event in usual(document)
+    ]
+    url = f"endpoint@url={cached.url}"
+    reference = ("--runner", f"{url},state=cold,lossless=true,name=cold", "--reference", "cold")
+    code, told = bench(*reference, "--runner", f"{url},state=repeat,lossless=true,name=repeat", "--json")
+    assert code == 0, told
+    by_request: dict[str, dict[str, Any]] = {}
+    for record in records_in(tmp_path / "run"):
+        by_request.setdefault(record["request"], {})[record["runner"]] = record
+    compared = [pair["repeat"] for pair in by_request.values() if pair["cold"]["served"]["invalid"] is not None]
+    assert compared
+    assert all(record["agrees"] is None for record in compared)
+    assert main(["gate", str(tmp_path / "run")]) in (1, 3)
+
+
+def test_a_resumed_run_asks_the_same_server(script: Any, bench: Bench, tmp_path: Path) -> None:
+    arguments = ("--runner", f"endpoint@url={script.url},name=s", "--reference", "s")
+    assert bench(*arguments)[0] == 0
+    script.models = '{"data": [{"id": "another"}]}'
+    code, told = bench(*arguments, "--resume")
+    assert code == 2
+    assert "server.s.served was" in " ".join(told.split())
+
+
+def test_an_answer_without_a_word_is_an_answer(script: Any, bench: Bench, tmp_path: Path) -> None:
+    script.answer = lambda document: ['{"choices": [{"delta": {}, "finish_reason": "stop"}]}', "[DONE]"]
+    code, told = bench("--runner", f"endpoint@url={script.url},name=s", "--reference", "s", "--wide")
+    assert code == 0, told
+    assert {(record["answer"], record["timing"]) for record in records_in(tmp_path / "run")} == {("", None)}

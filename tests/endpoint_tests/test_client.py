@@ -100,7 +100,14 @@ FAULTS: dict[str, tuple[list[Any], str]] = {
     "broken off": ([ROLE, chunk("4"), ""], "RemoteProtocolError: "),
     "ended early": ([ROLE, chunk("42")], "the stream broke off after 2 characters, before the server ended the answer"),
     "nothing": ([], "the stream broke off after 0 characters"),
-    "no word": ([ROLE, chunk(finish="stop"), "[DONE]"], "the server ended the answer before it said a word"),
+    "given up": (
+        [ROLE, chunk("42"), chunk(finish="abort"), "[DONE]"],
+        "the server sent that it broke the answer off (abort)",
+    ),
+    "an error behind the end": (
+        [chunk("42"), chunk(finish="stop"), '{"error": "lost"}'],
+        "the server sent an error: lost",
+    ),
     "no JSON": ([ROLE, "{"], "the server sent an event that cannot be read: "),
     "another JSON": ([ROLE, "[1]"], "the server sent an event that cannot be read: "),
     "wrong types": (

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.pictures.curve_files import draw_load
-from reports.pictures.load_curve import Knee, knees
 from reports.run.frame import to_frame
 from reports.run.manifest import AtRate, LoadDescription
 from reports.statistics.slo import Slo
 from reports.summary.load import load_values, missed
 from reports.summary.row import Row
+from reports.sweep.load_knee import Knee, knees
 from runners.base import Request, Response
 from runners.load.ceiling import measure_ceiling
 from runners.load.loop import Outcome, run_closed, run_open
@@ -155,7 +155,7 @@ def test_waiting_in_line_is_a_part_of_the_time_to_first_token() -> None:
 
 
 def test_the_client_knows_its_ceiling() -> None:
-    assert measure_ceiling(b"{}" * 1000) > 1
+    assert measure_ceiling(lambda: b"{}" * 1000, 4) > 1
 
 
 def records(lags: list[float], gap_ms: float = 100.0, ttft_ms: float = 50.0) -> pd.DataFrame:
@@ -241,8 +241,9 @@ def test_the_knee_is_where_the_objective_is_first_missed_or_the_first_token_come
     at = (1.0, 2.0, 4.0, 8.0)
     rows = [row("a", *place) for place in zip(at, ttft, kept, strict=True)][::-1]
     rates = {mine.runner: AtRate("a", rate) for mine, rate in zip(rows, at[::-1], strict=True)}
-    assert knees(rows, rates) == [Knee("a", knee)]
-    (file,) = draw_load(rows, rates, tmp_path / "plots")
+    found = knees(rows, rates, {})
+    assert found == [Knee("a", knee)]
+    (file,) = draw_load(rows, rates, {"w": found}, tmp_path / "plots")
     assert file.read_bytes().startswith(b"\x89PNG")
 
 

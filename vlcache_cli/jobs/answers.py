@@ -44,12 +44,19 @@ def answers_of(
     finished: Mapping[str, Record],
     watches: Mapping[str, Watch],
     loads: Mapping[str, LoadOptions],
+    not_warmed: frozenset[str],
 ) -> Iterator[Record]:
-    """Yield the records that ``finished`` does not have, asked in this process."""
+    """Yield the records that ``finished`` does not have, asked in this process.
+
+    Args:
+        not_warmed: see ``SessionOptions``.
+    """
     from runners.session import SessionOptions, serve
 
     def answer(workload: str, stream: Stream) -> Iterator[Record]:
-        options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
+        options = SessionOptions(
+            config.reference, config.seed, stream.options.max_new_tokens, config.warmup, not_warmed=not_warmed
+        )
         if loads:
             from runners.load.session import serve_under_load
 

@@ -172,7 +172,8 @@ def measure(job: Job) -> Measurements:
         disk = None if model is None else open_disk(config)
         runners = build_runners(job.specs, model, servers, config.reference, config.adopt, disk)
         described = next(iter(servers.values())).describe_model() if model is None else _describe(model)
-        run = _serve(job, described, runners, model)
+        not_warmed = frozenset(label for label, server in servers.items() if not server.forgets)
+        run = _serve(job, described, runners, model, not_warmed)
         if disk is not None:
             console.note(disk.close())
         return run
@@ -199,9 +200,18 @@ def _describe(model: LoadedModel) -> dict[str, Any]:
 
 
 def _serve(
-    job: Job, described: Mapping[str, Any], runners: Sequence[Runner], model: LoadedModel | None
+    job: Job,
+    described: Mapping[str, Any],
+    runners: Sequence[Runner],
+    model: LoadedModel | None,
+    not_warmed: frozenset[str],
 ) -> Measurements:
-    """Ask the runners; ``described`` is the model for the manifest."""
+    """Ask the runners.
+
+    Args:
+        described: the model for the manifest.
+        not_warmed: see ``SessionOptions``.
+    """
     from reports.run.changed_answers import ChangedAnswersLog
     from reports.run.measurements import Measurements
     from runners.records import Status
@@ -217,7 +227,9 @@ def _serve(
     decisions: list[dict[str, Any]] = [asdict(decision) for decision in manifest.decisions]
     watches = _watches(job, manifest, decisions)
     if config.on == "local" or model is None:
-        answers = answers_of(config, job.streams, runners, finished, watches, loads)
+        answers = answers_of(
+            config, job.streams, runners, finished, watches=watches, loads=loads, not_warmed=not_warmed
+        )
     else:
         answers = answers_on_cluster(config, job.streams, job.specs, model, finished)
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
@@ -294,6 +306,7 @@ def _begin(
     saved = job.saved.manifest.document["runners"]
     require_same(job.folder.path, "source", _code_of(saved), _code_of(descriptions))
     require_same(job.folder.path, "options", _options_of(saved), _options_of(descriptions))
+    require_same(job.folder.path, "server", _servers_of(saved), _servers_of(descriptions))
     job.folder.mend(job.saved)
     return job.saved.manifest, job.saved.records
 
@@ -307,6 +320,16 @@ def _code_of(runners: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _options_of(runners: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The options of every runner by its label: some, such as the donor policy, are the method's own defaults."""
     return {runner["label"]: runner.get("options") for runner in runners}
+
+
+def _servers_of(runners: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What each server serves, by the label of its runner."""
+    servers = ((runner["label"], runner.get("server")) for runner in runners)
+    return {
+        label: {name: server.get(name) for name in ("served", "version")}
+        for label, server in servers
+        if isinstance(server, dict)
+    }
 
 
 def require_reference(config: RunConfig, labels: Sequence[str]) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from runners.registry import RunnerSpec
     from vlcache_cli.jobs.streams import Stream
 
+POISSON = "poisson"  # arrivals where nothing is said
+
 
 def loads_of(config: RunConfig) -> dict[str, LoadOptions]:
     """How requests arrive, by what a runner's label is followed by; none where they come one by one."""
@@ -50,9 +52,18 @@ def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Ma
     if not is_loaded(config):
         if config.slo is not None:
             raise UsageError("--slo is about answers under load: give --request-rate or --concurrency, too")
+        if config.arrivals != POISSON:
+            raise UsageError("--arrivals is about answers under load: give --request-rate, too")
         return
     if config.rates and config.concurrency is not None:
         raise UsageError("--request-rate (open loop) and --concurrency (closed loop) exclude each other: drop one")
+    if isinstance(config, SweepConfig) and config.rates:
+        if config.distinct_media:
+            raise UsageError("a sweep is over --request-rate or over --distinct-media: drop one")
+        if config.recompute_ratio != SweepConfig().recompute_ratio:
+            raise UsageError(
+                "a sweep is over --request-rate or over --recompute-ratio: drop one, or name ratios in runners"
+            )
     if speed_of_trace(config.arrivals) is not None:
         if config.rates or config.concurrency is not None:
             raise UsageError("--arrivals trace has times of its own: drop --request-rate and --concurrency")
@@ -60,6 +71,8 @@ def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Ma
             turns = (turn for conversation in stream.conversations for turn in conversation.turns)
             if any(turn.arrival_s is None for turn in turns):
                 raise UsageError(f"--arrivals trace: the requests of '{workload}' have no times; a trace's have")
+    elif config.concurrency is not None and config.arrivals != POISSON:
+        raise UsageError("--concurrency sends when an answer came: drop --arrivals")
     if config.resume:
         raise UsageError("a run under load cannot be continued, for its arrivals are in time: start another one")
     if isinstance(config, BenchConfig) and config.until_decided:
@@ -86,5 +99,6 @@ def describe_load(config: RunConfig, specs: Sequence[RunnerSpec], streams: Mappi
     from runners.endpoint.chat import chat_body
     from runners.load.ceiling import measure_ceiling
 
-    conversation = next(iter(streams.values())).conversations[0]
-    return described | {"ceiling_rps": measure_ceiling(chat_body(conversation.prompt(0), "any", 1, {}))}
+    stream = next(iter(streams.values()))
+    messages, tokens = stream.conversations[0].prompt(0), stream.options.max_new_tokens
+    return described | {"ceiling_rps": measure_ceiling(lambda: chat_body(messages, "any", tokens, {}), tokens)}

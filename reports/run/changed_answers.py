@@ -100,7 +100,7 @@ class ChangedAnswersLog:
         self._kept.add((workload, request.id))
 
     def _medium(self, medium: Media) -> KeptMedium:
-        name = blake3(medium.data).hexdigest(length=16)
+        name = content_name(medium.data)
         if not self._keep_media:
             return KeptMedium(medium.kind, medium.name, None)
         if name not in self._sizes:
@@ -122,14 +122,23 @@ def read_changed_answers(path: Path) -> dict[tuple[str, str], ChangedAnswer]:
     return answers
 
 
+def content_name(data: bytes) -> str:
+    """The name under which a medium is kept: the BLAKE3 hash of its file, 128 bits of it."""
+    return blake3(data).hexdigest(length=16)
+
+
 def read_medium(path: Path, medium: KeptMedium) -> bytes | None:
-    """The encoded file of a medium in a run folder; None where it was not kept, or no such file can be read."""
+    """The encoded file of a medium in a run folder; None where it was not kept, or no such file can be read.
+
+    A file that is not the one that its name tells was put there by someone else, such as a link to a private picture.
+    """
     if medium.file is None:
         return None
     try:
-        return read_within(path, f"{FOLDER}/{medium.file}", LARGEST_MEDIUM, "kept medium")
+        data = read_within(path, f"{FOLDER}/{medium.file}", LARGEST_MEDIUM, "kept medium")
     except UsageError:
         return None
+    return data if content_name(data) == medium.file else None
 
 
 def _read(path: Path) -> tuple[dict[tuple[str, str], ChangedAnswer], int | None]:

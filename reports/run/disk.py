@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,8 +38,9 @@ def write_file(file: Path, data: bytes, advice: str) -> None:
         if any(os.path.lexists(file.parent / name) for name in RUN_FILES):
             write_whole(file.parent, file.name, data)
             return
-        if target.exists() and not target.is_file():
-            _write_at_once(target, data)
+        if file.exists() and not file.is_file():  # also /dev/stdout of a pipe, which resolves to no path
+            with suppress(BrokenPipeError):  # whoever reads has enough
+                _write_at_once(file, data)
             return
         partial.write_bytes(data)
         partial.replace(target)
@@ -47,6 +48,32 @@ def write_file(file: Path, data: bytes, advice: str) -> None:
         with suppress(OSError):
             partial.unlink()
         raise UsageError(f"cannot write {file}: {error.strerror}; {advice}") from error
+
+
+def require_distinct(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
+    """Check that no file is written twice, or written over what is read; pipes and devices may be.
+
+    Args:
+        outputs, inputs: files by the option that names them.
+
+    Raises:
+        UsageError: two options name one file.
+    """
+    taken = {_place(file): option for option, file in inputs.items() if file is not None}
+    for option, file in outputs.items():
+        if file is None or (file.exists() and not file.is_file()):
+            continue
+        if (other := taken.setdefault(_place(file), option)) != option:
+            raise UsageError(f"{option} and {other} name one file, {file}: choose another for {option}")
+
+
+def _place(file: Path) -> object:
+    """What tells whether two paths lead to one file, by whatever links."""
+    try:
+        status = file.stat()
+    except OSError:
+        return os.path.realpath(file)
+    return status.st_dev, status.st_ino
 
 
 def append_to_file(file: Path, data: bytes, advice: str) -> None:

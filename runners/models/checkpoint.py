@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, PretrainedConfig
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from runners.engine.adapters.base import Adapter
@@ -25,10 +27,11 @@ from runners.models.placement import place
 from runners.models.rehearsal import rehearse_model, rehearse_picture
 from runners.models.settings import check_config, check_generation, check_image_settings
 from workloads.errors import UsageError
-from workloads.reading import in_one_line
+from workloads.reading import brief_name, in_one_line
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 MOST_MISSING = 2  # a model of more than so many times the numbers in its files is not even made
+OF_CLASSES = ("sub_configs", "attribute_map", "base_config_key")  # attributes of transformers' classes alone
 RUST_PANIC = "PanicException"  # of tokenizers and safetensors; it derives from BaseException
 
 
@@ -109,6 +112,7 @@ def _check(files: ModelFiles) -> None:
     """Check what the settings say, before anything is made of them."""
     config = files.read("config.json")
     check_config(config)
+    _require_settings(config)
     family = config.get("model_type")
     require_supported(family)
     for name in ("config.json", "generation_config.json"):
@@ -123,6 +127,18 @@ def _check(files: ModelFiles) -> None:
         kind = settings.get("image_processor_type") or settings.get("feature_extractor_type")
         if kind is not None:
             require_image_processor(str(family), kind)
+
+
+def _require_settings(config: Mapping[str, Any]) -> None:
+    """UsageError for what would take the place of a method or a class of transformers' configurations."""
+    for key, value in config.items():
+        own = inspect.getattr_static(PretrainedConfig, key, None)
+        is_fixed = isinstance(own, property) and own.fset is None
+        is_method = isinstance(own, FunctionType | classmethod | staticmethod)
+        if is_fixed or is_method or key.startswith("__") or key in OF_CLASSES:
+            raise UsageError(f"config.json: {brief_name(key)} is no setting of a model; remove it")
+        if isinstance(value, dict):
+            _require_settings(value)
 
 
 def _outline(path: Path, dtype: torch.dtype) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from logging import CRITICAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +157,7 @@ def load_model(
     from runners.models import checkpoint
     from runners.models.shapes import assembly
 
-    logging.set_verbosity_error()
+    logging.set_verbosity(CRITICAL)  # what is wrong is told once, as an error
     logging.disable_progress_bar()
     default = torch.bfloat16 if isinstance(source, Shape) else torch.float32
     numbers = default if dtype == AUTO else getattr(torch, dtype)

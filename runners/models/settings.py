@@ -6,6 +6,7 @@ is checked wherever it stands, for published files have the sizes of a part besi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ MODEL_SIZES: dict[str, Bounds] = {
     **dict.fromkeys(("in_channels", "in_chans", "num_channels"), LAYERS),
     **dict.fromkeys(("patch_size", "image_size"), EDGE),
     "vocab_size": (1, 1 << 24),
+    "num_labels": (0, 1 << 15),  # transformers names each
     "max_position_embeddings": (1, 1 << 28),
     **dict.fromkeys(("image_token_id", "image_token_index", "video_token_id", "video_token_index"), TOKEN),
 }
@@ -39,17 +41,41 @@ IMAGE_SIZES: dict[str, Bounds] = {
 """Sizes of image processors."""
 
 TEXTS = frozenset(
-    ("model_type", "image_processor_type", "feature_extractor_type", "tokenizer_class", "processor_class", "hidden_act")
+    (
+        *("model_type", "image_processor_type", "feature_extractor_type", "tokenizer_class", "processor_class"),
+        *("hidden_act", "dtype", "torch_dtype"),
+    )
 )
 """Names in all settings whose value is a text."""
 
-MAPPINGS = frozenset(("text_config", "vision_config", "rope_parameters", "image_processor"))
+MAPPINGS = frozenset(
+    (
+        *("text_config", "vision_config", "rope_parameters", "image_processor"),
+        *("id2label", "label2id", "quantization_config"),
+    )
+)
 """Names in all settings whose value is a mapping."""
+
+DTYPES = ("dtype", "torch_dtype")
+DTYPE = re.compile(r"(?:torch\.)?(?:auto|half|float|double|b?float\d{1,2}(?:_\w{1,20})?|u?int\d{1,2})")
+BITSANDBYTES = "bitsandbytes"  # of which transformers has two kinds
 
 
 def check_config(value: Mapping[str, Any]) -> None:
     """Check what ``config.json`` says; UsageError that begins with its name and the field."""
     _check(value, MODEL_SIZES, "config.json", 0)
+    _check_quantisation(value.get("quantization_config") or {})
+
+
+def _check_quantisation(value: Mapping[str, Any]) -> None:
+    """Check the method by which weights are quantised: transformers would load those of an unknown one as they are."""
+    method = value.get("quant_method")
+    if method is None:
+        return
+    from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
+
+    if method not in [BITSANDBYTES, *AUTO_QUANTIZATION_CONFIG_MAPPING]:
+        raise UsageError(f"config.json: quantization_config.quant_method {brief(method)} is not known to transformers")
 
 
 def check_image_settings(value: Mapping[str, Any], name: str) -> None:
@@ -72,6 +98,8 @@ def _check(value: Mapping[str, Any], sizes: Mapping[str, Bounds], place: str, de
             continue
         if key in TEXTS and not isinstance(item, str):
             raise UsageError(f"{where} must be a text, not {brief(item)}")
+        if key in DTYPES and not DTYPE.fullmatch(item):
+            raise UsageError(f"{where} must be a kind of number such as float32, not {brief(item)}")
         if key in MAPPINGS and not isinstance(item, dict):
             raise UsageError(f"{where} must map names to values, not {brief(item)}")
         if isinstance(item, dict):

@@ -158,6 +158,38 @@ def test_files_for_ci_are_written(save: Save, tmp_path: Path) -> None:
     assert "the gate fails" in markdown.read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("--policy", "--markdown", "--markdown and --policy name one file"),
+        ("--policy", "--junit", "--junit and --policy name one file"),
+        ("--baseline", "--markdown", "--markdown and --baseline name one file"),
+        ("--junit", "--markdown", "--markdown and --junit name one file"),
+    ],
+)
+@pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])
+def test_nothing_is_written_over_what_is_read_or_written(
+    save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str], first: str, second: str, told: str, link: Any
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("rules: [{min-speedup: 2.5}]")
+    if link is None:
+        other = tmp_path / "." / ".." / tmp_path.name / "one"
+    else:
+        link(other, one)
+    assert main(["gate", str(save()), first, str(one), second, str(other)]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert one.read_text() == "rules: [{min-speedup: 2.5}]"
+
+
+def test_two_files_that_do_not_exist_yet_are_told_apart(save: Save, tmp_path: Path) -> None:
+    run = str(save())
+    assert main(["gate", run, "--junit", str(tmp_path / "a"), "--markdown", str(tmp_path / "b" / ".." / "a")]) == 2
+    assert main(["gate", run, "--junit", "/dev/null", "--markdown", "/dev/null"]) == 0
+
+
 def test_github_gets_a_summary_and_annotations(
     save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -375,6 +375,9 @@ def test_numbers_of_a_description_are_bounded(tmp_path: Path, field: str, number
         "x: !!python/object/apply:os.system [ls]",
         "description: \x1b[31m",
         "a: !!binary ä",
+        '!!timestamp "abc": 1',
+        "window: !!bool x",
+        "window: !!int []",
     ],
 )
 def test_hostile_yaml_is_told_in_one_printable_line(tmp_path: Path, text: str) -> None:
@@ -384,6 +387,19 @@ def test_hostile_yaml_is_told_in_one_printable_line(tmp_path: Path, text: str) -
         read_dataset_file(path)
     assert str(caught.value).startswith(f"{path}")
     assert str(caught.value).isprintable()
+    assert "NoneType" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["choices", "answers"])
+@pytest.mark.parametrize("text", ["[" + "1," * 40_000 + "]", "-" * 60_000 + "1", '"a"' * 30_000])
+def test_lists_in_the_words_of_python_are_bounded(tmp_path: Path, field: str, text: str) -> None:
+    fields = Fields(images=("image",), question="question", answers="answers", choices="choices")
+    file = DatasetFile("Mine.", "here", "test", fields, prompt="{media}{question}{options}", python_answers=True)
+    row = {"image": {"bytes": PNG}, "question": "?", "answers": "['a']", "choices": "['a', 'b']"}
+    media = MediaFiles(Table("here", "test"), tmp_path)
+    assert RowReader(file, row, media).turns("x", "y")[0].answer.accepted == ("a",)
+    with pytest.raises(ValueError, match="is longer than 50000 characters: keep it as a list of the row"):
+        RowReader(file, row | {field: text}, media).turns("x", "y")
 
 
 @given(data=st.data(), metric=st.sampled_from(sorted(METRICS)))

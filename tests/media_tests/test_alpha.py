@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reports.html.thumbnails import Album
-from reports.run.changed_answers import KeptMedium
+from reports.run.changed_answers import KeptMedium, content_name
 from runners.engine.media.clips import decode_clip
 from runners.engine.media.pictures import decode_image
 from workloads.media.packing import pack
@@ -146,12 +146,32 @@ def test_all_that_decode_pictures_see_the_same(form: str, encoded: Encode, png: 
     for place, picture in found.items():
         assert np.array_equal(np.asarray(picture.convert("RGB")), opaque), place
     (tmp_path / "media").mkdir()
-    for name, file in (("0" * 31 + "a", data), ("0" * 31 + "b", encoded(Image.fromarray(opaque), "PNG"))):
-        (tmp_path / "media" / name).write_bytes(file)
-    first, second = (Album(tmp_path, "x").of(KeptMedium("image", "a", "0" * 31 + end), 1)[0] for end in "ab")
+    files = (data, encoded(Image.fromarray(opaque), "PNG"))
+    for file in files:
+        (tmp_path / "media" / content_name(file)).write_bytes(file)
+    first, second = (Album(tmp_path, "x").of(KeptMedium("image", "a", content_name(file)), 1)[0] for file in files)
     assert first is not None
     assert second is not None
     assert first.address == second.address
+
+
+COLOURS = st.lists(st.tuples(*[st.sampled_from([0, 1, 255, 256, 257, 65535])] * 3), min_size=1, max_size=30)
+
+
+@given(colours=COLOURS, key=st.tuples(*[st.sampled_from([0, 1, 255, 256, 257, 65535])] * 3))
+def test_a_colour_is_transparent_at_full_depth(colours: list[tuple[int, ...]], key: Any, png: Encode) -> None:
+    data = png(np.array([colours]), 16, 2, (b"tRNS", struct.pack(">HHH", *key)))
+    expected = [(255, 255, 255) if colour == key else tuple(value >> 8 for value in colour) for colour in colours]
+    assert [tuple(pixel) for pixel in np.asarray(decode(data))[0]] == expected
+    assert [tuple(pixel) for pixel in np.asarray(decode_as_stored(data))[0]] == expected
+
+
+def test_grey_that_was_multiplied_by_its_alpha_is_composited_on_white(encoded: Encode) -> None:
+    plain = encoded(Image.fromarray(np.array([[[0, 0], [0, 255], [100, 200], [255, 255]]], np.uint8)), "TIFF")
+    tag = struct.pack("<HHII", 338, 3, 1, 2)
+    assert plain.count(tag) == 1
+    multiplied = plain.replace(tag, struct.pack("<HHII", 338, 3, 1, 1))
+    assert np.asarray(decode(multiplied))[0, :, 0].tolist() == pytest.approx([255, 0, 155, 255], abs=1)
 
 
 @pytest.mark.parametrize("file_format", ANIMATED)

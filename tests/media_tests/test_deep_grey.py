@@ -17,7 +17,7 @@ from PIL import Image
 from runners.engine.errors import MediaError
 from runners.engine.media.pictures import decode_image
 from workloads.media.packing import pack
-from workloads.media.pictures import decode_as_stored
+from workloads.media.pictures import decode, decode_as_stored
 from workloads.records import Media
 
 Encode = Callable[..., bytes]
@@ -69,6 +69,8 @@ def grey(data: bytes) -> NDArray[np.uint8]:
         (np.array([[0, 0.25, 0.5, 1]], ">f4"), FLOAT, [0, 64, 128, 255]),
         (np.array([[-1, 0, 1, 3]], "<f4"), FLOAT, [0, 64, 128, 255]),
         (np.array([[0, 255, 510, 1020]], "<f4"), FLOAT, [0, 64, 128, 255]),
+        (np.array([[-128, -64, 0, 127]], "i1"), SIGNED, [0, 64, 128, 255]),
+        (np.array([[-4, 0, 2, 4]], "i1"), SIGNED, [0, 128, 191, 255]),
         (np.array([[7, 7]], "<i4"), SIGNED, [255, 255]),
         (np.array([[0, 0]], "<i4"), SIGNED, [0, 0]),
         (np.array([[-7, -7]], "<f4"), FLOAT, [0, 0]),
@@ -89,6 +91,21 @@ def test_twelve_bits_are_scaled_by_their_own_range() -> None:
     packed = np.array([[0x00, 0x08, 0x00, 0xFF, 0xF7, 0xFF]], np.uint8)  # 000 800 FFF 7FF
     data = tiff(packed, 1, bits=12).replace(struct.pack("<HHII", 256, 4, 1, 6), struct.pack("<HHII", 256, 4, 1, 4))
     assert grey(data)[0].tolist() == pytest.approx([0, 128, 255, 127], abs=1)
+
+
+@given(values=st.lists(st.integers(-128, 127), min_size=1, max_size=20))
+def test_signed_integers_agree_at_every_depth(values: list[int]) -> None:
+    first, *others = [grey(tiff(np.array([values], kind), SIGNED)) for kind in ("i1", "<i2", ">i2", "<i4")]
+    assert all(np.array_equal(first, other) for other in others)
+    assert np.array_equal(np.asarray(decode_as_stored(tiff(np.array([values], "i1"), SIGNED)))[..., 0], first)
+
+
+@pytest.mark.parametrize("kind", ["<f8", "<f2", ">u4", "<u8"])
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_samples_that_are_not_read_are_refused_with_a_word(kind: str, photometric: int) -> None:
+    data = tiff(np.array([[0, 1, 2]], kind), FLOAT if "f" in kind else 1, photometric)
+    with pytest.raises(ValueError, match=r"^is not a readable picture \(a TIFF file that is damaged, or whose kind of"):
+        decode(data)
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])

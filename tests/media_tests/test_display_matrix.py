@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from reports.html.thumbnails import Album
-from reports.run.changed_answers import KeptMedium
+from reports.run.changed_answers import KeptMedium, content_name
 from runners.engine.media.clips import decode_clip
 from workloads.records import Media
 
@@ -67,8 +67,8 @@ def test_a_film_is_shown_as_its_matrix_says(film: bytes, matrix: tuple[int, int,
         assert found.shape == expected.shape
         assert np.abs(found - expected).mean() < 4
     (tmp_path / "media").mkdir()
-    (tmp_path / "media" / ("0" * 32)).write_bytes(data)
-    (thumbnail,) = Album(tmp_path, "x").of(KeptMedium("video", "film", "0" * 32), 1)
+    (tmp_path / "media" / content_name(data)).write_bytes(data)
+    (thumbnail,) = Album(tmp_path, "x").of(KeptMedium("video", "film", content_name(data)), 1)
     assert thumbnail is not None
     assert (thumbnail.height, thumbnail.width) == expected.shape
 

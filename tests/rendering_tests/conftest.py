@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from reports.forms.form import ReportOptions
 from reports.report_file import write
+from reports.run.changed_answers import content_name
 from reports.runs import Run, read_runs
 from runners.records import CacheStats, ComputedMedium, Record, Status, Timing, Warmth
 
@@ -24,8 +25,6 @@ RATIO = {"full": 1.0, "prefix-cache": 1.0, "vlcache@ratio=0": 0.0, "vlcache@rati
 WRONG = {("binding", 3, "vlcache@ratio=0"), ("binding", 5, "vlcache@ratio=0"), ("video", 6, "vlcache@ratio=0.5")}
 REQUESTS = 8
 LAYERS = 4
-PICTURE = "0" * 31 + "1"
-CLIP = "0" * 31 + "2"
 
 
 def manifest() -> dict[str, Any]:
@@ -131,12 +130,12 @@ def _record(workload: str, number: int, order: int, label: str) -> Record:
 
 def asked() -> Iterator[dict[str, Any]]:
     for workload, number in (("binding", 3), ("binding", 5), ("video", 6), ("video", 7)):
-        kind, file = ("video", CLIP) if workload == "video" else ("image", PICTURE)
+        kind, file = ("video", clip()) if workload == "video" else ("image", picture())
         yield {
             "workload": workload,
             "request": f"q{number}",
             "question": f"Is {number} in the {kind}?",
-            "media": [{"kind": kind, "name": f"{kind} {number}", "file": file}],
+            "media": [{"kind": kind, "name": f"{kind} {number}", "file": content_name(file)}],
             **({"answer_begins": "It is"} if number == 5 else {}),
         }
 
@@ -172,8 +171,8 @@ def save(
     lines = [json.dumps(record.to_json()) for record in kept]
     (folder / "records.jsonl").write_text("".join(f"{line}\n" for line in lines))
     (folder / "asked.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in asked()))
-    (folder / "media" / PICTURE).write_bytes(picture())
-    (folder / "media" / CLIP).write_bytes(clip())
+    for file in (picture(), clip()):
+        (folder / "media" / content_name(file)).write_bytes(file)
     return folder
 
 

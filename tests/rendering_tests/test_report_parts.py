@@ -20,7 +20,7 @@ from reports.html.thumbnails import LONGEST_SIDE, Album, moments
 from reports.pictures.labels import short
 from reports.pictures.svg import Drawing
 from reports.pictures.theme import COLOURS, spare_shade, style_sheet, variable_of
-from reports.run.changed_answers import KeptMedium
+from reports.run.changed_answers import KeptMedium, content_name
 from reports.runs import Run, read_runs
 from reports.statistics.formatting import UNDEFINED, number
 from reports.sweep.pareto import Point
@@ -95,7 +95,7 @@ def test_moments_spread_over_a_clip(frames: int) -> None:
 
 
 def saved(folder: Path, data: bytes) -> KeptMedium:
-    name = "0" * 31 + "a"
+    name = content_name(data)
     (folder / "media").mkdir(exist_ok=True)
     (folder / "media" / name).write_bytes(data)
     return KeptMedium("image", "a picture", name)

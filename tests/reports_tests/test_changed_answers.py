@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,22 @@ def test_media_stay_out_on_request_and_beyond_the_bounds(tmp_path: Path, monkeyp
     assert [medium.file is not None for medium in (*first.media, *second.media)] == [False, True, False, True]
     monkeypatch.setattr(changed_answers_module, "LARGEST_MEDIUM", 2)
     assert read_medium(tmp_path, second.media[0]) is None
+
+
+@pytest.mark.parametrize("plant", [os.link, lambda file, place: place.write_bytes(file.read_bytes())])
+def test_a_medium_that_is_not_what_its_name_tells_is_not_read(
+    tmp_path: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    ChangedAnswersLog(tmp_path, keep_media=True).keep("w", TALK, 0)
+    (asked,) = read_changed_answers(tmp_path).values()
+    private = tmp_path / "private"
+    private.write_bytes(b"mine")
+    (medium, *_) = asked.media
+    assert medium.file is not None
+    assert read_medium(tmp_path, medium) == b"one"
+    (tmp_path / "media" / medium.file).unlink()
+    plant(private, tmp_path / "media" / medium.file)
+    assert read_medium(tmp_path, medium) is None
 
 
 def test_no_file_name_leads_out_of_the_folder(tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ import pytest
 
 from reports.profile.folder import ProfileFolder
 from reports.profile.saved import find_profile, read_profile
-from reports.run.changed_answers import FILE, FOLDER, ChangedAnswersLog, KeptMedium, read_changed_answers, read_medium
+from reports.run.changed_answers import (
+    FILE,
+    FOLDER,
+    ChangedAnswersLog,
+    KeptMedium,
+    content_name,
+    read_changed_answers,
+    read_medium,
+)
 from reports.run.disk import write_file
 from reports.run.manifest import Manifest
 from reports.run.store import MANIFEST, RECORDS, RunFolder
@@ -23,7 +31,7 @@ from workloads.private_files import open_to_append, write_whole
 from workloads.records import Answer, Conversation, Media, Turn
 
 MakeRecord = Callable[..., Record]
-ASKED, MEDIUM = FILE, KeptMedium("image", "x", "0" * 32)
+ASKED, MEDIUM = FILE, KeptMedium("image", "x", content_name(b"secret\n"))
 TALK = Conversation("c", "c", "", (Turn("t0", (Media("image", b"one", "x"), "?"), Answer(("A",), "f1"), "a"),))
 
 
@@ -224,3 +232,16 @@ def test_what_is_written_stays_inside(tmp_path: Path) -> None:
     for name in ("../x", "/tmp/x", "a\0b"):
         with pytest.raises(OSError, match=r"outside the folder|null character"):
             open_to_append(tmp_path, name)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd")
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_open_pipe_is_written_to_by_its_name(closed: bool) -> None:
+    out, into = os.pipe()
+    os.set_blocking(out, False)
+    write_file(Path(f"/dev/fd/{into}"), b"page", "choose another --output")
+    assert os.read(out, 9) == b"page"
+    if closed:  # by a reader that has enough
+        os.close(out)
+        write_file(Path(f"/dev/fd/{into}"), b"more", "choose another --output")
+    os.close(into)

@@ -77,6 +77,38 @@ def test_any_value_in_any_field_is_loaded_or_one_line(folder: Path, data: st.Dat
         file.write_text(original)
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"num_labels": 400_000}, "num_labels must be a whole number from 0 to 32768, not 400000"),
+        ({"text_config": {"num_labels": -1}}, "text_config.num_labels must be a whole number from 0 to 32768, not -1"),
+        ({"dtype": "__class__"}, "dtype must be a kind of number such as float32, not '__class__'"),
+        ({"text_config": {"torch_dtype": "nn"}}, "text_config.torch_dtype must be a kind of number such as float32"),
+        ({"dtype": 5}, "dtype must be a text, not 5"),
+        ({"id2label": 5}, "id2label must map names to values, not 5"),
+        ({"quantization_config": 5}, "quantization_config must map names to values, not 5"),
+        ({"quantization_config": {"quant_method": "any"}}, "quantization_config.quant_method 'any' is not known to"),
+        ({"quantization_config": {"quant_method": []}}, "quantization_config.quant_method [] is not known to"),
+        ({"sub_configs": 5}, "sub_configs is no setting of a model; remove it"),
+        ({"to_dict": 5}, "to_dict is no setting of a model; remove it"),
+        ({"__class__": "x"}, "__class__ is no setting of a model; remove it"),
+        ({"vision_config": {"from_dict": 5}}, "from_dict is no setting of a model; remove it"),
+    ],
+)
+def test_settings_that_would_mislead_transformers_are_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: dict[str, Any], told: str
+) -> None:
+    path = Path(shutil.copytree(folder, tmp_path / "model"))
+    value = json.loads((path / "config.json").read_text())
+    for key, item in setting.items():
+        value[key] = {**value[key], **item} if isinstance(item, dict) and key in value else item
+    (path / "config.json").write_text(json.dumps(value))
+    with pytest.raises(UsageError) as caught:
+        load_model("mine", path, "float32", "cpu")
+    assert str(caught.value).startswith(f"model 'mine' cannot be loaded: config.json: {told}")
+    assert capsys.readouterr() == ("", "")
+
+
 @settings(max_examples=READ_EXAMPLES)
 @given(value=VALUES)
 def test_any_index_is_read_or_one_line(value: Any, tmp_path_factory: pytest.TempPathFactory) -> None:

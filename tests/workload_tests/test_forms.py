@@ -490,22 +490,13 @@ def test_media_in_a_field_of_any_name_are_told(opened: Open, value: object) -> N
     assert mistake(opened, asks(part, "?")).startswith("messages[0].content[0].source looks like media")
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "<|image_1|>",
-        "<image 1>",
-        "<image1>",
-        "<image_1>",
-        "<image-2>",
-        "<image_placeholder>",
-        "<IMAGE>",
-        "<ImageHere>",
-        "<|image|>",
-        "<|image_pad|>",
-        "<|vision_start|><|image_pad|><|vision_end|>",
-    ],
-)
+PLACEHOLDERS = (
+    "<|image_1|>", "<image 1>", "<image1>", "<image_1>", "<image-2>", "<image_placeholder>", "<IMAGE>", "<ImageHere>",
+    "<|image|>", "<|image_pad|>", "<|vision_start|><|image_pad|><|vision_end|>",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACEHOLDERS)
 def test_a_placeholder_of_any_model_needs_a_picture(opened: Open, place: str) -> None:
     for field, line in (
         ("text", {"text": f"{place}?"}),

@@ -7,7 +7,7 @@ from string import ascii_uppercase
 from time import perf_counter
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from workloads.records import Answer
@@ -186,6 +186,43 @@ REPLIES: dict[tuple[tuple[str, ...], str | None], tuple[str, ...]] = {
         "The answer is B. Explanation: C and D are birds.",
         "Answer\n\nB",
         "Final answer\nB.",
+        "Ans: B",
+        "Ans. B",
+        "Option: B",
+        "Selected option: B",
+        "Choice: B. the cat",
+        "Letter: B",
+        "Response: (B)",
+        "assistant: B",
+        '{"choice": "B"}',
+        '{"option":"B"}',
+        '{"reason": "it purrs", "choice": "B"}',
+        "B (the cat)",
+        "B [the cat]",
+        "B.the cat",
+        "B=the cat",
+        "The answer is B (the cat).",
+        "It must be B.",
+        "I'd say B.",
+        "I would say it is B.",
+        "I'm going with (B).",
+        "It is the cat.",
+        "So it must be the cat!",
+        "Definitely B.",
+        "The answer can only be B.",
+        "\u7b54\u6848\uff1aB",
+        "\u7b54\u6848\u662fB\u3002",
+        "\u7b54\u6848\u5e94\u8be5\u662f (B)",
+        r"\boxed{\textbf B}",
+        r"\boxed{\text{the~cat}}",
+        "<final>B</final>",
+        "<|channel|>final<|message|>B",
+        "<|channel|>analysis<|message|>The answer is A.<|end|><|channel|>final<|message|>B<|return|>",
+        "B<eos>",
+        "B [SEP]",
+        "The answer is C. Wait, no. The answer is B.",
+        "The answer is B. There is no dog, so A is out.",
+        "The answer is B. Wait, is it? It is not C.",
     ),
     (ANIMALS, "D"): (
         "ANSWER IS D. A is incorrect.",
@@ -210,6 +247,36 @@ REPLIES: dict[tuple[tuple[str, ...], str | None], tuple[str, ...]] = {
     ),
     (ANIMALS, None): (
         'The best guess is "I or A", I would need to look again.',
+        "B. Wait, C?",
+        "B. Wait, it is C.",
+        "The answer is B. No, C.",
+        "The answer is B. Actually, I think C.",
+        "The answer is B.\nThe answer is C.\nBoth.",
+        "The answer is B. Both are correct.",
+        "B\nAll of the above.",
+        "Option: A\nOption: B",
+        "Option: A is wrong.",
+        "Choice: none",
+        '{"choice": "A", "option": "B"}',
+        "Ans: A or B",
+        "It must be A or B.",
+        "It must be A dog.",
+        "I'd say A or B.",
+        "I would say A dog is there.",
+        "I would say that B is wrong.",
+        "It is not the cat.",
+        "It is the cat or the dog.",
+        "It is a",
+        "B (the dog)",
+        "B [a bird]",
+        "B.the dog",
+        "B=a bird",
+        "\u7b54\u6848\u4e0d\u662fB",
+        "\u5982\u679c\u7b54\u6848\u662fB",
+        "\u7b54\u6848\u662fA\u6216B",
+        "\u7b54\u6848\u662fB\u5417\uff1f",
+        "<|channel|>analysis<|message|>The answer is B",
+        "<final>A</final><final>B</final>",
         "not B",
         "Not (B).",
         "It is not B.",
@@ -382,6 +449,16 @@ REPLIES: dict[tuple[tuple[str, ...], str | None], tuple[str, ...]] = {
     (NUMBERS, "B"): ("3.5", "The answer is 3.5", r"\boxed{3.5}", "B. 3.5", "The answer is B (3.5)."),
     (NUMBERS, "C"): ("35.", "C. 35"),
     (NUMBERS, "D"): ("I only", "D. I only", "The answer is D (I only)."),
+    (("1", "2", "3", "4"), "B"): ("(2)", "2)", "[2].", "The answer is (2).", r"\boxed{(2)}"),
+    (("1", "2", "3", "4"), None): ("(5)", "(1) or (2)", "2(3)", "(-2)"),
+    (("10%", "20%", "30%"), "B"): (r"\boxed{20\%}", r"$20\%$", r"The answer is 20\%."),
+    (("10%", "20%", "30%"), None): (r"\boxed{20}", r"$2\%$"),
+    (("$5", "$10"), "B"): (r"\boxed{\$10}", r"\$10", "$10"),
+    (("x^2", "x_2", "2x", "2*3", "2 * 4", "2**5"), None): ("x2", "x", "23", "2 4", "25", "x*2", "_x2_"),
+    (("x^2", "x_2", "2x", "2*3", "2 * 4", "2**5"), "B"): ("x_2", "$x_2$", "**x_2**", "`x_2`", "__x_2__"),
+    (("x^2", "x_2", "2x", "2*3", "2 * 4", "2**5"), "D"): ("2*3", "*2*3*", "**2*3**"),
+    (("\u732b", "\u72d7"), "A"): ("\u732b\u3002", "\u7b54\u6848\uff1aA", "\u7b54\u6848\u662f\u732b\u3002"),
+    (("both", "neither"), "B"): ("The answer is B. Neither.", "Neither.", "It is neither."),
     (NUMBERS, None): (
         "-3",
         "- -3",
@@ -403,6 +480,23 @@ def test_a_reply_is_read_as_it_is_meant_or_not_at_all(choices: tuple[str, ...], 
 
 
 SAYING = ("{}", "({})", "**{}**", r"\boxed{{\text{{{}}}}}", "<answer>{}</answer>", "Answer: {}.", "The answer is {}.")
+OF_LABELS = (
+    "Option: {}",
+    "Choice: {}",
+    "It must be {}.",
+    "I'd say {}.",
+    "Ans: {}",
+    '{{"choice": "{}"}}',
+    "Definitely {}.",
+)
+TAKING_BACK = (
+    " Wait, {}?",
+    " Wait, it is {}.",
+    " Actually, ({}) is right.",
+    " No, {}.",
+    "\nSorry, option {}.",
+    "\nBoth.",
+)
 DENYING = (
     "not {0}",
     "It is not {0}.",
@@ -430,6 +524,15 @@ def test_a_letter_that_is_said_is_read_whatever_is_explained(
     reply = f"{saying.format(letter)}{explaining.format(wrong)}"
     stands_apart = saying.startswith(("The answer", "Answer", "<", "\\")) or not explaining
     assert read_letter(reply, THINGS) in ({letter} if stands_apart else {letter, None})
+
+
+@given(place=PLACES, saying=st.sampled_from(SAYING + OF_LABELS), other=PLACES, back=st.sampled_from(TAKING_BACK))
+def test_a_letter_that_is_taken_back_is_not_read(place: int, saying: str, other: int, back: str) -> None:
+    letter, new = ascii_uppercase[place], ascii_uppercase[other if other != place else (place + 1) % 10]
+    said = saying.format(letter)
+    assume("<answer>" not in saying)  # what follows it is left out
+    assert read_letter(said, THINGS) == letter
+    assert read_letter(f"{said}{back.format(new)}", THINGS) in (None, new)
 
 
 @given(place=PLACES, denying=st.sampled_from(DENYING))

@@ -58,7 +58,9 @@ def gate(
 ) -> None:
     """Judge a run for CI: exit code 0 if it meets all that is required, 1 if it does not, 3 if too little was asked."""
     from reports.gate.gate import judge_folder
+    from reports.run.disk import require_distinct
 
+    require_distinct({"--junit": junit, "--markdown": markdown}, {"--policy": policy, "--baseline": baseline})
     allowed = _kinds(allow_different or [])
     judged = judge_folder(run, policy, baseline, allowed)
     result = judged.result

@@ -16,6 +16,7 @@ from workloads.scoring.option_letter import LETTERED, read_letter
 
 ASKING = ("human", "user")
 REPLYING = ("gpt", "assistant")
+LONGEST_LIST = 50_000  # characters of a list in the words of Python, which takes a thousand times its size
 LABEL = re.compile(r"\(?([A-Z])[).:]\s*")
 
 
@@ -176,6 +177,8 @@ def _members(value: Any, member: str) -> Any:
 
 def _python(text: str) -> Any:
     """A value in the words of Python."""
+    if len(text) > LONGEST_LIST:
+        raise ValueError(f"{quoted(text)} is longer than {LONGEST_LIST} characters: keep it as a list of the row")
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,12 +18,12 @@ from workloads.media.structure import (
     require_bounded_structure,
     require_few_scans,
 )
+from workloads.media.transparent_colour import mend_transparent_colour
 from workloads.reading.mistakes import in_one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # no format for which Pillow starts other programs
 OLD_NOTE = "Raw profile type exif"  # of PNG files: EXIF in hexadecimal digits
-DEPTH_PLACE, COLOUR_PLACE = 24, 25  # in a PNG file: bits a sample, and what they stand for
-GREY, TRUECOLOUR = 0, 2
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TURNS = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -32,6 +33,10 @@ TURNS = {  # by EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+UNTOLD = (LookupError, TypeError, AttributeError, ArithmeticError, struct.error, AssertionError)
+"""What decoders let through where data are missing or contradict each other; their texts tell of the decoder alone."""
 
 
 class UnknownFormatError(ValueError):
@@ -60,7 +65,7 @@ def decode_as_stored(data: bytes) -> Image.Image:
     """
     with sentences("picture", FORMATS):
         image = opened(data)
-        plain = image.mode in ("1", "L", "P", "RGB") or (is_deep(image) and image.format == "PNG")
+        plain = image.format == "PNG" if is_deep(image) else image.mode in ("1", "L", "P", "RGB")
         if not plain or image.has_transparency_data:
             return shown(image)
         with reasons():
@@ -88,14 +93,26 @@ def opened(data: bytes, draft: tuple[int, int] | None = None) -> Image.Image:
     """
     with reasons():
         require_bounded_structure(data)
-        image = Image.open(MeteredFile(data), formats=FORMATS)
+        image = _identified(data)
         require_decodable(*image.size)
         require_few_scans(data, *image.size)
         if draft is not None:
             image.draft("RGB", draft)
         image.load()
-        _mend_key(image, data)
+        mend_transparent_colour(image, data)
     return image
+
+
+def _identified(data: bytes) -> Image.Image:
+    """Open a picture by its header; DamagedError for a TIFF file that Pillow does not take for one."""
+    try:
+        return Image.open(MeteredFile(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        if data.startswith(TIFF_STARTS):
+            raise DamagedError(
+                "a TIFF file that is damaged, or whose kind of samples is not read, see docs/media.md; save it as PNG"
+            ) from error
+        raise
 
 
 @contextmanager
@@ -114,6 +131,8 @@ def reasons() -> Iterator[None]:
         raise TooLargeError(too_many_pixels(), f"more than {limits.MOST_PIXELS // 10**6} million pixels") from error
     except UnidentifiedImageError as error:  # its own text holds a memory address
         raise UnknownFormatError("unknown format") from error
+    except UNTOLD as error:
+        raise DamagedError("it is damaged, or cut off") from error
     except Exception as error:  # decoders raise anything
         raise DamagedError(in_one_line(str(error)) or type(error).__name__) from error
 
@@ -138,17 +157,3 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         require_bounded_note(note or b"")
         return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return None
-
-
-def _mend_key(image: Image.Image, data: bytes) -> None:
-    """Scale the colour that a PNG file declares transparent as Pillow scales its pixels: to 8 bits a sample."""
-    key = image.info.get("transparency")
-    if image.format != "PNG" or key is None:
-        return
-    depth, colour = data[DEPTH_PLACE], data[COLOUR_PLACE]
-    if colour == TRUECOLOUR and depth == 16:
-        image.info["transparency"] = tuple(value >> 8 for value in key)
-    elif colour == GREY and depth == 1:
-        image.info["transparency"] = 255 if key else 0
-    elif colour == GREY and depth < 8:
-        image.info["transparency"] = key * 255 // (2**depth - 1)

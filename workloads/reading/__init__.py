@@ -49,7 +49,8 @@ T = TypeVar("T")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UNKNOWN_KEY = "unexpected_keyword_argument"
 TOO_DEEP = "lists and mappings are nested too deeply"
-CONSTRUCTOR_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError)
+OF_THE_CONSTRUCTOR = (LookupError, TypeError, AttributeError)  # whose texts tell of PyYAML's own code
+CONSTRUCTOR_ERRORS = (ValueError, ArithmeticError, *OF_THE_CONSTRUCTOR)
 """What PyYAML lets through from the constructors of dates, numbers and tagged values."""
 
 
@@ -132,7 +133,8 @@ def parse_yaml(data: bytes | str, origin: str = "") -> Any:
         reason = ", ".join(filter(None, (error.context, error.problem, place)))
         raise UsageError(in_one_line(f"{origin} is not valid YAML: {reason}".strip())) from error
     except (yaml.YAMLError, *CONSTRUCTOR_ERRORS) as error:
-        raise UsageError(in_one_line(f"{origin} is not valid YAML: {error}".strip())) from error
+        told = "a value is not what its tag says" if isinstance(error, OF_THE_CONSTRUCTOR) else str(error)
+        raise UsageError(in_one_line(f"{origin} is not valid YAML: {told}".strip())) from error
 
 
 def parse_json(data: bytes | str, origin: str = "") -> Any:

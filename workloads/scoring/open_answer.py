@@ -8,6 +8,7 @@ from collections.abc import Callable
 from workloads.judgement import Judgement
 from workloads.scoring.reply import (
     BOXED,
+    ESCAPED,
     MOST_NESTED,
     SPACING,
     SPECIAL_TOKEN,
@@ -21,7 +22,7 @@ WRAPPED = re.compile(  # as a whole, and nothing but that
     r"|\\\((?P<inline>.*)\\\)|\\\[(?P<displayed>.*)\\\]|\{(?P<grouped>[^{}]*)\}",
     re.DOTALL,
 )
-ESCAPED = re.compile(r"\\([%$&#_])")
+
 LATEX = re.compile(r"\\[A-Za-z(\[%$&#_]")
 LONGEST = 100_000  # characters of a reply in which wrappers are looked for
 

@@ -18,8 +18,10 @@ from workloads.scoring.statements import (
     Statement,
     called_correct,
     denied_letters,
+    is_withdrawn,
     last_line,
     only_mention,
+    said_to_be,
     stated,
 )
 
@@ -63,14 +65,19 @@ def _agreed(said: Statement, text: str, options: Options) -> str:
     rest = text[said.end :]
     others = {letter for letter, _ in called_correct(rest, options)}
     alone = options.alone_on_lines(rest) | options.alone_on_lines(text.partition("\n")[0])
-    agreed = {said.letter} == {said.letter, *others, *alone}
+    agreed = {said.letter} == {said.letter, *others, *alone} and not is_withdrawn(said.letter, rest, options)
     return said.letter if agreed and said.letter not in denied_letters(rest, options) else UNCLEAR
 
 
 def _without_statement(text: str, options: Options) -> str:
     """The letter that a reply names without a word on the answer; ``UNCLEAR`` where there is none."""
+    if letter := said_to_be(text, options):
+        return letter
     correct = {letter for letter, _ in called_correct(text, options)}
-    at_the_ends = {options.begun_with(text), last_line(text, options)} - {None}
+    begun, last = options.begun_with(text), last_line(text, options)
+    if begun is not None and last is None and is_withdrawn(begun, text, options):
+        return UNCLEAR
+    at_the_ends = {begun, last} - {None}
     named: set[str | None] = {*(correct or at_the_ends or only_mention(text, options))}
     (letter,) = named if len(named | at_the_ends) == 1 else {UNCLEAR}
     return UNCLEAR if letter is None or letter in denied_letters(text, options) else letter

@@ -14,6 +14,8 @@ ALONE = re.compile(r"\W*(?P<letter>[A-Za-z])(?![+#%&/@\u00b0-])\W*")  # (B), B.,
 LABELLED = re.compile(  # (B) the cat, B. the cat, B: the cat
     r"(?:[(\[{](?P<bracketed>[A-Za-z])[)\]}][.:,]?|(?P<marked>[A-Za-z])\s?[).:](?=\s|$))"
 )
+WITH_TEXT = re.compile(r"(?P<letter>[A-Z])\s*(?:[.:=/,]|[(\[])\s*(?P<text>\w.+?)[)\]]?[.!]?")  # B (the cat), B.the cat
+IN_BRACKETS = re.compile(r"[(\[{]?(?P<text>[^()\[\]{}\n]+)[)\]}][.:,]?")  # (2), 2)
 AFTER = (  # what may follow the letter itself
     r"because|since|due\s+to|based\s+on|according\s+to|as\s+(?:it|the|we|you|there)|rather\s+than|instead\s+of"
     r"|(?:and\s+|but\s+)?not"
@@ -64,9 +66,13 @@ class Options:
         """The letters of the options that a text repeats as a whole, with or without their letters."""
         if repeated := self.repeated(text):
             return repeated
-        match = LABELLED.match(text.strip())
-        labelled = (match["bracketed"] or match["marked"]).upper() if match else ""
-        return [letter for letter in self.repeated(text.strip()[match.end() :]) if letter == labelled] if match else []
+        if match := LABELLED.match(text.strip()):
+            labelled = (match["bracketed"] or match["marked"]).upper()
+            return [letter for letter in self.repeated(text.strip()[match.end() :]) if letter == labelled]
+        if match := WITH_TEXT.fullmatch(text.strip()):
+            return [letter for letter in self.repeated(match["text"]) if letter == match["letter"]]
+        match = IN_BRACKETS.fullmatch(text.strip())
+        return self.repeated(match["text"]) if match else []
 
     def alone(self, text: str) -> str | None:
         """The letter that a text consists of, apart from brackets and punctuation; not one with a question mark."""

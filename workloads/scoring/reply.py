@@ -16,16 +16,20 @@ BOX_TOKENS = re.compile(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|$)", re.DOT
 SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{0,40}\|>|</s>|<(?:eos|pad|end_of_turn|eot)>|\[SEP\]")
 MARK_UP = re.compile(r"</?(?:b|i|u|em|strong|code|p|br|span|mark|sup|sub|div|h[1-6])\s*/?>", re.IGNORECASE)
 STRUCK_OUT = re.compile(r"~~[^~\n]{0,200}~~|<(s|del|strike)>.{0,200}?</\1>")
-EMPHASIS = re.compile(r"[*_`$]")
+EMPHASIS = re.compile(  # of Markdown; not the operators in x_2, 2*3 and 2 * 3
+    r"(?!(?<=[A-Za-z0-9] )\*(?= ))(?:(?<![A-Za-z0-9*_])[*_]+|[*_]+(?![A-Za-z0-9*_])|__+|(?<![\d*])\*\*+)|[`$]"
+)
+ESCAPED = re.compile(r"\\([%$&#_])")
 TEXT_COMMAND = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|up|sc|normal)?|math(?:bf|it|rm|sf|tt|cal|bb|frak|normal)"
     r"|operatorname|mbox|hbox|emph|underline|bm|boldsymbol|pmb|bold|rm|bf|it)\s*\{([^{}]*)\}"
 )
 SWITCH = re.compile(r"\{?\\(?:rm|bf|it|sf|tt|bfseries|displaystyle|textstyle|large|Large)\b\s*")
-SPACING = re.compile(r"\\(?:[()\[\],;:! ]|q?quad\b|left\b|right\b)")
+SPACING = re.compile(r"\\(?:[()\[\],;:! ]|q?quad\b|left\b|right\b)|(?<=\w)~(?=\w)")
+UNBRACED = re.compile(r"\\(?:text|math)(?:bf|it|rm|sf|tt|normal)?\s+(?=[A-Za-z0-9]\b)")
 MOST_NESTED = 8
 BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?:\{((?:[^{}]|\{[^{}]*\})*)(?:\}|$)|([A-Za-z])\b)")
-FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ".", 0x3001: ","}
 
 
 def final_part(reply: str) -> str | None:
@@ -49,7 +53,8 @@ def plain(text: str) -> str:
     bare = BOX_TOKENS.sub(lambda found: f"\\boxed{{{found[1]}}}", bare)
     bare = MARK_UP.sub("", STRUCK_OUT.sub(" ", SPECIAL_TOKEN.sub(" ", bare)))
     bare = without_text_commands(bare)
-    return EMPHASIS.sub("", SPACING.sub(" ", SWITCH.sub("", bare))).strip()
+    bare = SPACING.sub(" ", SWITCH.sub("", UNBRACED.sub("", bare)))
+    return EMPHASIS.sub("", ESCAPED.sub(r"\1", bare)).strip()
 
 
 def without_text_commands(text: str) -> str:

@@ -15,7 +15,8 @@ SURELY = (
     r"|then|in\s+fact|actually)"
 )
 TO_WHAT = r"(?:\s+(?:to|for|of|in|based\s+on|from|among)(?:\s+[\w'\u2019-]{2,}|\s+a){1,8}?)?"
-SAYS = r"(?:is|would\s+be|should\s+be|must\s+be|will\s+be|has\s+to\s+be|['\u2019]s)"
+ONE = r"(?=(?:(?:option|choice|letter)\s+)?[(\[]?(?-i:[A-Z])[)\]]?\s*(?:[.,;!]|$))"  # a letter, and no article
+SAYS = r"(?:is|can\s+only\s+be|would\s+be|should\s+be|must\s+be|will\s+be|has\s+to\s+be|['\u2019]s)"
 CHOOSE = r"(?:choose|select|pick|go\s+with|opt\s+for|answer|chose|selected|picked)"
 SAID = re.compile(
     rf"\b(?:answer|{QUALIFIER}\s+(?:option|choice|one|letter)|(?:my|the|your)\s+(?:option|choice|selection|pick))"
@@ -24,14 +25,36 @@ SAID = re.compile(
     rf"|\b(?:I|we|I['\u2019]d|I['\u2019]ll|we['\u2019]ll)\s+(?:would\s+|will\s+|therefore\s+|thus\s+)?{CHOOSE}:?\s+"
     r"|\b(?:it|this|that)(?:\s+(?:is|must\s+be|would\s+be|should\s+be)|['\u2019]s)\s+"
     r"(?=(?:option|choice|letter|answer)\s)"
-    r"|(?:^|(?<=[.!?]\s))(?:therefore|thus|hence|so),?\s+(?=(?:option\s+)?[(\[]?[A-Z][)\]]?[ .!]*$)",
+    rf"|\b(?:(?:I|we)\s+would|I['\u2019]d|we['\u2019]d)\s+say\s+(?:that\s+)?(?:it\s+is\s+|it['\u2019]s\s+)?{ONE}"
+    rf"|\b(?:I['\u2019]m|I\s+am)\s+going\s+with\s+{ONE}|\b(?:it|this|that)\s+(?:must|has\s+to)\s+be\s+{ONE}"
+    r"|\u7b54\u6848\s*(?:\u5e94\u8be5?)?\s*(?:\u662f|\u4e3a|[:=])\s*"  # Chinese: the answer is
+    r"|(?:^|(?<=[.!?]\s))(?:therefore|thus|hence|so|definitely|certainly),?\s+"
+    r"(?=(?:option\s+)?[(\[]?[A-Z][)\]]?[ .!]*$)",
     re.IGNORECASE | re.MULTILINE,
 )
 DOUBTED = re.compile(
     r"\b(?:not|no|never|cannot|wrong|incorrect|false|bad|worst|least|if|unless|whether|doubt\w*|unlikely|suppose\w*"
     r"|assum\w+|might|may|maybe|perhaps|could|other|another|previous|thought|some(?:one|body|times)?|people|users?"
     r"|students?|claim\w*|mistake\w*|tempting|common|possible|possibly|unclear|unsure|uncertain|format|example)\b"
-    r"|n['\u2019]t\b",
+    r"|n['\u2019]t\b|\u5982\u679c|\u82e5|\u53ef\u80fd|\u4e5f\u8bb8|\u4e0d|\u9519",  # if, maybe, not, wrong
+    re.IGNORECASE,
+)
+LABEL = re.compile(  # of a form, which names one answer; where several are named, options are listed
+    r"(?:^[^\w\n]*|[{,]\s*[\"'])(?:(?:my|the|your|selected|chosen|final|correct|right|best)\s+)*"
+    r"(?:(?:option|choice|letter|selection|response|prediction|final|correct|assistant)[\"']?\s*[:=]|ans\b\.?\s*[:=]?)\s*",
+    re.IGNORECASE | re.MULTILINE,
+)
+IT_IS = re.compile(
+    r"(?:(?:so|then|therefore|thus|hence),?\s+)?(?:it|this|that)(?:\s+(?:is|must\s+be|has\s+to\s+be)|['\u2019]s)\s+"
+    r"(?P<what>\w.+)",
+    re.IGNORECASE,
+)
+WITHDRAWN = re.compile(
+    r"\b(?:wait|hold\s+on|on\s+second\s+thou?ghts?|(?:actually|sorry|correction|no|hmm+)(?=\s*[,.:;!-]))", re.IGNORECASE
+)
+SEVERAL = re.compile(  # at the end of a reply
+    r"(?:^|[.!?\n])\s*(?P<said>(?:both|either|neither|any|all|none)(?:\s+of\s+(?:them|these|the\s+above))?"
+    r"(?:\s+(?:is|are|would\s+be)\s+(?:correct|right|possible|true|fine))?)\s*[.!]*\s*$",
     re.IGNORECASE,
 )
 CLAUSE = re.compile(r"[.!?;,\n]|\b(?:so|therefore|thus|hence|but|because|and)\b", re.IGNORECASE)
@@ -124,6 +147,9 @@ def _answers(text: str) -> list[tuple[int, int, str]]:
     """Where what is said to be the answer begins, where the words before it end, and what follows on their line."""
     found = [(match.start(), match.end(), text[match.end() :].partition("\n")[0]) for match in SAID.finditer(text)]
     found += [(match.start(), match.end(), match[1] or match[2] or "") for match in BOXED.finditer(text)]
+    labels = [*LABEL.finditer(text)]
+    if len(labels) == 1 and not any(start <= labels[0].end() <= end for start, end, _ in found):
+        found.append((labels[0].start(), labels[0].end(), text[labels[0].end() :].partition("\n")[0]))
     return sorted(found)
 
 
@@ -147,6 +173,23 @@ def called_correct(text: str, options: Options) -> list[tuple[str, int]]:
         elif POSSIBLE.match(text, end) or POSSIBLY_BEFORE.search(before):
             found.append((UNCLEAR, start))
     return found
+
+
+def said_to_be(text: str, options: Options) -> str | None:
+    """The option whose whole text a reply of one line says "it is" before; None where it says something else."""
+    found = IT_IS.fullmatch(text)
+    repeated = options.repeated(found["what"]) if found else []
+    return repeated[0] if len(repeated) == 1 else None
+
+
+def is_withdrawn(letter: str, rest: str, options: Options) -> bool:
+    """Whether ``rest``, which follows where a letter is named, takes it back: for another one, or for several."""
+    several = SEVERAL.search(rest)
+    if several and not options.repeated(several["said"]):
+        return True
+    found = WITHDRAWN.search(rest)
+    after = rest[found.end() :] if found else ""
+    return bool(options.mentions(after) - denied_letters(after, options) - {letter})
 
 
 def denied_letters(text: str, options: Options) -> set[str]:

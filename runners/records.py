@@ -52,8 +52,7 @@ class Timing:
 
     Attributes:
         ttft_ms: from handing over encoded bytes and text until the first output token is on the host.
-        queue_ms: waiting for its turn before the engine; None where requests come one by one.
-        prepare_ms: hashing media, rendering and tokenising the prompt, looking up stores.
+        prepare_ms: hashing media, rendering and tokenising the prompt, looking up stores; under load waiting, too.
         preprocess_ms: decoding media files and making pixels of them.
         encode_ms: the vision encoder.
         load_ms: placing reused K, V: gathering, rotating, copying.
@@ -69,12 +68,12 @@ class Timing:
             drop what it holds of the files in memory before; None as there, or without a disk tier.
         capture_ms: recording CUDA graphs behind the answer, for requests to come; see ``runners.engine.graphs``.
         warmup_ms: what the runner spent before the stream began, recording included; told with its first answer.
+        queue_ms: of ``prepare_ms``, waiting for its turn before the engine; None where requests come one by one.
 
     Of a server only ``ttft_ms`` and ``decode_ms`` are known.
     """
 
     ttft_ms: Number
-    queue_ms: Number | None = field(default=None, metadata=ttft_part("waiting in line"))
     prepare_ms: Number | None = field(default=None, metadata=ttft_part("hashing, prompt, look-up"))
     preprocess_ms: Number | None = field(default=None, metadata=ttft_part("files to pixels"))
     encode_ms: Number | None = field(default=None, metadata=ttft_part("vision encoder"))
@@ -88,6 +87,7 @@ class Timing:
     disk_ttft_ms: Number | None = None
     capture_ms: Number = 0.0
     warmup_ms: Number = 0.0
+    queue_ms: Number | None = None
 
     @classmethod
     def parts(cls) -> dict[str, str]:

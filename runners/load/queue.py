@@ -32,7 +32,9 @@ class Queued:
             timing = response.timing
             if timing is None:
                 return response
-            return replace(response, timing=replace(timing, ttft_ms=timing.ttft_ms + waited_ms, queue_ms=waited_ms))
+            prepared_ms = (timing.prepare_ms or 0.0) + waited_ms
+            waited = replace(timing, ttft_ms=timing.ttft_ms + waited_ms, prepare_ms=prepared_ms, queue_ms=waited_ms)
+            return replace(response, timing=waited)
 
         return await asyncio.get_running_loop().run_in_executor(self._worker, answer)
 

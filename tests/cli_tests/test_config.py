@@ -234,7 +234,19 @@ def test_every_default_is_one_that_could_be_given() -> None:
 def test_verdicts_and_presentation_have_no_influence_on_what_is_measured() -> None:
     assert [group for group in Group if not group.measured] == [Group.VERDICT, Group.OUTPUT]
     hidden = {name for name, setting in SETTINGS.items() if not setting.group.measured}
-    assert hidden == {"margin", "alpha", "output", "resume", "no_media", "json", "wide", "preset", "config"}
+    assert hidden == {
+        "margin",
+        "alpha",
+        "output",
+        "resume",
+        "no_media",
+        "json",
+        "wide",
+        "preset",
+        "config",
+        "on",
+        "slo",
+    }
     disk = {"store_dir", "disk_budget", "namespace", "store_dtype"}
     assert set(replace(DEFAULTS, store_dir=Path("store"), store_dtype="int8").measured()) == set(SETTINGS) - hidden
     assert set(DEFAULTS.measured()) == set(SETTINGS) - hidden - disk  # nothing is said of a tier that is not there

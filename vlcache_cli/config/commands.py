@@ -62,12 +62,12 @@ class RunConfig(StreamConfig):
         readers.positive,
         "Seconds after which a request to a server (--runner endpoint@url=...) is given up.",
     )
-    api_key_env: str = setting(
-        RunnerDefaults.api_key_env,
+    api_key_env: str | None = setting(
+        None,
         RUNNERS,
         readers.text,
         "Environment variable with the API key for servers; the key itself is kept nowhere.",
-        default_text="none",
+        flag_type=str,
     )
     host_budget: int = setting(
         0,

@@ -86,7 +86,7 @@ def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
         store_dtype=config.store_dtype,
         strict_reuse=config.strict_reuse,
         timeout=config.timeout,
-        api_key_env=config.api_key_env,
+        api_key_env=config.api_key_env or "",
     )
     return parse_specs(config.runner, defaults)
 

@@ -182,3 +182,21 @@ def test_the_list_has_what_is_built_in_data_sets_and_forms(capsys: pytest.Captur
     named = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()]
     data_sets = ["mmmu", "h-cua-perf", *dataset_names()]
     assert named == [*WORKLOADS, *trace_names(), *data_sets, "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]
+
+
+def test_a_trace_says_how_its_images_come_back_and_what_it_is_scaled_by(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench("--workload", "servegen-image@scale=0.1", "--output", "run") == 0
+    told = (
+        "80% of requests with images show images seen before, by the law of the trace; "
+        "sizes in tokens are 0.1 times those of the trace"
+    )
+    assert f"servegen-image@scale=0.1: {told}" in capsys.readouterr().err.splitlines()
+    assert asked()["servegen-image@scale=0.1"]["recurrence"] == told
+
+
+def test_blocks_are_of_what_is_drawn(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--workload", "gui-agent@window=2", "--blocks", "2", "--output", "run") == 0
+    assert bench("--workload", "servegen-image", "--blocks", "2") == 2
+    assert "--blocks draws with other seeds" in capsys.readouterr().err

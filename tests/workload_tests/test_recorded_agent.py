@@ -177,6 +177,8 @@ def content(*parts: dict[str, Any], role: str = "user") -> Lines:
             spoilt(messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]),
             "messages must end with what the agent saw: a message of the user or of a tool",
         ),
+        (spoilt(messages=[{"role": "user", "content": ""}]), "messages must end with what the agent saw: the last one"),
+        (spoilt(messages=[{"role": "tool"}]), "messages must end with what the agent saw: the last one is empty"),
         (
             [record("b", 0), record("c", 0), record("b", 0)],
             "session 'b' goes on after another one: the requests of a session stand together",

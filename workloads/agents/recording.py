@@ -125,6 +125,8 @@ class Recording:
         system, talk = _talk(record.messages, contents)
         if not talk or talk[-1].role != "user":
             raise ValueError("messages must end with what the agent saw: a message of the user or of a tool")
+        if not any(talk[-1].content):
+            raise ValueError("messages must end with what the agent saw: the last one is empty")
         turn = Turn(
             id=f"{self._session}/{self._step}",
             content=talk[-1].content,

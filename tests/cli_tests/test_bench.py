@@ -372,3 +372,34 @@ def test_a_truncated_picture_is_told_before_anything_is_loaded(
     assert err.count("\n") == 1
     assert world.loaded == 0
     assert not Path("run").exists()
+
+
+def test_a_store_on_disk_is_opened_and_said(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--output", "run", "--store-dir", "store", "--disk-budget", "1MiB", "--namespace", "mine") == 0
+    assert "disk tier store: 0 entries read, 0 written\n" in capsys.readouterr().err
+    assert Path("store").stat().st_mode & 0o777 == 0o700
+    config = json.loads(Path("run/manifest.json").read_text())["config"]
+    assert (config["store_dir"], config["disk_budget"], config["namespace"]) == ("store", 1 << 20, "mine")
+    bench("--output", "other")
+    assert not {"store_dir", "store_dtype"} & {*json.loads(Path("other/manifest.json").read_text())["config"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--store-dir", "file"], "--store-dir file is no folder: choose another place"),
+        (
+            ["--store-dtype", "int8"],
+            "--store-dtype is of entries on the host or on disk: add --host-budget or --store-dir",
+        ),
+        (["--store-dtype", "int4"], "--store-dtype must be auto or int8, not 'int4'"),
+    ],
+)
+def test_a_store_that_cannot_be_is_said_before_anything_is_loaded(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    Path("file").write_bytes(b"")
+    assert bench("--output", "run", *options) == 2
+    assert said in capsys.readouterr().err
+    assert world.loaded == 0
+    assert not Path("run").exists()

@@ -11,7 +11,10 @@ import torch
 from runners.engine.kv import sketch
 from runners.engine.measure.flops import full_prefill_flops
 from runners.engine.measure.timing import PARTS, TtftClock
+from runners.engine.plan import Plan
+from runners.engine.prefill import PrefillResult, prefill
 from runners.profile import ModelProfile
+from runners.records import Status
 
 
 @pytest.mark.every_method
@@ -109,3 +112,37 @@ def test_bytes_per_token_hold_features_keys_values_probe_and_prefixes(lab: Any, 
     prefix = cache.prompt_tokens * (4 * 2 * shape.layers * shape.kv_heads * shape.head_dim + 8)
     assert cache.kv_bytes_per_token == pytest.approx(expected + prefix / cache.vision_tokens)
     assert cache.kv_bytes_per_token == pytest.approx(cache.stored_bytes / cache.vision_tokens)
+
+
+@pytest.mark.every_method
+def test_what_is_loaded_and_rotated_is_what_is_reused(lab: Any, name: str) -> None:
+    engine = lab.engine(lab.method(name, recompute_ratio=0.2), strict=True)
+    for text in ("x ", "now ", "now "):
+        response = engine.answer(lab.ask(text, lab.picture(0), "one ", lab.picture(1)))
+        assert response.status is Status.OK, response.error
+        cache = response.cache
+        assert cache.fallbacks == ()
+        assert cache.computed_token_layers <= cache.planned_token_layers
+        assert cache.vision_tokens >= cache.loaded_tokens >= cache.rotated_tokens
+        untouched = cache.vision_tokens * cache.layers - cache.computed_token_layers
+        assert untouched <= cache.loaded_tokens * cache.layers
+
+
+def test_a_silent_fallback_is_told_and_fails_where_it_must_not_be(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prefill that computes more than was planned."""
+    engines = [lab.engine(lab.method("full-reuse"), strict=strict) for strict in (False, True)]
+    for engine in engines:
+        engine.answer(lab.ask("x ", lab.picture(0)))
+
+    def eager(adapter: Any, prompt: Any, kv: Any, plan: Any, capture: Any = None) -> PrefillResult:
+        everything = Plan(torch.full_like(plan.depth, adapter.shape.layers))
+        return prefill(adapter, prompt, kv, everything, capture)
+
+    monkeypatch.setattr("runners.engine.first_token.prefill", eager)
+    lenient, strict = (engine.answer(lab.ask("y ", lab.picture(0))) for engine in engines)
+    assert lenient.status is Status.OK
+    assert lenient.cache.fallbacks == (
+        f"{20 * lenient.cache.layers} vision token-layers were computed, and 0 were planned",
+    )
+    assert strict.status is Status.REUSE_VIOLATED
+    assert strict.error == lenient.cache.fallbacks[0]

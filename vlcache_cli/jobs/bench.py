@@ -98,6 +98,7 @@ def read_inputs(config: RunConfig) -> Inputs:
         UsageError: the first thing that will not work.
     """
     from reports.run.store import RunFolder
+    from runners.engine.store.disk.folder import StoreFolder
     from runners.models.load import resolve_model
     from runners.registry import SERVERS, read_names
     from workloads.fingerprint import fingerprint
@@ -109,6 +110,8 @@ def read_inputs(config: RunConfig) -> Inputs:
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
     if config.store_dtype != "auto" and config.store_dir is None and not config.host_budget:
         raise UsageError("--store-dtype is of entries on the host or on disk: add --host-budget or --store-dir")
+    if config.store_dir is not None:
+        StoreFolder(config.store_dir)
     folder = RunFolder(config.output)
     if not config.resume:
         folder.require_free()

@@ -33,18 +33,18 @@ SERVER_S = 0.02  # before the first event
 
 
 class Trivial:
-    """Ask the server, see ``runners.load.loop.Asked``."""
+    """Ask the server, see ``runners.load.loop.LoadTarget``."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._client = open_client("", None)
 
     def prepare(self, request: Request) -> object:
-        """See ``Asked``."""
+        """See ``LoadTarget``."""
         return BODY
 
     async def ask(self, prepared: object) -> Response:
-        """See ``Asked``."""
+        """See ``LoadTarget``."""
         assert isinstance(prepared, bytes)
         reply = await ask(self._client, self._address, prepared, 30.0)
         assert reply.text is not None, reply.error
@@ -52,7 +52,7 @@ class Trivial:
         return Response(Status.OK, reply.text, timing=Timing(reply.ttft_ms))
 
     async def close(self) -> None:
-        """See ``Asked``."""
+        """See ``LoadTarget``."""
         await self._client.aclose()
 
 

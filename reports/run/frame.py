@@ -19,7 +19,7 @@ FIELDS: dict[type, list[str]] = {
 MEASURED = (*FIELDS[Timing], *FIELDS[CacheStats], *FIELDS[Demand])
 TIMES = FIELDS[Timing]
 REPAIR = tuple(f"repair_{name}" for name in FIELDS[Repair])
-TOLD = (
+SERVED_FIELDS = (
     "media",
     "prompt_tokens",
     "output_tokens",
@@ -31,7 +31,7 @@ TOLD = (
     "unseen_mass",
 )
 LOAD = tuple(f"load_{name}" for name in FIELDS[Load])
-SERVED = tuple(f"served_{name}" for name in TOLD)
+SERVED = tuple(f"served_{name}" for name in SERVED_FIELDS)
 FLAGS = ("ok", "parse_failed", "invalid")
 NUMBERS = (*MEASURES, *MEASURED, *REPAIR, *SERVED, *LOAD, "tokens")
 FALLBACKS = NUMBERS.index("fallbacks")
@@ -81,7 +81,7 @@ def _numbers(record: Record) -> list[float | None]:
     if ok and record.cache is not None:
         values[FALLBACKS] = len(record.cache.fallbacks)
     values += _values(record.repair if ok else None, Repair)
-    values += _told(record.served if ok else None)
+    values += _served_values(record.served if ok else None)
     return [*values, *_values(record.load, Load), _tokens(record) if ok else None]
 
 
@@ -90,9 +90,9 @@ def _tokens(record: Record) -> int | None:
     return len(record.token_ids) or (None if record.served is None else record.served.output_tokens)
 
 
-def _told(served: Served | None) -> list[float | None]:
-    """What ``TOLD`` names; None for each where no server answered."""
-    return [None if served is None else getattr(served, name) for name in TOLD]
+def _served_values(served: Served | None) -> list[float | None]:
+    """What ``SERVED_FIELDS`` names; None for each where no server answered."""
+    return [None if served is None else getattr(served, name) for name in SERVED_FIELDS]
 
 
 def _values(part: object, kind: type) -> list[Any]:

@@ -22,7 +22,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """By kind, what servers call the counter of it; the first that a server has counts."""
 
-ASKED: Mapping[str, tuple[str, ...]] = {
+LOOK_UPS: Mapping[str, tuple[str, ...]] = {
     "prefix_tokens": ("vllm:prefix_cache_queries", "sglang:prompt_tokens"),
     "preprocessing_hits": ("vllm:mm_cache_queries",),
     "encoder_hits": (),
@@ -71,21 +71,21 @@ def read_hits(text: str) -> Hits:
     """
     from prometheus_client.parser import text_string_to_metric_families
 
-    wanted = {name for names in (*NAMES.values(), *ASKED.values()) for name in names}
+    wanted = {name for names in (*NAMES.values(), *LOOK_UPS.values()) for name in names}
     sums: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             name = sample.name.removesuffix(TOTAL)
             if name in wanted:
                 sums[name] = sums.get(name, 0.0) + float(sample.value)
-    return Hits(*(_sum(sums, NAMES[kind], ASKED[kind]) for kind in kinds()))
+    return Hits(*(_sum(sums, NAMES[kind], LOOK_UPS[kind]) for kind in kinds()))
 
 
-def _sum(sums: Mapping[str, float], names: tuple[str, ...], asked: tuple[str, ...]) -> int | None:
+def _sum(sums: Mapping[str, float], names: tuple[str, ...], look_ups: tuple[str, ...]) -> int | None:
     found = next((name for name in names if name in sums), None)
     if found is not None:
         return int(sums[found]) if 0 <= sums[found] < 1 << 62 else None
-    return 0 if any(name in sums for name in asked) else None
+    return 0 if any(name in sums for name in look_ups) else None
 
 
 def _difference(before: int | None, after: int | None) -> int | None:

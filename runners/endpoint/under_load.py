@@ -15,7 +15,7 @@ from workloads.records import media_in
 
 
 class ServerUnderLoad:
-    """See ``runners.load.loop.Asked``. What the caches had is told by the answers alone: counters are everybody's.
+    """See ``runners.load.loop.LoadTarget``. What the caches had is told by the answers alone: counters are everybody's.
 
     Args:
         server: met, see ``Server.meet``; its own client is not used.
@@ -26,14 +26,14 @@ class ServerUnderLoad:
         self._client = open_client(read_key(server.options.api_key_env), connections=None)
 
     def prepare(self, request: Request) -> object:
-        """See ``runners.load.loop.Asked``: encodes the body; None where a server cannot be asked that."""
+        """See ``runners.load.loop.LoadTarget``: encodes the body; None where a server cannot be asked that."""
         if request.messages[-1].role == "assistant":
             return None
         body = chat_body(request.messages, self._server.served, request.max_new_tokens, self._server.settings)
         return body, len(media_in(request.messages))
 
     async def ask(self, prepared: object) -> Response:
-        """See ``runners.load.loop.Asked``: connecting, and waiting for the client itself, count."""
+        """See ``runners.load.loop.LoadTarget``: connecting, and waiting for the client itself, count."""
         if prepared is None:
             return BEGINS_THE_ANSWER
         assert isinstance(prepared, tuple)
@@ -56,5 +56,5 @@ class ServerUnderLoad:
         return replace(as_response(reply, served), first_tokens=None)
 
     async def close(self) -> None:
-        """See ``runners.load.loop.Asked``."""
+        """See ``runners.load.loop.LoadTarget``."""
         await self._client.aclose()

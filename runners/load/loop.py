@@ -16,7 +16,7 @@ from typing import Protocol
 from runners.base import Request, Response
 
 
-class Asked(Protocol):
+class LoadTarget(Protocol):
     """A runner that takes requests while it answers others."""
 
     def prepare(self, request: Request) -> object:
@@ -49,7 +49,7 @@ class Outcome:
 
 
 async def run_open(
-    runner: Asked, requests: Callable[[int], Request], times: Sequence[float], put: Callable[[Outcome], object]
+    runner: LoadTarget, requests: Callable[[int], Request], times: Sequence[float], put: Callable[[Outcome], object]
 ) -> None:
     """Send request i at ``times[i]`` seconds, and hand each outcome over as it comes; ends when all are answered.
 
@@ -66,7 +66,11 @@ async def run_open(
 
 
 async def run_closed(
-    runner: Asked, requests: Callable[[int], Request], count: int, concurrency: int, put: Callable[[Outcome], object]
+    runner: LoadTarget,
+    requests: Callable[[int], Request],
+    count: int,
+    concurrency: int,
+    put: Callable[[Outcome], object],
 ) -> None:
     """Keep ``concurrency`` requests under way until ``count`` are answered; see ``run_open``."""
     start = perf_counter()
@@ -83,7 +87,7 @@ async def run_closed(
 
 
 async def _answer(
-    runner: Asked, prepared: object, index: int, due: float, start: float, put: Callable[[Outcome], object]
+    runner: LoadTarget, prepared: object, index: int, due: float, start: float, put: Callable[[Outcome], object]
 ) -> None:
     sent = perf_counter() - start
     response = await runner.ask(prepared)

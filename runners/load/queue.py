@@ -11,18 +11,18 @@ from runners.base import Request, Response, Runner
 
 
 class Queued:
-    """See ``loop.Asked``. The time that a request waits for its turn is a part of its time to first token."""
+    """See ``loop.LoadTarget``. The time that a request waits for its turn is a part of its time to first token."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._worker = ThreadPoolExecutor(1)
 
     def prepare(self, request: Request) -> object:
-        """See ``loop.Asked``."""
+        """See ``loop.LoadTarget``."""
         return request
 
     async def ask(self, prepared: object) -> Response:
-        """See ``loop.Asked``."""
+        """See ``loop.LoadTarget``."""
         assert isinstance(prepared, Request)
         asked_at = perf_counter()
 
@@ -39,5 +39,5 @@ class Queued:
         return await asyncio.get_running_loop().run_in_executor(self._worker, answer)
 
     async def close(self) -> None:
-        """See ``loop.Asked``."""
+        """See ``loop.LoadTarget``."""
         self._worker.shutdown(wait=True, cancel_futures=True)

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from runners.base import Request, Response, Runner
 from runners.endpoint.runner import EndpointRunner
 from runners.endpoint.under_load import ServerUnderLoad
-from runners.load.loop import Asked, Outcome, run_closed, run_open
+from runners.load.loop import LoadTarget, Outcome, run_closed, run_open
 from runners.load.queue import Queued
 from runners.records import Load, Record
 from runners.session import SessionOptions, StreamRequest, make_record, requests_of, turns_of, warm_up
@@ -96,7 +96,7 @@ def _outcomes(
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def send_all() -> None:
-        asked: Asked = ServerUnderLoad(runner.server) if isinstance(runner, EndpointRunner) else Queued(runner)
+        target: LoadTarget = ServerUnderLoad(runner.server) if isinstance(runner, EndpointRunner) else Queued(runner)
 
         def request(index: int) -> Request:
             return requests[index].request(NO_REPLIES, options.max_new_tokens)
@@ -104,11 +104,11 @@ def _outcomes(
         try:
             times = load.times(requests, options.seed, workload)
             if times is not None:
-                await run_open(asked, request, times, outcomes.put)
+                await run_open(target, request, times, outcomes.put)
             else:
-                await run_closed(asked, request, len(requests), load.concurrency or 1, outcomes.put)
+                await run_closed(target, request, len(requests), load.concurrency or 1, outcomes.put)
         finally:
-            await asked.close()
+            await target.close()
 
     async def run() -> None:
         loops.append(asyncio.get_running_loop())

@@ -51,7 +51,7 @@ def test_runners_of_one_run_alone_are_no_difference_but_other_options_are(save_r
         del told["runners"][1]
         told["runners"][-1]["options"]["ratio"] = 0.4
 
-    found = compared(save_run, change)
+    found = compared(save_run, change, each=lambda record: None if record.runner == "prefix-cache" else record)
     (mismatch,) = found.mismatches
     assert mismatch.kind == "runners"
     assert mismatch.text.startswith("vlcache@ratio=0.5")

@@ -18,6 +18,7 @@ import pytest
 from reports.html import flip_cards
 from reports.html.flip_cards import explore
 from reports.html.page import render
+from reports.run.changed_answers import content_name
 from reports.runs import Run, read_runs
 from runners.records import Record
 
@@ -106,7 +107,8 @@ def test_what_a_run_holds_stays_text(save_run: Any) -> None:
     def named(record: Record) -> Record:
         if record.runner != "vlcache@ratio=0":
             return replace(record, error=HOSTILE, answer=record.answer and HOSTILE, gold=(HOSTILE,))
-        return replace(record, runner=HOSTILE, key=f"{record.key}x", answer=f"{HOSTILE}!")
+        key = f"{record.workload}/{record.request}/{HOSTILE}"
+        return replace(record, runner=HOSTILE, key=key, answer=f"{HOSTILE}!")
 
     page = render([hostile(save_run, each=named)], None, True)
     found = Page(page)
@@ -189,8 +191,12 @@ def test_requests_beyond_the_bound_are_left_out_and_counted(run: Run, monkeypatc
 
 def test_no_byte_of_a_given_file_reaches_the_page(save_run: Any) -> None:
     folder: Path = save_run()
-    for file in (folder / "media").iterdir():
-        file.write_bytes(b"\x89PNG\r\n\x1a\n<script>alert(1)</script>")
+    asked = (folder / "asked.jsonl").read_text()
+    for number, file in enumerate((folder / "media").iterdir()):
+        data = b"\x89PNG\r\n\x1a\n<script>alert(1)</script>" + bytes(number)
+        asked = asked.replace(file.name, content_name(data))
+        file.rename(file.with_name(content_name(data))).write_bytes(data)
+    (folder / "asked.jsonl").write_text(asked)
     (run,) = read_runs([folder], 0.02, 0.05)
     found = explore(run, True, "x")
     assert found.album.thumbnails == []

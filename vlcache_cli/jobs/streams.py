@@ -71,10 +71,15 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
 
     sources = Sources(config.dataset_path, config.subjects, config.recur)
     workloads = open_workloads(config.workload, sources)
-    return {workload.name: _open(workload, config, max_new_tokens) for workload in workloads}
+    opened = {workload.name: _open(workload, config, max_new_tokens) for workload in workloads}
+    for name, (_, notes) in opened.items():  # once nothing is refused any more
+        for note in notes:
+            console.note(f"{name}: {note}")
+    return {name: stream for name, (stream, _) in opened.items()}
 
 
-def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> Stream:
+def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> tuple[Stream, list[str]]:
+    """The stream of a workload, and what to tell of how it was drawn."""
     from workloads.base import StreamOptions, WorkloadDefaults
     from workloads.datasets.recurring_stream import MEANING
     from workloads.registry import WORKLOADS, is_dataset, recurs_as_told
@@ -95,14 +100,11 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
         left_out=defaults.left_out,
     )
     drawing = StreamOptions(samples, config.seed, options.reuse_rate, popularity=options.popularity)
-    if options.left_out is not None:
-        console.note(f"{workload.name}: {options.left_out}")
-    if is_told:
-        console.note(f"{workload.name}: {options.recurrence}")
     drawn = workload.conversations(drawing)
     if workload.name not in WORKLOADS:
         drawn = console.track(drawn, f"requests of {workload.name}", samples)
     conversations = list(drawn)
     if not conversations:
         raise UsageError(f"workload '{workload.name}' has nothing to ask")
-    return Stream(conversations, options)
+    notes = [options.left_out, options.recurrence if is_told else None]
+    return Stream(conversations, options), [note for note in notes if note is not None]

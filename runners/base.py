@@ -19,12 +19,14 @@ class Request:
 
     Attributes:
         adoptable: whether runners may take over from each other what they would compute alike.
+        leaves_no_trace: whether a store that outlives the runner is neither read nor filled, as for warm-up.
     """
 
     id: str
     messages: tuple[Message, ...]
     max_new_tokens: int
     adoptable: bool = False
+    leaves_no_trace: bool = False
 
 
 @dataclass(frozen=True)

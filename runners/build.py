@@ -12,6 +12,7 @@ from workloads.errors import UsageError
 
 if TYPE_CHECKING:
     from runners.endpoint.runner import EndpointRunner
+    from runners.engine.store.disk.store import DiskStore
     from runners.models.load import LoadedModel
 
 
@@ -40,19 +41,21 @@ def build_runners(
     servers: dict[str, EndpointRunner],
     reference: str,
     adopt: bool,
+    disk: DiskStore | None = None,
 ) -> list[Runner]:
     """Build the runners of a run in the order of their specs.
 
     Args:
         model: for the methods; None where all runners are servers.
         servers: see ``open_servers``.
+        disk: the disk tier of the process, for the methods; None for none.
         adopt: whether all methods but the reference take over what another computed alike.
     """
     local: list[Runner] = []
     if model is not None:
         from runners.local import build_runners as build_local
 
-        local = [*build_local([spec for spec in specs if not spec.is_server], model, reference, adopt)]
+        local = [*build_local([spec for spec in specs if not spec.is_server], model, reference, adopt, disk)]
     found: dict[str, Runner] = {runner.label: runner for runner in (*local, *servers.values())}
     return [found[spec.label] for spec in specs]
 

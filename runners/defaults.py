@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 DonorPolicy = Literal["previous", "template", "isolated"]
+StoreDtype = Literal["auto", "int8"]
 DEFAULT_RATIO = 0.05  # of methods that compute a given share of the vision tokens
 SETTING = "setting"  # key of a field's metadata
 
@@ -20,6 +21,7 @@ class RunnerDefaults:
         risk: share of answers that a method which estimates its risk may change.
         donor: what stands before a medium when it is stored; None for each method's own default.
         budget_bytes, host_budget_bytes: most bytes that each runner stores on the device and on the host.
+        store_dtype: of the keys and values of donors on the host and on disk: the model's own, or 8 bits.
         strict_reuse: whether a request fails when something that should be reused is computed.
         timeout: seconds after which a request to a server is given up.
         api_key_env: environment variable with the key for servers; empty for none.
@@ -30,6 +32,7 @@ class RunnerDefaults:
     donor: DonorPolicy | None = None
     budget_bytes: int = 1 << 30
     host_budget_bytes: int = 0
+    store_dtype: StoreDtype = "auto"
     strict_reuse: bool = False
     timeout: float = 120.0
     api_key_env: str = ""

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from runners.base import Request, Response
 from runners.engine.adoption import Pool
 from runners.engine.engine import Engine
+from runners.engine.method import Method
+from runners.engine.store.disk.codec import EntrySizes
+from runners.engine.store.disk.file import About
+from runners.engine.store.disk.settings import scope_of
+from runners.engine.store.disk.store import DiskStore
+from runners.engine.store.disk.tier import DiskTier
+from runners.engine.store.symbols import SymbolTable
 from runners.models.load import LoadedModel
 from runners.registry import RunnerSpec, load_method, source_of
 
 
 class LocalRunner:
-    """See ``Runner``; ``pool`` and ``adopts`` as of ``Engine``."""
+    """See ``Runner``; ``pool`` and ``adopts`` as of ``Engine``, ``disk`` the disk tier of the process."""
 
-    def __init__(self, spec: RunnerSpec, model: LoadedModel, pool: Pool | None = None, adopts: bool = True) -> None:
+    def __init__(
+        self,
+        spec: RunnerSpec,
+        model: LoadedModel,
+        pool: Pool | None = None,
+        adopts: bool = True,
+        disk: DiskStore | None = None,
+    ) -> None:
         asked = load_method(spec)
         self._spec = spec
         self._method = asked.for_random_weights() if model.random_weights else asked
@@ -27,6 +43,8 @@ class LocalRunner:
             strict=spec.strict_reuse,
             profile=model.profile,
             host_budget=spec.host_budget_bytes,
+            disk=None if disk is None or not self._method.reuses else partial(_open, disk, spec, model, self._method),
+            packs=spec.store_dtype == "int8",
             pool=pool,
             adopts=adopts,
         )
@@ -60,12 +78,68 @@ class LocalRunner:
         }
 
 
-def build_runner(spec: RunnerSpec, model: LoadedModel, pool: Pool | None = None, adopts: bool = True) -> LocalRunner:
+def build_runner(
+    spec: RunnerSpec,
+    model: LoadedModel,
+    pool: Pool | None = None,
+    adopts: bool = True,
+    disk: DiskStore | None = None,
+) -> LocalRunner:
     """Build the runner of a spec; see ``LocalRunner``."""
-    return LocalRunner(spec, model, pool, adopts)
+    return LocalRunner(spec, model, pool, adopts, disk)
 
 
-def build_runners(specs: Sequence[RunnerSpec], model: LoadedModel, reference: str, adopt: bool) -> list[LocalRunner]:
-    """Build the runners of a run. If they ``adopt``, all but the reference take over what another computed alike."""
+def build_runners(
+    specs: Sequence[RunnerSpec], model: LoadedModel, reference: str, adopt: bool, disk: DiskStore | None = None
+) -> list[LocalRunner]:
+    """Build the runners of a run. If they ``adopt``, all but the reference take over what another computed alike.
+
+    Args:
+        disk: the disk tier of the process, in which every runner has a scope of its own; None for none.
+    """
     pool = Pool() if adopt else None
-    return [build_runner(spec, model, pool, adopts=spec.label != reference) for spec in specs]
+    return [build_runner(spec, model, pool, spec.label != reference, disk) for spec in specs]
+
+
+def _open(
+    disk: DiskStore,
+    spec: RunnerSpec,
+    model: LoadedModel,
+    method: Method,
+    symbols: SymbolTable,
+    probes: tuple[int, ...],
+    sketch: int,
+) -> DiskTier:
+    """Open the disk tier of a runner. Its entries are valid for this runner and everything that they depend on."""
+    adapter = model.adapter
+    identity = {
+        "namespace": disk.settings.namespace,
+        "model": model.fingerprint,
+        "processor": adapter.processor_fingerprint(),
+        "dtype": str(adapter.dtype),
+        "device": adapter.device.type,
+        "attention": adapter.attention.name,
+        "runner": spec.label,
+        "method": spec.method,
+        "options": asdict(method),
+        **source_of(spec),
+        "probes": probes,
+        "sketch": sketch,
+        "store_dtype": spec.store_dtype,
+    }
+    shape = adapter.shape
+    sizes = EntrySizes(
+        layers=shape.layers,
+        kv_heads=shape.kv_heads,
+        head_dim=shape.head_dim,
+        dtype=adapter.dtype,
+        features=(1 + shape.deepstack) * shape.hidden,
+        heads=shape.heads,
+        probes=len(probes),
+        sketch=sketch,
+        media_tokens=adapter.media_tokens,
+        context=shape.context,
+        packs=spec.store_dtype == "int8",
+    )
+    about = About(disk.settings.namespace, model.name, spec.label, created=0.0)
+    return DiskTier(disk, scope_of(identity), about, sizes, symbols, pin=adapter.device.type == "cuda")

@@ -53,7 +53,7 @@ class Timing:
 
     Attributes:
         ttft_ms: from handing over encoded bytes and text until the first output token is on the host.
-        prepare_ms: hashing media, rendering and tokenising the prompt, looking up stores.
+        prepare_ms: hashing media, rendering and tokenising the prompt, looking up stores; under load waiting, too.
         preprocess_ms: decoding media files and making pixels of them.
         encode_ms: the vision encoder.
         load_ms: placing reused K, V: gathering, rotating, copying.
@@ -65,8 +65,11 @@ class Timing:
         host_ttft_ms: TTFT with everything that is reused coming from the host tier: of this answer, or else of a second
             one up to its first token; None when nothing is reused, the host tier lacks some of it, or the device has no
             room for both.
+        disk_ttft_ms: the same with all of it read from the disk tier, always in a second pass, and the system asked to
+            drop what it holds of the files in memory before; None as there, or without a disk tier.
         capture_ms: recording CUDA graphs behind the answer, for requests to come; see ``runners.engine.graphs``.
         warmup_ms: what the runner spent before the stream began, recording included; told with its first answer.
+        queue_ms: of ``prepare_ms``, waiting for its turn before the engine; None where requests come one by one.
 
     Of a server only ``ttft_ms`` and ``decode_ms`` are known.
     """
@@ -82,8 +85,10 @@ class Timing:
     decode_ms: Number = 0.0
     store_ms: Number | None = None
     host_ttft_ms: Number | None = None
+    disk_ttft_ms: Number | None = None
     capture_ms: Number = 0.0
     warmup_ms: Number = 0.0
+    queue_ms: Number | None = None
 
     @classmethod
     def parts(cls) -> dict[str, str]:
@@ -112,6 +117,8 @@ class CacheStats:
         kv_bytes_per_token: bytes stored per vision token, everything a method keeps counted; None when nothing is.
         fallbacks: why something that could have been reused was computed.
         host_bytes: bytes of the stores on the host after the request.
+        loaded_tokens: vision tokens whose stored K, V were put in place, with an equal prefix or by medium.
+        rotated_tokens: of those put in place by medium, the ones whose keys were rotated to their new positions.
     """
 
     media: Count
@@ -130,6 +137,8 @@ class CacheStats:
     kv_bytes_per_token: Number | None
     fallbacks: tuple[str, ...] = ()
     host_bytes: Count = 0
+    loaded_tokens: Count = 0
+    rotated_tokens: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +247,21 @@ class Served:
     unseen_mass: Number | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """When a request was sent and answered, of those that arrive while others are answered.
+
+    Attributes:
+        due_ms: when it was to be sent, since the first.
+        lag_ms: how much later the client sent it.
+        e2e_ms: from being sent to the end of its answer.
+    """
+
+    due_ms: Number
+    lag_ms: Number
+    e2e_ms: Number
+
+
 def record_key(workload: str, request: str, runner: str) -> str:
     """Make the key that identifies a record in a run."""
     return f"{workload}/{request}/{runner}"
@@ -267,6 +291,8 @@ class Record:
         adopted: whether answer, counts and what was stored were taken over from another runner, which computed the
             same; then there are no times and no peak.
         served: what a server told; None of methods of the built-in engine.
+        load: when it was sent and answered; None where requests come one by one.
+        node: the machine of a cluster that answered it, as all runners' records of the request were; None of this one.
     """
 
     key: str
@@ -297,6 +323,8 @@ class Record:
     repair: Repair | None = None
     adopted: bool = False
     served: Served | None = None
+    load: Load | None = None
+    node: str | None = None
     schema: int = field(default=1)
 
     @property

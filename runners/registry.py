@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from runners.defaults import DonorPolicy, RunnerDefaults, options_by_setting
+from runners.defaults import DonorPolicy, RunnerDefaults, StoreDtype, options_by_setting
 from runners.own_method import describe_source, import_method, split_name
 from workloads.errors import UsageError, unknown_name
 
@@ -72,6 +72,7 @@ class RunnerSpec:
     budget_bytes: int = RunnerDefaults.budget_bytes
     host_budget_bytes: int = RunnerDefaults.host_budget_bytes
     strict_reuse: bool = False
+    store_dtype: StoreDtype = RunnerDefaults.store_dtype
 
     @property
     def is_server(self) -> bool:
@@ -206,7 +207,15 @@ def _spec(named: NamedRunner, defaults: RunnerDefaults) -> RunnerSpec:
         method(**options)
     except ValueError as error:
         raise UsageError(f"runner '{label}': {error}") from error
-    return RunnerSpec(name, label, options, defaults.budget_bytes, defaults.host_budget_bytes, defaults.strict_reuse)
+    return RunnerSpec(
+        method=name,
+        label=label,
+        options=options,
+        budget_bytes=defaults.budget_bytes,
+        host_budget_bytes=defaults.host_budget_bytes,
+        strict_reuse=defaults.strict_reuse,
+        store_dtype=defaults.store_dtype,
+    )
 
 
 def _options_from_settings(method: type[Any], defaults: RunnerDefaults) -> dict[str, Any]:

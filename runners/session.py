@@ -59,7 +59,7 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True)
-class _Asked:
+class StreamRequest:
     """A request and what the stream says about it.
 
     Attributes:
@@ -75,6 +75,7 @@ class _Asked:
 
     @property
     def turn(self) -> Turn:
+        """The turn that is answered."""
         return self.conversation.turns[self.turn_index]
 
     @property
@@ -101,10 +102,10 @@ def serve(
     was broken off. Order and records depend on the options alone, not on where a run was broken off. A runner that
     ``watch`` asks no more is forgotten, its stores with it; the stream ends when no runner is asked.
     """
-    asked = list(_requests(conversations))
+    asked = list(requests_of(conversations))
     if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
         return
-    spent = _warm_up(asked[: options.warmup], runners, options)
+    spent = warm_up(asked[: options.warmup], runners, options)
     replies: dict[str, str] = {}
     dropped: set[str] = set()
     for item in asked:
@@ -127,7 +128,7 @@ def serve(
             if known is not None and watch is not None:
                 watch.note(known)
             if known is None:
-                record = _record(workload, item, label, place, responses[label], reference)
+                record = make_record(workload, item, label, place, responses[label], reference)
                 if item is asked[0] and record.timing is not None:
                     record = replace(record, timing=replace(record.timing, warmup_ms=spent[label]))
                 yield record
@@ -135,20 +136,20 @@ def serve(
                     watch.note(record)
 
 
-def _warm_up(asked: Sequence[_Asked], runners: Sequence[Runner], options: SessionOptions) -> dict[str, float]:
+def warm_up(asked: Sequence[StreamRequest], runners: Sequence[Runner], options: SessionOptions) -> dict[str, float]:
     """Answer some requests twice, once cold and once warm, and forget them; milliseconds that each runner took."""
     spent: dict[str, float] = {}
     for runner in runners:
         start = time.perf_counter()
         runner.reset()
         for item in [*asked, *asked]:
-            runner.answer(item.request(NO_REPLIES, options.max_new_tokens))
+            runner.answer(replace(item.request(NO_REPLIES, options.max_new_tokens), leaves_no_trace=True))
         runner.reset()
         spent[runner.label] = (time.perf_counter() - start) * 1e3
     return spent
 
 
-def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
+def requests_of(conversations: Sequence[Conversation]) -> Iterator[StreamRequest]:
     """Yield every turn in order, with how many of its media the stream sent before."""
     seen: set[tuple[str, bytes]] = set()
     cold = 0
@@ -158,11 +159,14 @@ def _requests(conversations: Sequence[Conversation]) -> Iterator[_Asked]:
             recurring = sum((item.kind, item.data) in seen for item in media)
             warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
             seen.update((item.kind, item.data) for item in media)
-            yield _Asked(conversation, index, media, warmth, recurring, cold)
+            yield StreamRequest(conversation, index, media, warmth, recurring, cold)
             cold += warmth is Warmth.COLD
 
 
-def _record(workload: str, item: _Asked, label: str, place: int, response: Response, reference: Response) -> Record:
+def make_record(
+    workload: str, item: StreamRequest, label: str, place: int, response: Response, reference: Response
+) -> Record:
+    """Make the record of a response; ``place`` is the runner's among those of the request."""
     ok = response.status is Status.OK
     comparable = ok and reference.status is Status.OK
     kl, served = None, response.served

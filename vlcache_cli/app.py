@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from vlcache_cli import console
-from vlcache_cli.commands import bench, doctor, gate, lm_eval, profile, report, sweep
+from vlcache_cli.commands import bench, cache, doctor, gate, lm_eval, profile, report, sweep
 from vlcache_cli.commands import list as listing
 from vlcache_cli.failures import ExitCode, RunStopped, crashed, interrupted, refused
 from vlcache_cli.signals import ending_on_signals
@@ -28,6 +28,7 @@ app.command("report")(report.report)
 app.command("lm-eval", add_help_option=False, context_settings=lm_eval.AS_THEY_ARE)(lm_eval.lm_eval)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
+app.add_typer(cache.app)
 
 
 @app.callback(invoke_without_command=True)

@@ -21,6 +21,8 @@ class StreamOptions:
         split: benchmarks read ``bench``; only the training recipe reads ``train``.
         popularity: which media come back: each case's own, and then no more (``own``), all alike (``even``), or some
             often (``zipf``). Data sets, whose cases are their own anyway, take ``own`` as ``even``.
+        distinct: number of cases in the working set that conversations are about, each drawn anew among all of them
+            (alike, or by ``zipf``); then ``reuse_rate`` says nothing. 0: no such set. Cards alone take it.
     """
 
     samples: int
@@ -28,6 +30,7 @@ class StreamOptions:
     reuse_rate: float = 0.8
     split: Split = "bench"
     popularity: Popularity = "zipf"
+    distinct: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class WorkloadDefaults:
         benchmark_score: how the benchmark scores answers, in words, where that is not how they are scored here.
         left_out: which parts are not asked, in words, of data sets of which a copy has not all.
         case: the size of a case, of workloads that can make as many cases as are asked for.
+        recurs_by: what alone makes media come back, in words, of workloads that take neither a reuse rate nor a
+            popularity.
     """
 
     max_new_tokens: int = 4
@@ -71,6 +76,7 @@ class WorkloadDefaults:
     case: CaseSize | None = None
     samples: int = 32
     left_out: str | None = None
+    recurs_by: str | None = None
 
     def usual_reuse_rate(self, popularity: Popularity) -> float:
         """The reuse rate that holds where none is given."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from blake3 import blake3
 
-from workloads.records import Conversation, Turn
+from workloads.records import Conversation, Media, Turn
 
 
 def fingerprint(conversations: Iterable[Conversation]) -> str:
@@ -24,6 +24,12 @@ def fingerprint(conversations: Iterable[Conversation]) -> str:
 
 def _conversation(conversation: Conversation) -> Iterator[bytes]:
     yield from _texts(conversation.id, conversation.cluster_id, conversation.system)
+    if conversation.history:
+        yield b"history"  # no count is as short
+        yield _count(len(conversation.history))
+        for message in conversation.history:
+            yield message.role.encode()
+            yield from _content(message.content)
     yield _count(len(conversation.turns))
     for turn in conversation.turns:
         yield from _turn(turn)
@@ -39,8 +45,16 @@ def _turn(turn: Turn) -> Iterator[bytes]:
         yield from _texts(*turn.answer.choices)
     if turn.answer_begins:
         yield from _texts("begins", turn.answer_begins)  # no count is as short
-    yield _count(len(turn.content))
-    for part in turn.content:
+    paces = {"arrival": turn.arrival_s, "think": turn.think_s, "output": turn.output_tokens}
+    for name, pace in paces.items():
+        if pace is not None:
+            yield from _texts(name, repr(pace))  # no count is as short
+    yield from _content(turn.content)
+
+
+def _content(content: Sequence[str | Media]) -> Iterator[bytes]:
+    yield _count(len(content))
+    for part in content:
         if isinstance(part, str):
             yield from _texts("text", part)
         else:

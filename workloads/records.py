@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -75,6 +75,9 @@ class Turn:
         family: the kind of question, for break-downs.
         answer_begins: the first words of the assistant's answer, given with the request; the model goes on from there,
             and only what it adds is compared with the answer key.
+        arrival_s: seconds from the beginning of the stream until it is sent, for load; None where nothing says.
+        think_s: seconds between the answer before it and this request, for load; None where nothing says.
+        output_tokens: how long the answer is to be, for load; None where nothing says.
     """
 
     id: str
@@ -82,11 +85,18 @@ class Turn:
     answer: Answer
     family: str
     answer_begins: str = ""
+    arrival_s: float | None = None
+    think_s: float | None = None
+    output_tokens: int | None = None
 
     @property
     def media(self) -> tuple[Media, ...]:
         """The media of this turn, in order."""
         return tuple(part for part in self.content if isinstance(part, Media))
+
+    def without_media(self) -> Turn:
+        """The same question, without its media."""
+        return replace(self, content=_texts(self.content))
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,10 @@ class Message:
     content: tuple[str | Media, ...]
 
 
+def _texts(content: tuple[str | Media, ...]) -> tuple[str | Media, ...]:
+    return tuple(part for part in content if isinstance(part, str))
+
+
 def media_in(messages: Iterable[Message]) -> tuple[Media, ...]:
     """Every medium of a prompt, in order, repeats included."""
     return tuple(part for message in messages for part in message.content if isinstance(part, Media))
@@ -104,12 +118,22 @@ def media_in(messages: Iterable[Message]) -> tuple[Media, ...]:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns that share a history. What is under one ``cluster_id`` is not independent."""
+    """Turns that share a history. What is under one ``cluster_id`` is not independent.
+
+    Attributes:
+        history: what was said before the first turn; nothing where a conversation begins with it.
+    """
 
     id: str
     cluster_id: str
     system: str
     turns: tuple[Turn, ...]
+    history: tuple[Message, ...] = ()
+
+    def without_media(self) -> Conversation:
+        """The same questions, without their media."""
+        history = tuple(replace(message, content=_texts(message.content)) for message in self.history)
+        return replace(self, turns=tuple(turn.without_media() for turn in self.turns), history=history)
 
     def prompt(self, turn_index: int, replies: Mapping[str, str] = NO_REPLIES) -> tuple[Message, ...]:
         """The messages that turn ``turn_index`` is answered from: the history holds the first gold answers.
@@ -120,7 +144,7 @@ class Conversation:
             turn_index: which turn.
             replies: by turn id, what stands in the history for turns without gold answers; nothing for those not in it.
         """
-        messages = [Message("system", (self.system,))] if self.system else []
+        messages = [*([Message("system", (self.system,))] if self.system else []), *self.history]
         for turn in self.turns[:turn_index]:
             reply = turn.answer.gold if turn.answer.has_gold else replies.get(turn.id, "")
             said = " ".join(part for part in (turn.answer_begins, reply) if part)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from io import BytesIO
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -12,15 +10,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from reports.pictures import accuracy_by_speedup, accuracy_by_work, png
+from reports.pictures.files import file_names, write_pictures
 from reports.pictures.looks import Look, looks_of
 from reports.pictures.theme import hexadecimal
 from reports.sweep.pareto import Point, grouped
 from reports.sweep.trade_off import TradeOff
-from workloads.errors import UsageError
-from workloads.private_files import make_folder, write_whole
 
 SIZE_INCHES = (11.0, 4.8)
-LONGEST_NAME = 80
 
 
 def draw(trade_off: TradeOff, folder: Path) -> list[Path]:
@@ -29,32 +25,8 @@ def draw(trade_off: TradeOff, folder: Path) -> list[Path]:
     Raises:
         UsageError: the disk refuses.
     """
-    files = []
-    for workload, name in file_names(trade_off.recommended).items():
-        file = folder / name
-        stream = BytesIO()
-        png.write(picture(trade_off, workload), stream)
-        try:
-            make_folder(folder.parent)
-            write_whole(folder.parent, f"{folder.name}/{name}", stream.getvalue())
-        except OSError as error:
-            raise UsageError(f"cannot write {file}: {error.strerror}; make room and draw it with --resume") from error
-        files.append(file)
-    return files
-
-
-def file_names(workloads: Iterable[str]) -> dict[str, str]:
-    """A file name for each workload: letters, digits, dots, dashes and underscores, no two alike in any file system."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for workload in workloads:
-        plain = re.sub(r"[^A-Za-z0-9._-]", "_", workload)[:LONGEST_NAME]
-        name, number = f"accuracy-{plain}.png", 2
-        while name.lower() in taken:
-            name, number = f"accuracy-{plain}-{number}.png", number + 1
-        taken.add(name.lower())
-        names[workload] = name
-    return names
+    names = file_names("accuracy", trade_off.recommended)
+    return write_pictures({name: picture(trade_off, workload) for workload, name in names.items()}, folder)
 
 
 def picture(trade_off: TradeOff, workload: str) -> Figure:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runners.records import CacheStats, Demand, Record, Repair, Served, Status, Timing
+from runners.records import CacheStats, Demand, Load, Record, Repair, Served, Status, Timing
 
 IDENTITY = ("workload", "request", "runner", "cluster_id", "family", "order", "warmth", "recurring_media")
 MEASURES = ("content_share", "score", "official_score", "kl", "agrees", "peak_bytes")
 FIELDS: dict[type, list[str]] = {
-    part: [entry.name for entry in fields(part)] for part in (Timing, CacheStats, Demand, Repair)
+    part: [entry.name for entry in fields(part)] for part in (Timing, CacheStats, Demand, Repair, Load)
 }
 MEASURED = (*FIELDS[Timing], *FIELDS[CacheStats], *FIELDS[Demand])
 TIMES = FIELDS[Timing]
@@ -28,12 +28,14 @@ TOLD = (
     "preprocessing_hits",
     "encoder_hits",
     "kv_tokens",
+    "unseen_mass",
 )
+LOAD = tuple(f"load_{name}" for name in FIELDS[Load])
 SERVED = tuple(f"served_{name}" for name in TOLD)
 FLAGS = ("ok", "parse_failed", "invalid")
-NUMBERS = (*MEASURES, *MEASURED, *REPAIR, *SERVED)
+NUMBERS = (*MEASURES, *MEASURED, *REPAIR, *SERVED, *LOAD, "tokens")
 FALLBACKS = NUMBERS.index("fallbacks")
-FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED, *REPAIR, *SERVED)
+FRAME_COLUMNS = (*IDENTITY, "status", *FLAGS, *MEASURES, *MEASURED, *REPAIR, *SERVED, *LOAD, "tokens")
 
 
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -78,7 +80,13 @@ def _numbers(record: Record) -> list[float | None]:
     if ok and record.cache is not None:
         values[FALLBACKS] = len(record.cache.fallbacks)
     values += _values(record.repair if ok else None, Repair)
-    return values + _told(record.served if ok else None)
+    values += _told(record.served if ok else None)
+    return [*values, *_values(record.load, Load), _tokens(record) if ok else None]
+
+
+def _tokens(record: Record) -> int | None:
+    """Tokens of the answer: our own, or as the server counts them; None where it does not."""
+    return len(record.token_ids) or (None if record.served is None else record.served.output_tokens)
 
 
 def _told(served: Served | None) -> list[float | None]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
+from reports.statistics.slo import Slo
 from workloads.errors import UsageError
 from workloads.reading import brief, check, in_one_line, keys
 from workloads.reading.mistakes import HALVES
@@ -180,6 +181,39 @@ class VerdictSettings:
 
     margin: Share | None = None
     alpha: Share | None = None
+    slo: str | None = None
+
+
+@keys("ignore")
+@dataclass(frozen=True)
+class AtRate:
+    """A runner at one of several rates, in requests a second; ``family`` is its label without the rate."""
+
+    family: str
+    rate: Ceiling
+
+
+@keys("ignore")
+@dataclass(frozen=True)
+class LoadDescription:
+    """How requests arrived while others were answered.
+
+    Attributes:
+        request_rate: a second, of an open loop, the highest of several; None of a closed one.
+        rates: of several open loops, by the labels of the runners.
+        concurrency: under way at once, of a closed loop.
+        ceiling_rps: requests a second that the client itself can send; None where no server was asked.
+    """
+
+    request_rate: Ceiling | None = None
+    rates: dict[str, AtRate] = field(default_factory=dict)
+    concurrency: int | None = None
+    arrivals: str = "poisson"
+    ceiling_rps: Annotated[float, Interval(ge=0, lt=1e30)] | None = None
+
+    def rate_of(self, label: str) -> float | None:
+        """The rate at which a runner was asked; None of a closed loop."""
+        return self.rates[label].rate if label in self.rates else self.request_rate
 
 
 @keys("ignore")
@@ -209,6 +243,7 @@ class Manifest:
     Attributes:
         workloads: the fingerprint of each workload's stream.
         sweep: None for a run whose runners were not expanded over ratios.
+        load: None for a run whose requests came one by one.
         decisions: of a run until decided, when each runner was; see ``Decision``.
         created: when, in ISO 8601.
         document: all of it as it was written, what no field is made of, too.
@@ -221,6 +256,7 @@ class Manifest:
     environment: Environment = Environment()
     sweep: Sweep | None = None
     verdict: VerdictSettings = VerdictSettings()
+    load: LoadDescription | None = None
     decisions: tuple[Decision, ...] = ()
     created: str | None = None
     seed: int | None = None
@@ -269,6 +305,14 @@ class Manifest:
     def sequential(self) -> bool:
         """Whether the run was stopped by what it saw: then only bounds that allow for looking hold."""
         return bool(self.config.get("until_decided", False))
+
+    @property
+    def slo(self) -> Slo | None:
+        """What answers under load had to keep; None where nothing was asked for, or it cannot be read."""
+        try:
+            return None if self.verdict.slo is None else Slo.read(self.verdict.slo)
+        except ValueError:
+            return None
 
     def promised_risk(self, label: str) -> float | None:
         """The share of answers that a runner may change, see ``RunnerDescription``."""

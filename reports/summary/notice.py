@@ -14,6 +14,7 @@ class NoticeKind(StrEnum):
     NO_REUSE = "no-reuse"
     RANDOM_WEIGHTS = "random-weights"
     NO_GOLD = "no-gold"
+    NO_IMAGE = "no-image"
     UNREADABLE_ANSWERS = "unreadable-answers"
     OFFICIAL_SCORE = "official-score"
     NOT_THE_BENCHMARKS = "not-the-benchmarks"
@@ -31,6 +32,8 @@ class NoticeKind(StrEnum):
     BROKEN_PROMISE = "broken-promise"
     INVALID_STATE = "invalid-state"
     UNCHECKED_STATE = "unchecked-state"
+    PARTIAL_KL = "partial-kl"
+    CLIENT_BOUND = "client-bound"
 
     @property
     def style(self) -> str:
@@ -40,11 +43,25 @@ class NoticeKind(StrEnum):
         return "" if self in FACTS else "yellow"
 
 
-SEVERE = frozenset((NoticeKind.FAILED_REQUESTS, NoticeKind.BROKEN, NoticeKind.BROKEN_PROMISE, NoticeKind.INVALID_STATE))
+SEVERE = frozenset(
+    (
+        NoticeKind.FAILED_REQUESTS,
+        NoticeKind.BROKEN,
+        NoticeKind.BROKEN_PROMISE,
+        NoticeKind.INVALID_STATE,
+        NoticeKind.CLIENT_BOUND,
+    )
+)
 """Kinds that say that something is not as it should be."""
 
 FACTS = frozenset(
-    (NoticeKind.RANDOM_WEIGHTS, NoticeKind.NO_GOLD, NoticeKind.OFFICIAL_SCORE, NoticeKind.NOT_THE_BENCHMARKS)
+    (
+        NoticeKind.RANDOM_WEIGHTS,
+        NoticeKind.NO_GOLD,
+        NoticeKind.NO_IMAGE,
+        NoticeKind.OFFICIAL_SCORE,
+        NoticeKind.NOT_THE_BENCHMARKS,
+    )
 )
 """Kinds that say what a number is, and warn of nothing."""
 

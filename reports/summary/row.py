@@ -152,6 +152,13 @@ class Row:
         spec=".1e",
         in_table=True,
     )
+    kl_unseen_mass: float | None = column(
+        "mean probability of first tokens that servers did not both tell of: the divergence is then a lower bound",
+        unit="0..1",
+        better="lower",
+        scale=100,
+        spec=".2f",
+    )
     ttft_ms_p50: float | None = column(
         "median time to first token of all answered requests",
         unit="ms",
@@ -161,7 +168,9 @@ class Row:
         in_table=True,
     )
     ttft_ms_p90: float | None = column("90th percentile of the same", unit="ms", better="lower", spec=".1f")
-    ttft_ms_p99: float | None = column("99th percentile of the same", unit="ms", better="lower", spec=".1f")
+    ttft_ms_p99: float | None = column(
+        "99th percentile of the time to first token", unit="ms", title="TTFT\n99 %\nms", better="lower", spec=".1f"
+    )
     ttft_speedup: float | None = column(
         "median of per-request TTFT reference / runner, all media sent before [interval]",
         unit="ratio",
@@ -183,6 +192,16 @@ class Row:
     )
     ttft_host_ms_p50: float | None = column(
         "median TTFT with all that is reused coming from there", unit="ms", better="lower", spec=".1f"
+    )
+    ttft_disk_speedup: float | None = column(
+        "the same with all that is reused read from disk (--store-dir), whose cache in memory was dropped before",
+        unit="ratio",
+        title="KV\non\ndisk",
+        better="higher",
+        spec=".2f",
+    )
+    ttft_disk_ms_p50: float | None = column(
+        "median TTFT with all that is reused read from there", unit="ms", better="lower", spec=".1f"
     )
     ttft_speedup_all: float | None = column(
         "median of per-request TTFT reference / runner over all requests", unit="ratio", better="higher", spec=".2f"
@@ -238,6 +257,20 @@ class Row:
         scale=100,
         spec=".1f",
         in_table=True,
+    )
+    reuse_predicted: float | None = column(
+        "vision token-layers that plans leave to what is stored / all, summed over warm requests",
+        unit="0..1",
+        better="higher",
+        scale=100,
+        spec=".1f",
+    )
+    reuse_achieved: float | None = column(
+        "the same as executed: less than predicted is a fallback",
+        unit="0..1",
+        better="higher",
+        scale=100,
+        spec=".1f",
     )
     executed_flops_ratio: float | None = column(
         "FLOPs executed (selection included) / of full recomputation, summed over warm requests",
@@ -379,6 +412,62 @@ class Row:
         title="KV, no\nprefix\n%",
         scale=100,
         spec=".0f",
+    )
+    throughput_rps: float | None = column(
+        "answered requests a second, of a run under load",
+        unit="1/s",
+        title="ans-\nwered\n1/s",
+        better="higher",
+        spec=".2f",
+    )
+    goodput_rps: float | None = column(
+        "requests a second whose answer kept to --slo", unit="1/s", title="good-\nput\n1/s", better="higher", spec=".2f"
+    )
+    slo_share: float | None = column(
+        "share of requests whose answer kept to it; failed ones did not [interval]",
+        unit="0..1",
+        title="kept\nSLO\n%",
+        better="higher",
+        scale=100,
+        spec=".1f",
+        interval_spec=".0f",
+    )
+    slo_share_ci_low: float | None = end()
+    slo_share_ci_high: float | None = end()
+    tpot_ms_p50: float | None = column(
+        "median time for each token behind the first", unit="ms", title="TPOT\nms", better="lower", spec=".1f"
+    )
+    tpot_ms_p99: float | None = column("99th percentile of the same", unit="ms", better="lower", spec=".1f")
+    e2e_ms_p50: float | None = column(
+        "median time from sending a request to the end of its answer, of a run under load",
+        unit="ms",
+        title="end to\nend\nms",
+        better="lower",
+        spec=".1f",
+    )
+    e2e_ms_p99: float | None = column(
+        "99th percentile of the time from sending a request to the end of its answer",
+        unit="ms",
+        title="end\n99 %\nms",
+        better="lower",
+        spec=".1f",
+    )
+    client_lag_ms_p99: float | None = column(
+        "99th percentile of how late the client sent a request",
+        unit="ms",
+        title="lag\n99 %\nms",
+        better="lower",
+        spec=".1f",
+    )
+    client_late_share: float | None = column(
+        "share of requests that it sent more than 10 ms late", unit="0..1", better="lower", scale=100, spec=".1f"
+    )
+    client_rate_error: float | None = column(
+        "how far the rate at which requests were sent was from the one asked for, as a share of it",
+        unit="0..1",
+        better="lower",
+        scale=100,
+        spec=".2f",
     )
     floor_ratio: float | None = column(
         "median of TTFT / the shortest time this device could take for the work, all media sent before",

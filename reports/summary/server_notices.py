@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from reports.summary.notice import Notice, NoticeKind
 from runners.records import Record, Status
 
+UNSEEN = 1e-3  # of the probability; what is less changes no divergence that matters
+
 
 def server_notices(records: Sequence[Record]) -> Iterator[Notice]:
     """Of one workload's ``records``."""
@@ -17,6 +19,11 @@ def server_notices(records: Sequence[Record]) -> Iterator[Notice]:
             text = f"{label}: {len(invalid)} of {len(mine)} answers are no evidence: {invalid[0].invalid}"
             advice = "they are left out; see docs/serving.md for what empties and keeps the caches of a server"
             yield Notice(NoticeKind.INVALID_STATE, mine[0].workload, label, text, advice)
+        unseen = [served.unseen_mass for record in mine if (served := record.served) and served.unseen_mass is not None]
+        if unseen and max(unseen) > UNSEEN:
+            text = f"{label}: KL is a lower bound, up to {100 * max(unseen):.1f} % of the probability was not told"
+            advice = "raise logprobs= of both runners, and what the server allows (vLLM: --max-logprobs)"
+            yield Notice(NoticeKind.PARTIAL_KL, mine[0].workload, label, text, advice)
         named = [
             served
             for record in mine

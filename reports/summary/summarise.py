@@ -14,6 +14,7 @@ from reports.statistics.intervals import mean_interval, median_interval, percent
 from reports.statistics.pairing import Paired, defined
 from reports.statistics.strata import stratified_percentile
 from reports.summary.floor import floor_ms
+from reports.summary.load import load_values, missed
 from reports.summary.proof import PROOF, pooled_loss, proof_values
 from reports.summary.repair import repair_values
 from reports.summary.row import Row
@@ -78,7 +79,7 @@ def _row(
         "noise_flip_rate": _flip_rate(noise),
     }
     values |= _answers(mine, label, paired, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
-    values |= served_values(mine)
+    values |= served_values(mine) | load_values(mine, manifest.slo, alpha)
     values |= proof_values(mine, noise, paired, manifest, margin, alpha) | _gains(label, paired, manifest)
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
     calibration = manifest.calibration(label)
@@ -87,6 +88,8 @@ def _row(
     values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)
+    if missed(values, manifest.load) is not None:
+        values |= dict.fromkeys(PROOF)
     return Row.measured(values)
 
 
@@ -144,8 +147,10 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Valu
         "ttft_speedup": _median(warm),
         "ttft_speedup_ci_low": ends.low if ends else None,
         "ttft_speedup_ci_high": ends.high if ends else None,
-        "ttft_host_speedup": _median(_host_speedups(mine, paired)),
+        "ttft_host_speedup": _median(_tier_speedups(mine, paired, "host")),
         "ttft_host_ms_p50": percentile(mine["host_ttft_ms"].dropna(), 50),
+        "ttft_disk_speedup": _median(_tier_speedups(mine, paired, "disk")),
+        "ttft_disk_ms_p50": percentile(mine["disk_ttft_ms"].dropna(), 50),
         "ttft_speedup_all": _speedup_of_all(label, paired),
         "ttft_speedup_vs_lossless": _median(paired.ratios(best, label, Warmth.WARM)) if best else None,
         "best_lossless": best,
@@ -164,10 +169,15 @@ def _speedup_of_all(label: str, paired: Paired) -> float | None:
     return stratified_percentile(ratios, paired.warmth.loc[ratios.index].tolist(), 50)
 
 
-def _host_speedups(mine: pd.DataFrame, paired: Paired) -> pd.Series[float]:
-    """TTFT of the reference / TTFT with all that is reused coming from the host, for each warm request."""
+def _rest(share: float | None) -> float | None:
+    """What is left of the whole."""
+    return None if share is None else 1 - share
+
+
+def _tier_speedups(mine: pd.DataFrame, paired: Paired, tier: str) -> pd.Series[float]:
+    """TTFT of the reference / TTFT with all that is reused coming from a tier, for each warm request."""
     warm = mine[mine["warmth"] == Warmth.WARM.value].set_index("request")
-    return defined(paired.times(paired.reference) / warm["host_ttft_ms"])
+    return defined(paired.times(paired.reference) / warm[f"{tier}_ttft_ms"])
 
 
 def _gains(label: str, paired: Paired, manifest: Manifest) -> Values:
@@ -202,6 +212,8 @@ def _reuse(mine: pd.DataFrame) -> Values:
     values: Values = {
         "vision_tokens": _mean(measured["vision_tokens"]),
         "recompute_ratio": _share(warm["computed_token_layers"], warm["vision_tokens"] * warm["layers"]),
+        "reuse_predicted": _rest(_share(warm["planned_token_layers"], warm["vision_tokens"] * warm["layers"])),
+        "reuse_achieved": _rest(_share(warm["computed_token_layers"], warm["vision_tokens"] * warm["layers"])),
         "executed_flops_ratio": _share(warm["flops"], warm["full_flops"]),
         "fallbacks": int(measured["fallbacks"].sum()),
         "kv_bytes_per_token": _mean(measured["kv_bytes_per_token"]),

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 
 from reports.summary.column import Column
 from reports.summary.row import TABLE_COLUMNS, Row
+from reports.tables.load import LOAD_COLUMNS, load_table
 from reports.tables.repair import REPAIR_COLUMNS, repair_table
 from reports.tables.servers import SERVER_COLUMNS, server_table
 from reports.tables.table import Table
 
 
 def detail_tables(rows: Sequence[Row]) -> list[Table]:
-    """Make the tables of repair and of servers, each only where it has rows."""
-    return [table for table in (repair_table(rows), server_table(rows)) if table.rows]
+    """Make the tables of load, of servers and of repair, each only where it has rows."""
+    return [table for table in (load_table(rows), server_table(rows), repair_table(rows)) if table.rows]
 
 
 def legend_columns(rows: Sequence[Row], above: Sequence[Column] = TABLE_COLUMNS) -> list[Column]:
     """List the columns that need an explanation: those of the tables ``above``, and of the tables of details."""
     promised = any(row.risk_promised is not None for row in rows)
     served = any(row.invalid is not None for row in rows)
-    behind = [*(REPAIR_COLUMNS if promised else ()), *(SERVER_COLUMNS if served else ())]
+    loaded = any(row.throughput_rps is not None for row in rows)
+    kinds = ((LOAD_COLUMNS, loaded), (SERVER_COLUMNS, served), (REPAIR_COLUMNS, promised))
+    behind = [column for columns, is_shown in kinds if is_shown for column in columns]
     return list(dict.fromkeys([*above, *behind]))

@@ -31,7 +31,7 @@ class Reply:
     Attributes:
         text: None where it did not; then ``error`` says why, in a line.
         ttft_ms: from the first byte of the request sent to the first text received.
-        decode_ms: from there to the last text.
+        decode_ms: from there to the last text, or to the event that ends the answer.
         sent_at, ended_at: seconds on ``perf_counter``'s clock; None where nothing was sent.
         refused: whether the server answered with an error of the 4xx kind: the request, not the server, is at fault.
     """
@@ -60,8 +60,8 @@ class _Sending:
             self.at = perf_counter()
 
 
-def open_client(key: str, connections: int = 1) -> httpx2.AsyncClient:
-    """Open a client that keeps so many ``connections`` open and sends ``key`` with each request, unless it is empty."""
+def open_client(key: str, connections: int | None = 1) -> httpx2.AsyncClient:
+    """Open a client with so many ``connections`` (None: any number) that sends ``key``, unless that is empty."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
     return httpx2.AsyncClient(headers=headers, limits=limits, trust_env=False, follow_redirects=False)

@@ -16,7 +16,7 @@ TOTAL = "_total"
 NAMES: Mapping[str, tuple[str, ...]] = {
     "prefix_tokens": ("vllm:prefix_cache_hits", "sglang:cached_tokens"),
     "preprocessing_hits": ("vllm:mm_cache_hits",),
-    "encoder_hits": ("vllm:encoder_cache_hits", "sglang:mm_embedding_cache_hits"),
+    "encoder_hits": (),  # no server that was tried counts them
     "kv_tokens": ("lmcache:num_hit_tokens", "vllm:external_prefix_cache_hits"),
 }
 """By kind, what servers call the counter of it; the first that a server has counts."""
@@ -24,7 +24,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 ASKED: Mapping[str, tuple[str, ...]] = {
     "prefix_tokens": ("vllm:prefix_cache_queries", "sglang:prompt_tokens"),
     "preprocessing_hits": ("vllm:mm_cache_queries",),
-    "encoder_hits": ("vllm:encoder_cache_queries",),
+    "encoder_hits": (),
     "kv_tokens": ("lmcache:num_requested_tokens", "vllm:external_prefix_cache_queries"),
 }
 """By kind, the counter of what was looked up: a counter of hits may only appear with the first hit."""

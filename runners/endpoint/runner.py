@@ -83,6 +83,11 @@ class EndpointRunner:
             "profile": {},
         }
 
+    @property
+    def server(self) -> Server:
+        """The server, met."""
+        return self._server
+
     def close(self) -> None:
         """Close the connection."""
         with suppress(RuntimeError):
@@ -100,7 +105,7 @@ class EndpointRunner:
         reply = await self._server.complete(request.messages, request.max_new_tokens)
         after = await self._server.hits()
         hits = Hits() if before is None or after is None else Hits.between(before, after)
-        return _response(reply, self._served(state, request.messages, reply, hits))
+        return as_response(reply, self._served(state, request.messages, reply, hits))
 
     def _state_for(self, media: set[tuple[MediaKind, bytes]]) -> State:
         """The state that a request is to meet: one whose media did not all come before is cold, whatever is asked."""
@@ -139,8 +144,8 @@ class EndpointRunner:
         )
 
 
-def _response(reply: Reply, served: Served) -> Response:
-    """The response of a runner to what a server replied."""
+def as_response(reply: Reply, served: Served) -> Response:
+    """Make the response of a runner of what a server replied and told."""
     if reply.text is None or reply.ttft_ms is None or reply.decode_ms is None:
         return Response(Status.ERROR, error=reply.error, served=replace(served, checked=False, invalid=None))
     timing = Timing(ttft_ms=reply.ttft_ms, decode_ms=reply.decode_ms)

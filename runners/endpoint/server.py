@@ -19,8 +19,8 @@ from workloads.errors import UsageError, quoted
 from workloads.reading import in_one_line
 from workloads.records import Message
 
-RESETS = ("/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache", "/flush_cache")
-"""Where servers empty their caches: three of vLLM (with VLLM_SERVER_DEV_MODE=1), one of SGLang."""
+RESETS = ("/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache", "/flush_cache", "/clear_kv_blocks")
+"""Where servers empty their caches: three of vLLM (with VLLM_SERVER_DEV_MODE=1), one of SGLang, one of Dynamo."""
 
 PROBE = (Message("user", ("Say one word.",)),)
 NO_SERVER_KNOWS = "vlcache_unknown_field"
@@ -115,7 +115,7 @@ class Server:
 
         A connection is open behind this, whatever the server answers: the next request does not wait for one.
         """
-        text = await self._get(f"{self.options.root}/metrics", MOST_METRICS)
+        text = await self._get(self.options.counters, MOST_METRICS)
         try:
             return None if text is None else read_hits(text)
         except ValueError:

@@ -94,7 +94,7 @@ class Answer:
     """The answer as far as it has come.
 
     Attributes:
-        first_at, last_at: seconds on the reader's clock at which its first and its last piece of text came.
+        first_at, last_at: seconds on the reader's clock at which its first text came, and its last one or its end.
         ended: whether the server said so.
     """
 
@@ -140,6 +140,7 @@ class Answer:
     def _add(self, choice: Choice, at: float) -> None:
         if choice.finish_reason is not None:
             self.finish_reason = choice.finish_reason
+            self.last_at = at
         if not choice.delta.content:
             return
         if self.first_at is None:

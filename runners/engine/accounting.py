@@ -39,7 +39,30 @@ def count(
         full_flops=all_encoded + full_prefill_flops(adapter.shape, layout.tokens),
         stored_bytes=0,
         kv_bytes_per_token=None,
+        loaded_tokens=int(sum(prepared.loaded[span].sum() for span in spans)),
+        rotated_tokens=prepared.rotated,
     )
+
+
+def differences(cache: CacheStats, prepared: PreparedRequest, result: PrefillResult, rotates: bool) -> tuple[str, ...]:
+    """Say where less was reused than planned; empty where what was loaded, rotated and computed is as planned.
+
+    Args:
+        rotates: whether the method rotates reused keys.
+    """
+    found = []
+    if cache.computed_token_layers > cache.planned_token_layers:
+        found.append(
+            f"{cache.computed_token_layers} vision token-layers were computed, "
+            f"and {cache.planned_token_layers} were planned"
+        )
+    missing = int(((result.depth < cache.layers) & ~prepared.loaded).sum())
+    if missing:
+        found.append(f"{missing} tokens were neither loaded nor computed in every layer")
+    reused = sum(part.tokens for part in prepared.reusable)
+    if rotates and cache.rotated_tokens != reused:
+        found.append(f"{cache.rotated_tokens} tokens were rotated, and {reused} are reused at a new place")
+    return tuple(found)
 
 
 def demand(adapter: Adapter, prepared: PreparedRequest, result: PrefillResult, selection: float) -> Demand:

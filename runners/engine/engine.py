@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from runners.base import Request, Response
-from runners.engine.accounting import computed_media, count, demand
+from runners.engine.accounting import computed_media, count, demand, differences
 from runners.engine.adapters.base import Adapter
 from runners.engine.adoption import Board, Offer, Pool, PrefillMode, is_shareable
 from runners.engine.decode import decode
@@ -21,13 +22,17 @@ from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
 from runners.engine.prefill import PrefillResult
-from runners.engine.prompt.layout import SymbolTable
 from runners.engine.prompt.resolve import Encoded
+from runners.engine.store.disk.tier import DiskTier
 from runners.engine.store.stores import DEVICE, HOST, Allowed, Lookup, Stores
+from runners.engine.store.symbols import SymbolTable
 from runners.profile import ModelProfile
 from runners.records import Status, Timing
 
 UNMEASURED = ModelProfile()
+
+OpenDisk = Callable[[SymbolTable, tuple[int, ...], int], DiskTier]
+"""Makes the disk tier of a runner, given its symbols, the probe layers of its donors, and the width of a sketch."""
 
 
 class Engine:
@@ -40,6 +45,8 @@ class Engine:
         strict: whether a request fails when media that were sent before had to be computed again.
         profile: measured layer sensitivities and probe layers of the model.
         host_budget: bytes that stored media and prefixes together may take on the host; 0 for no host tier.
+        disk: makes the tier on disk, given the runner's symbols and what its entries look like; None for none.
+        packs: whether keys and values of donors have 8 bits on the host and on disk.
         pool: what engines of one model offer each other of an adoptable request; None where nothing is shared.
         adopts: whether it takes over what others offer; a method that reuses nothing never does: it is timed always.
     """
@@ -53,23 +60,27 @@ class Engine:
         strict: bool = False,
         profile: ModelProfile = UNMEASURED,
         host_budget: int = 0,
+        disk: OpenDisk | None = None,
+        packs: bool = False,
         pool: Pool | None = None,
         adopts: bool = True,
     ) -> None:
         self._adapter, self._workspace, self._method, self._strict = adapter, workspace, method, strict
         sketch = OutputSketch(adapter)
         self._prefiller = Prefiller(adapter, workspace, method, profile, sketch)
-        self._stores = Stores(budget, host_budget, method.prefix_block)
+        self._symbols = SymbolTable()
+        on_disk = None if disk is None else disk(self._symbols, self._prefiller.probes, sketch.width)
+        self._stores = Stores(budget, host_budget, method.prefix_block, on_disk, packs)
         self._keeper = Keeper(adapter, method, self._stores, self._prefiller.probes, sketch)
         self._lookup: Lookup = Allowed(self._stores, method.uses_encoder_cache, method.uses_prefix)
-        self._symbols = SymbolTable()
         self._sent_before: set[str] = set()
         self._pool, self._adopts = pool, adopts and method.reuses
 
     def reset(self) -> None:
-        """Forget everything stored."""
-        self._stores.tiers.clear()
-        self._symbols = SymbolTable()
+        """Forget everything stored in memory."""
+        self._symbols.clear()
+        self._stores.use_disk(True)
+        self._stores.clear()
         self._sent_before.clear()
         self._keeper.too_large.clear()
 
@@ -90,6 +101,7 @@ class Engine:
             return Response(Status.OUT_OF_MEMORY, error=(str(error) or "out of memory").splitlines()[0])
 
     def _answer(self, request: Request) -> Response:
+        self._stores.use_disk(not request.leaves_no_trace)
         board = None if self._pool is None else self._pool.board(request)
         adopted = self._adopt(request, board) if board is not None and self._adopts else None
         return adopted or self._compute(request, board)
@@ -104,6 +116,7 @@ class Engine:
             return None
         fallbacks = self._fallbacks(planned)
         self._keeper.keep_adopted(planned, offer, board)
+        self._stores.drain()
         self._sent_before.update(planned.prepared.media.keys)
         response = self._respond(planned, offer.result, offer.logits, offer.token_ids, fallbacks)
         return replace(response, adopted=True)
@@ -125,20 +138,24 @@ class Engine:
         decoded, _ = watch.stop()
         fallbacks = self._fallbacks(planned)
         on_host = None if prepared.found_on_host else self._stores.on_host(prepared.media.entries, prepared.match)
+        on_disk = self._stores.on_disk(prepared.media.entries, prepared.match)
         watch = TtftClock(adapter.device)
         kept = self._keep(first)
+        self._stores.drain()
         stored, _ = watch.stop()
         taken = peak.taken()
         if board is not None:
             self._offer(board, first, token_ids, kept)
 
         host_ttft = first.ttft_ms if prepared.found_on_host else self._time_again(request, on_host)
+        disk_ttft = self._time_again(request, on_disk)
         spent = {f"{part}_ms": first.parts.get(part, 0.0) for part in PARTS}
         timing = Timing(
             ttft_ms=first.ttft_ms,
             decode_ms=decoded,
             store_ms=stored,
             host_ttft_ms=host_ttft,
+            disk_ttft_ms=None if on_disk is None or on_disk.lacks else disk_ttft,
             capture_ms=self._record(),
             **spent,
         )
@@ -161,8 +178,9 @@ class Engine:
             stored_bytes=self._stores.tiers.nbytes(DEVICE),
             host_bytes=self._stores.tiers.nbytes(HOST),
             kv_bytes_per_token=self._stores.bytes_per_vision_token(),
-            fallbacks=fallbacks,
         )
+        fallbacks += differences(cache, prepared, result, self._method.rotates)
+        cache = replace(cache, fallbacks=fallbacks)
         if self._strict and fallbacks:
             return Response(Status.REUSE_VIOLATED, cache=cache, error="; ".join(fallbacks))
         return Response(
@@ -188,8 +206,10 @@ class Engine:
             return
         k, v = prepared.kv.k[:, :, :tokens], prepared.kv.v[:, :, :tokens]
         stored = kept.prefix
-        is_stored = stored is not None and torch.equal(stored.k, k) and torch.equal(stored.v, v)
-        k, v = (stored.k, stored.v) if stored is not None and is_stored else (k.clone(), v.clone())
+        if stored is not None and stored.k.device == k.device and torch.equal(stored.k, k) and torch.equal(stored.v, v):
+            k, v = stored.k, stored.v
+        else:
+            k, v = k.clone(), v.clone()
         features = {
             key: kept.features[key] if key in kept.features else made.clone()
             for key, made in prepared.media.features.items()

@@ -22,10 +22,11 @@ from runners.engine.plan import Plan
 from runners.engine.prefill import PrefillResult, prefill
 from runners.engine.prepared import PreparedRequest
 from runners.engine.prompt.features import place_features
-from runners.engine.prompt.layout import Layout, SymbolTable, lay_out
+from runners.engine.prompt.layout import Layout, lay_out
 from runners.engine.prompt.resolve import Encoded, ResolvedMedia, resolve_media
 from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.stores import Lookup
+from runners.engine.store.symbols import SymbolTable
 from runners.profile import ModelProfile
 
 

@@ -89,6 +89,7 @@ class Loader:
             match=match,
             reusable=reusable,
             required=required,
+            rotated=sum(part.cos.shape[0] for part in (*at_hand, *fetched)) if self.method.rotates else 0,
             fetched=incoming.donors,
             fetched_prefix=incoming.prefix,
         )
@@ -117,7 +118,7 @@ class Loader:
         if prefix is None or not prefix.on_host:
             return _Incoming(fetched, donors, None)
         k, v = fetched.pairs[-1]
-        return _Incoming(fetched, donors, replace(prefix, k=k, v=v, on_host=False))
+        return _Incoming(fetched, donors, replace(prefix, k=k, v=v, on_host=False, on_disk=False))
 
     def _moved(self, part: Reusable, prompt: PromptTensors, layout: Layout) -> StoredKV:
         """Stored keys and values with the angles of their new positions (or, as a control, of those in the donor)."""

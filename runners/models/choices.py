@@ -11,3 +11,6 @@ DEVICES = (AUTO, "cpu", "cuda")
 DEVICE_MAPS = (SINGLE, AUTO)
 READS: dict[str, Contents] = {"builtin": "cards", "reader": "text"}
 """What those models can read in pictures that can read nothing else."""
+
+PIXELS_PER_TOKEN = {"builtin": 16, "reader": 28}
+"""The side of the square that those models make one token of."""

@@ -58,7 +58,7 @@ class FakeRunner:
         return {"label": self.label, "method": self.method, "lossless": self.method in ("full", "prefix-cache")}
 
 
-def build_runners(specs: Any, model: Any, reference: str, adopt: bool) -> list[FakeRunner]:
+def build_runners(specs: Any, model: Any, reference: str, adopt: bool, disk: Any) -> list[FakeRunner]:
     assert isinstance(adopt, bool)
     assert reference in [spec.label for spec in specs]
     return [FakeRunner(spec.label, spec.method) for spec in specs]

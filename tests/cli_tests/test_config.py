@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -234,8 +234,22 @@ def test_every_default_is_one_that_could_be_given() -> None:
 def test_verdicts_and_presentation_have_no_influence_on_what_is_measured() -> None:
     assert [group for group in Group if not group.measured] == [Group.VERDICT, Group.OUTPUT]
     hidden = {name for name, setting in SETTINGS.items() if not setting.group.measured}
-    assert hidden == {"margin", "alpha", "output", "resume", "no_media", "json", "wide", "preset", "config"}
-    assert set(DEFAULTS.measured()) == set(SETTINGS) - hidden
+    assert hidden == {
+        "margin",
+        "alpha",
+        "output",
+        "resume",
+        "no_media",
+        "json",
+        "wide",
+        "preset",
+        "config",
+        "on",
+        "slo",
+    }
+    disk = {"store_dir", "disk_budget", "namespace", "store_dtype"}
+    assert set(replace(DEFAULTS, store_dir=Path("store"), store_dtype="int8").measured()) == set(SETTINGS) - hidden
+    assert set(DEFAULTS.measured()) == set(SETTINGS) - hidden - disk  # nothing is said of a tier that is not there
 
 
 @pytest.mark.parametrize("kind", [BenchConfig, SweepConfig, ProfileConfig])
@@ -251,3 +265,9 @@ def test_workloads_of_a_file_are_not_replaced(file: Path) -> None:
     assert resolve(BenchConfig, {"config": str(file)}).workload == ("binding",)
     file.write_text("model: reader")
     assert resolve(BenchConfig, {"config": str(file)}).workload == tuple(TEXT_PAGES)
+
+
+def test_options_of_a_workload_stay_with_its_name() -> None:
+    given = ["gui-agent@window=3,gui-agent@window=5", "h-cua-perf@window=1, steps=2,binding"]
+    names = ("gui-agent@window=3", "gui-agent@window=5", "h-cua-perf@window=1,steps=2", "binding")
+    assert resolve(BenchConfig, {"workload": given}).workload == names

@@ -13,7 +13,7 @@ from vlcache_cli.app import main
 from vlcache_cli.config.commands import BenchConfig
 from vlcache_cli.config.layers import resolve
 from workloads.errors import UsageError
-from workloads.registry import WORKLOADS, dataset_names
+from workloads.registry import WORKLOADS, dataset_names, trace_names
 from workloads.synthetic.drawing import Grid, Page, encode_png
 
 Bench = Callable[..., int]
@@ -135,6 +135,15 @@ def test_a_data_set_without_rows_is_refused(bench: Bench, mine: str, capsys: pyt
             ["--recur", "prefix"],
             "--recur is about data sets and request files, and binding has none; see vlcache list workloads",
         ),
+        (
+            ["--workload", "gui-agent@window=2", "--reuse-rate", "0.5"],
+            "workload 'gui-agent@window=2' takes no --reuse-rate: screenshots come back as the window slides on; "
+            "drop it",
+        ),
+        (
+            ["--workload", "gui-agent", "--popularity", "zipf"],
+            "workload 'gui-agent' takes no --popularity: screenshots come back as the window slides on; drop it",
+        ),
         (["--subjects", "Art"], "--subjects is about data sets, and binding has none; see vlcache list workloads"),
         (
             ["--dataset-path", "."],
@@ -182,4 +191,5 @@ def test_subjects_are_a_comma_list_or_a_list(tmp_path: Path) -> None:
 def test_the_list_has_what_is_built_in_data_sets_and_forms(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "workloads"]) == 0
     named = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()]
-    assert named == [*WORKLOADS, "mmmu", *dataset_names(), "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]
+    data_sets = ["mmmu", "h-cua-perf", *dataset_names()]
+    assert named == [*WORKLOADS, *trace_names(), *data_sets, "lm-eval:TASK", "FILE.yaml", "FILE.jsonl"]

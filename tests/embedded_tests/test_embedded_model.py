@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
@@ -13,11 +16,12 @@ from runners.builtin import MODEL_DIR
 from runners.defaults import RunnerDefaults
 from runners.local import build_runner
 from runners.models.load import LoadedModel, load_model, resolve_model
-from runners.records import Record, Warmth
+from runners.records import Record, Status, Warmth
 from runners.registry import parse_specs
 from runners.session import SessionOptions, serve
 from workloads.base import StreamOptions
-from workloads.registry import DEFAULT_WORKLOADS, load_workload
+from workloads.datasets.sources import Sources
+from workloads.registry import DEFAULT_WORKLOADS, load_workload, open_workload
 
 SEED = 20_000  # neither a training seed (those are another split) nor the default of the command line
 SAMPLES = 60
@@ -74,6 +78,41 @@ def test_it_is_a_complete_hugging_face_directory_of_at_most_20_mb() -> None:
 @pytest.mark.parametrize("workload", DEFAULT_WORKLOADS)
 def test_full_recomputation_answers_fresh_requests(workload: str) -> None:
     assert mean(record.score or 0.0 for record in measured(workload)["full"]) >= 0.95
+
+
+@pytest.mark.parametrize(("window", "samples"), [(1, 8), (3, 24)])
+def test_full_recomputation_answers_agents(window: int, samples: int) -> None:
+    records = run(load(), f"gui-agent@window={window}", samples, ["full"], 0.05)["full"]
+    assert mean(record.score or 0.0 for record in records) >= 0.95
+
+
+def test_recorded_sessions_break_the_prefix_and_reuse_does_not_mind(tmp_path: Path) -> None:
+    """The sessions of ``gui-agent``, written as H CUA Perf has them: the newest screenshot alone in every record."""
+    lines = []
+    for conversation in load_workload("gui-agent").conversations(StreamOptions(8, SEED)):
+        task, *_, question = conversation.turns[0].content
+        screenshots = conversation.turns[0].media
+        url = f"data:image/png;base64,{b64encode(screenshots[-1].data).decode()}"
+        step = int(conversation.id.rpartition("-")[2])
+        seen = [{"type": "text", "text": "[Image omitted by context cleaning]"}] * (step + len(screenshots) - 1)
+        content = [{"type": "text", "text": task}, *seen, {"type": "image_url", "image_url": {"url": url}}]
+        messages = [{"role": "user", "content": [*content, {"type": "text", "text": question}]}]
+        lines.append({"session_id": conversation.cluster_id, "messages": messages, "delay": 900})
+    (tmp_path / "h_cua.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    opened = open_workload("h-cua-perf@window=3", Sources(tmp_path))
+    stream = list(opened.conversations(StreamOptions(8)))
+    assert [len(conversation.turns[0].media) for conversation in stream] == [1, 2, 3, 3] * 2
+    runners = [build_runner(spec, load()) for spec in parse_specs(["full,prefix-cache,full-reuse"], RunnerDefaults())]
+    found = list(serve("h-cua-perf", stream, runners, SessionOptions("full", 0, 4, warmup=0), {}))
+    slid = [record for record in found if record.request.endswith("/3") and record.cache is not None]
+    assert all(record.status is Status.OK for record in found)
+    assert len(slid) == 6
+    for record in slid:
+        assert record.cache is not None
+        if record.runner == "prefix-cache":
+            assert record.cache.kv_hits == 0, "the prefix ends before the first screenshot"
+        if record.runner == "full-reuse":
+            assert record.cache.kv_hits >= 2
 
 
 def _warm_accuracy(workload: str) -> dict[str, float]:

@@ -129,8 +129,10 @@ def test_divergence_comes_from_log_probabilities(script: Any, bench: Bench, tmp_
 
     script.answer = answer
     options = f"endpoint@url={script.url},state=cold,logprobs=20"
-    code, told = bench("--runner", f"{options},name=a", "--runner", f"{options},name=b", "--reference", "a")
+    arguments = ("--runner", f"{options},name=a", "--runner", f"{options},name=b", "--reference", "a", "--wide")
+    code, told = bench(*arguments)
     assert code == 0, told
+    assert "KL is a lower bound, up to 17.0 % of the probability was not told" in " ".join(told.split())
     assert {(d.get("logprobs"), d.get("top_logprobs")) for d in script.asked} == {(True, 20)}
     (one, *_) = [record for record in records_in(tmp_path / "run") if record["runner"] == "b"]
     assert one["kl"] == 0
@@ -223,6 +225,22 @@ def test_a_run_on_a_server_goes_on_where_it_stopped(script: Any, bench: Bench, t
     assert bench(*arguments, "--resume")[0] == 0
     keys = [record["key"] for record in records_in(tmp_path / "run")]
     assert len(keys) == len(set(keys)) == 4
+
+
+def test_under_load_servers_answer_at_once_and_their_counters_are_left_alone(
+    cached: Any, bench: Bench, tmp_path: Path
+) -> None:
+    arguments = ("--runner", f"endpoint@url={cached.url},name=s", "--reference", "s", "--concurrency", "3")
+    code, told = bench(*arguments, samples=9)
+    assert code == 0, told
+    records = records_in(tmp_path / "run")
+    assert len(records) == len(cached.asked) == 9
+    assert all(record["served"]["cached_tokens"] is not None for record in records)
+    assert all(record["served"]["preprocessing_hits"] is None for record in records)
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text("utf-8"))["load"]["ceiling_rps"] > 0
+    code, told = bench(*arms(cached, "cold"), "--reference", "cold", "--concurrency", "3", output="other")
+    assert code == 2
+    assert "for which load leaves no time" in " ".join(told.split())
 
 
 def test_profile_and_lm_eval_take_no_server(script: Any, capsys: pytest.CaptureFixture[str]) -> None:

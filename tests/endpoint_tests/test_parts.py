@@ -186,6 +186,7 @@ def test_the_divergence_of_what_is_told_is_a_lower_bound_and_exact_where_all_is_
         ({"url": "http://h:0/v1"}, "url has port 0"),
         ({"url": "http://h:99999/v1"}, "Port out of range"),
         ({"url": "http://h\u0430/v1"}, "url must be of printable ASCII"),
+        ({"url": "http://h/v1", "metrics": "http://a:b@h/metrics"}, "metrics must not hold a name or password"),
         ({"url": "http://h/v1", "state": "cold", "reset": False}, "state=cold is made by emptying the server's caches"),
         ({"url": "http://h/v1", "logprobs": -1}, "logprobs must be between 0 and 1000"),
     ],
@@ -198,3 +199,5 @@ def test_options_that_cannot_be_are_told(options: dict[str, Any], mistake: str) 
 def test_counters_and_resets_are_above_the_api() -> None:
     assert (Endpoint("http://h:1/v1/").api, Endpoint("http://h:1/v1/").root) == ("http://h:1/v1", "http://h:1")
     assert Endpoint("https://h/llm").root == "https://h/llm"
+    assert Endpoint("http://h:1/v1").counters == "http://h:1/metrics"
+    assert Endpoint("http://h:1/v1", metrics="http://h:2/metrics").counters == "http://h:2/metrics"

@@ -27,6 +27,7 @@ def test_the_parts_of_the_time_to_first_token_add_up(lab: Any, name: str) -> Non
             "decode_ms",
             "store_ms",
             "host_ttft_ms",
+            "disk_ttft_ms",
             "capture_ms",
             "warmup_ms",
         }

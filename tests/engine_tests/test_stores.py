@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from runners.engine.shapes import MediaGrid
-from runners.engine.store.entries import DonorKV, Entry, MediaEntry, PrefixEntry
+from runners.engine.store.entries import DonorKV, MediaEntry, PrefixEntry, Stored
 from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.media_store import MediaStore
 from runners.engine.store.prefix_store import PrefixStore
@@ -113,7 +113,7 @@ def test_a_medium_larger_than_the_budget_is_refused_and_unknown() -> None:
     assert store.get("key") is None
 
 
-def alone(lru: ByteBudgetLru[Entry]) -> Tiers:
+def alone(lru: ByteBudgetLru[Stored]) -> Tiers:
     """The one tier there is."""
     return Tiers([Tier("device", lru)])
 
@@ -124,7 +124,7 @@ def put(store: PrefixStore, symbols: list[int]) -> bool:
     return store.put(tokens, k, -k) is not None
 
 
-def prefixes(lru: ByteBudgetLru[Entry]) -> list[list[int]]:
+def prefixes(lru: ByteBudgetLru[Stored]) -> list[list[int]]:
     return [entry.symbols.tolist() for _, entry in lru.items() if isinstance(entry, PrefixEntry)]
 
 
@@ -156,7 +156,7 @@ def test_the_longest_stored_beginning_is_found_in_whole_blocks(
 
 @given(stored=st.lists(SYMBOLS, max_size=8))
 def test_no_stored_prefix_is_the_beginning_of_another(stored: list[list[int]]) -> None:
-    lru: ByteBudgetLru[Entry] = ByteBudgetLru(1 << 20)
+    lru: ByteBudgetLru[Stored] = ByteBudgetLru(1 << 20)
     store = PrefixStore(alone(lru))
     for symbols in stored:
         put(store, symbols)
@@ -166,7 +166,7 @@ def test_no_stored_prefix_is_the_beginning_of_another(stored: list[list[int]]) -
 
 
 def test_a_prefix_is_a_copy() -> None:
-    lru: ByteBudgetLru[Entry] = ByteBudgetLru(1 << 20)
+    lru: ByteBudgetLru[Stored] = ByteBudgetLru(1 << 20)
     store = PrefixStore(alone(lru))
     k = torch.ones(2, 1, 3, 1)
     store.put(torch.tensor([1, 2, 3]), k, k)
@@ -177,7 +177,7 @@ def test_a_prefix_is_a_copy() -> None:
 
 
 def test_a_prefix_that_is_refused_leaves_the_ones_it_covers() -> None:
-    lru: ByteBudgetLru[Entry] = ByteBudgetLru(3 * BYTES_PER_TOKEN)
+    lru: ByteBudgetLru[Stored] = ByteBudgetLru(3 * BYTES_PER_TOKEN)
     store = PrefixStore(alone(lru))
     assert put(store, [1, 2])
     assert not put(store, [1, 2, 3, 4])
@@ -185,7 +185,7 @@ def test_a_prefix_that_is_refused_leaves_the_ones_it_covers() -> None:
 
 
 def test_matching_counts_as_use() -> None:
-    lru: ByteBudgetLru[Entry] = ByteBudgetLru(4 * BYTES_PER_TOKEN)
+    lru: ByteBudgetLru[Stored] = ByteBudgetLru(4 * BYTES_PER_TOKEN)
     store = PrefixStore(alone(lru))
     put(store, [1, 2])
     put(store, [3, 4])
@@ -195,7 +195,7 @@ def test_matching_counts_as_use() -> None:
 
 
 def test_storing_what_is_covered_counts_as_use() -> None:
-    lru: ByteBudgetLru[Entry] = ByteBudgetLru(4 * BYTES_PER_TOKEN)
+    lru: ByteBudgetLru[Stored] = ByteBudgetLru(4 * BYTES_PER_TOKEN)
     store = PrefixStore(alone(lru))
     put(store, [1, 2])
     put(store, [3, 4])
@@ -205,7 +205,7 @@ def test_storing_what_is_covered_counts_as_use() -> None:
 
 
 def test_media_and_prefixes_share_one_budget() -> None:
-    lru: ByteBudgetLru[Entry] = ByteBudgetLru(medium(True).nbytes + 2 * BYTES_PER_TOKEN)
+    lru: ByteBudgetLru[Stored] = ByteBudgetLru(medium(True).nbytes + 2 * BYTES_PER_TOKEN)
     tiers = alone(lru)
     media, store = MediaStore(tiers), PrefixStore(tiers)
     media.put("old", medium(True))

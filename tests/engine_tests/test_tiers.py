@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import torch
 from hypothesis import given
 
-from runners.engine.store.entries import Entry, PrefixEntry
+from runners.engine.store.entries import PrefixEntry, Stored
 from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.tiers import Tier, Tiers
 
@@ -35,7 +35,7 @@ def test_tiers_keep_their_budgets_and_tell_once_of_everything_that_is_gone(
     gone: list[str] = []
     known: set[str] = set()
 
-    def forget(key: str, _: Entry) -> None:
+    def forget(key: str, _: Stored) -> None:
         gone.append(key)
         known.discard(key)
 

@@ -20,7 +20,7 @@ from reports.html.flip_cards import explore
 from reports.html.page import render
 from reports.run.changed_answers import content_name
 from reports.runs import Run, read_runs
-from runners.records import Record
+from runners.records import Record, record_key
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr"}
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7*7*7 }}\x00\x1b[31m$x$"
@@ -107,7 +107,7 @@ def test_what_a_run_holds_stays_text(save_run: Any) -> None:
     def named(record: Record) -> Record:
         if record.runner != "vlcache@ratio=0":
             return replace(record, error=HOSTILE, answer=record.answer and HOSTILE, gold=(HOSTILE,))
-        key = f"{record.workload}/{record.request}/{HOSTILE}"
+        key = record_key(record.workload, record.request, HOSTILE)
         return replace(record, runner=HOSTILE, key=key, answer=f"{HOSTILE}!")
 
     page = render([hostile(save_run, each=named)], None, True)
@@ -192,10 +192,10 @@ def test_requests_beyond_the_bound_are_left_out_and_counted(run: Run, monkeypatc
 def test_no_byte_of_a_given_file_reaches_the_page(save_run: Any) -> None:
     folder: Path = save_run()
     asked = (folder / "asked.jsonl").read_text()
-    for number, file in enumerate((folder / "media").iterdir()):
-        data = b"\x89PNG\r\n\x1a\n<script>alert(1)</script>" + bytes(number)
+    for number, file in enumerate(list((folder / "media").iterdir())):
+        data = b"\x89PNG\r\n\x1a\n<script>alert(%d)</script>" % number
         asked = asked.replace(file.name, content_name(data))
-        file.rename(file.with_name(content_name(data))).write_bytes(data)
+        (folder / "media" / content_name(data)).write_bytes(data)
     (folder / "asked.jsonl").write_text(asked)
     (run,) = read_runs([folder], 0.02, 0.05)
     found = explore(run, True, "x")

@@ -17,8 +17,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
 from PIL import Image
 
+from reports.pictures.files import file_names
 from reports.pictures.looks import COLOURS, MARKERS
-from reports.pictures.sweep_files import draw, file_names, picture
+from reports.pictures.sweep_files import draw, picture
 from reports.run.manifest import Manifest
 from reports.summary.row import Row
 from reports.sweep.pareto import find_points
@@ -150,7 +151,7 @@ def test_names_are_drawn_as_they_are(name: str, tmp_path: Path) -> None:
 
 @given(st.lists(st.text(max_size=12) | st.sampled_from(["../../x", "/etc/passwd", "A", "a", "..", ""]), unique=True))
 def test_no_name_escapes_the_folder_and_no_two_share_a_file(workloads: list[str]) -> None:
-    names = file_names(workloads)
+    names = file_names("accuracy", workloads)
     assert list(names) == workloads
     assert len({name.lower() for name in names.values()}) == len(workloads)
     for name in names.values():
@@ -159,7 +160,7 @@ def test_no_name_escapes_the_folder_and_no_two_share_a_file(workloads: list[str]
 
 
 def test_the_name_of_a_long_file_is_cut() -> None:
-    names = file_names(["x" * 300, "x" * 301])
+    names = file_names("accuracy", ["x" * 300, "x" * 301])
     assert all(len(name) < 120 for name in names.values())
 
 

@@ -14,6 +14,7 @@ from runners.defaults import RunnerDefaults
 from runners.registry import (
     DEFAULT_RUNNERS,
     METHODS,
+    SERVERS,
     RunnerSpec,
     describe_method,
     is_default,
@@ -72,9 +73,9 @@ def test_any_ratio_is_read_as_written(ratio: float) -> None:
 ERRORS = {
     "vlcahe": "unknown runner 'vlcahe': did you mean 'vlcache'?",
     "full,prefixcache": "unknown runner 'prefixcache': did you mean 'prefix-cache'?",
-    "zzz": f"unknown runner 'zzz': known: {', '.join(sorted(METHODS))}",
-    "": f"unknown runner '': known: {', '.join(sorted(METHODS))}",
-    "full,": f"unknown runner '': known: {', '.join(sorted(METHODS))}",
+    "zzz": f"unknown runner 'zzz': known: {', '.join(sorted([*METHODS, *SERVERS]))}",
+    "": f"unknown runner '': known: {', '.join(sorted([*METHODS, *SERVERS]))}",
+    "full,": f"unknown runner '': known: {', '.join(sorted([*METHODS, *SERVERS]))}",
     "random-k@ration=0.1": "unknown option of runner 'random-k' 'ration': did you mean 'ratio'?",
     "full@ratio=0.1": "unknown option of runner 'full' 'ratio': known: chunk, name",
     "full-reuse@rotate=no": "runner 'full-reuse@rotate=no': rotate must be true or false, not 'no'",

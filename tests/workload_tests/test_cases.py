@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import islice, pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,14 +21,14 @@ from PIL import Image, ImageSequence
 from vlcache_cli.config.commands import BenchConfig
 from workloads.base import StreamOptions
 from workloads.records import Conversation, Turn
-from workloads.registry import CARDS, WORKLOADS, load_workload
+from workloads.registry import CARDS, TEXT_PAGES, load_workload
 from workloads.seeding import stream
 from workloads.synthetic.album import displaced
 from workloads.synthetic.cases import LONGEST_LAG, returns_of, visit_cases
 
 SAMPLES = 36
 
-every_workload = pytest.mark.parametrize("workload", list(WORKLOADS))
+every_workload = pytest.mark.parametrize("workload", [*CARDS, *TEXT_PAGES])
 
 
 @cache
@@ -264,3 +266,18 @@ def test_the_default_run_has_twelve_separate_warm_cases(workload: str, seed: int
             break
         warm += is_warm
     assert warm >= 12
+
+
+@given(distinct=st.integers(1, 6), popularity=st.sampled_from(["own", "even", "zipf"]), seed=st.integers(0, 50))
+def test_a_working_set_has_so_many_cases_each_numbered_when_it_is_first_drawn(
+    distinct: int, popularity: Any, seed: int
+) -> None:
+    options = StreamOptions(1, seed, popularity=popularity, distinct=distinct)
+    visits = list(islice(visit_cases(lambda index: index, 1, options, np.random.default_rng(seed)), 400))
+    assert {visit.case for visit in visits} == set(range(distinct))
+    assert all(visit.case == visit.index for visit in visits)
+    seen = Counter[int]()
+    for visit in visits:
+        assert visit.index <= len(seen)
+        assert visit.number == seen[visit.index]
+        seen[visit.index] += 1

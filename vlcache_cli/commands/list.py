@@ -38,10 +38,10 @@ def list_names(
 
 def _workloads() -> Iterable[tuple[str, str]]:
     """Those that are built in, then data sets, then forms of names."""
-    from workloads.registry import FORMS, WORKLOADS, dataset_meanings, load_workload
+    from workloads.registry import FORMS, WORKLOADS, dataset_meanings, load_workload, trace_meanings
 
     built_in = [(name, _summary(type(load_workload(name)))) for name in WORKLOADS]
-    return [*built_in, *dataset_meanings().items(), *FORMS.items()]
+    return [*built_in, *trace_meanings().items(), *dataset_meanings().items(), *FORMS.items()]
 
 
 def _runners() -> Iterable[tuple[str, str]]:

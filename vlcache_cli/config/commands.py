@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, get_args
 
 from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
-from runners.defaults import DEFAULT_RATIO, RunnerDefaults
+from runners.defaults import DEFAULT_RATIO, RunnerDefaults, StoreDtype
+from runners.engine.store.disk.settings import DEFAULT_NAMESPACE
 from vlcache_cli.config import readers
-from vlcache_cli.config.setting import MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
+from vlcache_cli.config.setting import LOAD, MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
 from vlcache_cli.config.stream import WORKLOAD_HELP, StreamConfig
 
 
@@ -23,6 +25,12 @@ class RunConfig(StreamConfig):
         "Longest answer, in tokens.",
         default_text="as each workload needs",
         flag_type=int,
+    )
+    no_image: bool = setting(
+        False,
+        REQUESTS,
+        readers.switch,
+        "Ask the same questions without their media: how much of a score needs no picture.",
     )
     warmup: int = setting(2, REQUESTS, readers.whole(0), "Requests answered before anything is timed.")
     reference: str = setting("full", RUNNERS, readers.text, "Runner that the others are compared with.")
@@ -42,18 +50,24 @@ class RunConfig(StreamConfig):
         "Cold requests, but for the first few, are computed once: runners that would compute the same take that over, "
         "untimed.",
     )
+    on: str = setting(
+        "local",
+        OUTPUT,
+        readers.place,
+        "Where: local, ray (a cluster on this machine) or ray://HOST:PORT; workloads and --blocks are spread over it.",
+    )
     timeout: float = setting(
         RunnerDefaults.timeout,
         RUNNERS,
         readers.positive,
         "Seconds after which a request to a server (--runner endpoint@url=...) is given up.",
     )
-    api_key_env: str = setting(
-        RunnerDefaults.api_key_env,
+    api_key_env: str | None = setting(
+        None,
         RUNNERS,
         readers.text,
         "Environment variable with the API key for servers; the key itself is kept nowhere.",
-        default_text="none",
+        flag_type=str,
     )
     host_budget: int = setting(
         0,
@@ -64,8 +78,56 @@ class RunConfig(StreamConfig):
         default_text="0",
         flag_type=str,
     )
+    store_dir: Path | None = setting(
+        None,
+        STORE,
+        readers.path,
+        "Folder in which entries also live on disk, for later runs and other processes; reuse is timed from there.",
+        default_text="none",
+    )
+    disk_budget: int = setting(
+        2**34,
+        STORE,
+        readers.size,
+        "Most bytes in --store-dir, of all runners and processes together.",
+        default_text="16GiB",
+        flag_type=str,
+    )
+    namespace: str = setting(
+        DEFAULT_NAMESPACE,
+        STORE,
+        readers.text,
+        "Whose entries in --store-dir are seen: those of the same namespace alone.",
+    )
+    store_dtype: StoreDtype = setting(
+        "auto",
+        STORE,
+        readers.one_of(*get_args(StoreDtype)),
+        "Keys and values of stored media on the host and on disk: the model's own numbers (auto), or int8 by channel.",
+    )
     strict_reuse: bool = setting(
         False, STORE, readers.switch, "A request fails when something that should be reused is computed."
+    )
+    arrivals: str = setting(
+        "poisson",
+        LOAD,
+        readers.arrivals,
+        "How they arrive: poisson, constant, gamma:CV (gaps with that coefficient of variation) or burst:N. Without a "
+        "rate, trace: at the times that the requests have of their own; trace:2 twice as fast.",
+    )
+    concurrency: int | None = setting(
+        None,
+        LOAD,
+        readers.whole(1, 10_000),
+        "Requests under way at once, the next sent when one is answered (a closed loop), in place of --request-rate.",
+        flag_type=int,
+    )
+    slo: str | None = setting(
+        None,
+        VERDICT,
+        readers.slo,
+        "What an answer must keep to count as goodput, in milliseconds: ttft=500,tpot=50 or one of both.",
+        flag_type=str,
     )
     margin: float = setting(
         DEFAULT_MARGIN,
@@ -81,9 +143,32 @@ class RunConfig(StreamConfig):
     )
     config: Path | None = setting(None, OUTPUT, readers.path, "YAML file with settings, keys named like flags.")
 
+    def about_media(self) -> dict[str, bool]:
+        """Flags that say something about media, or their reuse, and whether they are given."""
+        return {
+            "--recur": self.recur is not None,
+            "--reuse-rate": self.reuse_rate is not None,
+            "--popularity": self.popularity is not None,
+            "--strict-reuse": self.strict_reuse,
+        }
+
     def drawn(self) -> RunConfig:
         """The settings that streams are drawn with."""
         return self
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Requests a second of each open loop, ascending; none where requests come one by one, or in a closed loop."""
+        raise NotImplementedError
+
+    def measured(self) -> dict[str, Any]:
+        """See ``StreamConfig``; nothing is said of a disk tier or of packing where there is none."""
+        return {
+            name: value
+            for name, value in super().measured().items()
+            if (self.store_dir is not None or name not in ("store_dir", "disk_budget", "namespace"))
+            and (self.store_dtype != "auto" or name != "store_dtype")
+        }
 
 
 @dataclass(frozen=True)
@@ -98,6 +183,13 @@ class BenchConfig(RunConfig):
         default_text="0.05, of vlcache as its risk takes",
         flag_type=float,
     )
+    request_rate: float | None = setting(
+        None,
+        LOAD,
+        readers.positive,
+        "Requests a second that arrive, answered or not (an open loop); runners are then asked one after another.",
+        flag_type=float,
+    )
     wide: bool = setting(False, OUTPUT, readers.switch, "Also print every column of every runner, as tables.")
     until_decided: bool = setting(
         False,
@@ -109,9 +201,18 @@ class BenchConfig(RunConfig):
         2000, REQUESTS, readers.whole(1), "Most requests of each workload, with --until-decided, in place of --samples."
     )
 
+    def about_media(self) -> dict[str, bool]:
+        """See ``RunConfig``."""
+        return {**super().about_media(), "--until-decided": self.until_decided}
+
     def drawn(self) -> BenchConfig:
         """See ``RunConfig``."""
         return replace(self, samples=self.max_samples) if self.until_decided else self
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """See ``RunConfig``."""
+        return () if self.request_rate is None else (self.request_rate,)
 
 
 @dataclass(frozen=True)
@@ -149,6 +250,19 @@ class SweepConfig(RunConfig):
         default_text="0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1",
         flag_type=str,
     )
+    request_rate: tuple[float, ...] = setting(
+        (),
+        LOAD,
+        readers.rates,
+        "Rates, in requests a second, at which runners are asked (an open loop), in place of the ratios: a comma list.",
+        default_text="none",
+        flag_type=str,
+    )
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """See ``RunConfig``."""
+        return self.request_rate
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
+from reports.statistics.slo import Slo
+from workloads.arrivals import Arrivals, speed_of_trace
 from workloads.reading import Text, brief, check
 from workloads.reading.mistakes import HALVES
 
@@ -20,12 +22,14 @@ Reader = Callable[[object], Any]
 
 MOST = 1e300
 MOST_REQUESTS = 10**6
+MOST_DISTINCT = 10**6
 MOST_SEED = 2**63 - 1
 MOST_BYTES = 10**400
 MOST_ITEMS = 1000
 LONGEST_TEXT = 4096
 LEAST = 1e-6  # what is nearer to 0 or 1 cannot be computed with
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+RAY = re.compile(r"ray://[\w.-]{1,255}:\d{1,5}", re.ASCII)
 SIZE = re.compile(r"(\d{1,400}(?:\.\d{1,400})?)\s{0,9}([A-Za-z]{0,3})", re.ASCII)
 
 
@@ -46,6 +50,9 @@ def whole(low: int, high: int | None = None, most: int = MOST_REQUESTS) -> Reade
 
     return read
 
+
+count = whole(1, MOST_DISTINCT)
+"""A whole number above 0."""
 
 share = of(Annotated[float, Interval(ge=0, le=1)])
 """A number from 0 to 1."""
@@ -88,12 +95,56 @@ positive = number("above 0", LEAST, MOST)
 between_0_and_1 = number("above 0 and below 1", LEAST, 1 - LEAST)
 
 
+def arrivals(value: object) -> str:
+    """A process of arrivals, or the speed of a trace, as ``workloads.arrivals`` reads them."""
+    given = text(value)
+    if speed_of_trace(given) is None:
+        Arrivals.read(given, 1.0)
+    return given
+
+
+def slo(value: object) -> str:
+    """A service level objective, as ``reports.statistics.slo`` reads it."""
+    given = text(value)
+    Slo.read(given)
+    return given
+
+
+def place(value: object) -> str:
+    """Where a run is answered: ``local``, ``ray``, or the address of a Ray cluster."""
+    given = text(value)
+    if given not in ("local", "ray") and not RAY.fullmatch(given):
+        raise ValueError(f"must be local, ray or ray://HOST:PORT, not {brief(given)}")
+    return given
+
+
 def shares(value: object) -> tuple[float, ...]:
     """Numbers from 0 to 1, none twice: one, a list or a comma list; ascending, whatever their order was."""
+    return _numbers(value, share, "from 0 to 1")
+
+
+def counts(value: object) -> tuple[int, ...]:
+    """Whole numbers above 0, likewise; none of an empty list."""
+    if isinstance(value, list | tuple) and not value:
+        return ()
+    return tuple(int(given) for given in _numbers(value, lambda one: count(_whole(one)), "above 0"))
+
+
+def _whole(value: object) -> object:
+    """A number without a fraction as a whole one; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def rates(value: object) -> tuple[float, ...]:
+    """Numbers above 0, likewise."""
+    return _numbers(value, positive, "above 0")
+
+
+def _numbers(value: object, read_one: Reader, words: str) -> tuple[float, ...]:
     given = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
     if not given:
-        raise ValueError("must name at least one number from 0 to 1")
-    read = [share(_number(item)) for item in given]
+        raise ValueError(f"must name at least one number {words}")
+    read = [read_one(_number(item)) for item in given]
     _require_few_and_distinct(read, "{:g}".format)
     return tuple(sorted(read))
 
@@ -135,9 +186,18 @@ def names(value: object) -> tuple[str, ...]:
 
 
 def names_or_files(value: object) -> tuple[str, ...]:
-    """One text or a list of them, each a comma list unless a file is called so, none twice."""
-    parts = [[item] if _is_file(item) else [part.strip() for part in item.split(",")] for item in texts(value)]
-    return texts([part for several in parts for part in several])
+    """One text or a list of them, each a comma list unless a file is called so, none twice.
+
+    A part such as ``steps=9`` is another option of the name before it: ``name@window=3,steps=9``.
+    """
+    names: list[str] = []
+    for item in texts(value):
+        for place, part in enumerate([item] if _is_file(item) else item.split(",")):
+            if place and "=" in part and "@" not in part and "@" in names[-1]:
+                names[-1] += f",{part.strip()}"
+            else:
+                names.append(part.strip())
+    return texts(names)
 
 
 def _is_file(name: str) -> bool:

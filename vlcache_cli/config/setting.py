@@ -17,6 +17,7 @@ class Group(StrEnum):
     REQUESTS = "What is asked"
     RUNNERS = "Who answers"
     MODEL = "Model"
+    LOAD = "Load"
     STORE = "Store"
     VERDICT = "Verdict"
     OUTPUT = "Output and settings"
@@ -27,7 +28,7 @@ class Group(StrEnum):
         return self not in (Group.VERDICT, Group.OUTPUT)
 
 
-REQUESTS, RUNNERS, MODEL, STORE, VERDICT, OUTPUT = Group
+REQUESTS, RUNNERS, MODEL, LOAD, STORE, VERDICT, OUTPUT = Group
 
 
 @dataclass(frozen=True)

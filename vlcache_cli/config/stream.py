@@ -43,6 +43,12 @@ class StreamConfig:
         default_text="34 or 48, with which 12 or more separate cases come back; text pages, data sets and files 32",
         flag_type=int,
     )
+    blocks: int = setting(
+        1,
+        REQUESTS,
+        readers.whole(1, 1000),
+        "Draw the requests in so many blocks, each with a seed of its own and empty stores: what --on ray spreads.",
+    )
     seed: int = setting(0, REQUESTS, readers.whole(0, most=readers.MOST_SEED), "Another seed asks other questions.")
     reuse_rate: float | None = setting(
         None,
@@ -59,6 +65,15 @@ class StreamConfig:
         "Which media come back: each case's own (own), all alike (even), or some often (zipf), as in production, "
         "which verdicts need many more samples for.",
         default_text="own; data sets even",
+    )
+    distinct_media: tuple[int, ...] = setting(
+        (),
+        REQUESTS,
+        readers.counts,
+        "Ask about so many distinct cases of media, drawn anew for each conversation: up to how many do caches pay? "
+        "A comma list; each is a workload of its own.",
+        default_text="as --reuse-rate and --popularity say",
+        flag_type=str,
     )
     recur: Recur | None = setting(
         None,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
+from vlcache_cli.config.setting import settings_of
+from vlcache_cli.jobs.answers import answers_of, answers_on_cluster, require_spreadable
 from vlcache_cli.jobs.deciding import Deciding, judged_labels
+from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
 from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
 from workloads.errors import UsageError
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from reports.run.measurements import Measurements
     from reports.run.store import RunFolder, SavedRun
     from runners.base import Runner
+    from runners.engine.store.disk.store import DiskStore
     from runners.models.load import LoadedModel, Source
     from runners.records import Record
     from runners.registry import RunnerSpec
@@ -66,7 +69,7 @@ class Job:
     folder: RunFolder
     lock: WriterLock
     saved: SavedRun | None
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
@@ -80,9 +83,10 @@ def parse_runners(config: RunConfig, ratio: float | None) -> list[RunnerSpec]:
         donor=config.donor,
         budget_bytes=config.device_budget,
         host_budget_bytes=config.host_budget,
+        store_dtype=config.store_dtype,
         strict_reuse=config.strict_reuse,
         timeout=config.timeout,
-        api_key_env=config.api_key_env,
+        api_key_env=config.api_key_env or "",
     )
     return parse_specs(config.runner, defaults)
 
@@ -100,8 +104,11 @@ def read_inputs(config: RunConfig) -> Inputs:
 
     named = read_names(config.runner)
     needs_model = not named or any(runner.method not in SERVERS for runner in named)
+    _require_media_for_what_needs_them(config)
     if config.profile is not None and not config.profile.is_file():
         raise UsageError(f"--profile {config.profile}: there is no such file; vlcache profile makes one")
+    if config.store_dtype != "auto" and config.store_dir is None and not config.host_budget:
+        raise UsageError("--store-dtype is of entries on the host or on disk: add --host-budget or --store-dir")
     folder = RunFolder(config.output)
     if not config.resume:
         folder.require_free()
@@ -111,9 +118,18 @@ def read_inputs(config: RunConfig) -> Inputs:
         require_legible(config.model, config.workload)
         model = resolve_model(config.model, config.revision, console.note)
     streams = open_streams(config.drawn(), config.max_new_tokens)
+    if config.no_image:
+        streams = {workload: stream.without_media() for workload, stream in streams.items()}
     fingerprints = {workload: fingerprint(stream.conversations) for workload, stream in streams.items()}
     saved = folder.read() if config.resume else None
     return Inputs(model, streams, fingerprints, folder=folder, lock=lock, saved=saved)
+
+
+def _require_media_for_what_needs_them(config: RunConfig) -> None:
+    """UsageError when media are left out, and something is asked for that is about media."""
+    for flag, is_given in config.about_media().items():
+        if config.no_image and is_given:
+            raise UsageError(f"--no-image leaves all media out, so nothing is reused: drop it or {flag}")
 
 
 def prepare(
@@ -125,11 +141,14 @@ def prepare(
         UsageError: the reference is not among the runners, or the folder is of another run or cannot be written to.
     """
     require_reference(config, [spec.label for spec in specs])
+    require_loadable(config, specs, inputs.streams)
+    require_spreadable(config, specs)
     if inputs.saved is not None:
         _require_same_run(inputs.saved, inputs.folder, config, inputs.fingerprints)
     lock = inputs.lock or inputs.folder.claim()
     stream_options = {workload: stream.describe() for workload, stream in inputs.streams.items()}
-    notes = {"asked": stream_options, "verdict": {"margin": config.margin, "alpha": config.alpha}, **(notes or {})}
+    verdict = {"margin": config.margin, "alpha": config.alpha, "slo": config.slo}
+    notes = {"asked": stream_options, "verdict": verdict, **(notes or {})}
     return Job(
         config,
         specs,
@@ -150,9 +169,13 @@ def measure(job: Job) -> Measurements:
     config = job.config
     with open_servers(job.specs) as servers:
         model = None if job.model is None else _load(config, job.model)
-        runners = build_runners(job.specs, model, servers, config.reference, config.adopt)
+        disk = None if model is None else open_disk(config)
+        runners = build_runners(job.specs, model, servers, config.reference, config.adopt, disk)
         described = next(iter(servers.values())).describe_model() if model is None else _describe(model)
-        return _serve(job, described, runners)
+        run = _serve(job, described, runners, model)
+        if disk is not None:
+            console.note(disk.close())
+        return run
 
 
 def _load(config: RunConfig, source: Source) -> LoadedModel:
@@ -175,29 +198,31 @@ def _describe(model: LoadedModel) -> dict[str, Any]:
     return model.describe() | {"ceilings": model.ceilings()}
 
 
-def _serve(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> Measurements:
-    """Ask the runners; ``model`` is its description for the manifest."""
+def _serve(
+    job: Job, described: Mapping[str, Any], runners: Sequence[Runner], model: LoadedModel | None
+) -> Measurements:
+    """Ask the runners; ``described`` is the model for the manifest."""
     from reports.run.changed_answers import ChangedAnswersLog
     from reports.run.measurements import Measurements
     from runners.records import Status
-    from runners.session import SessionOptions, serve
 
-    config = job.config
-    manifest, finished = _begin(job, model, runners)
+    config, loads = job.config, loads_of(job.config)
+    if loads:
+        config = replace(config, reference=config.reference + next(iter(loads)))
+        job = replace(job, config=config, notes=job.notes | {"load": describe_load(config, job.specs, job.streams)})
+    manifest, finished = _begin(job, described, runners, loads)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())
 
     decisions: list[dict[str, Any]] = [asdict(decision) for decision in manifest.decisions]
     watches = _watches(job, manifest, decisions)
-
-    def answer(workload: str, stream: Stream) -> Iterator[Record]:
-        options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
-        return serve(workload, stream.conversations, runners, options, finished, watches.get(workload))
-
-    answers = chain.from_iterable(answer(workload, stream) for workload, stream in job.streams.items())
+    if config.on == "local" or model is None:
+        answers = answers_of(config, job.streams, runners, finished, watches, loads)
+    else:
+        answers = answers_on_cluster(config, job.streams, job.specs, model, finished)
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
     log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
-    total = turns * len(runners) - len(finished)
+    total = turns * len(manifest.labels) - len(finished)
     with job.folder.appending() as append:
         for answered in console.track(answers, "answers", total, lambda record: record.workload):
             record = answered.unjudged() if manifest.model.random_weights else answered
@@ -210,6 +235,16 @@ def _serve(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> Mea
     if watches:
         manifest = _with_decisions(job, manifest, decisions)
     return Measurements(manifest, records)
+
+
+def open_disk(config: RunConfig) -> DiskStore | None:
+    """Open the directory of the disk tier; None where none is asked for. UsageError when it cannot be one."""
+    from runners.engine.store.disk.settings import DiskSettings
+    from runners.engine.store.disk.store import DiskStore
+
+    if config.store_dir is None:
+        return None
+    return DiskStore(DiskSettings(config.store_dir, config.disk_budget, config.namespace), console.note)
 
 
 def _watches(job: Job, manifest: Manifest, decisions: list[dict[str, Any]]) -> dict[str, Deciding]:
@@ -241,12 +276,16 @@ def _with_decisions(job: Job, manifest: Manifest, decisions: Sequence[Mapping[st
     return decided
 
 
-def _begin(job: Job, model: Mapping[str, Any], runners: Sequence[Runner]) -> tuple[Manifest, dict[str, Record]]:
+def _begin(
+    job: Job, model: Mapping[str, Any], runners: Sequence[Runner], loads: Iterable[str]
+) -> tuple[Manifest, dict[str, Record]]:
     """Write a new run's manifest, or check that a saved run had this model and code; returns what is finished, too."""
     from reports.run.new_manifest import build_manifest
     from reports.run.resume import require_same, require_same_model
 
-    descriptions = [runner.describe() for runner in runners]
+    described = {runner.label: runner.describe() for runner in runners}
+    labels = labels_under_load([*described], loads)
+    descriptions = [described[runner] | {"label": label} for label, runner in labels.items()]
     if job.saved is None:
         manifest = build_manifest(job.config.measured(), job.fingerprints, model, descriptions, job.notes)
         job.folder.start(manifest)
@@ -283,7 +322,7 @@ def _require_same_run(saved: SavedRun, folder: RunFolder, config: RunConfig, fin
     """Check that a run can be continued with ``config``."""
     from reports.run.resume import require_same
 
-    gone = sorted(set(saved.manifest.config) - set(config.measured()))
+    gone = sorted(set(saved.manifest.config) - set(settings_of(type(config))))
     if gone:
         raise UsageError(
             f"cannot resume {folder.path}: another command or version of vlcache began it, with settings that this one "

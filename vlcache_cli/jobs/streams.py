@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
@@ -14,17 +14,30 @@ if TYPE_CHECKING:
     from workloads.base import Workload, WorkloadDefaults
     from workloads.records import Conversation
 
+DISTINCT = "@distinct="
+"""Stands between the name of a workload and the number of its distinct media, where there are several."""
+
 
 @dataclass(frozen=True)
 class Stream:
     """The requests of one workload.
 
     Attributes:
+        blocks: drawn with seeds of their own; the stores of all runners are emptied before each.
         options: those that the user gave, else the defaults of the workload.
+        no_image: whether media are left out.
+        distinct: see ``StreamOptions``.
     """
 
-    conversations: list[Conversation]
+    blocks: list[list[Conversation]]
     options: WorkloadDefaults
+    no_image: bool = False
+    distinct: int = 0
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """Those of all blocks."""
+        return [conversation for block in self.blocks for conversation in block]
 
     @property
     def turns(self) -> int:
@@ -41,7 +54,24 @@ class Stream:
         """For the manifest, as plain types."""
         metrics = {turn.answer.metric for conversation in self.conversations for turn in conversation.turns}
         given = {name: value for name, value in asdict(self.options).items() if value is not None}
-        return {**given, "metrics": sorted(metrics)}
+        return {
+            **given,
+            "metrics": sorted(metrics),
+            **({"no_image": True} if self.no_image else {}),
+            **self._working_set(),
+        }
+
+    def _working_set(self) -> dict[str, int]:
+        return {"distinct": self.distinct} if self.distinct else {}
+
+    def without_media(self) -> Stream:
+        """The same questions without their media; UsageError where that leaves nothing to ask."""
+        for conversation in self.conversations:
+            for turn in conversation.turns:
+                if not any(isinstance(part, str) and part.strip() for part in turn.content):
+                    raise UsageError(f"--no-image leaves nothing of request {turn.id}: it has no text")
+        blocks = [[conversation.without_media() for conversation in block] for block in self.blocks]
+        return replace(self, blocks=blocks, no_image=True)
 
 
 def require_legible(model: str, workloads: Sequence[str]) -> None:
@@ -66,25 +96,35 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
     Raises:
         UsageError: there is no such workload, or it cannot be read.
     """
+    from runners.models.choices import PIXELS_PER_TOKEN
     from workloads.datasets.sources import Sources
     from workloads.registry import open_workloads
 
-    sources = Sources(config.dataset_path, config.subjects, config.recur)
+    sources = Sources(config.dataset_path, config.subjects, config.recur, PIXELS_PER_TOKEN.get(config.model))
     workloads = open_workloads(config.workload, sources)
-    opened = {workload.name: _open(workload, config, max_new_tokens) for workload in workloads}
-    for name, (_, notes) in opened.items():  # once nothing is refused any more
-        for note in notes:
-            console.note(f"{name}: {note}")
+    opened = {
+        f"{workload.name}{DISTINCT}{distinct}" if distinct else workload.name: _open(
+            workload, config, max_new_tokens, distinct
+        )
+        for workload in workloads
+        for distinct in config.distinct_media or (0,)
+    }
+    for note in [note for _, notes in opened.values() for note in notes]:  # once nothing is refused any more
+        console.note(note)
     return {name: stream for name, (stream, _) in opened.items()}
 
 
-def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) -> tuple[Stream, list[str]]:
+def _open(
+    workload: Workload, config: StreamConfig, max_new_tokens: int | None, distinct: int = 0
+) -> tuple[Stream, list[str]]:
     """The stream of a workload, and what to tell of how it was drawn."""
     from workloads.base import StreamOptions, WorkloadDefaults
     from workloads.datasets.recurring_stream import MEANING
-    from workloads.registry import WORKLOADS, is_dataset, recurs_as_told
+    from workloads.options import base_name
+    from workloads.registry import CARDS, is_built_in, is_dataset, recurs_as_told
 
     defaults = workload.defaults
+    _require_steerable(workload.name, defaults, config)
     popularity = config.popularity or defaults.popularity
     reuse_rate = defaults.usual_reuse_rate(popularity) if config.reuse_rate is None else config.reuse_rate
     is_told = is_dataset(workload.name) or (config.recur is not None and recurs_as_told(workload.name))
@@ -99,12 +139,43 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None) 
         samples=samples,
         left_out=defaults.left_out,
     )
-    drawing = StreamOptions(samples, config.seed, options.reuse_rate, popularity=options.popularity)
-    drawn = workload.conversations(drawing)
-    if workload.name not in WORKLOADS:
-        drawn = console.track(drawn, f"requests of {workload.name}", samples)
-    conversations = list(drawn)
-    if not conversations:
+    if config.blocks > 1 and not is_built_in(workload.name):
+        raise UsageError(f"--blocks draws with other seeds, and the requests of '{workload.name}' are given: drop it")
+    if distinct and base_name(workload.name) not in CARDS:
+        raise UsageError(f"--distinct-media is for {', '.join(CARDS)}, not for '{workload.name}': drop it")
+    notes = [] if options.left_out is None else [f"{workload.name}: {options.left_out}"]
+    if is_told or (defaults.recurs_by is not None and not is_built_in(workload.name)):
+        notes.append(f"{workload.name}: {options.recurrence}")
+    blocks: list[list[Conversation]] = []
+    for block in range(config.blocks):
+        share = (samples + block) // config.blocks  # the later ones have one more, where it does not come out even
+        drawing = StreamOptions(
+            share, config.seed + block, options.reuse_rate, popularity=options.popularity, distinct=distinct
+        )
+        drawn = workload.conversations(drawing)
+        if not is_built_in(workload.name):
+            drawn = console.track(drawn, f"requests of {workload.name}", samples)
+        blocks.append([_numbered(conversation, block) for conversation in drawn])
+    if not all(blocks):
         raise UsageError(f"workload '{workload.name}' has nothing to ask")
-    notes = [options.left_out, options.recurrence if is_told else None]
-    return Stream(conversations, options), [note for note in notes if note is not None]
+    return Stream(blocks, options, distinct=distinct), notes
+
+
+def _numbered(conversation: Conversation, block: int) -> Conversation:
+    """The same with the number of its block before its names, but for the first: names are unique in a stream."""
+    if block == 0:
+        return conversation
+    return replace(
+        conversation,
+        id=f"{block}.{conversation.id}",
+        cluster_id=f"{block}.{conversation.cluster_id}",
+        turns=tuple(replace(turn, id=f"{block}.{turn.id}") for turn in conversation.turns),
+    )
+
+
+def _require_steerable(name: str, defaults: WorkloadDefaults, config: StreamConfig) -> None:
+    """UsageError when a setting says how media come back of a workload in which nothing can be said of that."""
+    given = {"--reuse-rate": config.reuse_rate, "--popularity": config.popularity}
+    for flag, value in given.items():
+        if defaults.recurs_by is not None and value is not None:
+            raise UsageError(f"workload '{name}' takes no {flag}: {defaults.recurs_by}; drop it")

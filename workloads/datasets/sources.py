@@ -21,11 +21,13 @@ class Sources:
         dataset_path: a local copy in the hub's layout; None to read from the hub.
         subjects: the parts of the data set to take; empty for all.
         recur: how media come back; None for what the data set says.
+        pixels_per_token: side of the square that the model makes one token of, for traces; None where it is not known.
     """
 
     dataset_path: Path | None = None
     subjects: tuple[str, ...] = ()
     recur: Recur | None = None
+    pixels_per_token: int | None = None
 
 
 ANYWHERE = Sources()

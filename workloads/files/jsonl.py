@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from workloads.base import StreamOptions, WorkloadDefaults
 from workloads.datasets.recurring_stream import AGAIN, Case, default_recurrence, recurring
@@ -106,7 +106,7 @@ def _requests(path: Path) -> Iterator[Conversation]:
     first: tuple[str, int] | None = None
     for number, line in _lines(path):
         try:
-            data = _parse(line)
+            data = parse_line(line)
             form, seen_in = first = first or (detect_form(data), number)
             _require_form(data, form, seen_in)
             conversation = load_form(form)(data, f"line-{number}", files)
@@ -126,7 +126,8 @@ def _require_form(data: dict[str, Any], form: str, seen_in: int) -> None:
         raise ValueError(f"{own} is given, but line {seen_in} has {form}: all lines of a file have one form")
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def parse_line(line: bytes) -> dict[str, Any]:
+    """The object in a line; ValueError when it is none, or has too many values."""
     if sum(map(line.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError(f"must have fewer than {MOST_VALUES} values; make several lines of it")
     data = parse_json(line)
@@ -136,18 +137,23 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, numbered from 1."""
+    """The lines of the file at ``path``, see ``lines_of``."""
     try:
         with open_regular(path) as file:
-            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
-                if number > MOST_LINES:
-                    raise UsageError(f"{path} has more than {MOST_LINES} lines: split it")
-                if len(line) > LONGEST_LINE:
-                    raise UsageError(
-                        f"{path}, line {number}: is longer than {LONGEST_LINE // 2**20} MiB; "
-                        "keep pictures in files of their own"
-                    )
-                if line.strip():
-                    yield number, line
+            yield from lines_of(file, path)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def lines_of(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of an open file that are not blank, numbered from 1; UsageError for too many, or one too long."""
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
+        if number > MOST_LINES:
+            raise UsageError(f"{path} has more than {MOST_LINES} lines: split it")
+        if len(line) > LONGEST_LINE:
+            raise UsageError(
+                f"{path}, line {number}: is longer than {LONGEST_LINE // 2**20} MiB; "
+                "keep pictures in files of their own"
+            )
+        if line.strip():
+            yield number, line

@@ -30,7 +30,7 @@ class Quote(TextPages):
         """See ``TextPages``."""
         page = (first, last)[rng.integers(2)]
         sentence = page.sentences[rng.integers(len(page.sentences))]
-        ends = _beginnings(sentence)
+        ends = beginnings(sentence)
         end = ends[rng.integers(len(ends))]
         return Asked(write(sentence.cells[:end]), sentence.cells[end : end + QUOTED])
 
@@ -43,7 +43,7 @@ def unrelated_pages(rng: np.random.Generator, density: float) -> Case:
     return Case(sheets, cold=((0, 1), (2, 3)), warm=shuffled(rng, crossed))
 
 
-def _beginnings(sentence: Sentence) -> list[int]:
+def beginnings(sentence: Sentence) -> list[int]:
     """Lengths, in cells, of beginnings of 5 to 7 words that are followed by words enough."""
     ends = []
     for end in range(len(sentence.cells)):

@@ -94,7 +94,7 @@ def deal_square(rng: np.random.Generator, grid: Grid, per_page: int | None = Non
     keys = [KEYS[i] for i in rng.permutation(len(KEYS))]
     base = draw_values(rng, keys[:per_page])
     left, right = keys[0], keys[1]
-    other = {key: _another_digit(rng, base[key]) for key in (left, right)}
+    other = {key: another_digit(rng, base[key]) for key in (left, right)}
     versions = []
     for flipped in ((), (left,), (left, right), (right,)):
         order = [keys[i] for i in rng.permutation(per_page)]
@@ -127,7 +127,8 @@ def ask_difference(rng: np.random.Generator, first: Mapping[str, str], second: M
     return ask(family, {"new": second[key], "old": first[key]}.get(family, key))
 
 
-def _another_digit(rng: np.random.Generator, digit: str) -> str:
+def another_digit(rng: np.random.Generator, digit: str) -> str:
+    """One of the other digits."""
     return DIGITS[(DIGITS.index(digit) + int(rng.integers(1, len(DIGITS)))) % len(DIGITS)]
 
 

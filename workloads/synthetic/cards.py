@@ -43,7 +43,7 @@ def deal(
     rng: np.random.Generator, grid: Grid, values: Mapping[str, str], mark: str | None = None, tinted: bool = False
 ) -> Cards:
     """Lay the cards out at random, and one to ``MOST_MARKS`` copies of ``mark`` where one is given."""
-    slots = _card_slots(rng, grid)
+    slots = card_slots(rng, grid)
     chosen = rng.permutation(len(slots))[: len(values)]
     glyphs: dict[Place, str] = {}
     for (key, value), slot in zip(values.items(), chosen, strict=True):
@@ -93,7 +93,7 @@ def _pick(rng: np.random.Generator, items: Sequence[str]) -> str:
     return items[int(rng.integers(len(items)))]
 
 
-def _card_slots(rng: np.random.Generator, grid: Grid) -> list[Place]:
+def card_slots(rng: np.random.Generator, grid: Grid) -> list[Place]:
     """Places where a two-cell card fits; every row starts at a random offset."""
     slots: list[Place] = []
     for row in range(grid.rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import count
 from typing import Generic, TypeVar
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from workloads.base import StreamOptions
-from workloads.synthetic.pool import RecurringPool
+from workloads.synthetic.pool import RecurringPool, zipf_rank
 
 T = TypeVar("T")
 
@@ -44,12 +44,16 @@ def visit_cases(
     back to them, and then it is over. Those that come back wait until up to ``LONGEST_LAG`` more cases have begun, each
     case as many as is drawn for it, and none for the first case, so that short streams reuse, too. A case comes back as
     often as makes ``options.reuse_rate`` the share of conversations about media shown before. With ``zipf`` and
-    ``even``, cases come from a ``RecurringPool``.
+    ``even``, cases come from a ``RecurringPool``. From a working set (``options.distinct``) each conversation draws its
+    case anew.
 
     Args:
         make: makes the case with that number.
         cold: conversations that it takes to show all media of a case.
     """
+    if options.distinct:
+        yield from _working_set(make, options, rng)
+        return
     if options.popularity == "own":
         yield from _own_cases(make, cold, options.reuse_rate, rng)
         return
@@ -73,6 +77,19 @@ def _own_cases(make: Callable[[int], T], cold: int, rate: float, rng: np.random.
         returns = returns_of(index, cold, share)
         due[index + lag] += (Visit(case, index, number) for number in range(cold, cold + returns))
         yield from sorted(due.pop(index, ()), key=lambda visit: (visit.number, visit.index))
+
+
+def _working_set(make: Callable[[int], T], options: StreamOptions, rng: np.random.Generator) -> Iterator[Visit[T]]:
+    """Cases are numbered in the order in which they are first drawn."""
+    drawn: dict[int, Visit[T]] = {}
+    while True:
+        chance = rng.random()
+        zipf = options.popularity == "zipf"
+        place = zipf_rank(options.distinct, chance) if zipf else int(chance * options.distinct)
+        before = drawn.get(place)
+        visit = Visit(make(len(drawn)), len(drawn), 0) if before is None else replace(before, number=before.number + 1)
+        drawn[place] = visit
+        yield visit
 
 
 def returns_of(index: int, cold: int, share: Fraction) -> int:

@@ -1,4 +1,4 @@
-"""Quantisation to 8 bits, precise enough for the queries of a probe, which only rank tokens."""
+"""Quantisation to 8 bits: of a probe's queries, which only rank tokens, and on request of stored keys and values."""
 
 from __future__ import annotations
 
@@ -40,3 +40,17 @@ class Quantised:
     def restore(self, rows: Tensor | slice = EVERY) -> Tensor:
         """Dequantise the rows of some tokens or of all, ``(..., rows, width)``."""
         return (self.values[..., rows, :] * self.scale[..., rows, :]).to(self.dtype)
+
+
+def quantise_channels(x: Tensor) -> Quantised:
+    """Quantise ``(..., tokens, width)`` with a scale for each channel, as rows ``(..., width, tokens)``.
+
+    Keys have channels that are large in every token (KIVI, arXiv 2402.02750); a scale of their own keeps the others
+    precise.
+    """
+    return Quantised.of(x.transpose(-1, -2))
+
+
+def restore_channels(quantised: Quantised) -> Tensor:
+    """Dequantise what ``quantise_channels`` made, ``(..., tokens, width)``."""
+    return quantised.restore().transpose(-1, -2).contiguous()

@@ -13,6 +13,7 @@ from torch import Tensor
 from runners.engine.adapters.base import Adapter, RenderedPrompt
 from runners.engine.errors import PromptTooLong
 from runners.engine.shapes import MediaGrid
+from runners.engine.store.symbols import SymbolTable
 
 
 @dataclass(frozen=True)
@@ -65,21 +66,6 @@ class Layout:
     def vision_tokens(self) -> int:
         """Number of vision tokens of all media."""
         return sum(segment.tokens for segment in self.segments)
-
-
-class SymbolTable:
-    """Assigns every token of every medium a negative number of its own, by which prefixes are compared."""
-
-    def __init__(self) -> None:
-        self._first: dict[str, int] = {}
-        self._next = -1
-
-    def symbols(self, key: str, tokens: int) -> NDArray[np.int64]:
-        """The numbers of a medium's tokens, ``(tokens,)``."""
-        if key not in self._first:
-            self._first[key] = self._next
-            self._next -= tokens
-        return self._first[key] - np.arange(tokens)
 
 
 def lay_out(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from runners.engine.kv.quantise import Quantised
+from runners.engine.kv.quantise import Quantised, quantise_channels, restore_channels
 from runners.engine.shapes import MediaGrid
 
 
@@ -73,13 +73,15 @@ class MediaEntry:
 
     Attributes:
         features: ``(tokens, (1 + deepstack) * hidden)``.
-        on_host: whether the tensors lie in the host tier and have to be fetched.
+        on_host: whether the tensors lie in the host's memory and have to be fetched.
+        on_disk: whether they were just read from the disk tier.
     """
 
     grid: MediaGrid
     features: Tensor
     donor: DonorKV | None = None
     on_host: bool = False
+    on_disk: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -99,13 +101,15 @@ class PrefixEntry:
     Attributes:
         symbols: the tokens, ``(tokens,)`` int64; see ``prompt.Layout``.
         k, v: each ``(layers, kv_heads, tokens, head_dim)``.
-        on_host: whether they lie in the host tier and have to be fetched.
+        on_host: whether they lie in the host's memory and have to be fetched.
+        on_disk: whether they were just read from the disk tier.
     """
 
     symbols: Tensor
     k: Tensor
     v: Tensor
     on_host: bool = False
+    on_disk: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -117,4 +121,46 @@ class PrefixEntry:
         return replace(self, k=copy(self.k), v=copy(self.v), on_host=True)
 
 
+@dataclass(frozen=True)
+class PackedMedia:
+    """A media entry whose donor's keys and values are kept in 8 bits, with a scale for each channel.
+
+    Attributes:
+        entry: the entry, keys and values of its donor left empty.
+        k, v: rows are channels, ``(layers, kv_heads, head_dim, tokens)``.
+    """
+
+    entry: MediaEntry
+    k: Quantised
+    v: Quantised
+
+    @classmethod
+    def of(cls, entry: MediaEntry, donor: DonorKV) -> PackedMedia:
+        """Pack an entry with that donor."""
+        empty = replace(donor, k=donor.k.new_empty(0), v=donor.v.new_empty(0))
+        return cls(replace(entry, donor=empty), quantise_channels(donor.k), quantise_channels(donor.v))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its tensors."""
+        return self.entry.nbytes + self.k.nbytes + self.v.nbytes
+
+    def restore(self) -> MediaEntry:
+        """Make the entry again; its keys and values differ from those that were packed by rounding to 8 bits."""
+        assert self.entry.donor is not None
+        donor = replace(self.entry.donor, k=restore_channels(self.k), v=restore_channels(self.v))
+        return replace(self.entry, donor=donor)
+
+
 Entry = MediaEntry | PrefixEntry
+Stored = Entry | PackedMedia
+
+
+def packed(entry: Entry) -> Stored:
+    """Pack the donor of a medium; exact prefixes stay exact."""
+    return PackedMedia.of(entry, entry.donor) if isinstance(entry, MediaEntry) and entry.donor is not None else entry
+
+
+def restored(stored: Stored) -> Entry:
+    """Undo ``packed`` up to rounding."""
+    return stored.restore() if isinstance(stored, PackedMedia) else stored

@@ -6,13 +6,12 @@ sequences that run through it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-Symbols = NDArray[np.int64]
+from runners.engine.store.symbols import Symbols
 
 
 @dataclass
@@ -34,13 +33,19 @@ class RadixIndex:
     def __init__(self) -> None:
         self._root = _Node(np.empty(0, np.int64))
 
-    def longest_match(self, symbols: Symbols) -> tuple[int, str | None]:
-        """How many first symbols some sequence shares with ``symbols``, and the name of one that does."""
-        length, name = 0, None
+    def longest_match(self, symbols: Symbols, preferred: Callable[[str], bool] | None = None) -> tuple[int, str | None]:
+        """How many first symbols some sequence shares with ``symbols``, and the name of one that does.
+
+        Args:
+            preferred: of several such names, says which to take; the first where it takes none.
+        """
+        length, last = 0, None
         for node, common in self._walk(symbols):
-            length += common
-            name = next(iter(node.through))
-        return length, name
+            length, last = length + common, node
+        if last is None:
+            return length, None
+        names = last.through if preferred is None else filter(preferred, last.through)
+        return length, next(iter(names), next(iter(last.through)))
 
     def beginnings_of(self, symbols: Symbols) -> list[str]:
         """Names of the sequences that ``symbols`` begins with, itself included."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runners.engine.kv.fetch import to_host
-from runners.engine.store.entries import MediaEntry
+from runners.engine.store.disk.folder import drop_cached
+from runners.engine.store.disk.tier import DiskTier
+from runners.engine.store.entries import Entry, MediaEntry, PackedMedia, PrefixEntry
 from runners.engine.store.lru import ByteBudgetLru
+from runners.engine.store.media_store import NAMESPACE as MEDIA
 from runners.engine.store.media_store import MediaStore
 from runners.engine.store.prefix_store import Match, PrefixStore
 from runners.engine.store.tiers import Tier, Tiers
@@ -32,20 +35,45 @@ class Lookup(Protocol):
 
 
 class Stores:
-    """Media and prefixes in the device's memory and, under a budget of its own, in the host's; see ``Lookup``.
+    """Media and prefixes on the device and, under budgets of their own, on the host and on disk; see ``Lookup``.
 
     Args:
         device_budget, host_budget: bytes; without a host budget there is no host tier.
         block: a match of prefixes ends at a multiple of so many tokens.
+        disk: the tier on disk; None for none.
+        packs: whether the host keeps keys and values of donors in 8 bits.
     """
 
-    def __init__(self, device_budget: int, host_budget: int = 0, block: int = 1) -> None:
+    def __init__(
+        self,
+        device_budget: int,
+        host_budget: int = 0,
+        block: int = 1,
+        disk: DiskTier | None = None,
+        packs: bool = False,
+    ) -> None:
         tiers = [Tier(DEVICE, ByteBudgetLru(device_budget))]
         if host_budget:
-            tiers.append(Tier(HOST, ByteBudgetLru(host_budget), to_host))
-        self.tiers = Tiers(tiers)
+            tiers.append(Tier(HOST, ByteBudgetLru(host_budget), to_host, packs))
+        self.disk = disk
+        self.tiers = Tiers(tiers, disk)
         self.media = MediaStore(self.tiers)
-        self.prefixes = PrefixStore(self.tiers, block)
+        self.prefixes = PrefixStore(self.tiers, block, disk)
+
+    def clear(self) -> None:
+        """Forget everything in memory; entries on disk stay."""
+        self.tiers.clear()
+        self.prefixes.clear()
+
+    def use_disk(self, active: bool) -> None:
+        """Let the next requests read from disk and write to it, or do neither."""
+        if self.disk is not None:
+            self.disk.active = active
+
+    def drain(self) -> None:
+        """Wait until what was put is on disk, within bounds."""
+        if self.disk is not None:
+            self.disk.store.drain()
 
     def medium(self, key: str) -> MediaEntry | None:
         """See ``Lookup``; marked as just used."""
@@ -64,11 +92,30 @@ class Stores:
             return None
         return OnHost(entries, prefix)
 
+    def on_disk(self, media: Mapping[str, MediaEntry], match: Match) -> OnDisk | None:
+        """The same entries, to be read from disk; None where there are none or one is missing there.
+
+        Their files are opened now, so that they can be read whatever becomes of their names; what the system holds of
+        them in memory is dropped, where it can be.
+        """
+        if self.disk is None or not (media or match.tokens):
+            return None
+        keys = [MEDIA + key for key in media] + ([match.name] if match.tokens else [])
+        streams = {key: stream for key in keys if (stream := self.disk.open(key)) is not None}
+        if len(streams) < len(keys):
+            for stream in streams.values():
+                stream.close()
+            return None
+        for stream in streams.values():
+            drop_cached(stream)
+        return OnDisk(self.disk, streams, match)
+
     def bytes_per_vision_token(self) -> float | None:
         """Bytes of all entries, probes and prefixes included, per vision token of stored media; None without media."""
-        entries = [entry for _, entry in self.tiers.items()]
-        tokens = sum(len(entry.features) for entry in entries if isinstance(entry, MediaEntry))
-        return sum(entry.nbytes for entry in entries) / tokens if tokens else None
+        stored = [entry for _, entry in self.tiers.items()]
+        media = [entry.entry if isinstance(entry, PackedMedia) else entry for entry in stored]
+        tokens = sum(len(entry.features) for entry in media if isinstance(entry, MediaEntry))
+        return sum(entry.nbytes for entry in stored) / tokens if tokens else None
 
 
 @dataclass(frozen=True)
@@ -85,6 +132,36 @@ class OnHost:
     def prefix(self, symbols: NDArray[np.int64]) -> Match:
         """See ``Lookup``."""
         return self.match
+
+
+@dataclass
+class OnDisk:
+    """See ``Lookup``: the entries of one request, read from disk when they are looked up.
+
+    Attributes:
+        streams: their open files, by the key of the tiers; each is read once.
+        lacks: whether one was bad.
+    """
+
+    disk: DiskTier
+    streams: dict[str, BinaryIO]
+    match: Match
+    lacks: bool = False
+
+    def medium(self, key: str) -> MediaEntry | None:
+        """See ``Lookup``."""
+        entry = self._read(MEDIA + key) if MEDIA + key in self.streams else None
+        return entry if isinstance(entry, MediaEntry) else None
+
+    def prefix(self, symbols: NDArray[np.int64]) -> Match:
+        """See ``Lookup``."""
+        entry = self._read(self.match.name) if self.match.tokens else None
+        return replace(self.match, entry=entry) if isinstance(entry, PrefixEntry) else Match()
+
+    def _read(self, key: str) -> Entry | None:
+        entry = self.disk.read_from(self.streams[key], key)
+        self.lacks |= entry is None
+        return entry
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,20 @@
-"""Tiers of memory: the device's, then the host's; each keeps what fits its own byte budget.
+"""Tiers of memory: the device's, then the host's, then the disk's; each keeps what fits its own byte budget.
 
 Tiers are inclusive: what is stored is put into every tier, so that nothing has to be written when it is evicted from
 one, and the slower ones, with larger budgets, still hold what the faster ones had to give up (as in SGLang's HiCache).
-A tier on disk would be one more at the end of the list.
+The tier on disk is shared with other processes: it is written behind the answers, may lose an entry at any moment, and
+outlives ``clear``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from runners.engine.store.entries import Entry
+from runners.engine.store.disk.tier import DiskTier
+from runners.engine.store.entries import Entry, Stored, packed, restored
 from runners.engine.store.lru import ByteBudgetLru
 
 Copy = Callable[[Tensor], Tensor]
@@ -25,51 +27,73 @@ class Tier:
     Attributes:
         entries: by key.
         copy: copies a tensor from the device to this memory; None for the device tier, which keeps it as it is.
+        packs: whether keys and values of donors are kept in 8 bits.
     """
 
     name: str
-    entries: ByteBudgetLru[Entry]
+    entries: ByteBudgetLru[Stored]
     copy: Copy | None = None
+    packs: bool = False
 
     def put(self, key: str, entry: Entry) -> None:
-        """Put an entry, whose tensors are on the device and which fits."""
-        self.entries.put(key, entry if self.copy is None else entry.for_host(self.copy))
+        """Put an entry, whose tensors are on the device and which fits, packed or not."""
+        self.keep(key, entry if self.copy is None else entry.for_host(self.copy))
+
+    def keep(self, key: str, entry: Entry) -> None:
+        """Put an entry whose tensors are in this memory."""
+        self.entries.put(key, packed(entry) if self.packs else entry)
+
+    def peek(self, key: str) -> Entry | None:
+        """The entry, its place in the order unchanged."""
+        stored = self.entries.peek(key)
+        return None if stored is None else restored(stored)
 
 
 class Tiers:
-    """A mapping over all tiers, the fastest first; ``peek`` and iteration leave the order of use alone."""
+    """A mapping over all tiers, fastest first; ``peek`` and iteration know memory alone, and the order of use stays.
 
-    def __init__(self, tiers: Sequence[Tier]) -> None:
-        self._tiers = tuple(tiers)
-        self._watchers: list[Callable[[str, Entry], None]] = []
+    Args:
+        disk: the slowest tier, where there is one.
+    """
+
+    def __init__(self, tiers: Sequence[Tier], disk: DiskTier | None = None) -> None:
+        self._tiers, self._disk = tuple(tiers), disk
+        self._watchers: list[Callable[[str, Stored], None]] = []
         for tier in self._tiers:
             tier.entries.on_eviction(self._tell)
 
-    def on_eviction(self, watcher: Callable[[str, Entry], None]) -> None:
+    def on_eviction(self, watcher: Callable[[str, Stored], None]) -> None:
         """Call ``watcher`` with key and entry once no tier has it any longer."""
         self._watchers.append(watcher)
 
     def get(self, key: str) -> Entry | None:
         """The entry, from the fastest tier that has it, marked as just used in all."""
-        found = [entry for entry in (tier.entries.get(key) for tier in self._tiers) if entry is not None]
-        return found[0] if found else None
+        found = [stored for stored in (tier.entries.get(key) for tier in self._tiers) if stored is not None]
+        if found:
+            if self._disk is not None:
+                self._disk.mark_used(key)
+            return restored(found[0])
+        return None if self._disk is None else self._read(key, self._disk)
 
     def peek(self, key: str, tier: str | None = None) -> Entry | None:
         """The entry, from the tier of that name or else the fastest that has it."""
         for other in self._tiers:
-            entry = other.entries.peek(key)
-            if entry is not None and tier in (None, other.name):
+            if tier in (None, other.name) and (entry := other.peek(key)) is not None:
                 return entry
         return None
 
     def fits(self, entry: Entry) -> bool:
         """Whether some tier can hold an entry."""
-        return any(tier.entries.fits(entry) for tier in self._tiers)
+        on_disk = self._disk is not None and self._disk.fits(entry)
+        return on_disk or any(tier.entries.fits(entry) for tier in self._tiers)
 
-    def put(self, key: str, entry: Entry) -> bool:
+    def put(self, key: str, entry: Entry, replaced: Sequence[str] = ()) -> bool:
         """Put an entry into every tier that it fits, and drop older ones of its key; False if it fits none.
 
         A refused entry leaves all tiers as they were.
+
+        Args:
+            replaced: keys of entries that this one stands for, too: they go from disk once it is there.
         """
         roomy = [tier for tier in self._tiers if tier.entries.fits(entry)]
         for tier in roomy:
@@ -77,6 +101,9 @@ class Tiers:
         for tier in self._tiers:
             if roomy and tier not in roomy:
                 tier.entries.discard(key)
+        if self._disk is not None and self._disk.fits(entry):
+            self._disk.put(key, entry, replaced)
+            return True
         return bool(roomy)
 
     def promote(self, key: str, entry: Entry) -> None:
@@ -86,17 +113,17 @@ class Tiers:
             fastest.put(key, entry)
 
     def discard(self, key: str) -> None:
-        """Forget an entry in all tiers."""
+        """Forget an entry in the tiers of memory."""
         for tier in self._tiers:
             tier.entries.discard(key)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything in memory."""
         for tier in self._tiers:
             tier.entries.clear()
 
-    def items(self) -> Iterator[tuple[str, Entry]]:
-        """Keys and entries, each once."""
+    def items(self) -> Iterator[tuple[str, Stored]]:
+        """Keys and entries in memory, each once."""
         seen: set[str] = set()
         for tier in self._tiers:
             for key, entry in tier.entries.items():
@@ -109,9 +136,21 @@ class Tiers:
         return sum(other.entries.nbytes for other in self._tiers if other.name == tier)
 
     def __contains__(self, key: str) -> bool:
+        return self.in_memory(key) or (self._disk is not None and self._disk.has(key))
+
+    def in_memory(self, key: str) -> bool:
+        """Whether a tier besides the disk's has an entry."""
         return any(key in tier.entries for tier in self._tiers)
 
-    def _tell(self, key: str, entry: Entry) -> None:
+    def _read(self, key: str, disk: DiskTier) -> Entry | None:
+        """Read an entry from disk, and put it into the host tier, where there is one."""
+        entry = disk.get(key)
+        for tier in self._tiers if entry is not None else ():
+            if tier.copy is not None and entry is not None:
+                tier.keep(key, replace(entry, on_disk=False))
+        return entry
+
+    def _tell(self, key: str, entry: Stored) -> None:
         if key not in self:
             for watcher in self._watchers:
                 watcher(key, entry)

@@ -1,0 +1,52 @@
+"""Ask a server while it answers other requests: one client, as many connections as there are requests under way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runners.base import Request, Response
+from runners.endpoint.chat import chat_body
+from runners.endpoint.client import ask, open_client
+from runners.endpoint.runner import as_response
+from runners.endpoint.server import Server, read_key
+from runners.records import Served
+from workloads.records import media_in
+
+
+class ServerUnderLoad:
+    """See ``runners.load.loop.Asked``. What the caches had is told by the answers alone: counters are everybody's.
+
+    Args:
+        server: met, see ``Server.meet``; its own client is not used.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._client = open_client(read_key(server.options.api_key_env), connections=None)
+
+    def prepare(self, request: Request) -> object:
+        """See ``runners.load.loop.Asked``: encodes the body."""
+        body = chat_body(request.messages, self._server.served, request.max_new_tokens, self._server.settings)
+        return body, len(media_in(request.messages))
+
+    async def ask(self, prepared: object) -> Response:
+        """See ``runners.load.loop.Asked``."""
+        assert isinstance(prepared, tuple)
+        body, media = prepared
+        options = self._server.options
+        reply = await ask(self._client, f"{options.api}/chat/completions", body, options.timeout)
+        details = reply.usage.prompt_tokens_details
+        served = Served(
+            state="stream",
+            checked=False,
+            media=media,
+            prompt_tokens=reply.usage.prompt_tokens,
+            output_tokens=reply.usage.completion_tokens,
+            cached_tokens=None if details is None else details.cached_tokens,
+            finish_reason=reply.finish_reason,
+        )
+        return replace(as_response(reply, served), first_tokens=None)
+
+    async def close(self) -> None:
+        """See ``runners.load.loop.Asked``."""
+        await self._client.aclose()

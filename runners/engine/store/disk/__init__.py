@@ -1,0 +1,1 @@
+"""The disk tier: entries as checked files in a directory that processes share."""

@@ -1,0 +1,120 @@
+"""Serve one request stream under load: runner after runner, each fed by the same arrivals, and yield records.
+
+Runners are not interleaved, because requests overlap: what they share is the stream and its times. A conversation goes
+on with its gold answers; where there are none, with no reply, for requests do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+
+from runners.base import Request, Response, Runner
+from runners.endpoint.runner import EndpointRunner
+from runners.endpoint.under_load import ServerUnderLoad
+from runners.load.loop import Asked, Outcome, run_closed, run_open
+from runners.load.queue import Queued
+from runners.records import Load, Record
+from runners.session import SessionOptions, StreamRequest, make_record, requests_of, warm_up
+from workloads.arrivals import Arrivals
+from workloads.records import NO_REPLIES, Conversation
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How requests arrive; one of these is given.
+
+    Attributes:
+        arrivals: at times that are drawn.
+        concurrency: so many at once.
+        speed: at the times that they have, this many times as fast.
+    """
+
+    arrivals: Arrivals | None = None
+    concurrency: int | None = None
+    speed: float | None = None
+
+    def times(self, requests: Sequence[StreamRequest], seed: int, workload: str) -> list[float] | None:
+        """Seconds at which to send each request, ascending; None of a closed loop."""
+        if self.speed is not None:
+            first = requests[0].turn.arrival_s or 0.0
+            return [((item.turn.arrival_s or 0.0) - first) / self.speed for item in requests]
+        return None if self.arrivals is None else self.arrivals.times(len(requests), seed, workload).tolist()
+
+
+def serve_under_load(
+    workload: str,
+    conversations: Sequence[Conversation],
+    runners: Sequence[Runner],
+    options: SessionOptions,
+    loads: Mapping[str, LoadOptions],
+) -> Iterator[Record]:
+    """Yield a record for every request, runner and load, the reference's first; see ``runners.session.serve``.
+
+    Divergence is not measured: logits of thousands of answers are not kept.
+
+    Args:
+        options: its ``reference`` is a runner's label followed by a load's name.
+        loads: by what follows the labels of the runners that are asked like that.
+    """
+    requests = sorted(requests_of(conversations), key=lambda item: item.turn.arrival_s or 0.0)
+    references: dict[int, Response] = {}
+    arms = [(f"{runner.label}{suffix}", runner, load) for suffix, load in loads.items() for runner in runners]
+    for label, runner, load in sorted(arms, key=lambda arm: arm[0] != options.reference):
+        warm_up(requests[: options.warmup], [runner], options)
+        for outcome in _outcomes(runner, workload, requests, options, load):
+            response = replace(outcome.response, first_logits=None, first_tokens=None)
+            if label == options.reference:
+                references[outcome.index] = Response(response.status, response.text)
+            item = requests[outcome.index]
+            record = make_record(workload, item, label, 0, response, references[outcome.index])
+            yield replace(record, load=_load(outcome))
+        runner.reset()
+
+
+def _load(outcome: Outcome) -> Load:
+    return Load(
+        due_ms=outcome.due_s * 1e3,
+        lag_ms=(outcome.sent_s - outcome.due_s) * 1e3,
+        e2e_ms=(outcome.ended_s - outcome.sent_s) * 1e3,
+    )
+
+
+def _outcomes(
+    runner: Runner, workload: str, requests: Sequence[StreamRequest], options: SessionOptions, load: LoadOptions
+) -> Iterator[Outcome]:
+    """Run the loop in a thread of its own, so that nobody who takes the outcomes delays it."""
+    told: SimpleQueue[Outcome | BaseException | None] = SimpleQueue()
+
+    async def run() -> None:
+        asked: Asked = ServerUnderLoad(runner.server) if isinstance(runner, EndpointRunner) else Queued(runner)
+
+        def request(index: int) -> Request:
+            return requests[index].request(NO_REPLIES, options.max_new_tokens)
+
+        try:
+            times = load.times(requests, options.seed, workload)
+            if times is not None:
+                await run_open(asked, request, times, told.put)
+            else:
+                await run_closed(asked, request, len(requests), load.concurrency or 1, told.put)
+        finally:
+            await asked.close()
+
+    def work() -> None:
+        try:
+            asyncio.run(run())
+            told.put(None)
+        except BaseException as error:
+            told.put(error)
+
+    thread = threading.Thread(target=work, name="load", daemon=True)
+    thread.start()
+    while (item := told.get()) is not None:
+        if isinstance(item, BaseException):
+            raise item
+        yield item
+    thread.join()

@@ -1,0 +1,99 @@
+"""Get the answers of a run: one by one in this process, under load, or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from vlcache_cli.jobs.loading import is_loaded
+from workloads.errors import UsageError
+
+if TYPE_CHECKING:
+    from runners.base import Runner
+    from runners.load.session import LoadOptions
+    from runners.models.load import LoadedModel
+    from runners.records import Record
+    from runners.registry import RunnerSpec
+    from runners.session import Watch
+    from vlcache_cli.config.commands import RunConfig
+    from vlcache_cli.jobs.streams import Stream
+
+
+def require_spreadable(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
+    """UsageError for what cannot be asked on a cluster."""
+    if config.on == "local":
+        return
+    from runners.cluster.ray import require_ray
+
+    require_ray()
+    if is_loaded(config) or getattr(config, "until_decided", False):
+        raise UsageError("--on ray asks requests one by one and to the end: drop --until-decided and what makes load")
+    if config.store_dir is not None:
+        raise UsageError("--on ray keeps no store on disk: drop --store-dir")
+    if any(spec.is_server for spec in specs):
+        raise UsageError(
+            "--on ray spreads methods of the built-in engine: a server is asked from one place, --on local"
+        )
+
+
+def answers_of(
+    config: RunConfig,
+    streams: Mapping[str, Stream],
+    runners: Sequence[Runner],
+    finished: Mapping[str, Record],
+    watches: Mapping[str, Watch],
+    loads: Mapping[str, LoadOptions],
+) -> Iterator[Record]:
+    """Yield the records that ``finished`` does not have, asked in this process."""
+    from runners.session import SessionOptions, serve
+
+    def answer(workload: str, stream: Stream) -> Iterator[Record]:
+        options = SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup)
+        if loads:
+            from runners.load.session import serve_under_load
+
+            return serve_under_load(workload, stream.conversations, runners, options, loads)
+        blocks = (serve(workload, block, runners, options, finished, watches.get(workload)) for block in stream.blocks)
+        return chain.from_iterable(blocks)
+
+    return chain.from_iterable(answer(workload, stream) for workload, stream in streams.items())
+
+
+def answers_on_cluster(
+    config: RunConfig,
+    streams: Mapping[str, Stream],
+    specs: Sequence[RunnerSpec],
+    model: LoadedModel,
+    finished: Mapping[str, Record],
+) -> Iterator[Record]:
+    """Yield the records that ``finished`` does not have, each workload's block asked somewhere on a cluster."""
+    from runners.cluster.cell import Cell, ModelSettings
+    from runners.cluster.ray import run_cells
+    from runners.session import SessionOptions
+
+    settings = ModelSettings(
+        name=config.model,
+        revision=config.revision,
+        dtype=config.dtype,
+        device=config.device,
+        profile=config.profile,
+        device_map=config.device_map,
+        attention=config.attn,
+        sampling=config.sampling,
+        fingerprint=model.fingerprint,
+    )
+    cells = [
+        Cell(
+            model=settings,
+            specs=tuple(specs),
+            adopt=config.adopt,
+            workload=workload,
+            conversations=tuple(block),
+            options=SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup),
+        ).left(finished)
+        for workload, stream in streams.items()
+        for block in stream.blocks
+    ]
+    address = None if config.on == "ray" else config.on
+    return run_cells([cell for cell in cells if cell is not None], address, gpus=model.adapter.device.type == "cuda")

@@ -1,0 +1,90 @@
+"""What a run under load needs besides: its arrivals, what cannot be had with it, and what the client can do at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vlcache_cli.config.commands import BenchConfig, RunConfig, SweepConfig
+from workloads.arrivals import Arrivals, speed_of_trace
+from workloads.errors import UsageError
+
+if TYPE_CHECKING:
+    from runners.load.session import LoadOptions
+    from runners.registry import RunnerSpec
+    from vlcache_cli.jobs.streams import Stream
+
+
+def loads_of(config: RunConfig) -> dict[str, LoadOptions]:
+    """How requests arrive, by what a runner's label is followed by; none where they come one by one."""
+    if not is_loaded(config):
+        return {}
+    from runners.load.session import LoadOptions
+
+    if config.concurrency is not None:
+        return {"": LoadOptions(concurrency=config.concurrency)}
+    speed = speed_of_trace(config.arrivals)
+    if speed is not None:
+        return {"": LoadOptions(speed=speed)}
+    many = isinstance(config, SweepConfig)
+    return {at(rate) if many else "": LoadOptions(Arrivals.read(config.arrivals, rate)) for rate in config.rates}
+
+
+def at(rate: float) -> str:
+    """What follows the label of a runner that is asked at several rates."""
+    return f"@rate={rate:g}"
+
+
+def labels_under_load(labels: Sequence[str], loads: Iterable[str]) -> dict[str, str]:
+    """The runner that each label of a run stands for: itself, but for several rates."""
+    return {f"{label}{suffix}": label for suffix in (loads or ("",)) for label in labels}
+
+
+def is_loaded(config: RunConfig) -> bool:
+    """Whether requests arrive while others are answered."""
+    return bool(config.rates) or config.concurrency is not None or speed_of_trace(config.arrivals) is not None
+
+
+def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Mapping[str, Stream]) -> None:
+    """UsageError for settings that contradict load."""
+    if not is_loaded(config):
+        if config.slo is not None:
+            raise UsageError("--slo is about answers under load: give --request-rate or --concurrency, too")
+        return
+    if config.rates and config.concurrency is not None:
+        raise UsageError("--request-rate (open loop) and --concurrency (closed loop) exclude each other: drop one")
+    if speed_of_trace(config.arrivals) is not None:
+        if config.rates or config.concurrency is not None:
+            raise UsageError("--arrivals trace has times of its own: drop --request-rate and --concurrency")
+        for workload, stream in streams.items():
+            turns = (turn for conversation in stream.conversations for turn in conversation.turns)
+            if any(turn.arrival_s is None for turn in turns):
+                raise UsageError(f"--arrivals trace: the requests of '{workload}' have no times; a trace's have")
+    if config.resume:
+        raise UsageError("a run under load cannot be continued, for its arrivals are in time: start another one")
+    if isinstance(config, BenchConfig) and config.until_decided:
+        raise UsageError("--until-decided asks runners side by side, and under load they are asked one after another")
+    for spec in specs:
+        if spec.is_server and spec.options.get("state", "stream") != "stream":
+            raise UsageError(
+                f"runner '{spec.label}' makes its caches before each request, for which load leaves no time: "
+                "drop state="
+            )
+
+
+def describe_load(config: RunConfig, specs: Sequence[RunnerSpec], streams: Mapping[str, Stream]) -> dict[str, Any]:
+    """For the manifest: how requests arrive, and how many the client itself can send, where servers are asked."""
+    rates = {f"{spec.label}{at(rate)}": {"family": spec.label, "rate": rate} for spec in specs for rate in config.rates}
+    described: dict[str, Any] = {
+        "request_rate": max(config.rates, default=None),
+        "rates": rates if isinstance(config, SweepConfig) else {},
+        "concurrency": config.concurrency,
+        "arrivals": config.arrivals,
+    }
+    if not any(spec.is_server for spec in specs):
+        return described
+    from runners.endpoint.chat import chat_body
+    from runners.load.ceiling import measure_ceiling
+
+    conversation = next(iter(streams.values())).conversations[0]
+    return described | {"ceiling_rps": measure_ceiling(chat_body(conversation.prompt(0), "any", 1, {}))}

@@ -1,0 +1,1 @@
+"""Traces: requests as production sends them, drawn from published statistics or read from published files."""

@@ -19,6 +19,7 @@ MOST_TOKENS = 1 << 22
 MOST, LARGEST = 1 << 62, 1e30
 
 Count = Annotated[int, Interval(ge=0, le=MOST)]
+Share = Annotated[float, Interval(ge=0, le=1)]
 Number = Annotated[float, Interval(ge=-LARGEST, le=LARGEST)]  # sums and ratios of what a file says stay finite
 
 
@@ -303,19 +304,19 @@ class Record:
     order: Count
     warmth: Warmth
     recurring_media: Count
-    content_share: Number | None
+    content_share: Share | None
     status: Status
     error: str | None
     answer: str | None
     gold: tuple[str, ...]
     token_ids: tuple[Count, ...]
-    score: Number | None
+    score: Share | None
     kl: Number | None = None
     agrees: bool | None = None
     timing: Timing | None = None
     cache: CacheStats | None = None
     parse_failed: bool = False
-    official_score: Number | None = None
+    official_score: Share | None = None
     computed: tuple[ComputedMedium, ...] = ()
     demand: Demand | None = None
     peak_bytes: Count | None = None

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from reports.statistics.changes import Changes
 from reports.statistics.intervals import Interval
 from reports.statistics.sequential import SequentialChanges
 from runners.records import Warmth
+
+
+def defined(ratios: pd.Series[float]) -> pd.Series[float]:
+    """The ratios that are numbers: neither unknown nor infinite."""
+    return ratios[np.isfinite(ratios)]
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,12 @@ class Paired:
         return _column(self.ttft, label)
 
     def ratios(self, over: str, under: str, warmth: Warmth | None = None) -> pd.Series[float]:
-        """TTFT of ``over`` / TTFT of ``under`` for each request that both answered, of one warmth or of all."""
+        """TTFT of ``over`` / TTFT of ``under`` for each request that both answered, of one warmth or of all.
+
+        Requests whose ratio is undefined, for a time of 0, are left out.
+        """
         pairs = self._times(over, under, warmth)
-        return pairs["over"] / pairs["under"]
+        return defined(pairs["over"] / pairs["under"])
 
     def differences(self, left: str, right: str, warmth: Warmth) -> pd.Series[float]:
         """TTFT of ``left`` - TTFT of ``right`` in ms, for each request of that warmth that both answered."""

@@ -14,6 +14,7 @@ from reports.summary.notice import Notice, NoticeKind
 from runners.records import Record, Status
 
 FEWEST = 12
+LEAST = 1e-200  # milliseconds per floating point operation: with less no clock measured anything
 SLOW_START = 2.0
 DRIFT = 1.15
 STALL = 1.5
@@ -24,7 +25,7 @@ def machine_notices(records: Sequence[Record], reference: str) -> Iterator[Notic
     """Of one workload's ``records``, in the order they were made."""
     measured = [record for record in records if record.runner == reference and record.status is Status.OK]
     paces = np.asarray([_pace(record) for record in measured])
-    if len(paces) < FEWEST or not np.isfinite(paces).all():
+    if len(paces) < FEWEST or not ((paces >= LEAST) & np.isfinite(paces)).all():
         return
     workload = measured[0].workload
     usual = float(np.median(paces[1:]))
@@ -33,7 +34,7 @@ def machine_notices(records: Sequence[Record], reference: str) -> Iterator[Notic
             NoticeKind.COLD_FIRST_RUN,
             workload,
             reference,
-            f"the first request took {paces[0] / usual:.1f} times as long as usual for its work",
+            f"the first request took {float(paces[0]) / usual:.1f} times as long as usual for its work",
             "give --warmup a few requests more",
         )
     yield from _drift(workload, reference, paces[1:])

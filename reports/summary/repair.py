@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.statistics.binomial import share_interval
+from reports.statistics.pairing import defined
 from runners.records import Warmth
 
 
@@ -21,10 +22,10 @@ def repair_values(
         calibration: what the model was calibrated on, in words; None where it was not.
     """
     warm = mine[(mine["warmth"] == Warmth.WARM.value) & mine["ok"]]
-    computed = warm["computed_token_layers"] / (warm["vision_tokens"] * warm["layers"])
+    computed = defined(warm["computed_token_layers"] / (warm["vision_tokens"] * warm["layers"]))
     chosen = decided(mine)
     values: dict[str, Any] = {
-        "recompute_ratio_p90": None if computed.dropna().empty else float(computed.dropna().quantile(0.9)),
+        "recompute_ratio_p90": None if computed.empty else float(computed.quantile(0.9)),
         "kept_share": None,
         "repaired_share": None,
         "recomputed_share": None,

@@ -11,7 +11,7 @@ from reports.run.frame import without_times
 from reports.run.manifest import Ceilings, Manifest
 from reports.run.measurements import Measurements
 from reports.statistics.intervals import mean_interval, median_interval, percentile
-from reports.statistics.pairing import Paired
+from reports.statistics.pairing import Paired, defined
 from reports.statistics.strata import stratified_percentile
 from reports.summary.floor import floor_ms
 from reports.summary.load import client_bound, load_values
@@ -203,7 +203,7 @@ def _rest(share: float | None) -> float | None:
 def _tier_speedups(mine: pd.DataFrame, paired: Paired, tier: str) -> pd.Series[float]:
     """TTFT of the reference / TTFT with all that is reused coming from a tier, for each warm request."""
     warm = mine[mine["warmth"] == Warmth.WARM.value].set_index("request")
-    return (paired.times(paired.reference) / warm[f"{tier}_ttft_ms"]).dropna()
+    return defined(paired.times(paired.reference) / warm[f"{tier}_ttft_ms"])
 
 
 def _gains(label: str, paired: Paired, manifest: Manifest) -> Values:
@@ -255,7 +255,7 @@ def _reuse(mine: pd.DataFrame) -> Values:
 def _floor_ratio(mine: pd.DataFrame, ceilings: Ceilings | None) -> float | None:
     """Median of TTFT / floor over warm requests; None where the device's ceilings, or the work, are not known."""
     warm = mine[mine["warmth"] == Warmth.WARM.value]
-    return _median((warm["ttft_ms"] / floor_ms(warm, ceilings)).dropna()) if ceilings is not None else None
+    return _median(defined(warm["ttft_ms"] / floor_ms(warm, ceilings))) if ceilings is not None else None
 
 
 def _mean(values: pd.Series[float]) -> float | None:

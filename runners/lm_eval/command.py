@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from lm_eval.utils import setup_logging
 import runners.lm_eval.model  # noqa: F401  # registers our model
 from runners.lm_eval.runner import RunnerLM, collecting
 from workloads.errors import UsageError
-from workloads.reading import check, read_yaml
+from workloads.reading import check, in_one_line, read_yaml
 from workloads.reading.regular import read_bounded
 
 LARGEST_CONFIG = 1 << 16
@@ -47,7 +49,7 @@ def run(arguments: Sequence[str]) -> Evaluated:
     with _called_with(arguments), collecting() as models:
         try:
             parser = HarnessCLI()
-            told = parser.parse_args()
+            told = _parse(parser)
             output = _output(getattr(told, "output_path", None), getattr(told, "config", None))
             parser.execute(told)
         except SystemExit as stop:
@@ -57,6 +59,19 @@ def run(arguments: Sequence[str]) -> Evaluated:
                 raise
             raise UsageError(f"lm-eval: {' '.join(str(error).split())}") from error
     return Evaluated(tuple(models), output)
+
+
+def _parse(parser: HarnessCLI) -> Namespace:
+    """Parse the arguments; UsageError, in one line and without the usage, when lm-eval refuses them."""
+    with redirect_stderr(StringIO()) as said:
+        try:
+            told: Namespace = parser.parse_args()
+        except SystemExit as stop:
+            if not stop.code:
+                raise
+            raise UsageError(f"lm-eval: error: {in_one_line(said.getvalue().rpartition(': error: ')[2])}") from stop
+    sys.stderr.write(said.getvalue())
+    return told
 
 
 def _output(path: str | None, config: str | None) -> Path | None:

@@ -91,6 +91,17 @@ def test_media_of_a_request_file_come_back_as_told(bench: Bench, mine: str, caps
     assert warmth == {"line-1": "cold", **{f"line-1-again-{number}": "warm" for number in (1, 2, 3)}}
 
 
+def test_a_data_set_that_is_refused_is_told_in_one_line(
+    bench: Bench, mine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").touch()
+    assert bench("--workload", "docvqa", "--output", "run", "--dataset-path", "file") == 2
+    assert capsys.readouterr().err == "vlcache: --dataset-path file is no folder\n"
+    Path("bad.jsonl").write_text("{}")
+    assert bench("--workload", f"{mine},bad.jsonl", "--output", "run", "--recur", "prefix") == 2
+    assert capsys.readouterr().err.startswith("vlcache: bad.jsonl, line 1: ")
+
+
 def test_a_run_with_a_data_set_resumes(bench: Bench, mine: str) -> None:
     assert bench("--workload", mine, "--output", "run") == 0
     before = Path("run/records.jsonl").read_bytes()

@@ -130,7 +130,9 @@ def test_what_cannot_be_asked_is_one_line(told: list[str], more: list[str], line
 
 def test_a_wrong_flag_is_told_by_lm_eval(capsys: Capture) -> None:
     assert main(["lm-eval", "--nosuch", "flag"]) == 2
-    assert "lm-eval: error: unrecognized arguments: --nosuch flag" in capsys.readouterr().err
+    assert capsys.readouterr().err == "vlcache: lm-eval: error: unrecognized arguments: --nosuch flag\n"
+    assert main(["lm-eval", "--model", "vlcache", "--model_args", "x", "--tasks", "y"]) == 2
+    assert capsys.readouterr().err == "vlcache: lm-eval: error: argument --model_args: expected `key=value`, got 'x'\n"
 
 
 def test_a_failure_of_ours_is_an_internal_error(

@@ -16,6 +16,7 @@ from runners.engine.media.clips import decode_clip
 from runners.engine.media.pictures import decode_image
 from runners.engine.media.sampling import FrameSampling
 from workloads.files.attachments import _require_playable
+from workloads.media.animations import Animation
 from workloads.media.pictures import decode, decode_as_stored
 from workloads.records import Media, MediaKind
 
@@ -128,3 +129,18 @@ def test_a_damaged_film_is_decoded_or_refused(
     if file_format not in FILM_OF:
         FILM_OF[file_format] = make_film(6, file_format, codec)
     require_one_line("video", mutated(FILM_OF[file_format], todo))
+
+
+@pytest.mark.parametrize("file_format", ANIMATED)
+def test_an_animation_that_is_cut_off_is_told_in_words(file_format: str, encoded: Encode) -> None:
+    first, *others = [Image.new("RGB", (16, 16), (40 * number, 0, 0)) for number in range(6)]
+    data = encoded(first, file_format, others)
+    told = set()
+    for length in range(0, len(data), max(1, len(data) // 60)):
+        try:
+            animation = Animation(data[:length])
+            assert [*animation.decode(range(animation.timeline.frames))]
+        except ValueError as error:
+            told.add(str(error))
+    assert told
+    assert not [text for text in told if "index" in text or "NoneType" in text or "argument" in text]

@@ -34,6 +34,11 @@ def test_what_times_of_the_reference_tell(make_record: MakeRecord, times: list[f
     assert kinds(make_record, times) == found
 
 
+@pytest.mark.parametrize("times", [[0.0] * 40, [5e-324] * 40, [0.0, 1e30] * 20, [1e30, *[1e-300] * 39]])
+def test_times_that_no_clock_measures_tell_nothing(make_record: MakeRecord, times: list[float]) -> None:
+    assert kinds(make_record, times) == []
+
+
 def test_times_without_work_to_compare_them_by_tell_nothing(make_record: MakeRecord) -> None:
     records = [make_record(f"q{number}", ttft_ms=1.0 + number, flops=0.0) for number in range(20)]
     assert [*machine_notices(records, "full")] == []

@@ -102,16 +102,22 @@ def open_streams(config: StreamConfig, max_new_tokens: int | None = None) -> dic
 
     sources = Sources(config.dataset_path, config.subjects, config.recur, PIXELS_PER_TOKEN.get(config.model))
     workloads = open_workloads(config.workload, sources)
-    return {
+    opened = {
         f"{workload.name}{DISTINCT}{distinct}" if distinct else workload.name: _open(
             workload, config, max_new_tokens, distinct
         )
         for workload in workloads
         for distinct in config.distinct_media or (0,)
     }
+    for note in [note for _, notes in opened.values() for note in notes]:  # once nothing is refused any more
+        console.note(note)
+    return {name: stream for name, (stream, _) in opened.items()}
 
 
-def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None, distinct: int = 0) -> Stream:
+def _open(
+    workload: Workload, config: StreamConfig, max_new_tokens: int | None, distinct: int = 0
+) -> tuple[Stream, list[str]]:
+    """The stream of a workload, and what to tell of how it was drawn."""
     from workloads.base import StreamOptions, WorkloadDefaults
     from workloads.datasets.recurring_stream import MEANING
     from workloads.options import base_name
@@ -137,10 +143,9 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None, 
         raise UsageError(f"--blocks draws with other seeds, and the requests of '{workload.name}' are given: drop it")
     if distinct and base_name(workload.name) not in CARDS:
         raise UsageError(f"--distinct-media is for {', '.join(CARDS)}, not for '{workload.name}': drop it")
-    if options.left_out is not None:
-        console.note(f"{workload.name}: {options.left_out}")
+    notes = [] if options.left_out is None else [f"{workload.name}: {options.left_out}"]
     if is_told or (defaults.recurs_by is not None and not is_built_in(workload.name)):
-        console.note(f"{workload.name}: {options.recurrence}")
+        notes.append(f"{workload.name}: {options.recurrence}")
     blocks: list[list[Conversation]] = []
     for block in range(config.blocks):
         share = (samples + block) // config.blocks  # the later ones have one more, where it does not come out even
@@ -153,7 +158,7 @@ def _open(workload: Workload, config: StreamConfig, max_new_tokens: int | None, 
         blocks.append([_numbered(conversation, block) for conversation in drawn])
     if not all(blocks):
         raise UsageError(f"workload '{workload.name}' has nothing to ask")
-    return Stream(blocks, options, distinct=distinct)
+    return Stream(blocks, options, distinct=distinct), notes
 
 
 def _numbered(conversation: Conversation, block: int) -> Conversation:

@@ -48,6 +48,7 @@ class Animation:
             with reasons():
                 self._image.seek(number + self._hidden)
                 require_decodable(*self._image.size)  # pages of a file differ in size
+                self._image.load()
             frame = shown(self._image)
             yield frame.copy() if frame is self._image and self.timeline.frames > 1 else frame
 

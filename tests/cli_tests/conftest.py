@@ -84,6 +84,7 @@ class FakeSessionOptions:
     seed: int
     max_new_tokens: int
     warmup: int
+    not_warmed: frozenset[str] = frozenset()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ def paired(scores: list[float], sequential: bool = False) -> Paired:
             "ttft_ms": 1.0,
             "score": 1.0 if runner == "full" else score,
             "ok": True,
+            "node": None,
         }
         for place, score in enumerate(scores)
         for runner in ("full", "some")

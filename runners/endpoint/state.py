@@ -33,12 +33,13 @@ def fault(state: State, messages: Sequence[Message], usage: Usage, hits: Hits) -
     reused = _reused_tokens(usage, hits)
     by_prefix = None if reused is None else reused > most_text_tokens(messages, usage)
     by_content = [count for count in (hits.preprocessing_hits, hits.encoder_hits) if count is not None]
-    distinct = len({(medium.kind, medium.data) for medium in media_in(messages)})
+    media = [(medium.kind, medium.data) for medium in media_in(messages)]
+    distinct = len(set(media))
     stored = hits.kv_tokens is not None and hits.kv_tokens > most_text_tokens(messages, usage)
     if state == "cold":
         if by_prefix:
             return True, f"named cold, but {reused} tokens of the prompt were cached, media among them"
-        if any(by_content) or stored:
+        if max(by_content, default=0) > len(media) - distinct or stored:  # a repeated medium is found within the prompt
             return True, "named cold, but the server's caches held media of it"
         return by_prefix is not None or bool(by_content), None
     if state == "same-image":

@@ -149,6 +149,12 @@ def test_a_state_is_believed_only_where_the_server_bears_it_out(
         assert (checked, wrong) == expected
 
 
+def test_a_medium_that_a_prompt_shows_twice_is_found_once_in_the_coldest_cache() -> None:
+    twice = [*ASKED, Message("assistant", ("A page.",)), Message("user", (PNG, "And this?"))]
+    assert fault("cold", twice, told(), Hits(None, 1)) == RIGHT
+    assert fault("cold", twice, told(), Hits(None, 2))[1] is not None
+
+
 def test_a_request_without_media_has_no_state() -> None:
     assert fault("cold", [Message("user", ("Hi",))], told(9, 8), Hits(8, 0)) == NOT_CHECKED
 

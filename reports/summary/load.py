@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.run.manifest import LoadDescription
 from reports.run.measurements import Measurements
-from reports.statistics.intervals import mean_interval, percentile
+from reports.statistics.intervals import mean_interval, median_interval, percentile
 from reports.statistics.slo import Slo
 
 LATE_MS = 10.0
@@ -19,10 +19,18 @@ MOST_OF_CEILING = 0.5  # of what the client can send; above it, what it measures
 UNDER_LOAD = (
     "throughput_rps",
     "goodput_rps",
+    "goodput_rps_ci_low",
+    "goodput_rps_ci_high",
     "slo_share",
     "slo_share_ci_low",
     "slo_share_ci_high",
+    "ttft_ms_p50_ci_low",
+    "ttft_ms_p50_ci_high",
+    "tpot_ms_p50_ci_low",
+    "tpot_ms_p50_ci_high",
     "e2e_ms_p50",
+    "e2e_ms_p50_ci_low",
+    "e2e_ms_p50_ci_high",
     "e2e_ms_p99",
     "client_lag_ms_p99",
     "client_late_share",
@@ -43,6 +51,7 @@ def load_values(mine: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, 
         "tpot_ms_p50": percentile(tpot.dropna(), 50),
         "tpot_ms_p99": percentile(tpot.dropna(), 99),
     }
+    clusters = mine["cluster_id"]
     sent = mine["load_due_ms"] + mine["load_lag_ms"]
     if sent.notna().sum() < 2:
         return values
@@ -51,6 +60,9 @@ def load_values(mine: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, 
     planned = float(due.max() - due.min())
     values |= {
         "throughput_rps": len(answered) / span_s if span_s > 0 else None,
+        **_interval("ttft_ms_p50", answered["ttft_ms"], clusters, alpha),
+        **_interval("tpot_ms_p50", tpot.dropna(), clusters, alpha),
+        **_interval("e2e_ms_p50", answered["load_e2e_ms"], clusters, alpha),
         "e2e_ms_p50": percentile(answered["load_e2e_ms"], 50),
         "e2e_ms_p99": percentile(answered["load_e2e_ms"], 99),
         "client_lag_ms_p99": percentile(lag, 99),
@@ -63,11 +75,19 @@ def load_values(mine: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, 
         ends = mean_interval(kept, mine["cluster_id"].tolist(), alpha)
         values |= {
             "goodput_rps": float(kept.sum()) / span_s if span_s > 0 else None,
+            "goodput_rps_ci_low": ends.low * len(mine) / span_s if ends and span_s > 0 else None,
+            "goodput_rps_ci_high": ends.high * len(mine) / span_s if ends and span_s > 0 else None,
             "slo_share": float(kept.mean()),
             "slo_share_ci_low": ends.low if ends else None,
             "slo_share_ci_high": ends.high if ends else None,
         }
     return values
+
+
+def _interval(name: str, values: pd.Series[float], clusters: pd.Series[str], alpha: float) -> dict[str, float | None]:
+    """Ends of the interval of a median, by the columns of ``Row``."""
+    ends = median_interval(values, clusters.loc[values.index].tolist(), alpha)
+    return {f"{name}_ci_low": ends.low if ends else None, f"{name}_ci_high": ends.high if ends else None}
 
 
 def missed(values: dict[str, Any], load: LoadDescription | None) -> str | None:

@@ -166,7 +166,10 @@ class Row:
         better="lower",
         spec=".1f",
         in_table=True,
+        interval_spec=".0f",
     )
+    ttft_ms_p50_ci_low: float | None = end()
+    ttft_ms_p50_ci_high: float | None = end()
     ttft_ms_p90: float | None = column("90th percentile of the same", unit="ms", better="lower", spec=".1f")
     ttft_ms_p99: float | None = column(
         "99th percentile of the time to first token", unit="ms", title="TTFT\n99 %\nms", better="lower", spec=".1f"
@@ -424,8 +427,15 @@ class Row:
         spec=".2f",
     )
     goodput_rps: float | None = column(
-        "requests a second whose answer kept to --slo", unit="1/s", title="good-\nput\n1/s", better="higher", spec=".2f"
+        "requests a second whose answer kept to --slo",
+        unit="1/s",
+        title="good-\nput\n1/s",
+        better="higher",
+        spec=".2f",
+        interval_spec=".2f",
     )
+    goodput_rps_ci_low: float | None = end()
+    goodput_rps_ci_high: float | None = end()
     slo_share: float | None = column(
         "share of requests whose answer kept to it; failed ones did not [interval]",
         unit="0..1",
@@ -438,8 +448,15 @@ class Row:
     slo_share_ci_low: float | None = end()
     slo_share_ci_high: float | None = end()
     tpot_ms_p50: float | None = column(
-        "median time for each token behind the first", unit="ms", title="TPOT\nms", better="lower", spec=".1f"
+        "median time for each token behind the first",
+        unit="ms",
+        title="TPOT\nms",
+        better="lower",
+        spec=".1f",
+        interval_spec=".1f",
     )
+    tpot_ms_p50_ci_low: float | None = end()
+    tpot_ms_p50_ci_high: float | None = end()
     tpot_ms_p99: float | None = column("99th percentile of the same", unit="ms", better="lower", spec=".1f")
     e2e_ms_p50: float | None = column(
         "median time from sending a request to the end of its answer, of a run under load",
@@ -447,7 +464,10 @@ class Row:
         title="end to\nend\nms",
         better="lower",
         spec=".1f",
+        interval_spec=".0f",
     )
+    e2e_ms_p50_ci_low: float | None = end()
+    e2e_ms_p50_ci_high: float | None = end()
     e2e_ms_p99: float | None = column(
         "99th percentile of the time from sending a request to the end of its answer",
         unit="ms",

@@ -71,14 +71,21 @@ async def run_closed(
     count: int,
     concurrency: int,
     put: Callable[[Outcome], object],
+    within_s: float | None = None,
 ) -> None:
-    """Keep ``concurrency`` requests under way until ``count`` are answered; see ``run_open``."""
+    """Keep ``concurrency`` requests under way until ``count`` are answered; see ``run_open``.
+
+    Args:
+        within_s: seconds after which no more are sent; None for no end.
+    """
     start = perf_counter()
     left = iter(range(count))
 
     async def work() -> None:
         for index in left:
             prepared = runner.prepare(requests(index))
+            if within_s is not None and perf_counter() - start > within_s:
+                return
             await _answer(runner, prepared, index, perf_counter() - start, start, put)
 
     async with asyncio.TaskGroup() as tasks:

@@ -18,32 +18,41 @@ from runners.endpoint.runner import EndpointRunner
 from runners.endpoint.under_load import ServerUnderLoad
 from runners.load.loop import LoadTarget, Outcome, run_closed, run_open
 from runners.load.queue import Queued
-from runners.records import Load, Record
+from runners.records import Load, Record, Status
 from runners.session import SessionOptions, StreamRequest, make_record, requests_of, turns_of, warm_up
 from workloads.arrivals import Arrivals
 from workloads.records import NO_REPLIES, Conversation
 
+NOT_ASKED = Response(Status.ERROR)
+"""Of the reference, where its time was over: nothing is compared with it."""
+
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How requests arrive; one of these is given.
+    """How requests arrive; one of the first three is given.
 
     Attributes:
         arrivals: at times that are drawn.
         concurrency: so many at once.
         speed: at the times that they have, this many times as fast.
+        duration: seconds after which no more are sent; None for no end but that of the stream.
     """
 
     arrivals: Arrivals | None = None
     concurrency: int | None = None
     speed: float | None = None
+    duration: float | None = None
 
     def times(self, requests: Sequence[StreamRequest], seed: int, workload: str) -> list[float] | None:
         """Seconds at which to send each request, ascending; None of a closed loop."""
         if self.speed is not None:
             first = requests[0].turn.arrival_s or 0.0
-            return [((item.turn.arrival_s or 0.0) - first) / self.speed for item in requests]
-        return None if self.arrivals is None else self.arrivals.times(len(requests), seed, workload).tolist()
+            times = [((item.turn.arrival_s or 0.0) - first) / self.speed for item in requests]
+        elif self.arrivals is not None:
+            times = self.arrivals.times(len(requests), seed, workload).tolist()
+        else:
+            return None
+        return times if self.duration is None else [time for time in times if time <= self.duration]
 
 
 def serve_under_load(
@@ -74,7 +83,8 @@ def serve_under_load(
             if label == options.reference:
                 references[outcome.index] = Response(response.status, response.text)
             item = requests[outcome.index]
-            record = make_record(workload, item, label, 0, response, references[outcome.index])
+            reference = references.get(outcome.index, NOT_ASKED)
+            record = make_record(workload, item, label, 0, response, reference)
             yield replace(record, load=_load(outcome))
         runner.reset()
 
@@ -106,7 +116,9 @@ def _outcomes(
             if times is not None:
                 await run_open(target, request, times, outcomes.put)
             else:
-                await run_closed(target, request, len(requests), load.concurrency or 1, outcomes.put)
+                await run_closed(
+                    target, request, len(requests), load.concurrency or 1, outcomes.put, within_s=load.duration
+                )
         finally:
             await target.close()
 

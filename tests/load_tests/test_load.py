@@ -25,9 +25,12 @@ from runners.base import Request, Response
 from runners.load.ceiling import measure_ceiling
 from runners.load.loop import Outcome, run_closed, run_open
 from runners.load.queue import Queued
+from runners.load.session import LoadOptions
 from runners.records import Load, Record, Status, Timing, Warmth
+from runners.session import StreamRequest
 from vlcache_cli.app import main
 from workloads.arrivals import Arrivals
+from workloads.records import Conversation
 
 
 @given(
@@ -119,6 +122,16 @@ def test_a_closed_loop_keeps_so_many_under_way(count: int, concurrency: int) -> 
     assert runner.most == min(count, concurrency)
 
 
+def test_nothing_is_sent_when_its_time_is_over() -> None:
+    outcomes = list[Outcome]()
+    asyncio.run(run_closed(Slow(), request, 1000, 2, outcomes.append, within_s=0.1))
+    assert 2 <= len(outcomes) < 1000
+    requests = [StreamRequest(Conversation("c", "c", "", ()), 0, (), Warmth.COLD, 0, 0)] * 50
+    arrivals = Arrivals.read("constant", 10.0)
+    assert LoadOptions(arrivals, duration=2.0).times(requests, 0, "w") == pytest.approx(np.arange(21) / 10)
+    assert LoadOptions(concurrency=2, duration=2.0).times(requests, 0, "w") is None
+
+
 def test_what_goes_wrong_is_raised_and_not_waited_for() -> None:
     with pytest.raises(ExceptionGroup):
         asyncio.run(run_open(Slow(), lambda index: Request("broken", (), 1), [0.0, 60.0], print))
@@ -189,6 +202,8 @@ def test_rates_goodput_and_time_per_token_are_those_of_the_records() -> None:
     assert values["throughput_rps"] == pytest.approx(11 / 1.07)
     assert values["goodput_rps"] == values["throughput_rps"]
     assert (values["tpot_ms_p50"], values["e2e_ms_p50"], values["slo_share"]) == (10.0, 70.0, 1.0)
+    assert values["ttft_ms_p50_ci_low"] == values["ttft_ms_p50_ci_high"] == 50.0
+    assert values["goodput_rps_ci_low"] < values["goodput_rps"] == values["goodput_rps_ci_high"]
     assert load_values(records([0.0] * 11), Slo(ttft_ms=49), 0.05)["goodput_rps"] == 0
     assert load_values(records([0.0] * 11), Slo(tpot_ms=9.9), 0.05)["slo_share"] == 0
 
@@ -265,6 +280,9 @@ def test_a_sweep_over_rates_asks_every_runner_at_each(tmp_path: Path, capsys: py
     [
         (("--request-rate", "1", "--concurrency", "2"), "exclude each other"),
         (("--slo", "ttft=5"), "--slo is about answers under load"),
+        (("--duration", "5"), "--duration is about answers under load"),
+        (("--arrivals", "constant"), "--arrivals is about answers under load"),
+        (("--arrivals", "constant", "--concurrency", "2"), "--concurrency sends when an answer came"),
         (("--request-rate", "1", "--until-decided"), "--until-decided asks runners side by side"),
         (("--request-rate", "0"), "request-rate"),
         (("--request-rate", "1", "--arrivals", "often"), "must be poisson, constant, gamma:CV"),

@@ -122,6 +122,13 @@ class RunConfig(StreamConfig):
         "Requests under way at once, the next sent when one is answered (a closed loop), in place of --request-rate.",
         flag_type=int,
     )
+    duration: float | None = setting(
+        None,
+        LOAD,
+        readers.positive,
+        "Seconds after which no more requests are sent under load, however many --samples are left.",
+        flag_type=float,
+    )
     slo: str | None = setting(
         None,
         VERDICT,

@@ -24,12 +24,15 @@ def loads_of(config: RunConfig) -> dict[str, LoadOptions]:
     from runners.load.session import LoadOptions
 
     if config.concurrency is not None:
-        return {"": LoadOptions(concurrency=config.concurrency)}
+        return {"": LoadOptions(concurrency=config.concurrency, duration=config.duration)}
     speed = speed_of_trace(config.arrivals)
     if speed is not None:
-        return {"": LoadOptions(speed=speed)}
+        return {"": LoadOptions(speed=speed, duration=config.duration)}
     many = isinstance(config, SweepConfig)
-    return {at(rate) if many else "": LoadOptions(Arrivals.read(config.arrivals, rate)) for rate in config.rates}
+    return {
+        at(rate) if many else "": LoadOptions(Arrivals.read(config.arrivals, rate), duration=config.duration)
+        for rate in config.rates
+    }
 
 
 def at(rate: float) -> str:
@@ -52,6 +55,8 @@ def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Ma
     if not is_loaded(config):
         if config.slo is not None:
             raise UsageError("--slo is about answers under load: give --request-rate or --concurrency, too")
+        if config.duration is not None:
+            raise UsageError("--duration is about answers under load: give --request-rate or --concurrency, too")
         if config.arrivals != POISSON:
             raise UsageError("--arrivals is about answers under load: give --request-rate, too")
         return

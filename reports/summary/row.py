@@ -432,7 +432,6 @@ class Row:
         title="good-\nput\n1/s",
         better="higher",
         spec=".2f",
-        interval_spec=".2f",
     )
     goodput_rps_ci_low: float | None = end()
     goodput_rps_ci_high: float | None = end()
@@ -453,7 +452,6 @@ class Row:
         title="TPOT\nms",
         better="lower",
         spec=".1f",
-        interval_spec=".1f",
     )
     tpot_ms_p50_ci_low: float | None = end()
     tpot_ms_p50_ci_high: float | None = end()
@@ -464,7 +462,6 @@ class Row:
         title="end to\nend\nms",
         better="lower",
         spec=".1f",
-        interval_spec=".0f",
     )
     e2e_ms_p50_ci_low: float | None = end()
     e2e_ms_p50_ci_high: float | None = end()

@@ -23,7 +23,7 @@ class Column:
         better: which direction is good, where one is.
         scale: factor from the stored number to the displayed one.
         spec: format specification of a displayed number.
-        interval_spec: format specification of the ends ``name_ci_low`` and ``name_ci_high``; None where tables show none.
+        interval_spec: format specification of the ends ``name_ci_low``, ``name_ci_high``; None: tables show none.
         in_table: whether the default table has this column.
         words: texts that are displayed as shorter ones.
         required: whether every summary has a value here; else None stands for undefined, and for a summary that was

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from reports.summary.row import COLUMNS, Row
-from reports.tables.cells import cell
-from reports.tables.summary import table_column
+from reports.summary.row import Row
+from reports.tables.chosen import chosen_table, columns_named
 from reports.tables.table import Table
 
 NAMES = (
@@ -23,11 +21,9 @@ NAMES = (
     "e2e_ms_p99",
     "client_lag_ms_p99",
 )
-LOAD_COLUMNS = tuple(column for name in NAMES for column in COLUMNS if column.name == name)
+LOAD_COLUMNS = columns_named(NAMES)
 
 
 def load_table(rows: Sequence[Row]) -> Table:
     """Make one line for each runner and workload; without rows where requests came one by one."""
-    columns = [replace(table_column(column), is_label=column.name == "runner") for column in LOAD_COLUMNS]
-    lines = [[cell(column, row) for column in LOAD_COLUMNS] for row in rows if row.throughput_rps is not None]
-    return Table("under load", columns, lines, dense=True)
+    return chosen_table("under load", LOAD_COLUMNS, (row for row in rows if row.throughput_rps is not None))

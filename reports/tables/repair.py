@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from reports.summary.column import Column
-from reports.summary.row import COLUMNS, Row
+from reports.summary.row import Row
 from reports.tables.cells import cell
-from reports.tables.summary import table_column
+from reports.tables.chosen import chosen_table, columns_named
 from reports.tables.table import Table
 
 NAMES = (
@@ -25,15 +24,15 @@ NAMES = (
     "risk_found",
     "calibration",
 )
-REPAIR_COLUMNS = tuple(column for name in NAMES for column in COLUMNS if column.name == name)
+REPAIR_COLUMNS = columns_named(NAMES)
 UNCALIBRATED = "uncalibrated"
 
 
 def repair_table(rows: Sequence[Row]) -> Table:
     """Make one line for each runner and workload where something is promised; without rows where nothing is."""
-    columns = [replace(table_column(column), is_label=column.name == "runner") for column in REPAIR_COLUMNS]
-    lines = [[_cell(column, row) for column in REPAIR_COLUMNS] for row in rows if row.risk_promised is not None]
-    return Table("repair and its risk", columns, lines, dense=True)
+    return chosen_table(
+        "repair and its risk", REPAIR_COLUMNS, (row for row in rows if row.risk_promised is not None), _cell
+    )
 
 
 def _cell(column: Column, row: Row) -> str:

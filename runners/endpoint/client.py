@@ -32,7 +32,7 @@ class Reply:
         text: None where it did not; then ``error`` says why, in a line.
         ttft_ms: from the first byte of the request sent to the first text received; None of an answer without a word.
         decode_ms: from there to the last text, or to the event that ends the answer.
-        sent_at, ended_at: seconds on ``perf_counter``'s clock; None where nothing was sent.
+        sent_at: seconds on ``perf_counter``'s clock; None where nothing was sent.
         refused: whether the server answered with an error of the 4xx kind: the request, not the server, is at fault.
     """
 
@@ -44,7 +44,6 @@ class Reply:
     first_tokens: FirstTokens | None = None
     finish_reason: str | None = None
     sent_at: float | None = None
-    ended_at: float | None = None
     refused: bool = False
 
 
@@ -101,7 +100,7 @@ async def ask(client: httpx2.AsyncClient, address: str, body: bytes, timeout: fl
         error = f"{type(lost).__name__}: {in_one_line(str(lost)) or 'the connection was lost'}"
     if error is not None:
         error = without_key(client, error)
-    return _reply(answer, sending.at, perf_counter(), error, refused=refused, failed=failed)
+    return _reply(answer, sending.at, error, refused=refused, failed=failed)
 
 
 async def _read(response: httpx2.Response, answer: Answer, deadline: asyncio.Timeout) -> str | None:
@@ -141,9 +140,7 @@ def without_key(client: httpx2.AsyncClient, text: str) -> str:
     return text.replace(key, "***") if key else text
 
 
-def _reply(
-    answer: Answer, sent_at: float | None, ended_at: float, error: str | None, *, refused: bool, failed: bool
-) -> Reply:
+def _reply(answer: Answer, sent_at: float | None, error: str | None, *, refused: bool, failed: bool) -> Reply:
     """What is known of an answer. One that was whole before the connection ``failed`` counts, unless by an event."""
     if answer.whole and sent_at is not None and not failed:
         return Reply(
@@ -154,11 +151,10 @@ def _reply(
             first_tokens=answer.first_tokens,
             finish_reason=answer.finish_reason,
             sent_at=sent_at,
-            ended_at=ended_at,
         )
     if error is None:
         error = f"the stream broke off after {len(answer.text)} characters, before the server ended the answer"
-    return Reply(error=error, usage=answer.usage, sent_at=sent_at, ended_at=ended_at, refused=refused)
+    return Reply(error=error, usage=answer.usage, sent_at=sent_at, refused=refused)
 
 
 def _between(start: float | None, end: float | None) -> float | None:

@@ -60,6 +60,11 @@ class Endpoint:
         return self.url.rstrip("/")
 
     @property
+    def completions(self) -> str:
+        """The address that answers chats."""
+        return f"{self.api}/chat/completions"
+
+    @property
     def root(self) -> str:
         """The address above the API, where counters and resets are."""
         return self.api.removesuffix("/v1")

@@ -134,14 +134,13 @@ class EndpointRunner:
 
     def _served(self, state: State, messages: Sequence[Message], reply: Reply, hits: Hits) -> Served:
         checked, wrong = fault(state, messages, reply.usage, hits)
-        details = reply.usage.prompt_tokens_details
         return Served(
             state=state,
             checked=checked,
             invalid=wrong,
             prompt_tokens=reply.usage.prompt_tokens,
             output_tokens=reply.usage.completion_tokens,
-            cached_tokens=None if details is None else details.cached_tokens,
+            cached_tokens=reply.usage.cached_tokens,
             prefix_tokens=hits.prefix_tokens,
             preprocessing_hits=hits.preprocessing_hits,
             encoder_hits=hits.encoder_hits,

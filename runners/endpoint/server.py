@@ -74,7 +74,6 @@ class Server:
     settings: dict[str, Any] = field(default_factory=dict)
     served: str = ""
     resets: tuple[str, ...] = ()
-    counts: tuple[str, ...] = ()
 
     async def meet(self) -> Abilities:
         """Find out what the server is and can do. Empties its caches, unless the options forbid it.
@@ -93,13 +92,12 @@ class Server:
                 "start vLLM with VLLM_SERVER_DEV_MODE=1, or drop state="
             )
         hits = await self.hits()
-        self.counts = tuple(hits.known) if hits is not None else ()
         return Abilities(
             served=self.served,
             version=await self._version(),
             takes=tuple(name for optional in OPTIONAL for name in optional if name in self.settings),
             ignores_unknown_fields=(await self._probe({NO_SERVER_KNOWS: True})).error is None,
-            counts=self.counts,
+            counts=() if hits is None else tuple(hits.known),
             resets=self.resets,
             gives_logprobs=logprobs,
         )
@@ -107,8 +105,7 @@ class Server:
     async def complete(self, messages: Sequence[Message], max_tokens: int) -> Reply:
         """Ask the model to answer, over a connection that was just used."""
         await self._get(f"{self.options.api}/models", MOST_DOCUMENT, self.client)
-        body = chat_body(messages, self.served, max_tokens, self.settings)
-        return await ask(self.client, f"{self.options.api}/chat/completions", body, self.options.timeout)
+        return await self._ask(messages, max_tokens, self.settings)
 
     async def empty_caches(self) -> bool:
         """Empty the caches in every way that the server has; whether all of them said that they did."""
@@ -161,8 +158,11 @@ class Server:
         return reply.first_tokens is not None
 
     async def _probe(self, settings: Mapping[str, Any]) -> Reply:
-        body = chat_body(PROBE, self.served, 1, {**self.settings, **settings})
-        return await ask(self.client, f"{self.options.api}/chat/completions", body, self.options.timeout)
+        return await self._ask(PROBE, 1, {**self.settings, **settings})
+
+    async def _ask(self, messages: Sequence[Message], max_tokens: int, settings: Mapping[str, Any]) -> Reply:
+        body = chat_body(messages, self.served, max_tokens, settings)
+        return await ask(self.client, self.options.completions, body, self.options.timeout)
 
     async def _version(self) -> str | None:
         text = await self._get(f"{self.options.root}/version", MOST_DOCUMENT)

@@ -58,8 +58,7 @@ def _reused_tokens(usage: Usage, hits: Hits) -> int | None:
 
     What came from another store may be among the tokens that an answer calls cached, and is no prefix.
     """
-    details = usage.prompt_tokens_details
-    cached = details.cached_tokens if details is not None else None
+    cached = usage.cached_tokens
     without_stored = None if cached is None else max(0, cached - (hits.kv_tokens or 0))
     known = [count for count in (without_stored, hits.prefix_tokens) if count is not None]
     return max(known) if known else None

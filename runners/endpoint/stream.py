@@ -47,6 +47,11 @@ class Usage:
     completion_tokens: Count | None = None
     prompt_tokens_details: PromptDetails | None = None
 
+    @property
+    def cached_tokens(self) -> int | None:
+        """Tokens of the prompt that came from a cache; None where the server does not tell."""
+        return None if self.prompt_tokens_details is None else self.prompt_tokens_details.cached_tokens
+
 
 NO_USAGE = Usage()
 

@@ -40,17 +40,16 @@ class ServerUnderLoad:
         body, media = prepared
         options = self._server.options
         called_at = perf_counter()
-        reply = await ask(self._client, f"{options.api}/chat/completions", body, options.timeout)
+        reply = await ask(self._client, options.completions, body, options.timeout)
         if reply.ttft_ms is not None and reply.sent_at is not None:
             reply = replace(reply, ttft_ms=reply.ttft_ms + (reply.sent_at - called_at) * 1e3)
-        details = reply.usage.prompt_tokens_details
         served = Served(
             state="stream",
             checked=False,
             media=media,
             prompt_tokens=reply.usage.prompt_tokens,
             output_tokens=reply.usage.completion_tokens,
-            cached_tokens=None if details is None else details.cached_tokens,
+            cached_tokens=reply.usage.cached_tokens,
             finish_reason=reply.finish_reason,
         )
         return replace(as_response(reply, served), first_tokens=None)

@@ -205,11 +205,13 @@ class Repair:
         share: of the vision tokens that it set out to compute: 0 keeps what is stored, 1 computes everything.
         risk: estimated probability that the answer changes; None where the level was given, not chosen.
         unlike: whether the request is unlike those of the calibration, so that everything is computed.
+        in_doubt: whether a token of the answer was in doubt, so that everything was computed after all.
     """
 
     share: Number
     risk: Number | None
     unlike: bool = False
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

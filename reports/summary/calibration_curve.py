@@ -46,7 +46,8 @@ def calibration_curve(mine: pd.DataFrame, alpha: float) -> list[CalibrationBin]:
     one bin. No bin where every request was computed, or no estimate was made.
     """
     chosen = decided(mine)
-    kept = separate_requests(chosen[(chosen["repair_share"] < 1) & chosen["repair_risk"].notna()])
+    estimated = (chosen["repair_share"] < 1) | (chosen["repair_in_doubt"] == 1)
+    kept = separate_requests(chosen[estimated & chosen["repair_risk"].notna()])
     return [_bin(group, alpha) for _, group in kept.groupby(_places(kept["repair_risk"]))]
 
 

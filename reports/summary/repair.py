@@ -30,6 +30,7 @@ def repair_values(
         "repaired_share": None,
         "recomputed_share": None,
         "unlike_share": None,
+        "doubt_share": None,
         "risk_predicted": None,
         "risk_found": None,
         "risk_found_ci_low": None,
@@ -46,6 +47,7 @@ def repair_values(
         "repaired_share": float(((share > 0) & (share < 1)).mean()),
         "recomputed_share": float((share == 1).mean()),
         "unlike_share": float(chosen["repair_unlike"].mean()),
+        "doubt_share": float(chosen["repair_in_doubt"].mean()),
     }
     separate = separate_requests(chosen)
     if separate["repair_risk"].notna().any():

@@ -323,6 +323,13 @@ class Row:
         scale=100,
         spec=".0f",
     )
+    doubt_share: float | None = column(
+        "warm requests in whose answer a token was in doubt: everything was computed before it was given",
+        unit="0..1",
+        title="in\ndoubt\n%",
+        scale=100,
+        spec=".0f",
+    )
     calibration: str | None = column(
         "what the runner's promise rests on; none where it is uncalibrated", title="calibrated on"
     )

@@ -6,16 +6,18 @@ where the two differ, two tokens are so near that rounding alone decides, and ei
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from torch import Tensor
 
 from runners.base import Request, Response
 from runners.defaults import DonorPolicy
 from runners.engine.chunks import prefill_in_chunks
-from runners.engine.decode import decode
+from runners.engine.decode import Continuation, decode
 from runners.engine.engine import Engine
+from runners.engine.forward.margin import logit_margin
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
@@ -25,14 +27,12 @@ from runners.methods.parts.text_pass import run_text_pass
 from runners.methods.vlcache import VLCache, has_new_media, plan_repair
 from runners.models.load import LoadedModel
 from runners.records import Record, Repair, Warmth
-from runners.risk.calibrate import CalibrationRequest
+from runners.risk.calibrate import CalibrationRequest, Outcome
 from runners.session import SessionOptions, serve
 from workloads.records import Conversation
 
 LEVELS = (0.0, 0.03, 0.2)
 CHUNK = 64  # tokens, of the computation that shows what rounding alone changes
-
-Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Assessed:
     """What was found out about one request; see ``CalibrationRequest``."""
 
     signals: tuple[float, ...]
-    changed: dict[float, bool]
+    outcomes: dict[float, Outcome]
     new_media: bool
 
 
@@ -67,15 +67,15 @@ class Assessing(VLCache):
         plans = {share: plan_repair(context, text, Repair(share, None)) for share in LEVELS}
         over = context.kv.copy()
         answers = {share: self._answer(context, over, plan) for share, plan in plans.items()}
-        right = {self._answer(context, stored, everything)}
-        if any(ids not in right for ids in answers.values()):
-            right.add(self._answer(context, stored, everything, CHUNK))
-        changed = {share: ids not in right for share, ids in answers.items()}
-        self.found[context.request] = Assessed(signals, changed, has_new_media(context))
+        right = {self._answer(context, stored, everything).tokens}
+        if any(answer.tokens not in right for answer in answers.values()):
+            right.add(self._answer(context, stored, everything, CHUNK).tokens)
+        outcomes = {share: compare(answer, right) for share, answer in answers.items()}
+        self.found[context.request] = Assessed(signals, outcomes, has_new_media(context))
         return everything
 
-    def _answer(self, context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> Ids:
-        """Answer by a plan, over a copy of keys and values."""
+    def _answer(self, context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> Continuation:
+        """Answer by a plan, over a copy of keys and values; margins are of all tokens, the first among them."""
         adapter, prompt, kv = context.adapter, context.prompt, over.copy()
         if plan.answer is not None:
             hidden: Tensor = plan.answer.hidden
@@ -83,7 +83,22 @@ class Assessing(VLCache):
             hidden = prefill_in_chunks(adapter, prompt, kv, plan, chunk).hidden
         else:
             hidden = prefill(adapter, prompt, kv, plan).hidden
-        return tuple(decode(adapter, prompt, kv, int(adapter.head(hidden)[0].argmax()), self.limit))
+        logits = adapter.head(hidden)[0]
+        continued = decode(adapter, prompt, kv, [int(logits.argmax())], self.limit, least_margin=0.0)
+        return replace(continued, margins=(float(logit_margin(logits)), *continued.margins))
+
+
+def compare(answer: Continuation, right: Collection[tuple[int, ...]]) -> Outcome:
+    """Say whether an answer is none of the ``right`` ones, and its smallest margin up to where it leaves the last."""
+    if answer.tokens in right:
+        return Outcome(changed=False, margin=min(answer.margins))
+    same = max(_common(answer.tokens, tokens) for tokens in right)
+    return Outcome(changed=True, margin=min(answer.margins[: same + 1]))
+
+
+def _common(left: Sequence[int], right: Sequence[int]) -> int:
+    """Count the leading tokens that two answers share."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
 
 
 class AssessingRunner:
@@ -129,4 +144,4 @@ def assess(
             yield record, None
         else:
             case = f"{workload}/{record.cluster_id}"
-            yield record, CalibrationRequest(workload, case, found.signals, found.changed, found.new_media)
+            yield record, CalibrationRequest(workload, case, found.signals, found.outcomes, found.new_media)

@@ -1,54 +1,97 @@
-"""Greedy continuation, one token at a time, on the keys and values a prefill left."""
+"""Greedy continuation, one token at a time, on the keys and values a prefill left.
+
+A continuation over reused keys and values may be watched: it ends before a token that is in doubt, because the logits
+of the two best are nearer to each other than the plan allows, so that more can be computed first.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
 from runners.engine.attention.view import LookBack
 from runners.engine.forward.layer import LayerKV, PlacedRows, run_layer
+from runners.engine.forward.margin import logit_margin
 from runners.engine.forward.recorded import run_step
 from runners.engine.graphs.graphs import Graphs
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.prompt.tensors import PromptTensors
 
 
-def decode(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, first: int, limit: int) -> list[int]:
-    """Decode up to ``limit`` tokens, ``first`` among them; an end token, which is included, ends it early.
+@dataclass(frozen=True)
+class Continuation:
+    """Decoded tokens.
+
+    Attributes:
+        tokens: the given ones among them; an end token, which is included, ends them early.
+        margins: logit margins of the tokens behind the given ones, as many as were computed; empty if unwatched.
+        in_doubt: whether it ended before a token whose logit margin was too small; that margin is the last.
+    """
+
+    tokens: tuple[int, ...]
+    margins: tuple[float, ...]
+    in_doubt: bool = False
+
+
+def decode(
+    adapter: Adapter,
+    prompt: PromptTensors,
+    kv: KVBuffer,
+    given: Sequence[int],
+    limit: int,
+    least_margin: float | None = None,
+) -> Continuation:
+    """Decode up to ``limit`` tokens, the ``given`` ones among them.
 
     A step is one launch where ``kv`` is memory on which work is recorded.
 
     Args:
         prompt: with rotary angles for ``limit`` tokens more than it has.
-        kv: keys and values of the prompt, with room for as many more.
-        first: what the prefill answered.
+        kv: keys and values of the prompt, with room for as many more; those of all tokens but the last are written.
+        given: what was answered already, one token at least.
+        least_margin: see ``Plan.least_margin``; None: margins are not looked at.
     """
-    generated = [first]
-    while len(generated) < limit and generated[-1] not in adapter.end_tokens:
-        at, token = len(prompt.hidden) + len(generated) - 1, generated[-1]
+    tokens, margins = list(given), []
+    place = 0
+    while place < len(given) - 1 or (len(tokens) < limit and tokens[-1] not in adapter.end_tokens):
+        at, token = len(prompt.hidden) + place, tokens[place]
         if kv.graphs is None:
-            generated.append(_next(adapter, prompt, kv, at, token))
+            following, margin = _next(adapter, prompt, kv, at, token)
         else:
-            generated.append(_replayed(kv.graphs, adapter, prompt, kv, at, token))
-    return generated
+            following, margin = _replayed(kv.graphs, adapter, prompt, kv, at, token)
+        place += 1
+        if place < len(given):
+            continue
+        if least_margin is not None:
+            margins.append(float(margin))
+            if margins[-1] < least_margin:
+                return Continuation(tuple(tokens), tuple(margins), in_doubt=True)
+        tokens.append(int(following))
+    return Continuation(tuple(tokens), tuple(margins))
 
 
-def _next(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int) -> int:
-    """The token after ``token``, whose index in the sequence is ``at``."""
+def _next(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int) -> tuple[Tensor, Tensor]:
+    """The token after ``token``, whose index in the sequence is ``at``, and its logit margin, each ``(1,)``."""
     slot = slice(at, at + 1)
     rows = PlacedRows((prompt.cos[slot], prompt.sin[slot]), LookBack.of(torch.tensor([at]), adapter.device))
     hidden = adapter.embed(torch.tensor([token], device=adapter.device))
     for index in range(adapter.shape.layers):
         hidden = run_layer(adapter, index, hidden, rows, LayerKV(*kv.layer(index), slot)).hidden
-    return int(adapter.head(hidden).argmax())
+    logits = adapter.head(hidden)
+    return logits.argmax(dim=-1), logit_margin(logits)
 
 
-def _replayed(graphs: Graphs, adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int) -> int:
+def _replayed(
+    graphs: Graphs, adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int
+) -> tuple[Tensor, Tensor]:
     """The same in one launch, or as it is and recorded behind the answer."""
     arena, k, v = graphs.arena, kv.k, kv.v
     row = arena.fill(torch.tensor([at]), kept=None, scratch=at, cos=prompt.cos, sin=prompt.sin)
     arena.token.fill_(token)
-    graphs.run(("step", k.shape[2]), partial(run_step, adapter), arena.token, row, k, v)
-    return int(arena.token)
+    graphs.run(("step", k.shape[2]), partial(run_step, adapter), arena.token, arena.margin, row, k, v)
+    return arena.token, arena.margin

@@ -134,8 +134,9 @@ class Engine:
             )
 
         watch = TtftClock(adapter.device)
-        token_ids = tuple(decode(adapter, prepared.prompt, prepared.kv, first.token, request.max_new_tokens))
+        first, token_ids = self._continue(first, request.max_new_tokens)
         decoded, _ = watch.stop()
+        planned = first.planned
         fallbacks = self._fallbacks(planned)
         on_host = None if prepared.found_on_host else self._stores.on_host(prepared.media.entries, prepared.match)
         on_disk = self._stores.on_disk(prepared.media.entries, prepared.match)
@@ -162,6 +163,15 @@ class Engine:
         response = self._respond(planned, first.result, first.logits, token_ids, fallbacks)
         peak_bytes = None if taken is None or response.status is not Status.OK else allocated + taken
         return replace(response, timing=timing, peak_bytes=peak_bytes)
+
+    def _continue(self, first: FirstToken, limit: int) -> tuple[FirstToken, tuple[int, ...]]:
+        """Decode up to ``limit`` tokens; everything reused is computed before a token that is in doubt."""
+        prompt, kv, plan = first.planned.prepared.prompt, first.planned.prepared.kv, first.planned.plan
+        continued = decode(self._adapter, prompt, kv, [first.token], limit, plan.least_margin)
+        if continued.in_doubt:
+            first = self._prefiller.compute_everything(first)
+            continued = decode(self._adapter, prompt, kv, continued.tokens, limit)
+        return first, continued.tokens
 
     def _respond(
         self,

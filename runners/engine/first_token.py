@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from runners.base import Request
 from runners.engine.adapters.base import Adapter, RenderedPrompt
 from runners.engine.chunks import prefill_in_chunks
 from runners.engine.forward.capture import Capture
+from runners.engine.forward.margin import logit_margin
 from runners.engine.kv.fetch import Fetcher
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.kv.workspace import Workspace
@@ -28,6 +29,7 @@ from runners.engine.prompt.tensors import PromptTensors
 from runners.engine.store.stores import Lookup
 from runners.engine.store.symbols import SymbolTable
 from runners.profile import ModelProfile
+from runners.risk.model import EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ class Prefiller:
             result = prefill(adapter, prepared.prompt, prepared.kv, plan, capture)
         clock.cut("prefill")
         logits = adapter.head(result.hidden)[0]
+        if plan.least_margin is not None and float(logit_margin(logits)) < plan.least_margin:
+            clock.cut("head")
+            planned, result, capture = self._compute_everything(planned, result)
+            clock.cut("prefill")
+            logits = adapter.head(result.hidden)[0]
         token = int(logits.argmax())
         clock.cut("head")
         ttft, parts = clock.stop()
@@ -110,6 +117,25 @@ class Prefiller:
             ttft_ms=ttft,
             parts=parts,
         )
+
+    def compute_everything(self, first: FirstToken) -> FirstToken:
+        """Compute all that a request reused, because a token behind the first is in doubt; the first was given.
+
+        Its keys and values stand where the reused ones were. Nothing that was measured of the first token changes.
+        """
+        planned, result, capture = self._compute_everything(first.planned, first.result)
+        return replace(first, planned=planned, result=result, capture=capture)
+
+    def _compute_everything(
+        self, planned: PlannedRequest, before: PrefillResult
+    ) -> tuple[PlannedRequest, PrefillResult, Capture | None]:
+        """Execute the plan that computes everything behind the exact prefix; FLOPs of ``before`` stay counted."""
+        prepared, context, repair = planned.prepared, planned.context, planned.plan.repair
+        marked = None if repair is None else replace(repair, share=EVERYTHING, in_doubt=True)
+        plan = Plan(context.compute(context.candidates()), repair=marked)
+        capture = Capture(self.probes) if self.is_donor(prepared.media) else None
+        result = prefill(self._adapter, prepared.prompt, prepared.kv, plan, capture)
+        return replace(planned, plan=plan), replace(result, flops=before.flops + result.flops), capture
 
     def plan(self, request: Request, stores: Lookup, symbols: SymbolTable, encoded: Encoded) -> PlannedRequest:
         """Plan a request whose media another runner ``encoded``, and compute nothing more.

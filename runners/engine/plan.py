@@ -81,6 +81,8 @@ class Plan:
             and values in the KV cache are kept, and prefill does not compute them again. None for none.
         answer: the answer, where a pass while planning computed it; then nothing is left to prefill.
         repair: the level of repair that was chosen, and its risk; None of methods that estimate none.
+        least_margin: logit margin below which a token of the answer is in doubt: before it is given, everything is
+            computed. None where no token is looked at.
         refine: called for methods that look at fresh keys and values; returns which of the computed tokens go on to
             the next layer, ``(computed,)`` bool, or None for all planned. It can only shrink.
         looks_in: the layers in which it is called; None for every layer.
@@ -92,6 +94,7 @@ class Plan:
     rehearsed: Tensor | None = None
     answer: Answer | None = None
     repair: Repair | None = None
+    least_margin: float | None = None
 
     def __post_init__(self) -> None:
         if self.depth.dtype != torch.int64 or self.depth.dim() != 1:

@@ -5,6 +5,8 @@ One pass of the text over the reused keys and values answers as blind reuse does
 From these signals the model's risk model estimates how likely the answer changes at each level of repair, and the
 cheapest level is chosen whose risk is below a calibrated threshold (``runners.risk``): nothing, and then the pass is
 the answer; the best ranked tokens; or everything, which is lossless. Beside new media some tokens are always repaired.
+Every token of the answer is watched: where the two best are nearer to each other than a calibrated margin, everything
+is computed before one of them is given.
 Nothing is chosen for a model that was not calibrated: there it computes everything, or as many of the best ranked
 tokens as ``ratio`` allows.
 
@@ -117,7 +119,9 @@ class VLCache(ReuseMethod):
         repair = risk.choose(read_signals(context, text), self.risk, has_new_media(context))
         if repair.share > self.ratio:
             repair = replace(repair, share=self.ratio, risk=None)
-        return plan_repair(context, text, repair)
+        plan = plan_repair(context, text, repair)
+        watched = self.ratio == EVERYTHING and plan.repair is not None and plan.repair.share < EVERYTHING
+        return replace(plan, least_margin=risk.least_margin) if watched else plan
 
     def takes_exact_path(self, context: PlanContext) -> bool:
         """Whether computing everything is no dearer than choosing: most of it is to be computed in any case."""

@@ -1,5 +1,9 @@
 """Fitting and calibration of a risk model: logistic regressions, and a threshold that keeps a promise.
 
+An answer whose tokens are in doubt is computed in full before they are given (``Plan.least_margin``), so that what
+counts is what changes in spite of it. The margin is chosen on the requests of the fit: the one with which the estimates
+keep ``USUAL_RISK`` for the fewest tokens computed.
+
 The cases (clusters of requests that share media) are split: on one part the regressions are fitted, on the other the
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
@@ -12,9 +16,10 @@ nothing passes, and everything is computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +34,8 @@ Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
+USUAL_RISK = 0.02
+MARGINS = (0.0, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)  # logit margins below which a token may be in doubt
 RIDGE = 1.0
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
 FIT = 3  # every FIT-th case is for fitting, the others for testing
@@ -37,20 +44,40 @@ THRESHOLDS = tuple(round(float(value), DIGITS) for value in expit(np.linspace(-9
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a level of repair does to an answer.
+
+    Attributes:
+        changed: whether it changes.
+        margin: smallest logit margin of its tokens, up to the first that differs from the true answer.
+    """
+
+    changed: bool
+    margin: float
+
+    def in_doubt(self, least_margin: float) -> bool:
+        """Whether a token is in doubt before the answer goes wrong, so that it is computed in full, and right."""
+        return self.margin < least_margin
+
+
+RIGHT = Outcome(changed=False, margin=inf)  # of an answer that is computed in full
+
+
+@dataclass(frozen=True)
 class CalibrationRequest:
-    """A warm request of the calibration: its signals, and at which levels of repair its answer changes.
+    """A warm request of the calibration: its signals, and what each level of repair does to its answer.
 
     Attributes:
         family: its workload.
         case: requests of one case share media.
-        changed: by the share of vision tokens that is computed, whether the answer changes.
+        outcomes: by the share of vision tokens that is computed.
         new_media: whether media that no store knew stood beside the reused ones.
     """
 
     family: str
     case: str
     signals: tuple[float, ...]
-    changed: Mapping[float, bool]
+    outcomes: Mapping[float, Outcome]
     new_media: bool = False
 
 
@@ -71,16 +98,32 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
     separate = len(_first_of_each(tested))
     if not tested:
         raise ValueError("a calibration needs requests of two cases at least")
+    models = [_fit_model(names, donor, requests, fitted, margin) for margin in MARGINS]
+    model = min(models, key=lambda model: (_cost(model, fitted), model.least_margin))
+    model = replace(model, requests=separate)
+    trials = list(_trials(model, tested))
+    return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
+
+
+def _fit_model(
+    names: Sequence[str],
+    donor: DonorPolicy,
+    requests: Sequence[CalibrationRequest],
+    fitted: Sequence[CalibrationRequest],
+    least_margin: float,
+) -> RiskModel:
+    """Fit the levels to what changes in spite of a margin; no promises are made yet."""
     signals = _signals(fitted)
     centre, scale = signals.mean(axis=0), np.maximum(signals.std(axis=0), 1e-6)
     levels = []
-    for share in sorted(requests[0].changed):
-        changed = np.array([request.changed[share] for request in fitted])
+    for share in sorted(requests[0].outcomes):
+        outcomes = [request.outcomes[share] for request in fitted]
+        changed = np.array([outcome.changed and not outcome.in_doubt(least_margin) for outcome in outcomes])
         weights, intercept = _fit((signals - centre) / scale, changed)
         levels.append(RiskLevel(share, _rounded(weights), float(f"{intercept:.6g}")))
     every = _signals(requests)
     slack = SLACK * (every.max(axis=0) - every.min(axis=0)) + 1e-6
-    model = RiskModel(
+    return RiskModel(
         signals=tuple(names),
         low=_rounded(every.min(axis=0) - slack),
         high=_rounded(every.max(axis=0) + slack),
@@ -90,11 +133,16 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
         promises=(),
         families=tuple(dict.fromkeys(request.family for request in requests)),
         donor=donor,
-        requests=separate,
+        requests=0,
         confidence=CONFIDENCE,
+        least_margin=least_margin,
     )
-    trials = [_try(model, tested, threshold) for threshold in THRESHOLDS]
-    return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
+
+
+def _cost(model: RiskModel, fitted: Sequence[CalibrationRequest]) -> float:
+    """Compute the mean share of tokens that keeps ``USUAL_RISK`` on the requests of the fit: all where nothing does."""
+    kept = list(takewhile(lambda trial: trial.worst <= USUAL_RISK / 2, _trials(model, fitted)))
+    return kept[-1].mean if kept else EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -103,6 +151,7 @@ class _Trial:
 
     Attributes:
         changed, bound, computed: of the separate ones, see ``Promise``.
+        mean: share of the vision tokens that is computed, over all of them.
         worst: largest share of changed answers that any kind has among all of them, so that none pays for the others.
     """
 
@@ -110,25 +159,33 @@ class _Trial:
     changed: int
     bound: float
     computed: float
+    mean: float
     worst: float
 
 
-def _try(model: RiskModel, tested: Sequence[CalibrationRequest], threshold: float) -> _Trial:
-    """Choose levels below a threshold for all tested requests."""
-    shares = [model.choose_below(request.signals, threshold, request.new_media).share for request in tested]
-    changes = [request.changed.get(share, False) for request, share in zip(tested, shares, strict=True)]
-    of_kind: dict[tuple[str, bool], list[bool]] = {}
-    for request, change in zip(tested, changes, strict=True):
-        of_kind.setdefault((request.family, request.new_media), []).append(change)
-    separate = _first_of_each(tested)
-    changed = sum(changes[place] for place in separate)
-    return _Trial(
-        threshold=threshold,
-        changed=changed,
-        bound=changed_bound(changed, len(separate)),
-        computed=float(np.mean([shares[place] for place in separate])),
-        worst=max(float(np.mean(of_one)) for of_one in of_kind.values()),
-    )
+def _trials(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Iterator[_Trial]:
+    """Choose levels for all requests, below every one of ``THRESHOLDS`` in turn."""
+    levels = [*(level.share for level in model.levels), EVERYTHING]
+    outcomes = [[*(request.outcomes[share] for share in levels[:-1]), RIGHT] for request in requests]
+    doubts = np.array([[outcome.in_doubt(model.least_margin) for outcome in row] for row in outcomes])
+    changed = np.array([[outcome.changed for outcome in row] for row in outcomes]) & ~doubts
+    computed = np.where(doubts, EVERYTHING, levels)
+    estimates = np.array([model.estimates(request.signals, request.new_media) for request in requests])
+    kinds = [(request.family, request.new_media) for request in requests]
+    of_kind = [np.array([kind == one for kind in kinds]) for one in dict.fromkeys(kinds)]
+    separate, rows = _first_of_each(requests), np.arange(len(requests))
+    for threshold in THRESHOLDS:
+        chosen = (estimates <= threshold).argmax(axis=1)
+        changes, shares = changed[rows, chosen], computed[rows, chosen]
+        lost = int(changes[separate].sum())
+        yield _Trial(
+            threshold=threshold,
+            changed=lost,
+            bound=changed_bound(lost, len(separate)),
+            computed=float(shares[separate].mean()),
+            mean=float(shares.mean()),
+            worst=max(float(changes[of_one].mean()) for of_one in of_kind),
+        )
 
 
 def _promise(trials: Sequence[_Trial], requests: int, risk: float) -> Promise:

@@ -1,9 +1,10 @@
 """The risk model: how likely an answer changes at each level of repair, estimated from a few signals of the request.
 
 One logistic regression for each level. The cheapest level is chosen whose estimate is at most a threshold; computing
-everything is always left, and changes nothing. The threshold is calibrated, see ``runners.risk.calibrate``. A request
-whose signals lie outside the range of those that the model was fitted on is unlike them: nothing is estimated for it,
-and everything is computed.
+everything is always left, and changes nothing. What no signal of the request tells shows while it is answered: a token
+whose logit margin is small is in doubt, and everything is computed before it is given. Threshold and margin are
+calibrated, see ``runners.risk.calibrate``. A request whose signals lie outside the range of those that the model was
+fitted on is unlike them: nothing is estimated for it, and everything is computed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 Number = Annotated[float, Interval(gt=-1e300, lt=1e300)]
 Positive = Annotated[float, Gt(0), Lt(1e300)]
 Count = Annotated[int, Ge(0)]
+Margin = Annotated[float, Interval(ge=0, lt=1e300)]
 
 EVERYTHING = 1.0
 """The level that computes all reusable tokens: lossless, and always there."""
@@ -73,6 +75,8 @@ class RiskModel:
         donor: context in which the media of these requests were stored.
         requests: separate requests, no two of which share media, that the promises were tested on.
         confidence: of the promises.
+        least_margin: logit margin below which a token of an answer is in doubt; the levels were fitted to what changes
+            in spite of that.
     """
 
     signals: tuple[str, ...]
@@ -86,6 +90,7 @@ class RiskModel:
     donor: DonorPolicy
     requests: Count
     confidence: Share
+    least_margin: Margin = 0.0
 
     def check(self, where: str) -> None:
         """Check that all parts fit; UsageError, which begins with ``where``, if not."""
@@ -122,14 +127,23 @@ class RiskModel:
         """Choose the cheapest level whose estimate is at most ``threshold``.
 
         Args:
-            new_media: whether media that no store knows stand beside the reused ones. Then some tokens are computed in
-                any case: what a new picture tells a reused one leaves no trace in the text pass.
+            new_media: see ``estimates``.
         """
-        for level in self.levels[1:] if new_media and self.levels[0].share == 0 else self.levels:
-            estimate = self.estimate(level, signals)
-            if estimate <= threshold:
-                return Repair(level.share, estimate)
-        return Repair(EVERYTHING, 0.0)
+        shares = (*(level.share for level in self.levels), EVERYTHING)
+        estimates = zip(shares, self.estimates(signals, new_media), strict=True)
+        return next(Repair(share, estimate) for share, estimate in estimates if estimate <= threshold)
+
+    def estimates(self, signals: Sequence[float], new_media: bool = False) -> tuple[float, ...]:
+        """Estimate the risk of every level, computing everything last, whose risk is 0.
+
+        Args:
+            new_media: whether media that no store knows stand beside the reused ones. Then some tokens are computed in
+                any case, and keeping everything has the risk 1: what a new picture tells a reused one leaves no trace
+                in the text pass.
+        """
+        barred = [new_media and level.share == 0 for level in self.levels]
+        risks = (self.estimate(level, signals) for level in self.levels)
+        return (*(1.0 if bar else risk for bar, risk in zip(barred, risks, strict=True)), 0.0)
 
     def unlike(self, signals: Sequence[float]) -> bool:
         """Whether a request is unlike those of the calibration: a signal lies outside their range, slack included."""

@@ -25,7 +25,7 @@ from runners.engine.attention.flex import Flex
 from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.triton_attention import TritonAttention
 from runners.engine.attention.view import LookBack
-from runners.engine.decode import decode
+from runners.engine.decode import Continuation, decode
 from runners.engine.forward.capture import Capture
 from runners.engine.graphs.arena import LARGEST, Arena
 from runners.engine.graphs.graphs import Graphs
@@ -104,21 +104,40 @@ def fill(kv: KVBuffer, tokens: int, seed: int) -> None:
         x[:, :, :tokens] = torch.randn(*x.shape[:2], tokens, x.shape[3], generator=generator)
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("given", [1, 2, 4])
+def test_what_was_given_is_gone_on_from_as_if_it_had_just_been_decoded(lab: Any, given: int) -> None:
+    tokens, limit = 6, 5
+    prompt, plan = random_prompt(lab.adapter, tokens, limit, 0), Plan(torch.full((tokens,), lab.adapter.shape.layers))
+    memory = [KVBuffer.allocate(lab.adapter.kv_shape, tokens + limit) for _ in range(2)]
+    for kv in memory:
+        prefill(lab.adapter, prompt, kv, plan)
+    whole = decode(lab.adapter, prompt, memory[0], [1], limit, least_margin=0.0)
+    rest = decode(lab.adapter, prompt, memory[1], whole.tokens[:given], limit, least_margin=0.0)
+    assert rest.tokens == whole.tokens
+    assert rest.margins == whole.margins[given - 1 :]
+    assert torch.equal(memory[0].k[:, :, : tokens + limit - 1], memory[1].k[:, :, : tokens + limit - 1])
+    doubt = decode(lab.adapter, prompt, memory[1], [1], limit, least_margin=max(whole.margins) + 1)
+    assert doubt.in_doubt
+    assert doubt.tokens == (1,)
+
+
 def both_ways(adapter: Any, workspace: Workspace, plan: Plan, seed: int) -> None:
     """Prefill and decode on recorded and on other memory, and compare all that is left."""
     tokens, limit = len(plan.depth), 4
     prompt = random_prompt(adapter, tokens, limit, seed)
-    results: list[tuple[KVBuffer, PrefillResult, list[int]]] = []
+    results: list[tuple[KVBuffer, PrefillResult, Continuation]] = []
     for kv in (workspace.kv(tokens + limit), KVBuffer.allocate(adapter.kv_shape, tokens + limit)):
         fill(kv, tokens, seed + 1)
         result = prefill(adapter, prompt, kv, plan)
-        results.append((kv, result, decode(adapter, prompt, kv, 1, limit)))
+        results.append((kv, result, decode(adapter, prompt, kv, [1], limit, least_margin=0.0)))
     (kv, result, generated), (plain_kv, plain, expected) = results
     assert_near(result.hidden, plain.hidden)
     assert torch.equal(result.depth, plain.depth)
     assert result.flops == plain.flops
-    assert generated == expected
-    written = tokens + len(generated) - 1
+    assert generated.tokens == expected.tokens
+    assert generated.margins == pytest.approx(expected.margins, abs=1e-4)
+    written = tokens + len(generated.tokens) - 1
     for mine, other in ((kv.k, plain_kv.k), (kv.v, plain_kv.v)):
         assert_near(mine[:, :, :written], other[:, :, :written])
         beyond = mine[:, :, written : tokens + limit]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from runners.methods.full_reuse import FullReuse
 from runners.methods.parts import attention_mass, text_pass
 from runners.methods.parts.layer_schedule import flat_weights, linear_weights, spread
 from runners.methods.parts.signals import BANDS, SIGNALS, read_signals
+from runners.methods.prefix_cache import PrefixCache
 from runners.methods.vlcache import VLCache
 from runners.profile import ModelProfile, default_probe_layers
 from runners.records import Repair
@@ -83,6 +84,39 @@ def test_the_cheapest_level_below_the_threshold_is_chosen(lab: Any) -> None:
     assert response.repair.share == 0.2
     cache = response.cache
     assert 0 < cache.computed_token_layers <= 0.2 * cache.vision_tokens * cache.layers
+
+
+def test_an_answer_whose_first_token_is_in_doubt_is_computed_before_it_is_given(lab: Any) -> None:
+    watching = replace(risk_model({0.0: -3}), least_margin=WIDE)
+    response = answer_last(calibrated(lab, VLCache(), watching), moved(lab))
+    kept = answer_last(calibrated(lab, VLCache(), risk_model({0.0: -3})), moved(lab))
+    full = lab.answer(FullRecompute(), *moved(lab))
+    lab.assert_equal(response, full)
+    assert response.token_ids == full.token_ids
+    assert response.repair == replace(kept.repair, share=1.0, in_doubt=True)
+    cache = response.cache
+    assert cache.computed_token_layers == cache.planned_token_layers == cache.vision_tokens * cache.layers
+    behind_prefix = lab.answer(PrefixCache(), *moved(lab)).demand.prefill_flops
+    assert response.demand.prefill_flops == pytest.approx(kept.demand.prefill_flops + behind_prefix), "both passes"
+    assert not cache.fallbacks, "it is no silent one"
+
+
+def test_a_later_token_in_doubt_is_computed_over_what_was_given(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = answer_last(calibrated(lab, VLCache(), risk_model({0.0: -3})), moved(lab))
+    engine: Any = calibrated(lab, VLCache(), replace(risk_model({0.0: -3}), least_margin=0.5))
+    *earlier, last = moved(lab)
+    for request in earlier:
+        engine.answer(request)
+    margins = chain((1.0, 0.1), repeat(1.0))
+    monkeypatch.setattr("runners.engine.first_token.logit_margin", lambda logits: torch.ones(1))
+    monkeypatch.setattr("runners.engine.decode.logit_margin", lambda logits: torch.tensor([next(margins)]))
+    response = engine.answer(last)
+    assert response.token_ids[:2] == kept.token_ids[:2], "what was given stays given"
+    assert response.repair == replace(kept.repair, share=1.0, in_doubt=True)
+    assert response.cache.computed_token_layers == response.cache.vision_tokens * response.cache.layers
+    again = engine.answer(last)
+    assert again.cache.prefix_tokens == again.cache.prompt_tokens - 1, "its keys and values are exact now"
+    lab.assert_equal(again, lab.answer(FullRecompute(), last))
 
 
 def test_where_no_level_is_safe_everything_is_computed(lab: Any) -> None:

@@ -22,17 +22,25 @@ from runners.records import Record, Repair, Status, Warmth
 MakeRecord = Callable[..., Record]
 
 ALPHA = 0.05
-SHARES = ("kept_share", "repaired_share", "recomputed_share", "unlike_share")
+SHARES = ("kept_share", "repaired_share", "recomputed_share", "unlike_share", "doubt_share")
 FOUND = ("risk_found", "risk_found_ci_low", "risk_found_ci_high")
 
 
 @pytest.fixture
 def decided(make_record: MakeRecord) -> Callable[..., Record]:
-    """A warm record of ``vlcache`` with a decision: share, estimate, and whether it is unlike the calibration."""
+    """A warm record of ``vlcache`` with a decision: share, estimate, and why everything was computed if it was."""
 
-    def make(number: int, share: float, risk: float | None = 0.01, *, unlike: bool = False, **other: Any) -> Record:
+    def make(
+        number: int,
+        share: float,
+        risk: float | None = 0.01,
+        *,
+        unlike: bool = False,
+        in_doubt: bool = False,
+        **other: Any,
+    ) -> Record:
         record = make_record(f"q{number}", "vlcache", **other)
-        return replace(record, repair=Repair(share, risk, unlike))
+        return replace(record, repair=Repair(share, risk, unlike, in_doubt))
 
     return make
 
@@ -43,18 +51,18 @@ def values(records: Sequence[Record], promised: float | None = 0.02) -> dict[str
 
 def test_levels_are_shares_of_the_warm_requests(decided: Callable[..., Record]) -> None:
     levels = [
-        (0.0, False),
-        (0.0, False),
-        (0.0, False),
-        (0.05, False),
-        (0.5, False),
-        (1.0, False),
-        (1.0, True),
-        (1, True),
+        (0.0, {}),
+        (0.0, {}),
+        (0.0, {}),
+        (0.05, {}),
+        (0.5, {}),
+        (1.0, {"in_doubt": True}),
+        (1.0, {"unlike": True}),
+        (1, {"unlike": True}),
     ]
-    records = [decided(number, share, unlike=unlike) for number, (share, unlike) in enumerate(levels)]
+    records = [decided(number, share, **why) for number, (share, why) in enumerate(levels)]
     found = values(records)
-    assert [found[name] for name in SHARES] == [3 / 8, 2 / 8, 3 / 8, 2 / 8]
+    assert [found[name] for name in SHARES] == [3 / 8, 2 / 8, 3 / 8, 2 / 8, 1 / 8]
     assert (found["risk_promised"], found["risk_threshold"]) == (0.02, 0.015)
     assert found["calibration"] == "300 requests of quote"
 
@@ -77,7 +85,7 @@ def test_cold_partial_and_failed_requests_take_no_part(decided: Callable[..., Re
         decided(3, 1.0, 0.5, status=Status.ERROR),
     ]
     found = values(records)
-    assert [found[name] for name in SHARES] == [1, 0, 0, 0]
+    assert [found[name] for name in SHARES] == [1, 0, 0, 0, 0]
     assert (found["risk_predicted"], found["risk_found"]) == (0.01, 0)
 
 
@@ -148,7 +156,7 @@ def test_records_with_and_without_a_decision_come_back(decided: Callable[..., Re
     back = [Record.from_json(json.loads(json.dumps(record.to_json()))) for record in records]
     assert back == records
     frame = to_frame(back)
-    assert frame[list(REPAIR)].iloc[1].tolist() == [0.05, 0.0125, 0]
+    assert frame[list(REPAIR)].iloc[1].tolist() == [0.05, 0.0125, 0, 0]
     assert frame["repair_unlike"].tolist()[1:] == [0, 1, 0]
     assert frame["repair_risk"].isna().tolist() == [True, False, False, True]
     assert frame[list(REPAIR)].iloc[0].isna().all()

@@ -10,10 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.risk.calibrate import CONFIDENCE, CalibrationRequest, calibrate, changed_bound
+from runners.risk.calibrate import CONFIDENCE, RIGHT, CalibrationRequest, Outcome, calibrate, changed_bound
 from runners.risk.model import EVERYTHING, RiskModel
 
 NAMES = ("drift", "noise")
+SURE = 9.0  # a logit margin
+
+
+def outcomes(changed: dict[float, bool], margin: float = SURE) -> dict[float, Outcome]:
+    """What each level does to an answer whose tokens are all given with one margin."""
+    return {share: Outcome(change, margin) for share, change in changed.items()}
 
 
 def stream(rng: np.random.Generator, cases: int, per_case: int = 2, shift: float = 0.0) -> list[CalibrationRequest]:
@@ -29,13 +35,14 @@ def stream(rng: np.random.Generator, cases: int, per_case: int = 2, shift: float
             risk = 1 / (1 + np.exp(-(2 * drift - 3 + shift)))
             harmed = bool(rng.random() < risk)
             changed = {0.0: harmed, 0.2: harmed and bool(rng.random() < 0.02)}
-            requests.append(CalibrationRequest("some", f"case-{case}", (drift, noise), changed))
+            requests.append(CalibrationRequest("some", f"case-{case}", (drift, noise), outcomes(changed)))
     return requests
 
 
 def changed_by(model: RiskModel, risk: float, requests: list[CalibrationRequest]) -> float:
     """Share of answers that change where the model decides."""
-    return float(np.mean([r.changed.get(model.choose(r.signals, risk).share, False) for r in requests]))
+    chosen = [r.outcomes.get(model.choose(r.signals, risk).share, RIGHT) for r in requests]
+    return float(np.mean([found.changed and not found.in_doubt(model.least_margin) for found in chosen]))
 
 
 def test_promises_are_kept_by_fresh_requests_as_often_as_they_say() -> None:
@@ -58,7 +65,9 @@ def test_a_calibrated_model_keeps_what_is_harmless_and_repairs_what_is_not() -> 
 
 def test_thresholds_are_tested_without_what_new_media_never_allow() -> None:
     rng = np.random.default_rng(6)
-    harmed_where_kept = [replace(r, new_media=True, changed={0.0: True, 0.2: False}) for r in stream(rng, 600)]
+    harmed_where_kept = [
+        replace(r, new_media=True, outcomes=outcomes({0.0: True, 0.2: False})) for r in stream(rng, 600)
+    ]
     model = calibrate(NAMES, "template", harmed_where_kept)
     promise = model.promise(0.05)
     assert promise is not None
@@ -70,7 +79,7 @@ def test_no_kind_of_request_pays_for_the_others() -> None:
     """One in twenty is of a kind of which one in ten changes, repaired or not: half a percent of all."""
     rng = np.random.default_rng(11)
     requests = [
-        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), dict.fromkeys((0.0, 0.2), hurt))
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), outcomes({0.0: hurt, 0.2: hurt}))
         for case in range(1200)
         for hurt in [case % 200 == 1]
     ]
@@ -80,6 +89,25 @@ def test_no_kind_of_request_pays_for_the_others() -> None:
     assert told is not None
     assert together.computed < 0.1, "they are few among all"
     assert told.computed > 0.5, "of their own kind they are too many wherever they are kept"
+
+
+def test_what_no_signal_tells_is_caught_where_the_answer_is_in_doubt() -> None:
+    """One in eleven changes without a sign in its signals, at a margin that one in eight of the others has, too."""
+    rng = np.random.default_rng(12)
+    requests = [
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), outcomes({0.0: hurt}, margin))
+        for case in range(900)
+        for hurt in [case % 11 == 0]
+        for margin in [0.3 if hurt or case % 8 == 0 else SURE]
+    ]
+    promise = calibrate(NAMES, "template", requests).promise(0.02)
+    blind = [replace(request, outcomes=outcomes({0.0: request.outcomes[0.0].changed})) for request in requests]
+    unseen = calibrate(NAMES, "template", blind).promise(0.02)
+    assert promise is not None
+    assert unseen is not None
+    assert promise.changed == 0
+    assert promise.computed == pytest.approx(1 / 11 + 1 / 8 - 1 / 88, abs=0.03), "those in doubt, and no others"
+    assert unseen.computed > 0.5, "without a margin little can be kept"
 
 
 @settings(deadline=None, max_examples=15)
@@ -110,14 +138,15 @@ def test_signals_beyond_the_calibration_are_unlike_it() -> None:
 def test_one_level_without_any_change_is_never_certain() -> None:
     rng = np.random.default_rng(9)
     harmless = [
-        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {0.0: False}) for case in range(30)
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), outcomes({0.0: False}))
+        for case in range(30)
     ]
     model = calibrate(NAMES, "template", harmless)
     assert 0 < model.estimate(model.levels[0], (0.0, 0.0)) < 0.2
 
 
 def test_one_case_cannot_be_split() -> None:
-    request: Any = CalibrationRequest("some", "only", (0.0, 0.0), {0.0: False})
+    request: Any = CalibrationRequest("some", "only", (0.0, 0.0), outcomes({0.0: False}))
     with pytest.raises(ValueError, match="two cases at least"):
         calibrate(NAMES, "template", [request])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runners.profile import ModelProfile, read_profile, write_profile
-from runners.risk.calibrate import CalibrationRequest, calibrate
+from runners.risk.calibrate import RIGHT, CalibrationRequest, Outcome, calibrate
 from runners.risk.model import RiskModel, logistic
 from workloads.errors import UsageError
 
@@ -18,8 +18,9 @@ from workloads.errors import UsageError
 def model() -> RiskModel:
     rng = np.random.default_rng(3)
     requests = [
-        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {0.0: bool(case % 5 == 0), 0.1: False})
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {0.0: kept, 0.1: RIGHT})
         for case in range(40)
+        for kept in [Outcome(changed=case % 5 == 0, margin=1.0)]
     ]
     return calibrate(("drift", "noise"), "template", requests)
 

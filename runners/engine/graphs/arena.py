@@ -45,6 +45,7 @@ class Arena:
 
     Attributes:
         token: the token that a decoding step starts from, overwritten by the next one, ``(1,)``.
+        margin: logit margin of the token that a step decoded, ``(1,)`` float32.
     """
 
     def __init__(self, adapter: Adapter) -> None:
@@ -58,6 +59,7 @@ class Arena:
         self._added = room(shape.deepstack * LARGEST * shape.hidden)
         self._indices = torch.zeros(4 * LARGEST, dtype=torch.int64, device=adapter.device)
         self.token = torch.zeros(1, dtype=torch.int64, device=adapter.device)
+        self.margin = torch.zeros(1, device=adapter.device)
 
     def fill(
         self,

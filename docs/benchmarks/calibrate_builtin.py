@@ -25,8 +25,8 @@ from workloads.base import StreamOptions
 from workloads.records import Popularity
 from workloads.registry import load_workload
 
-WORKLOADS = ("binding", "multi-hop", "doc-qa", "video", "image-chat")
-STREAMS: dict[Popularity, int] = {"even": 400, "own": 300}  # requests of each workload
+WORKLOADS = ("binding", "multi-hop", "doc-qa", "video", "image-chat", "gui-agent", "gui-agent@window=10")
+STREAMS: dict[Popularity, int] = {"even": 300, "own": 240}  # requests of each workload
 EVEN_REUSE = 0.67
 SEED = 601
 BUDGET = 8 << 30

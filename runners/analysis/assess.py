@@ -24,7 +24,7 @@ from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 from runners.methods.parts.signals import read_signals
 from runners.methods.parts.text_pass import run_text_pass
-from runners.methods.vlcache import VLCache, has_new_media, plan_repair
+from runners.methods.vlcache import VLCache, is_behind_new_media, plan_repair
 from runners.models.load import LoadedModel
 from runners.records import Record, Repair, Warmth
 from runners.risk.calibrate import CalibrationRequest, Outcome
@@ -41,7 +41,7 @@ class Assessed:
 
     signals: tuple[float, ...]
     outcomes: dict[float, Outcome]
-    new_media: bool
+    behind_new_media: bool
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class Assessing(VLCache):
         stored = context.kv.copy()
         text = run_text_pass(context)
         signals = read_signals(context, text)
-        plans = {share: plan_repair(context, text, Repair(share, None)) for share in LEVELS}
+        plans = {share: plan_repair(context, text, Repair(share, None), self.donor) for share in LEVELS}
         over = context.kv.copy()
         answers = {share: self._answer(context, over, plan) for share, plan in plans.items()}
         right = {self._answer(context, stored, everything).tokens}
         if any(answer.tokens not in right for answer in answers.values()):
             right.add(self._answer(context, stored, everything, CHUNK).tokens)
         outcomes = {share: compare(answer, right) for share, answer in answers.items()}
-        self.found[context.request] = Assessed(signals, outcomes, has_new_media(context))
+        self.found[context.request] = Assessed(signals, outcomes, is_behind_new_media(context))
         return everything
 
     def _answer(self, context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> Continuation:
@@ -144,4 +144,4 @@ def assess(
             yield record, None
         else:
             case = f"{workload}/{record.cluster_id}"
-            yield record, CalibrationRequest(workload, case, found.signals, found.outcomes, found.new_media)
+            yield record, CalibrationRequest(workload, case, found.signals, found.outcomes, found.behind_new_media)

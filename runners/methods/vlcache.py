@@ -4,7 +4,7 @@ Every medium is stored in the same context, the chat template, so that a stored 
 One pass of the text over the reused keys and values answers as blind reuse does, and shows what the question reads.
 From these signals the model's risk model estimates how likely the answer changes at each level of repair, and the
 cheapest level is chosen whose risk is below a calibrated threshold (``runners.risk``): nothing, and then the pass is
-the answer; the best ranked tokens; or everything, which is lossless. Beside new media some tokens are always repaired.
+the answer; the best ranked tokens; or everything, which is lossless. Behind new media some tokens are always repaired.
 Every token of the answer is watched: where the two best are nearer to each other than a calibrated margin, everything
 is computed before one of them is given.
 Nothing is chosen for a model that was not calibrated: there it computes everything, or as many of the best ranked
@@ -29,6 +29,7 @@ from runners.engine.plan import Plan
 from runners.methods.parts.drift import drift_scores
 from runners.methods.parts.image_coefficient import image_coefficients
 from runners.methods.parts.reuse import ReuseMethod
+from runners.methods.parts.scoring_pass import required_before_question
 from runners.methods.parts.signals import SIGNALS, read_signals
 from runners.methods.parts.text_pass import TextPass, run_text_pass
 from runners.profile import ModelProfile, default_probe_layers
@@ -115,11 +116,11 @@ class VLCache(ReuseMethod):
             return Plan(context.required, repair=Repair(0.0, None))
         text = run_text_pass(context)
         if fixed is not None or risk is None:
-            return plan_repair(context, text, Repair(self.ratio if fixed is None else fixed, None))
-        repair = risk.choose(read_signals(context, text), self.risk, has_new_media(context))
+            return plan_repair(context, text, Repair(self.ratio if fixed is None else fixed, None), self.donor)
+        repair = risk.choose(read_signals(context, text), self.risk, is_behind_new_media(context))
         if repair.share > self.ratio:
             repair = replace(repair, share=self.ratio, risk=None)
-        plan = plan_repair(context, text, repair)
+        plan = plan_repair(context, text, repair, self.donor)
         watched = self.ratio == EVERYTHING and plan.repair is not None and plan.repair.share < EVERYTHING
         return replace(plan, least_margin=risk.least_margin) if watched else plan
 
@@ -129,15 +130,19 @@ class VLCache(ReuseMethod):
         return few and self.share == AUTO and self.ratio == EVERYTHING
 
 
-def has_new_media(context: PlanContext) -> bool:
-    """Whether a medium of the prompt has to be computed, because no store knows it."""
-    return any(bool(context.required[segment.start : segment.end].any()) for segment in context.layout.segments)
+def is_behind_new_media(context: PlanContext) -> bool:
+    """Whether a reused token stands behind a medium that no store knows, and could be told something by it."""
+    last = context.reusable[-1].start
+    return any(
+        bool(context.required[part.start : part.end].any()) for part in context.layout.segments if part.start < last
+    )
 
 
-def plan_repair(context: PlanContext, text: TextPass, repair: Repair) -> Plan:
+def plan_repair(context: PlanContext, text: TextPass, repair: Repair, donor: DonorPolicy) -> Plan:
     """Plan a level of repair after the text pass, whose answer stands where nothing is to be computed.
 
-    Where a share that an estimate asks for comes to no token at all, there are few: all are computed.
+    What the pass computed before the question stays. Where a share that an estimate asks for comes to no token at all,
+    there are few: all are computed.
     """
     count = context.budget(repair.share)
     if count == 0 and repair.share > 0 and repair.risk is not None:
@@ -145,21 +150,22 @@ def plan_repair(context: PlanContext, text: TextPass, repair: Repair) -> Plan:
     if count == 0:
         return Plan(context.required, rehearsed=context.required > 0, answer=text.answer, repair=repair)
     chosen = context.candidates()
-    if count < len(chosen):
-        chosen = chosen[rank(context, text, count)[:count]]
-    return Plan(context.compute(chosen), rehearsed=_unchanged(context), repair=repair)
+    if count == len(chosen):
+        return Plan(context.compute(chosen), rehearsed=_before_reuse(context), repair=repair)
+    chosen = chosen[rank(context, text, count)[:count]]
+    return Plan(context.compute(chosen), rehearsed=required_before_question(context, donor), repair=repair)
 
 
-def _unchanged(context: PlanContext) -> Tensor:
-    """Find the text before the first reused medium, which stays as the text pass computed it: ``(tokens,)`` bool.
+def _before_reuse(context: PlanContext) -> Tensor:
+    """Find the text before the first reused medium, which is exact as the text pass computed it: ``(tokens,)`` bool.
 
     Not new media there: only what is computed last is stored.
     """
-    unchanged = context.required > 0
-    unchanged[context.reusable[0].start :] = False
+    exact = context.required > 0
+    exact[context.reusable[0].start :] = False
     for segment in context.layout.segments:
-        unchanged[segment.start : segment.end] = False
-    return unchanged
+        exact[segment.start : segment.end] = False
+    return exact
 
 
 def rank(context: PlanContext, text: TextPass, count: int) -> Tensor:

@@ -9,7 +9,7 @@ threshold is tested, one request of each case, so that the tests are of separate
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
 stops at the first whose upper bound of the share of changed answers exceeds the promised risk, or that changes more
 than that share of the answers of one kind, here of all requests of the cases that are tested, and the one before it is
-taken. Requests of one kind are of one family, all with or all without new media beside the reused ones. Such a
+taken. Requests of one kind are of one family, all with or all without reused tokens behind new media. Such a
 sequence needs no more requests than one test: for a risk of 0.02 these are 149 without a changed answer. With fewer
 nothing passes, and everything is computed.
 """
@@ -71,14 +71,14 @@ class CalibrationRequest:
         family: its workload.
         case: requests of one case share media.
         outcomes: by the share of vision tokens that is computed.
-        new_media: whether media that no store knew stood beside the reused ones.
+        behind_new_media: whether a reused token stood behind a medium that no store knew.
     """
 
     family: str
     case: str
     signals: tuple[float, ...]
     outcomes: Mapping[float, Outcome]
-    new_media: bool = False
+    behind_new_media: bool = False
 
 
 def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[CalibrationRequest]) -> RiskModel:
@@ -170,8 +170,8 @@ def _trials(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Iterato
     doubts = np.array([[outcome.in_doubt(model.least_margin) for outcome in row] for row in outcomes])
     changed = np.array([[outcome.changed for outcome in row] for row in outcomes]) & ~doubts
     computed = np.where(doubts, EVERYTHING, levels)
-    estimates = np.array([model.estimates(request.signals, request.new_media) for request in requests])
-    kinds = [(request.family, request.new_media) for request in requests]
+    estimates = np.array([model.estimates(request.signals, request.behind_new_media) for request in requests])
+    kinds = [(request.family, request.behind_new_media) for request in requests]
     of_kind = [np.array([kind == one for kind in kinds]) for one in dict.fromkeys(kinds)]
     separate, rows = _first_of_each(requests), np.arange(len(requests))
     for threshold in THRESHOLDS:

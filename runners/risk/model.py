@@ -109,39 +109,39 @@ class RiskModel:
         """Find the least cautious promise of at most a risk; None where all promise less."""
         return next((promise for promise in reversed(self.promises) if promise.risk <= risk), None)
 
-    def choose(self, signals: Sequence[float], risk: float, new_media: bool = False) -> Repair:
+    def choose(self, signals: Sequence[float], risk: float, behind_new_media: bool = False) -> Repair:
         """Choose the cheapest level whose estimate is at most the threshold of the promise for ``risk``.
 
         Args:
             signals: as ``signals`` names them.
-            new_media: see ``choose_below``.
+            behind_new_media: see ``choose_below``.
         """
         if self.unlike(signals):
             return Repair(EVERYTHING, 0.0, unlike=True)
         promise = self.promise(risk)
         if promise is None or promise.threshold == 0:
             return Repair(EVERYTHING, 0.0)
-        return self.choose_below(signals, promise.threshold, new_media)
+        return self.choose_below(signals, promise.threshold, behind_new_media)
 
-    def choose_below(self, signals: Sequence[float], threshold: float, new_media: bool = False) -> Repair:
+    def choose_below(self, signals: Sequence[float], threshold: float, behind_new_media: bool = False) -> Repair:
         """Choose the cheapest level whose estimate is at most ``threshold``.
 
         Args:
-            new_media: see ``estimates``.
+            behind_new_media: see ``estimates``.
         """
         shares = (*(level.share for level in self.levels), EVERYTHING)
-        estimates = zip(shares, self.estimates(signals, new_media), strict=True)
+        estimates = zip(shares, self.estimates(signals, behind_new_media), strict=True)
         return next(Repair(share, estimate) for share, estimate in estimates if estimate <= threshold)
 
-    def estimates(self, signals: Sequence[float], new_media: bool = False) -> tuple[float, ...]:
+    def estimates(self, signals: Sequence[float], behind_new_media: bool = False) -> tuple[float, ...]:
         """Estimate the risk of every level, computing everything last, whose risk is 0.
 
         Args:
-            new_media: whether media that no store knows stand beside the reused ones. Then some tokens are computed in
-                any case, and keeping everything has the risk 1: what a new picture tells a reused one leaves no trace
-                in the text pass.
+            behind_new_media: whether a reused token stands behind a medium that no store knows. Then some tokens are
+                computed in any case, and keeping everything has the risk 1: what a new picture tells a reused one
+                leaves no trace in the text pass.
         """
-        barred = [new_media and level.share == 0 for level in self.levels]
+        barred = [behind_new_media and level.share == 0 for level in self.levels]
         risks = (self.estimate(level, signals) for level in self.levels)
         return (*(1.0 if bar else risk for bar, risk in zip(barred, risks, strict=True)), 0.0)
 

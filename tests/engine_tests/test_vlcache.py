@@ -152,20 +152,29 @@ def test_an_uncalibrated_model_computes_everything_or_what_the_budget_allows(lab
     assert 0 < some.cache.computed_token_layers <= 0.2 * some.cache.vision_tokens * some.cache.layers
 
 
-def test_beside_a_new_medium_some_tokens_are_repaired_however_low_the_risk_and_it_is_stored(lab: Any) -> None:
+def test_behind_a_new_medium_some_tokens_are_repaired_however_low_the_risk_and_it_is_stored(lab: Any) -> None:
     a, b = lab.picture(0, rows=8), lab.picture(1, rows=4)
     engine = calibrated(lab, VLCache(), risk_model({0.0: -3, 0.2: -3}))
     engine.answer(lab.ask("x ", a))
-    partial = answer_last(engine, [lab.ask("before ", a, " and ", b, "?")])
+    partial = answer_last(engine, [lab.ask("before ", b, " and ", a, "?")])
     assert partial.repair.share == 0.2
     later = answer_last(engine, [lab.ask("later ", b, " then ", a, "?")])
     assert later.cache.kv_hits == 2
     assert later.repair.share == 0
 
 
-def test_a_model_without_a_level_of_repair_computes_everything_beside_a_new_medium(lab: Any) -> None:
+def test_a_new_medium_behind_all_reused_ones_tells_them_nothing(lab: Any) -> None:
     a, b = lab.picture(0, rows=8), lab.picture(1, rows=4)
     requests = (lab.ask("x ", a), lab.ask("before ", a, " and ", b, "?"))
+    response = answer_last(calibrated(lab, VLCache(), risk_model({0.0: -3, 0.2: -3})), requests)
+    assert response.repair.share == 0
+    assert response.timing.prefill_ms > 0, "the pass is the prefill, and the new medium is computed once"
+    lab.assert_equal(response, lab.answer(FullReuse(donor="template"), *requests))
+
+
+def test_a_model_without_a_level_of_repair_computes_everything_behind_a_new_medium(lab: Any) -> None:
+    a, b = lab.picture(0, rows=8), lab.picture(1, rows=4)
+    requests = (lab.ask("x ", a), lab.ask("before ", b, " and ", a, "?"))
     response = answer_last(calibrated(lab, VLCache(), risk_model({0.0: -3})), requests)
     assert response.repair == Repair(1.0, 0.0)
     lab.assert_equal(response, lab.answer(FullRecompute(), *requests))
@@ -186,8 +195,8 @@ def test_what_stands_before_the_first_reused_medium_is_computed_once(lab: Any, o
     context, plan, _ = seen.last
     rehearsed = plan.rehearsed
     assert rehearsed is not None
-    before = torch.arange(len(rehearsed)) < context.reusable[0].start
-    assert torch.equal(rehearsed, before & (context.required > 0))
+    before_question = torch.arange(len(rehearsed)) < context.layout.segments[-1].end
+    assert torch.equal(rehearsed, before_question & (context.required > 0))
     assert bool(rehearsed.any())
     assert torch.equal(plan.remaining > 0, (plan.depth > 0) & ~rehearsed)
 

@@ -63,15 +63,15 @@ def test_a_calibrated_model_keeps_what_is_harmless_and_repairs_what_is_not() -> 
     assert model.choose((4.0, 0.0), 0.05).share > 0
 
 
-def test_thresholds_are_tested_without_what_new_media_never_allow() -> None:
+def test_thresholds_are_tested_without_what_is_never_kept_behind_new_media() -> None:
     rng = np.random.default_rng(6)
     harmed_where_kept = [
-        replace(r, new_media=True, outcomes=outcomes({0.0: True, 0.2: False})) for r in stream(rng, 600)
+        replace(r, behind_new_media=True, outcomes=outcomes({0.0: True, 0.2: False})) for r in stream(rng, 600)
     ]
     model = calibrate(NAMES, "template", harmed_where_kept)
     promise = model.promise(0.05)
     assert promise is not None
-    assert promise.changed == 0, "nothing is kept beside new media, so nothing of it is counted"
+    assert promise.changed == 0, "nothing is kept behind new media, so nothing of it is counted"
     assert promise.computed >= 0.2
 
 
@@ -83,7 +83,7 @@ def test_no_kind_of_request_pays_for_the_others() -> None:
         for case in range(1200)
         for hurt in [case % 200 == 1]
     ]
-    apart = [replace(request, new_media=case % 20 == 1) for case, request in enumerate(requests)]
+    apart = [replace(request, behind_new_media=case % 20 == 1) for case, request in enumerate(requests)]
     together, told = (calibrate(NAMES, "template", given).promise(0.05) for given in (requests, apart))
     assert together is not None
     assert told is not None

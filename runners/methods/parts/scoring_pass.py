@@ -31,13 +31,18 @@ class ScoringPassMethod(RankingMethod):
     donor: DonorPolicy = from_setting("donor", "template")
 
     def rehearsed(self, context: PlanContext) -> Tensor:
-        """See ``RankingMethod``: what is required before the question.
+        """See ``RankingMethod``."""
+        return required_before_question(context, self.donor)
 
-        New media are computed again where they become donors, because only what is computed last is stored.
-        """
-        rehearsed = context.required > 0
-        rehearsed[question_span(context)] = False
-        if self.donor == "previous":
-            for segment in context.layout.segments:
-                rehearsed[segment.start : segment.end] = False
-        return rehearsed
+
+def required_before_question(context: PlanContext, donor: DonorPolicy) -> Tensor:
+    """Find what a pass of the text computes once and for all, ``(tokens,)`` bool: what is required before the question.
+
+    New media are computed again where they become donors, because only what is computed last is stored.
+    """
+    required = context.required > 0
+    required[question_span(context)] = False
+    if donor == "previous":
+        for segment in context.layout.segments:
+            required[segment.start : segment.end] = False
+    return required

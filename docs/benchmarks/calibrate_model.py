@@ -1,0 +1,111 @@
+"""Calibrate the risk of a model as it ships: on streams of several kinds, which one `vlcache profile` has not.
+
+    python docs/benchmarks/calibrate_model.py builtin FOLDER
+    python docs/benchmarks/calibrate_model.py reader FOLDER
+
+In streams of even popularity most requests of `binding` and `multi-hop` bring a new picture beside reused ones; in
+those of popularity own every request that comes back has all its media stored. A threshold has to hold for both.
+FOLDER keeps what was found of every stream, so that a script that was stopped goes on with the next one; then the
+profile of the model with its new risk model is written to FOLDER/vlcache.yaml, and what every promise rests on is
+printed. Some 25 minutes on a CPU for either model.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from runners.analysis.assess import AssessingRunner, assess
+from runners.methods.parts.signals import SIGNALS
+from runners.models.load import LoadedModel, load_model, resolve_model
+from runners.profile import write_profile
+from runners.risk.calibrate import CalibrationRequest, Outcome, calibrate
+from workloads.base import StreamOptions
+from workloads.records import Popularity
+from workloads.registry import load_workload
+
+EVEN_REUSE = 0.67
+SEED = 601
+BUDGET = 8 << 30
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stream to calibrate on."""
+
+    workload: str
+    popularity: Popularity
+    requests: int
+
+    @property
+    def file(self) -> str:
+        """Name of the file with what was found of it."""
+        return f"{self.workload}-{self.popularity}.jsonl"
+
+
+def both(workload: str, requests: int = 300) -> list[Source]:
+    """Streams of even and of own popularity, somewhat fewer of the latter."""
+    return [Source(workload, "even", requests), Source(workload, "own", round(0.8 * requests))]
+
+
+SOURCES: dict[str, Sequence[Source]] = {
+    "builtin": [
+        *(source for name in ("binding", "multi-hop", "doc-qa", "video", "image-chat") for source in both(name)),
+        *(source for name in ("gui-agent@window=5", "gui-agent@window=10") for source in both(name, 120)),
+    ],
+    "reader": [Source(name, "own", 180) for name in ("versions", "quote", "prose", "page-break")],
+}
+
+
+def assessed(model: LoadedModel, source: Source, kept: Path) -> list[CalibrationRequest]:
+    """Assess the requests of one stream, or read what was found of it; cases are told apart from other streams'."""
+    if not kept.exists():
+        workload = load_workload(source.workload)
+        even = source.popularity == "even"
+        rate = EVEN_REUSE if even else workload.defaults.usual_reuse_rate(source.popularity)
+        options = StreamOptions(source.requests, SEED, reuse_rate=rate, popularity=source.popularity)
+        limit = workload.defaults.max_new_tokens
+        runner = AssessingRunner(model, BUDGET, limit, "template")
+        found = assess(source.workload, list(workload.conversations(options)), runner, limit)
+        lines = [json.dumps(asdict(request)) for _, request in found if request is not None]
+        kept.write_text("".join(f"{line}\n" for line in lines))
+    return [read(line, source) for line in kept.read_text().splitlines()]
+
+
+def read(line: str, source: Source) -> CalibrationRequest:
+    """Read what ``assessed`` wrote of one request."""
+    found = json.loads(line)
+    outcomes = {float(share): Outcome(**outcome) for share, outcome in found.pop("outcomes").items()}
+    found |= {"case": f"{source.popularity}/{found['case']}", "signals": tuple(found["signals"]), "outcomes": outcomes}
+    return CalibrationRequest(**found)
+
+
+def main(name: str, folder: Path) -> None:
+    """Assess all streams, calibrate, and write the profile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    loaded = load_model(name, resolve_model(name))
+    model = replace(loaded, profile=replace(loaded.profile, risk=None))
+    requests: list[CalibrationRequest] = []
+    for source in SOURCES[name]:
+        requests += assessed(model, source, folder / source.file)
+        print(f"{source.workload}, {source.popularity}: {len(requests)} requests so far", file=sys.stderr)
+    risk = calibrate(SIGNALS, "template", requests)
+    comment = "Risk: docs/benchmarks/calibrate_model.py."
+    write_profile(folder / "vlcache.yaml", replace(loaded.profile, risk=risk), comment)
+    print(f"logit margin below which a token is in doubt: {risk.least_margin:g}\n")
+    print("| promise | threshold | changed of separate requests | bound | tokens computed |\n|---|---|---|---|---|")
+    for promise in risk.promises:
+        print(
+            f"| {promise.risk:g} | {promise.threshold:g} | {promise.changed} of {risk.requests} "
+            f"| {promise.bound:.4f} | {promise.computed:.4f} |"
+        )
+
+
+if __name__ == "__main__":
+    with torch.inference_mode():
+        main(sys.argv[1], Path(sys.argv[2]))

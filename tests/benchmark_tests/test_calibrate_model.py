@@ -1,0 +1,38 @@
+"""The calibration of a model as it ships: what was found of a stream is kept, and read again as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from runners.methods.parts.signals import SIGNALS
+from runners.models.load import load_model, resolve_model
+
+
+@pytest.fixture
+def script(script_of: Callable[[str], ModuleType]) -> Any:
+    return script_of("calibrate_model")
+
+
+def test_a_stream_is_assessed_once(script: Any, tmp_path: Path) -> None:
+    source, kept = script.Source("binding", "own", 8), tmp_path / "binding-own.jsonl"
+    with torch.inference_mode():
+        first = script.assessed(load_model("builtin", resolve_model("builtin")), source, kept)
+    assert source.file == kept.name
+    assert script.assessed(None, source, kept) == first, "what was found is read, and no model is asked"
+    assert first
+    for request in first:
+        assert request.case.startswith("own/binding/")
+        assert len(request.signals) == len(SIGNALS)
+        assert list(request.outcomes) == sorted(request.outcomes)
+        assert all(outcome.margin >= 0 for outcome in request.outcomes.values())
+
+
+def test_every_source_is_a_stream_of_its_own(script: Any) -> None:
+    for sources in script.SOURCES.values():
+        assert len({source.file for source in sources}) == len(sources)

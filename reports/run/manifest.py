@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
+from reports.statistics.levels import LOOK
 from reports.statistics.slo import Slo
 from workloads.errors import UsageError
 from workloads.reading import brief, check, in_one_line, keys
@@ -248,6 +249,24 @@ class Decision:
 
 @keys("ignore")
 @dataclass(frozen=True)
+class FollowUp:
+    """Requests of a run that only the runners are asked whose loss they can still bound, chosen after the first ones.
+
+    Attributes:
+        requests: how many, by workload; those that have none are not named.
+        runners: labels of those that were chosen, by workload, the reference not named; None before the choice.
+    """
+
+    requests: dict[str, int] = field(default_factory=dict)
+    runners: dict[str, tuple[str, ...]] | None = None
+
+    def asks(self, workload: str, label: str) -> bool:
+        """Whether a runner was chosen."""
+        return self.runners is not None and label in self.runners.get(workload, ())
+
+
+@keys("ignore")
+@dataclass(frozen=True)
 class Manifest:
     """What a run was. Parts that were added since the first version have defaults.
 
@@ -256,6 +275,7 @@ class Manifest:
         sweep: None for a run whose runners were not expanded over ratios.
         load: None for a run whose requests came one by one.
         decisions: of a run until decided, when each runner was; see ``Decision``.
+        follow_up: what some runners were asked besides; nothing in most runs.
         created: when, in ISO 8601.
         document: all of it as it was written, what no field is made of, too.
     """
@@ -269,6 +289,7 @@ class Manifest:
     verdict: VerdictSettings = VerdictSettings()
     load: LoadDescription | None = None
     decisions: tuple[Decision, ...] = ()
+    follow_up: FollowUp = FollowUp()
     created: str | None = None
     seed: int | None = None
     document: dict[str, Any] = field(default_factory=dict)
@@ -316,6 +337,21 @@ class Manifest:
         """When a runner was decided on a workload; None where it was not while the run went on."""
         found = (each for each in self.decisions if (each.workload, each.runner) == (workload, label))
         return next(found, None)
+
+    @property
+    def judged(self) -> list[str]:
+        """Labels of the runners whose loss is a statistical question: all but the reference and the exact ones."""
+        beside = {self.reference, *self.held_exact, *self.noise_arms, *self.analysis_only}
+        return [label for label in self.labels if label not in beside]
+
+    def alpha_shares(self, workload: str) -> dict[str, float]:
+        """The share of alpha that bounds of each runner may err by, see ``Changes``; empty where it is all of it.
+
+        Where a run follows up, those that are judged by the first requests share it with those that are asked on.
+        """
+        if workload not in self.follow_up.requests:
+            return {}
+        return {label: 1 - LOOK if self.follow_up.asks(workload, label) else LOOK for label in self.labels}
 
     @property
     def sequential(self) -> bool:

@@ -25,12 +25,15 @@ class Changes:
     Attributes:
         kinds: ``(requests, sum of changes)`` of a cluster, each change from -1 to 1.
         counts: how many clusters are of each kind.
+        share: of every alpha that bounds are asked for, the share that they may err by: below 1 where a run is judged
+            at two looks, which share it.
     """
 
     kinds: tuple[tuple[int, float], ...]
     counts: tuple[int, ...]
     gained: float
     lost: float
+    share: float = 1.0
 
     @classmethod
     def of(cls, values: ArrayLike, clusters: Sequence[str]) -> Changes:
@@ -79,7 +82,8 @@ class Changes:
         """
         if self.clusters < 2:
             return UNKNOWN
-        return Interval(_lower_end(self, alpha), -_lower_end(self.mirrored(), alpha))
+        spent = alpha * self.share
+        return Interval(_lower_end(self, spent), -_lower_end(self.mirrored(), spent))
 
     def interval(self, alpha: float) -> Interval | None:
         """Both ends with confidence 1 - ``alpha``, half of the error on either side; None where nothing is known."""
@@ -90,6 +94,18 @@ class Changes:
         kinds = tuple((size, 0.0 - total) for size, total in self.kinds)
         return replace(self, kinds=kinds, gained=self.lost, lost=self.gained)
 
+    def joined_by_unchanged(self, clusters: int) -> Changes:
+        """The same with so many more clusters, of the usual size, in which nothing changes."""
+        usual = max(1, round(self.requests / self.clusters)) if self.clusters else 1
+        weight = self.requests / (self.requests + clusters * usual)
+        return replace(
+            self,
+            kinds=(*self.kinds, (usual, 0.0)),
+            counts=(*self.counts, clusters),
+            gained=self.gained * weight,
+            lost=self.lost * weight,
+        )
+
     def worth(self, alpha: float) -> float:
         """Of how many separate requests, with as large shares of gains and losses, the lower end would be the same.
 
@@ -97,6 +113,7 @@ class Changes:
         """
         if self.clusters < 2:
             return float(self.clusters)
+        alpha *= self.share
         low, same = _lower_end(self, alpha), 1 - self.gained - self.lost
 
         def excess(requests: float) -> float:

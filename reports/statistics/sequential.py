@@ -36,7 +36,7 @@ class SequentialChanges(Changes):
         changes = Changes.of(values, clusters)
         first = {name: float(value) for name, value in reversed([*zip(clusters, np.asarray(values), strict=True)])}
         observations = tuple(first[name] for name in dict.fromkeys(clusters))
-        return cls(changes.kinds, changes.counts, changes.gained, changes.lost, observations)
+        return cls(changes.kinds, changes.counts, gained=changes.gained, lost=changes.lost, observations=observations)
 
     def bounds(self, alpha: float) -> Interval:
         """Bound the mean change of a separate request; each end is ever wrong with a probability of ``alpha`` at most.
@@ -59,7 +59,9 @@ class SequentialChanges(Changes):
         """See ``Changes``."""
         turned = super().mirrored()
         observations = tuple(0.0 - value for value in self.observations)
-        return SequentialChanges(turned.kinds, turned.counts, turned.gained, turned.lost, observations)
+        return SequentialChanges(
+            turned.kinds, turned.counts, gained=turned.gained, lost=turned.lost, observations=observations
+        )
 
     def worth(self, alpha: float) -> float:
         """The number of clusters: each is one observation."""

@@ -198,6 +198,15 @@ class BenchConfig(RunConfig):
         flag_type=float,
     )
     wide: bool = setting(False, OUTPUT, readers.switch, "Also print every column of every runner, as tables.")
+    follow_up: int | None = setting(
+        None,
+        REQUESTS,
+        readers.whole(0),
+        "Requests of each workload asked beyond, of the reference and the runners whose loss they can still bound "
+        "below 5 points.",
+        default_text="as many as bound it if no answer changes, of workloads of cards without --samples; else 0",
+        flag_type=int,
+    )
     until_decided: bool = setting(
         False,
         REQUESTS,
@@ -210,7 +219,20 @@ class BenchConfig(RunConfig):
 
     def about_media(self) -> dict[str, bool]:
         """See ``RunConfig``."""
-        return {**super().about_media(), "--until-decided": self.until_decided}
+        return {
+            **super().about_media(),
+            "--until-decided": self.until_decided,
+            "--follow-up": bool(self.follow_up),
+        }
+
+    def follow_up_of(self, default: int) -> int:
+        """See ``StreamConfig``. By default of the usual streams alone, asked request by request."""
+        if self.follow_up is not None:
+            return self.follow_up
+        is_usual = (self.samples, self.reuse_rate, self.blocks, self.on) == (None, None, 1, "local")
+        is_own = self.popularity in (None, "own") and not (self.distinct_media or self.no_image)
+        is_loaded = (self.rates, self.concurrency, self.arrivals) != ((), None, BenchConfig().arrivals)
+        return default if is_usual and is_own and not (is_loaded or self.until_decided) else 0
 
     def drawn(self) -> BenchConfig:
         """See ``RunConfig``."""

@@ -46,7 +46,7 @@ def answers_of(
     loads: Mapping[str, LoadOptions],
     not_warmed: frozenset[str],
 ) -> Iterator[Record]:
-    """Yield the records that ``finished`` does not have, asked in this process.
+    """Yield the records that ``finished`` does not have, asked in this process; those that follow up left out.
 
     Args:
         not_warmed: see ``SessionOptions``.

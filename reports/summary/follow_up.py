@@ -1,0 +1,56 @@
+"""Choose, after the first requests of a run, the runners that are asked on: those whose loss more can still bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from reports.run.measurements import Measurements
+from reports.statistics.levels import BOUNDED, LOOK
+from reports.statistics.pairing import Paired
+from reports.statistics.verdict import verdict_on
+
+
+def choose_followed(
+    run: Measurements, separate: Mapping[str, int], margin: float, alpha: float
+) -> dict[str, list[str]]:
+    """Labels of the runners to be asked on, by workload.
+
+    Those are left out that are inferior on any workload, because nobody can choose which requests come, and those whose
+    loss could not be bounded any more below ``BOUNDED``, or the margin if that is larger, even if nothing else changed.
+    Lossless runners are no statistical question. Any such choice leaves the bounds valid, as each look at a run has a
+    share of alpha of its own.
+
+    Args:
+        run: its first requests, of all workloads.
+        separate: clusters of requests that are still to come, by workload.
+    """
+    manifest, frame = run.manifest, run.frame
+    paired = {
+        workload: Paired.of(
+            frame[frame["workload"] == workload], manifest.reference, (), shares=manifest.alpha_shares(workload)
+        )
+        for workload in manifest.workloads
+    }
+    open_ones = [
+        label
+        for label in manifest.judged
+        if not any(_is_inferior(pairs, label, margin, alpha) for pairs in paired.values())
+    ]
+    bound = max(margin, BOUNDED)
+    return {
+        workload: [label for label in open_ones if _can_be_bounded(paired[workload], label, to_come, bound, alpha)]
+        for workload, to_come in separate.items()
+    }
+
+
+def _is_inferior(paired: Paired, label: str, margin: float, alpha: float) -> bool:
+    return verdict_on(paired.changes(paired.score_delta(label), label), margin, alpha) == "inferior"
+
+
+def _can_be_bounded(paired: Paired, label: str, to_come: int, bound: float, alpha: float) -> bool:
+    seen = paired.changes(paired.score_delta(label), label)
+    if not seen.clusters:
+        return False
+    at_best = replace(seen.joined_by_unchanged(to_come), share=1 - LOOK)
+    return at_best.bounds(alpha).low > -bound

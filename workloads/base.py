@@ -87,11 +87,11 @@ class WorkloadDefaults:
 
 CARDS_RECUR = "media come back in another order or company, or after other text"
 ONE_COLD = WorkloadDefaults(
-    popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=1, requests=2), samples=24, follow_up=100
+    popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=1, requests=2), samples=24, follow_up=102
 )
 """Of workloads that show all media of a case in one conversation of one turn."""
 TWO_COLD = WorkloadDefaults(
-    popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=36, follow_up=153
+    popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=36, follow_up=156
 )
 """Of workloads in which media come back beside others, so that it takes two requests to show them."""
 

@@ -158,7 +158,7 @@ def of_changes(values: pd.Series[float], subject: Subject, nothing: str) -> Evid
     return Evidence(
         float(values.mean()),
         changes.bounds,
-        chance=min(1.0, sign_flip_test(values, paired.clusters(values)) / changes.share),
+        chance=sign_flip_test(values, paired.clusters(values)),
         changes=changes,
         grows=paired.grows(values),
     )

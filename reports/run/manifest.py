@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
-from reports.statistics.levels import LOOK
+from reports.statistics.levels import FIRST_LOOK, LAST_LOOK, AlphaShares
 from reports.statistics.slo import Slo
 from workloads.errors import UsageError
 from workloads.reading import brief, check, in_one_line, keys
@@ -344,14 +344,11 @@ class Manifest:
         beside = {self.reference, *self.held_exact, *self.noise_arms, *self.analysis_only}
         return [label for label in self.labels if label not in beside]
 
-    def alpha_shares(self, workload: str) -> dict[str, float]:
-        """The share of alpha that bounds of each runner may err by, see ``Changes``; empty where it is all of it.
-
-        Where a run follows up, those that are judged by the first requests share it with those that are asked on.
-        """
+    def alpha_shares(self, workload: str) -> dict[str, AlphaShares]:
+        """The shares of alpha that bounds of each runner may err by; empty where that is all of it."""
         if workload not in self.follow_up.requests:
             return {}
-        return {label: 1 - LOOK if self.follow_up.asks(workload, label) else LOOK for label in self.labels}
+        return {label: LAST_LOOK if self.follow_up.asks(workload, label) else FIRST_LOOK for label in self.labels}
 
     @property
     def sequential(self) -> bool:

@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 
 from reports.statistics.clusters import Floats, Sample
 from reports.statistics.intervals import UNKNOWN, Interval
+from reports.statistics.levels import ONE_LOOK, AlphaShares
 from reports.statistics.tail import chance_negative
 
 PRECISION = 1e-12
@@ -25,15 +26,14 @@ class Changes:
     Attributes:
         kinds: ``(requests, sum of changes)`` of a cluster, each change from -1 to 1.
         counts: how many clusters are of each kind.
-        share: of every alpha that bounds are asked for, the share that they may err by: below 1 where a run is judged
-            at two looks, which share it.
+        shares: of every alpha that bounds are asked for; less than all of it where a run is judged at two looks.
     """
 
     kinds: tuple[tuple[int, float], ...]
     counts: tuple[int, ...]
     gained: float
     lost: float
-    share: float = 1.0
+    shares: AlphaShares = ONE_LOOK
 
     @classmethod
     def of(cls, values: ArrayLike, clusters: Sequence[str]) -> Changes:
@@ -82,8 +82,8 @@ class Changes:
         """
         if self.clusters < 2:
             return UNKNOWN
-        spent = alpha * self.share
-        return Interval(_lower_end(self, spent), -_lower_end(self.mirrored(), spent))
+        low, high = alpha * self.shares.low, alpha * self.shares.high
+        return Interval(_lower_end(self, low), -_lower_end(self.mirrored(), high))
 
     def interval(self, alpha: float) -> Interval | None:
         """Both ends with confidence 1 - ``alpha``, half of the error on either side; None where nothing is known."""
@@ -92,7 +92,8 @@ class Changes:
     def mirrored(self) -> Changes:
         """The same with gains as losses and losses as gains."""
         kinds = tuple((size, 0.0 - total) for size, total in self.kinds)
-        return replace(self, kinds=kinds, gained=self.lost, lost=self.gained)
+        shares = AlphaShares(self.shares.high, self.shares.low)
+        return replace(self, kinds=kinds, gained=self.lost, lost=self.gained, shares=shares)
 
     def joined_by_unchanged(self, clusters: int) -> Changes:
         """The same with so many more clusters, of the usual size, in which nothing changes."""
@@ -113,7 +114,7 @@ class Changes:
         """
         if self.clusters < 2:
             return float(self.clusters)
-        alpha *= self.share
+        alpha *= self.shares.low
         low, same = _lower_end(self, alpha), 1 - self.gained - self.lost
 
         def excess(requests: float) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from reports.statistics.changes import Changes
 from reports.statistics.intervals import Interval
+from reports.statistics.levels import ONE_LOOK, AlphaShares
 from reports.statistics.sequential import SequentialChanges
 from runners.records import Warmth
 
@@ -32,7 +33,7 @@ class Paired:
         best_lossless: the lossless runner with the lowest median TTFT on warm requests; None when there is none.
         node: the machine of a cluster that answered each; None where there was one machine.
         sequential: whether the run was stopped by what it saw, so that bounds have to allow for looking.
-        shares: of alpha, by runner, see ``Changes``; 1 of all others.
+        shares: of alpha, by runner, see ``Changes``; all of it for the others.
     """
 
     ttft: pd.DataFrame
@@ -43,7 +44,7 @@ class Paired:
     reference: str
     best_lossless: str | None
     sequential: bool = False
-    shares: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, AlphaShares] = field(default_factory=dict)
     node: pd.DataFrame | None = None
 
     @classmethod
@@ -53,7 +54,7 @@ class Paired:
         reference: str,
         lossless: Sequence[str],
         sequential: bool = False,
-        shares: Mapping[str, float] | None = None,
+        shares: Mapping[str, AlphaShares] | None = None,
     ) -> Paired:
         """Pair the records of one workload (a frame of ``frame.FRAME_COLUMNS``)."""
         ttft, score, answered = (
@@ -116,7 +117,7 @@ class Paired:
     def changes(self, values: pd.Series[float], label: str) -> Changes:
         """Values from -1 to 1 of requests that a runner answered, by cluster."""
         if not self.sequential:
-            return replace(Changes.of(values, self.clusters(values)), share=self.shares.get(label, 1.0))
+            return replace(Changes.of(values, self.clusters(values)), shares=self.shares.get(label, ONE_LOOK))
         ordered = values.reindex(self.cluster.index).dropna()
         return SequentialChanges.in_order(ordered, self.clusters(ordered))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from reports.run.measurements import Measurements
-from reports.statistics.levels import BOUNDED, LOOK
+from reports.statistics.levels import BOUNDED, LAST_LOOK
 from reports.statistics.pairing import Paired
 from reports.statistics.verdict import verdict_on
 
@@ -18,8 +18,8 @@ def choose_followed(
 
     Those are left out that are inferior on any workload, because nobody can choose which requests come, and those whose
     loss could not be bounded any more below ``BOUNDED``, or the margin if that is larger, even if nothing else changed.
-    Lossless runners are no statistical question. Any such choice leaves the bounds valid, as each look at a run has a
-    share of alpha of its own.
+    Lossless runners are no statistical question. Any such choice leaves the bounds valid, as the two looks at a run
+    share alpha.
 
     Args:
         run: its first requests, of all workloads.
@@ -52,5 +52,5 @@ def _can_be_bounded(paired: Paired, label: str, to_come: int, bound: float, alph
     seen = paired.changes(paired.score_delta(label), label)
     if not seen.clusters:
         return False
-    at_best = replace(seen.joined_by_unchanged(to_come), share=1 - LOOK)
+    at_best = replace(seen.joined_by_unchanged(to_come), shares=LAST_LOOK)
     return at_best.bounds(alpha).low > -bound

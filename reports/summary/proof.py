@@ -10,6 +10,7 @@ import pandas as pd
 
 from reports.run.manifest import Manifest
 from reports.statistics.changes import Changes
+from reports.statistics.levels import ONE_LOOK
 from reports.statistics.needed import needed_to_decide
 from reports.statistics.pairing import Paired
 from reports.statistics.verdict import verdict_on
@@ -79,7 +80,7 @@ def pooled_loss(pairs: Sequence[Paired], label: str, alpha: float) -> float | No
         pairs: of each workload.
     """
     deltas = [paired.score_delta(label) for paired in pairs]
-    shares = {paired.shares.get(label, 1.0) for paired in pairs}
+    shares = {paired.shares.get(label, ONE_LOOK) for paired in pairs}
     if any(paired.sequential for paired in pairs) or not all(len(delta) for delta in deltas) or len(shares) > 1:
         return None
     values = [float(value) for delta in deltas for value in delta]
@@ -88,7 +89,7 @@ def pooled_loss(pairs: Sequence[Paired], label: str, alpha: float) -> float | No
         for place, (paired, delta) in enumerate(zip(pairs, deltas, strict=True))
         for name in paired.clusters(delta)
     ]
-    bounds = replace(Changes.of(values, clusters), share=shares.pop()).interval(2 * alpha)
+    bounds = replace(Changes.of(values, clusters), shares=shares.pop()).interval(2 * alpha)
     return None if bounds is None else max(0.0, -bounds.low)
 
 

@@ -1,0 +1,164 @@
+"""Runs that follow up: who is asked on after the first requests, and bounds that two looks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from reports.run.manifest import Manifest
+from reports.run.measurements import Measurements
+from reports.statistics.changes import Changes
+from reports.statistics.levels import (
+    BOUNDED,
+    DEFAULT_ALPHA,
+    DEFAULT_MARGIN,
+    FIRST_LOOK,
+    LAST_LOOK,
+    ONE_LOOK,
+    AlphaShares,
+)
+from reports.summary.follow_up import choose_followed
+from reports.summary.row import Row
+from reports.summary.summarise import summarise
+from runners.records import Record
+
+FIRST, SEPARATE = 10, 49
+MakeRecord = Callable[..., Record]
+
+
+def of_losses(lost: int, kept: int, shares: AlphaShares = ONE_LOOK) -> Changes:
+    names = [str(place) for place in range(lost + kept)]
+    return replace(Changes.of([-1.0] * lost + [0.0] * kept, names), shares=shares)
+
+
+@pytest.fixture
+def make_manifest(manifest: dict[str, Any]) -> Callable[..., Manifest]:
+    """Of two workloads, both followed up unless said otherwise; ``chosen``: who was asked on."""
+
+    def make(chosen: dict[str, list[str]] | None = None, **follow_up: Any) -> Manifest:
+        requests = {"binding": SEPARATE, "video": SEPARATE}
+        document = {
+            **manifest,
+            "workloads": {"binding": "abc", "video": "def"},
+            "runners": [*manifest["runners"], {"label": "blind", "method": "full-reuse", "lossless": False}],
+            "follow_up": {"requests": requests, "runners": chosen, **follow_up},
+        }
+        return Manifest.check(document, "here")
+
+    return make
+
+
+def answers(make_record: MakeRecord, count: int, start: int = 0, **lost: dict[str, int]) -> list[Record]:
+    """``count`` warm requests of each workload; ``lost``: by runner, how many of the first ones on a workload."""
+    return [
+        make_record(
+            f"{workload}-{number}",
+            runner,
+            workload=workload,
+            score=float(number - start >= lost.get(runner, {}).get(workload, 0)),
+        )
+        for workload in ("binding", "video")
+        for number in range(start, start + count)
+        for runner in ("full", "prefix-cache", "vlcache", "blind")
+    ]
+
+
+def chosen(manifest: Manifest, records: list[Record], **to_come: int) -> dict[str, list[str]]:
+    separate = to_come or {"binding": SEPARATE, "video": SEPARATE}
+    return choose_followed(Measurements(manifest, records), separate, DEFAULT_MARGIN, DEFAULT_ALPHA)
+
+
+def test_who_lost_nothing_is_asked_on_and_the_lossless_are_not(make_manifest: Any, make_record: MakeRecord) -> None:
+    found = chosen(make_manifest(), answers(make_record, FIRST))
+    assert found == {"binding": ["vlcache", "blind"], "video": ["vlcache", "blind"]}
+
+
+def test_who_surely_loses_on_one_workload_is_asked_on_nowhere(make_manifest: Any, make_record: MakeRecord) -> None:
+    found = chosen(make_manifest(), answers(make_record, FIRST, blind={"binding": 8}))
+    assert found == {"binding": ["vlcache"], "video": ["vlcache"]}
+
+
+def test_what_cannot_be_bounded_any_more_is_not_asked_on_there(make_manifest: Any, make_record: MakeRecord) -> None:
+    records = answers(make_record, FIRST, vlcache={"binding": 1}, blind={"binding": 8})
+    assert chosen(make_manifest(), records) == {"binding": [], "video": ["vlcache"]}
+    assert chosen(make_manifest(), records, binding=120)["binding"] == ["vlcache"], "more could still bound it"
+    assert chosen(make_manifest(), records, binding=SEPARATE - 1, video=SEPARATE - 1) == {"binding": [], "video": []}
+
+
+def test_nobody_is_asked_on_where_no_answer_is_judged(make_manifest: Any, make_record: MakeRecord) -> None:
+    records = [replace(record, score=None) for record in answers(make_record, FIRST)]
+    assert chosen(make_manifest(), records) == {"binding": [], "video": []}
+
+
+def test_two_looks_share_alpha_and_a_run_with_one_has_all_of_it(make_manifest: Any, make_record: MakeRecord) -> None:
+    whole = make_manifest({"binding": ["vlcache"], "video": []})
+    records = answers(make_record, FIRST) + [
+        record for record in answers(make_record, SEPARATE, FIRST) if record.runner in ("full", "vlcache")
+    ]
+    records = [record for record in records if record.workload == "binding" or int(record.request[6:]) < FIRST]
+
+    def losses(manifest: Manifest) -> dict[tuple[str, str], float | None]:
+        rows: list[Row] = summarise(Measurements(manifest, records), DEFAULT_MARGIN, DEFAULT_ALPHA)
+        return {(row.workload, row.runner): row.loss_at_most for row in rows}
+
+    end, look = DEFAULT_ALPHA * LAST_LOOK.low, DEFAULT_ALPHA * FIRST_LOOK.low
+    found = losses(whole)
+    assert found["binding", "vlcache"] == pytest.approx(1 - end ** (1 / (FIRST + SEPARATE)))
+    assert found["binding", "blind"] == found["video", "vlcache"] == pytest.approx(1 - look ** (1 / FIRST))
+    assert (found["binding", "vlcache"] or 1) < BOUNDED
+    alone = losses(make_manifest(None, requests={}))
+    assert alone["binding", "vlcache"] == pytest.approx(1 - DEFAULT_ALPHA ** (1 / (FIRST + SEPARATE)))
+
+
+def test_nothing_is_pooled_of_who_was_asked_on_here_alone(make_manifest: Any, make_record: MakeRecord) -> None:
+    records = answers(make_record, FIRST)
+
+    def pooled(choice: dict[str, list[str]]) -> float | None:
+        rows = summarise(Measurements(make_manifest(choice), records), DEFAULT_MARGIN, DEFAULT_ALPHA)
+        return next(row.pooled_loss_at_most for row in rows if row.runner == "vlcache")
+
+    assert pooled({"binding": ["vlcache"], "video": []}) is None
+    end = DEFAULT_ALPHA * LAST_LOOK.low
+    assert pooled({"binding": ["vlcache"], "video": ["vlcache"]}) == pytest.approx(1 - end ** (1 / (2 * FIRST)))
+
+
+@pytest.mark.parametrize(("lost", "kept", "more"), [(0, 10, 49), (2, 8, 30), (3, 1, 1)])
+def test_unchanged_clusters_join_as_if_they_had_been_seen(lost: int, kept: int, more: int) -> None:
+    joined, seen = of_losses(lost, kept).joined_by_unchanged(more), of_losses(lost, kept + more)
+    assert (joined.requests, joined.clusters) == (seen.requests, seen.clusters)
+    assert (joined.gained, joined.lost) == (seen.gained, pytest.approx(seen.lost))
+    assert joined.bounds(0.05) == pytest.approx(seen.bounds(0.05))
+
+
+def test_both_looks_together_err_no_more_often_than_alpha() -> None:
+    """Of a runner that loses each case by itself with some chance: all outcomes summed, nothing drawn.
+
+    Its loss is bounded too low, or said to be larger than it is, at the look at which it is judged.
+    """
+    ends = {
+        FIRST: [of_losses(lost, FIRST - lost, FIRST_LOOK).bounds(DEFAULT_ALPHA) for lost in range(FIRST + 1)],
+        FIRST + SEPARATE: [
+            of_losses(lost, FIRST + SEPARATE - lost, LAST_LOOK).bounds(DEFAULT_ALPHA)
+            for lost in range(FIRST + SEPARATE + 1)
+        ],
+    }
+    asked_on = [
+        ends[FIRST][lost].high >= -DEFAULT_MARGIN and -ends[FIRST + SEPARATE][lost].low < BOUNDED
+        for lost in range(FIRST + 1)
+    ]
+    assert asked_on == [True] + [False] * FIRST
+    for chance in (0.01, 0.0199, 0.03, 0.0499, 0.1, 0.25, 0.4, 0.5, 0.6):
+        first, second = (binom.pmf(np.arange(count + 1), count, chance) for count in (FIRST, SEPARATE))
+        too_low = too_high = 0.0
+        for lost in range(FIRST + 1):
+            more = second if asked_on[lost] else [1.0]
+            for added, probability in enumerate(more):
+                bounds = ends[FIRST + SEPARATE if asked_on[lost] else FIRST][lost + added]
+                too_low += first[lost] * probability * (-bounds.low < chance)
+                too_high += first[lost] * probability * (-bounds.high > chance)
+        assert max(too_low, too_high) <= DEFAULT_ALPHA

@@ -122,8 +122,11 @@ class Deciding:
 
     def end(self) -> None:
         """Say who is left undecided, where more requests could have been asked."""
+        if not self.stops:
+            return
+        self.keep()
         left = [label for label in self.judged if label not in self._done]
-        if left and self.stops:
+        if left:
             console.note(
                 f"{self.workload}: undecided at {100 * self.margin:g} points after {self.seconds:.0f} seconds: "
                 f"{', '.join(left)}; raise --max-samples"

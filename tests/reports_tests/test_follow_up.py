@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
@@ -19,8 +19,6 @@ from reports.statistics.levels import (
     DEFAULT_MARGIN,
     FIRST_LOOK,
     LAST_LOOK,
-    ONE_LOOK,
-    AlphaShares,
 )
 from reports.summary.follow_up import choose_followed
 from reports.summary.row import Row
@@ -31,9 +29,9 @@ FIRST, SEPARATE = 10, 49
 MakeRecord = Callable[..., Record]
 
 
-def of_losses(lost: int, kept: int, shares: AlphaShares = ONE_LOOK) -> Changes:
+def of_losses(lost: int, kept: int) -> Changes:
     names = [str(place) for place in range(lost + kept)]
-    return replace(Changes.of([-1.0] * lost + [0.0] * kept, names), shares=shares)
+    return Changes.of([-1.0] * lost + [0.0] * kept, names)
 
 
 @pytest.fixture
@@ -136,30 +134,21 @@ def test_unchanged_clusters_join_as_if_they_had_been_seen(lost: int, kept: int, 
     assert joined.bounds(0.05) == pytest.approx(seen.bounds(0.05))
 
 
-def test_both_looks_together_err_no_more_often_than_alpha() -> None:
-    """Of a runner that loses each case by itself with some chance: all outcomes summed, nothing drawn.
+@pytest.mark.parametrize(
+    ("gained", "lost"), [(0.0, 0.01), (0.0, 0.0499), (0.0, 0.1), (0.0, 0.3), (0.0, 0.5), (0.02, 0.0499)]
+)
+def test_both_looks_together_err_no_more_often_than_alpha(
+    gained: float, lost: float, script_of: Callable[[str], ModuleType]
+) -> None:
+    """All outcomes summed, nothing drawn."""
+    too_small, too_large, asked_on = script_of("proof_error_rates").two_looks(gained, lost, DEFAULT_ALPHA)
+    assert max(too_small, too_large) <= DEFAULT_ALPHA
+    assert asked_on == pytest.approx((1 - lost) ** 10, abs=0.01), "after a lost answer no 49 more could bound it"
 
-    Its loss is bounded too low, or said to be larger than it is, at the look at which it is judged.
-    """
-    ends = {
-        FIRST: [of_losses(lost, FIRST - lost, FIRST_LOOK).bounds(DEFAULT_ALPHA) for lost in range(FIRST + 1)],
-        FIRST + SEPARATE: [
-            of_losses(lost, FIRST + SEPARATE - lost, LAST_LOOK).bounds(DEFAULT_ALPHA)
-            for lost in range(FIRST + SEPARATE + 1)
-        ],
-    }
-    asked_on = [
-        ends[FIRST][lost].high >= -DEFAULT_MARGIN and -ends[FIRST + SEPARATE][lost].low < BOUNDED
-        for lost in range(FIRST + 1)
-    ]
-    assert asked_on == [True] + [False] * FIRST
-    for chance in (0.01, 0.0199, 0.03, 0.0499, 0.1, 0.25, 0.4, 0.5, 0.6):
-        first, second = (binom.pmf(np.arange(count + 1), count, chance) for count in (FIRST, SEPARATE))
-        too_low = too_high = 0.0
-        for lost in range(FIRST + 1):
-            more = second if asked_on[lost] else [1.0]
-            for added, probability in enumerate(more):
-                bounds = ends[FIRST + SEPARATE if asked_on[lost] else FIRST][lost + added]
-                too_low += first[lost] * probability * (-bounds.low < chance)
-                too_high += first[lost] * probability * (-bounds.high > chance)
-        assert max(too_low, too_high) <= DEFAULT_ALPHA
+
+def test_the_enumerated_chances_are_those_that_the_bounds_invert(script_of: Callable[[str], ModuleType]) -> None:
+    script = script_of("proof_error_rates")
+    bounds = of_losses(3, 17).bounds(DEFAULT_ALPHA)
+    for side, end in enumerate((bounds.low, bounds.high)):
+        found = script.excluded(np.array([0.0]), np.array([3.0]), 20, end)[side]
+        assert found[0] == pytest.approx(DEFAULT_ALPHA, rel=1e-6)

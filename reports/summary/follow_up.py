@@ -10,36 +10,40 @@ from reports.statistics.levels import BOUNDED, LAST_LOOK
 from reports.statistics.pairing import Paired
 from reports.statistics.verdict import verdict_on
 
+TIMES = 2
+
 
 def choose_followed(
     run: Measurements, separate: Mapping[str, int], margin: float, alpha: float
 ) -> dict[str, list[str]]:
-    """Labels of the runners to be asked on, by workload.
+    """Labels of the runners to be asked on, by workload: their loss can be bounded if nothing more changes.
 
-    Those are left out that are inferior on any workload, because nobody can choose which requests come, and those whose
-    loss could not be bounded any more below ``BOUNDED``, or the margin if that is larger, even if nothing else changed.
-    Lossless runners are no statistical question. Any such choice leaves the bounds valid, as the two looks at a run
-    share alpha.
+    The bound is ``BOUNDED``, or the margin if that is larger. A runner is asked on nowhere if it is inferior on some
+    workload, or if not even ``TIMES`` as many requests could bound its loss there: who switches it on does not choose
+    which requests come. Lossless runners are no statistical question. Any such choice leaves the bounds valid, as the
+    two looks at a run share alpha.
 
     Args:
         run: its first requests, of all workloads.
         separate: clusters of requests that are still to come, by workload.
     """
-    manifest, frame = run.manifest, run.frame
+    manifest, frame, bound = run.manifest, run.frame, max(margin, BOUNDED)
     paired = {
         workload: Paired.of(
             frame[frame["workload"] == workload], manifest.reference, (), shares=manifest.alpha_shares(workload)
         )
         for workload in manifest.workloads
     }
-    open_ones = [
-        label
-        for label in manifest.judged
-        if not any(_is_inferior(pairs, label, margin, alpha) for pairs in paired.values())
-    ]
-    bound = max(margin, BOUNDED)
+
+    def may_be_safe(label: str) -> bool:
+        return not any(_is_inferior(pairs, label, margin, alpha) for pairs in paired.values()) and all(
+            _can_be_bounded(paired[workload], label, TIMES * to_come, bound, alpha)
+            for workload, to_come in separate.items()
+        )
+
+    labels = [label for label in manifest.judged if may_be_safe(label)]
     return {
-        workload: [label for label in open_ones if _can_be_bounded(paired[workload], label, to_come, bound, alpha)]
+        workload: [label for label in labels if _can_be_bounded(paired[workload], label, to_come, bound, alpha)]
         for workload, to_come in separate.items()
     }
 

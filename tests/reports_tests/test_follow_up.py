@@ -86,6 +86,14 @@ def test_what_cannot_be_bounded_any_more_is_not_asked_on_there(make_manifest: An
     assert chosen(make_manifest(), records) == {"binding": [], "video": ["vlcache"]}
     assert chosen(make_manifest(), records, binding=120)["binding"] == ["vlcache"], "more could still bound it"
     assert chosen(make_manifest(), records, binding=SEPARATE - 1, video=SEPARATE - 1) == {"binding": [], "video": []}
+    assert chosen(make_manifest(), [], binding=SEPARATE, video=SEPARATE) == {"binding": [], "video": []}
+
+
+def test_who_lost_more_than_one_answer_on_one_workload_is_asked_on_nowhere(
+    make_manifest: Any, make_record: MakeRecord
+) -> None:
+    records = answers(make_record, FIRST, vlcache={"binding": 2}, blind={"video": 1})
+    assert chosen(make_manifest(), records) == {"binding": ["blind"], "video": []}
 
 
 def test_nobody_is_asked_on_where_no_answer_is_judged(make_manifest: Any, make_record: MakeRecord) -> None:

@@ -58,7 +58,7 @@ class WorkloadDefaults:
     Attributes:
         max_new_tokens: longest answer.
         samples: requests (turns).
-        follow_up: requests beyond those that bound a loss, of some runners alone, where ``samples`` is not given.
+        follow_up: requests beyond those that bound a loss, of one runner alone, where ``samples`` is not given.
         reuse_rate: see ``StreamOptions``; that of ``case`` where the popularity is ``own``.
         popularity: see ``StreamOptions``.
         recurrence: how media come back, in words.

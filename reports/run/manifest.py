@@ -250,19 +250,19 @@ class Decision:
 @keys("ignore")
 @dataclass(frozen=True)
 class FollowUp:
-    """Requests of a run that only the runners are asked whose loss they can still bound, chosen after the first ones.
+    """Requests of a run that, besides the reference, one runner is asked, chosen after the first ones.
 
     Attributes:
         requests: how many, by workload; those that have none are not named.
-        runners: labels of those that were chosen, by workload, the reference not named; None before the choice.
+        chosen: the label of that runner, by workload; those for which none was are not named. None before the choice.
     """
 
     requests: dict[str, int] = field(default_factory=dict)
-    runners: dict[str, tuple[str, ...]] | None = None
+    chosen: dict[str, str] | None = None
 
     def asks(self, workload: str, label: str) -> bool:
         """Whether a runner was chosen."""
-        return self.runners is not None and label in self.runners.get(workload, ())
+        return self.chosen is not None and self.chosen.get(workload) == label
 
 
 @keys("ignore")

@@ -85,6 +85,10 @@ class Changes:
         low, high = alpha * self.shares.low, alpha * self.shares.high
         return Interval(_lower_end(self, low), -_lower_end(self.mirrored(), high))
 
+    def exceed(self, change: float, alpha: float) -> bool:
+        """Whether the lower end of ``bounds`` lies above ``change``."""
+        return self.bounds(alpha).low > change
+
     def interval(self, alpha: float) -> Interval | None:
         """Both ends with confidence 1 - ``alpha``, half of the error on either side; None where nothing is known."""
         return None if self.clusters < 2 else self.bounds(alpha / 2)

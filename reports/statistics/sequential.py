@@ -55,6 +55,10 @@ class SequentialChanges(Changes):
             _lower_end(self.observations, alpha), -_lower_end(tuple(-value for value in self.observations), alpha)
         )
 
+    def exceed(self, change: float, alpha: float) -> bool:
+        """See ``Changes``: one bet tells, without the search for the end itself."""
+        return len(self.observations) > 1 and _is_ruled_out(np.array(self.observations), change, alpha)
+
     def mirrored(self) -> SequentialChanges:
         """See ``Changes``."""
         turned = super().mirrored()
@@ -82,6 +86,10 @@ def _lower_end(observations: tuple[float, ...], alpha: float) -> float:
     values, low, high = np.array(observations), -1.0, 1.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        won = middle > -1 and bool((log_capital(values, middle) >= log(1 / alpha)).any())
-        low, high = (middle, high) if won else (low, middle)
+        low, high = (middle, high) if _is_ruled_out(values, middle, alpha) else (low, middle)
     return low
+
+
+def _is_ruled_out(observations: Floats, mean: float, alpha: float) -> bool:
+    """Whether all means up to ``mean`` were ruled out at some time."""
+    return mean > -1 and bool((log_capital(observations, mean) >= log(1 / alpha)).any())

@@ -33,7 +33,7 @@ def test_who_lost_nothing_is_asked_on_with_the_reference(bench: Bench, capsys: p
     assert bench(*FOLLOWED, "--json") == 0
     out, err = capsys.readouterr()
     assert "vlcache is asked on, to bound what it loses: binding" in err
-    assert manifest()["follow_up"] == {"requests": {"binding": 36}, "runners": {"binding": ["vlcache"]}}
+    assert manifest()["follow_up"] == {"requests": {"binding": 36}, "chosen": {"binding": "vlcache"}}
     counts = asked()
     assert counts["prefix-cache"] == 12 < counts["full"] == counts["vlcache"]
     losses = {row["runner"]: row["loss_at_most"] for row in json.loads(out)["summary"]}
@@ -43,7 +43,7 @@ def test_who_lost_nothing_is_asked_on_with_the_reference(bench: Bench, capsys: p
 def test_who_lost_too_many_answers_is_not(bench: Bench, world: Any) -> None:
     world.failing = {f"binding-{number}": Status.REUSE_VIOLATED for number in range(2, 12)}
     assert bench(*FOLLOWED) == 4
-    assert manifest()["follow_up"]["runners"] == {"binding": []}
+    assert manifest()["follow_up"]["chosen"] == {}
     assert set(asked().values()) == {12}
 
 

@@ -38,20 +38,22 @@ def of_losses(lost: int, kept: int) -> Changes:
 def make_manifest(manifest: dict[str, Any]) -> Callable[..., Manifest]:
     """Of two workloads, both followed up unless said otherwise; ``chosen``: who was asked on."""
 
-    def make(chosen: dict[str, list[str]] | None = None, **follow_up: Any) -> Manifest:
+    def make(chosen: dict[str, str] | None = None, **follow_up: Any) -> Manifest:
         requests = {"binding": SEPARATE, "video": SEPARATE}
         document = {
             **manifest,
             "workloads": {"binding": "abc", "video": "def"},
             "runners": [*manifest["runners"], {"label": "blind", "method": "full-reuse", "lossless": False}],
-            "follow_up": {"requests": requests, "runners": chosen, **follow_up},
+            "follow_up": {"requests": requests, "chosen": chosen, **follow_up},
         }
         return Manifest.check(document, "here")
 
     return make
 
 
-def answers(make_record: MakeRecord, count: int, start: int = 0, **lost: dict[str, int]) -> list[Record]:
+def answers(
+    make_record: MakeRecord, count: int, start: int = 0, flops: dict[str, float] | None = None, **lost: dict[str, int]
+) -> list[Record]:
     """``count`` warm requests of each workload; ``lost``: by runner, how many of the first ones on a workload."""
     return [
         make_record(
@@ -59,6 +61,7 @@ def answers(make_record: MakeRecord, count: int, start: int = 0, **lost: dict[st
             runner,
             workload=workload,
             score=float(number - start >= lost.get(runner, {}).get(workload, 0)),
+            flops=(flops or {}).get(runner, 1e9),
         )
         for workload in ("binding", "video")
         for number in range(start, start + count)
@@ -66,43 +69,52 @@ def answers(make_record: MakeRecord, count: int, start: int = 0, **lost: dict[st
     ]
 
 
-def chosen(manifest: Manifest, records: list[Record], **to_come: int) -> dict[str, list[str]]:
+def chosen(manifest: Manifest, records: list[Record], **to_come: int) -> dict[str, str]:
     separate = to_come or {"binding": SEPARATE, "video": SEPARATE}
     return choose_followed(Measurements(manifest, records), separate, DEFAULT_MARGIN, DEFAULT_ALPHA)
 
 
-def test_who_lost_nothing_is_asked_on_and_the_lossless_are_not(make_manifest: Any, make_record: MakeRecord) -> None:
-    found = chosen(make_manifest(), answers(make_record, FIRST))
-    assert found == {"binding": ["vlcache", "blind"], "video": ["vlcache", "blind"]}
+def test_of_those_who_lost_nothing_the_one_that_computes_least_is_asked_on(
+    make_manifest: Any, make_record: MakeRecord
+) -> None:
+    records = answers(make_record, FIRST, flops={"vlcache": 3e8, "blind": 1e8, "prefix-cache": 1e7})
+    assert chosen(make_manifest(), records) == {"binding": "blind", "video": "blind"}
+    records = answers(make_record, FIRST, flops={"vlcache": 1e8, "blind": 3e8})
+    assert chosen(make_manifest(), records) == {"binding": "vlcache", "video": "vlcache"}
 
 
 def test_who_surely_loses_on_one_workload_is_asked_on_nowhere(make_manifest: Any, make_record: MakeRecord) -> None:
-    found = chosen(make_manifest(), answers(make_record, FIRST, blind={"binding": 8}))
-    assert found == {"binding": ["vlcache"], "video": ["vlcache"]}
+    records = answers(make_record, FIRST, blind={"binding": 8}, flops={"blind": 1e7})
+    assert chosen(make_manifest(), records) == {"binding": "vlcache", "video": "vlcache"}
 
 
 def test_what_cannot_be_bounded_any_more_is_not_asked_on_there(make_manifest: Any, make_record: MakeRecord) -> None:
-    records = answers(make_record, FIRST, vlcache={"binding": 1}, blind={"binding": 8})
-    assert chosen(make_manifest(), records) == {"binding": [], "video": ["vlcache"]}
-    assert chosen(make_manifest(), records, binding=120)["binding"] == ["vlcache"], "more could still bound it"
-    assert chosen(make_manifest(), records, binding=SEPARATE - 1, video=SEPARATE - 1) == {"binding": [], "video": []}
-    assert chosen(make_manifest(), [], binding=SEPARATE, video=SEPARATE) == {"binding": [], "video": []}
+    records = answers(make_record, FIRST, vlcache={"binding": 1}, blind={"binding": 8}, flops={"blind": 1e7})
+    assert chosen(make_manifest(), records) == {"video": "vlcache"}
+    assert chosen(make_manifest(), records, binding=120)["binding"] == "vlcache", "more could still bound it"
+    assert chosen(make_manifest(), records, binding=SEPARATE - 1, video=SEPARATE - 1) == {}
+    assert chosen(make_manifest(), [], binding=SEPARATE, video=SEPARATE) == {}
+
+
+def test_another_one_is_asked_on_where_the_first_lost_an_answer(make_manifest: Any, make_record: MakeRecord) -> None:
+    records = answers(make_record, FIRST, vlcache={"binding": 1}, flops={"vlcache": 1e7})
+    assert chosen(make_manifest(), records) == {"binding": "blind", "video": "vlcache"}
 
 
 def test_who_lost_more_than_one_answer_on_one_workload_is_asked_on_nowhere(
     make_manifest: Any, make_record: MakeRecord
 ) -> None:
-    records = answers(make_record, FIRST, vlcache={"binding": 2}, blind={"video": 1})
-    assert chosen(make_manifest(), records) == {"binding": ["blind"], "video": []}
+    records = answers(make_record, FIRST, vlcache={"binding": 2}, blind={"video": 1}, flops={"vlcache": 1e7})
+    assert chosen(make_manifest(), records) == {"binding": "blind"}
 
 
 def test_nobody_is_asked_on_where_no_answer_is_judged(make_manifest: Any, make_record: MakeRecord) -> None:
     records = [replace(record, score=None) for record in answers(make_record, FIRST)]
-    assert chosen(make_manifest(), records) == {"binding": [], "video": []}
+    assert chosen(make_manifest(), records) == {}
 
 
 def test_two_looks_share_alpha_and_a_run_with_one_has_all_of_it(make_manifest: Any, make_record: MakeRecord) -> None:
-    whole = make_manifest({"binding": ["vlcache"], "video": []})
+    whole = make_manifest({"binding": "vlcache"})
     records = answers(make_record, FIRST) + [
         record for record in answers(make_record, SEPARATE, FIRST) if record.runner in ("full", "vlcache")
     ]
@@ -124,13 +136,13 @@ def test_two_looks_share_alpha_and_a_run_with_one_has_all_of_it(make_manifest: A
 def test_nothing_is_pooled_of_who_was_asked_on_here_alone(make_manifest: Any, make_record: MakeRecord) -> None:
     records = answers(make_record, FIRST)
 
-    def pooled(choice: dict[str, list[str]]) -> float | None:
+    def pooled(choice: dict[str, str]) -> float | None:
         rows = summarise(Measurements(make_manifest(choice), records), DEFAULT_MARGIN, DEFAULT_ALPHA)
         return next(row.pooled_loss_at_most for row in rows if row.runner == "vlcache")
 
-    assert pooled({"binding": ["vlcache"], "video": []}) is None
+    assert pooled({"binding": "vlcache"}) is None
     end = DEFAULT_ALPHA * LAST_LOOK.low
-    assert pooled({"binding": ["vlcache"], "video": ["vlcache"]}) == pytest.approx(1 - end ** (1 / (2 * FIRST)))
+    assert pooled({"binding": "vlcache", "video": "vlcache"}) == pytest.approx(1 - end ** (1 / (2 * FIRST)))
 
 
 @pytest.mark.parametrize(("lost", "kept", "more"), [(0, 10, 49), (2, 8, 30), (3, 1, 1)])

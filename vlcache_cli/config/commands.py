@@ -32,7 +32,7 @@ class RunConfig(StreamConfig):
         readers.switch,
         "Ask the same questions without their media: how much of a score needs no picture.",
     )
-    warmup: int = setting(2, REQUESTS, readers.whole(0), "Requests answered before anything is timed.")
+    warmup: int = setting(1, REQUESTS, readers.whole(0), "Requests answered before anything is timed.")
     reference: str = setting("full", RUNNERS, readers.text, "Runner that the others are compared with.")
     profile: Path | None = setting(
         None, MODEL, readers.path, "Measured profile of the model, by vlcache profile, in place of the one beside it."
@@ -202,8 +202,8 @@ class BenchConfig(RunConfig):
         None,
         REQUESTS,
         readers.whole(0),
-        "Requests of each workload asked beyond, of the reference and the runners whose loss they can still bound "
-        "below 5 points.",
+        "Requests of each workload asked beyond, of the reference and, among runners whose loss they can still bound "
+        "below 5 points, the one that computes least.",
         default_text="as many as bound it if no answer changes, of workloads of cards without --samples; else 0",
         flag_type=int,
     )

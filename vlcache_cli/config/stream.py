@@ -156,7 +156,7 @@ class StreamConfig:
     json: bool = setting(False, OUTPUT, readers.switch, "Print one JSON document instead of tables.")
 
     def follow_up_of(self, default: int) -> int:
-        """Requests asked beyond the first ones, of runners whose loss they can bound; ``default``: of the workload."""
+        """Requests asked beyond the first ones, of a runner whose loss they can bound; ``default``: of the workload."""
         return 0
 
     def with_usual_workloads(self) -> Self:

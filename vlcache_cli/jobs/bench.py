@@ -264,19 +264,18 @@ def _followed_up(
     job: Job, live: LiveManifest, records: Sequence[Record], runners: Sequence[Runner], finished: Mapping[str, Record]
 ) -> Iterator[Record]:
     """Yield what follows up, when the first requests are among the ``records``; the choice is kept in the manifest."""
-    if live.now.follow_up.runners is None:
+    if live.now.follow_up.chosen is None:
         chosen = choose(live.now, records, job.streams)
-        live.put("follow_up", {"requests": live.now.follow_up.requests, "runners": chosen})
-    yield from follow_up(job.config, job.streams, runners, finished, live.now.follow_up.runners or {})
+        live.put("follow_up", {"requests": live.now.follow_up.requests, "chosen": chosen})
+    yield from follow_up(job.config, job.streams, runners, finished, live.now.follow_up.chosen or {})
 
 
 def _total(job: Job, live: LiveManifest, finished: int) -> int:
-    """Answers to come, as far as that is known: until it is chosen who is asked on, as if all that are judged were."""
-    labels, follow_up = live.now.labels, live.now.follow_up
+    """Answers to come; until it is chosen whether a runner is asked on, as if one were on each workload."""
+    labels, chosen = live.now.labels, live.now.follow_up.chosen
     total = sum(stream.turns * len(labels) for stream in job.streams.values())
     for workload, stream in job.streams.items():
-        chosen = live.now.judged if follow_up.runners is None else follow_up.runners.get(workload, ())
-        asked_on = len(chosen) + 1 if chosen else 0
+        asked_on = 2 if chosen is None or workload in chosen else 0
         total -= turns_of(stream.follow_up) * (len(labels) - asked_on)
     return total - finished
 

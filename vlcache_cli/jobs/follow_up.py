@@ -1,4 +1,4 @@
-"""Follow up: ask requests beyond the first ones, of the reference and the runners whose loss they can still bound."""
+"""Follow up: ask requests beyond the first ones, of the reference and a runner whose loss they can still bound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def describe_follow_up(streams: Mapping[str, Stream]) -> dict[str, Any]:
     """What follows up, for a manifest, before anyone is chosen; empty where nothing does."""
     requests = {workload: stream.options.follow_up for workload, stream in streams.items() if stream.follow_up}
-    return {"follow_up": {"requests": requests, "runners": None}} if requests else {}
+    return {"follow_up": {"requests": requests, "chosen": None}} if requests else {}
 
 
 def require_followable(config: RunConfig, streams: Mapping[str, Stream]) -> None:
@@ -34,8 +34,8 @@ def require_followable(config: RunConfig, streams: Mapping[str, Stream]) -> None
         )
 
 
-def choose(manifest: Manifest, records: Sequence[Record], streams: Mapping[str, Stream]) -> dict[str, list[str]]:
-    """Choose the runners that are asked on, by workload, from the ``records`` of the first requests; say who and why.
+def choose(manifest: Manifest, records: Sequence[Record], streams: Mapping[str, Stream]) -> dict[str, str]:
+    """Choose the runner that is asked on, by workload, from the ``records`` of the first requests; say who and why.
 
     The choice depends on answers alone, at the usual margin and alpha of the run, and on no time.
     """
@@ -49,9 +49,8 @@ def choose(manifest: Manifest, records: Sequence[Record], streams: Mapping[str, 
         Measurements(manifest, records), separate, verdict.margin or DEFAULT_MARGIN, verdict.alpha or DEFAULT_ALPHA
     )
     by_runner: dict[str, list[str]] = {}
-    for workload, labels in chosen.items():
-        for label in labels:
-            by_runner.setdefault(label, []).append(workload)
+    for workload, label in chosen.items():
+        by_runner.setdefault(label, []).append(workload)
     for label, workloads in by_runner.items():
         console.note(f"{label} is asked on, to bound what it loses: {', '.join(workloads)}")
     return chosen
@@ -71,16 +70,16 @@ def follow_up(
     streams: Mapping[str, Stream],
     runners: Sequence[Runner],
     finished: Mapping[str, Record],
-    chosen: Mapping[str, Sequence[str]],
+    chosen: Mapping[str, str],
 ) -> Iterator[Record]:
-    """Yield the records of the reference and the ``chosen`` runners that ``finished`` does not have.
+    """Yield the records of the reference and the ``chosen`` runner of each workload that ``finished`` does not have.
 
     Stores begin empty. Nothing is warmed up, and every cold request may be adopted: the first requests were timed.
     """
     from runners.session import COMPUTED_BY_ALL, SessionOptions, serve
 
-    for workload, labels in chosen.items():
-        stream, asked = streams[workload], [runner for runner in runners if runner.label in (config.reference, *labels)]
+    for workload, label in chosen.items():
+        stream, asked = streams[workload], [runner for runner in runners if runner.label in (config.reference, label)]
         options = SessionOptions(
             config.reference,
             config.seed,
@@ -88,5 +87,4 @@ def follow_up(
             warmup=0,
             cold_before=COMPUTED_BY_ALL,
         )
-        if labels:
-            yield from serve(workload, stream.follow_up, asked, options, finished)
+        yield from serve(workload, stream.follow_up, asked, options, finished)

@@ -28,7 +28,7 @@ class Stream:
         options: those that the user gave, else the defaults of the workload.
         no_image: whether media are left out.
         distinct: see ``StreamOptions``.
-        follow_up: a block more, for runners whose loss it can bound.
+        follow_up: a block more, for a runner whose loss it can bound.
     """
 
     blocks: list[list[Conversation]]

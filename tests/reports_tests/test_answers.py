@@ -271,7 +271,8 @@ def test_the_block_of_a_run_that_leaves_all_open_fits_it_too() -> None:
     for workload in DEFAULT_WORKLOADS:
         rows += [row("full", workload), row("encoder-cache", workload), row("prefix-cache", workload)]
         rows += [worse("full-reuse", workload), lossy("conduit", 0.2451, workload, needed_separate=149)]
-    few = [Notice(kind, "one", None, "a", "b") for kind in (NoticeKind.FEW_SAMPLES, NoticeKind.DRIFTED_CLOCK)]
+    kinds = (NoticeKind.FEW_SAMPLES, NoticeKind.DRIFTED_CLOCK)
+    few = tuple(Notice(kind, "one", None, "a", "b") for kind in kinds)
     lines = shown(block(*rows, notices=few, folder="results/20261130T150000Z-0c0ffee0"))
     assert len(lines) <= 24
     assert max(map(len, lines)) <= WIDTH

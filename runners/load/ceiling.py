@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
+from runners.endpoint.chat import chat_body
 from runners.endpoint.client import ask, open_client
+from runners.load.processes import run_together
+from workloads.records import Message
 
 SECONDS = 0.5
 START_S = 10.0
@@ -17,6 +22,32 @@ CONCURRENCY = 8
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
 WORD = b'data: {"choices": [{"delta": {"content": "4"}, "finish_reason": null}]}\n\n'
 END = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """Measure the ceiling of one client among several; a ``processes.Task``.
+
+    Attributes:
+        messages: of each request.
+        tokens: of each answer.
+    """
+
+    messages: Sequence[Message]
+    tokens: int
+
+    def run(self, start: float, put: Callable[[float], object]) -> None:
+        """See ``processes.Task``."""
+        time.sleep(max(0.0, start - perf_counter()))
+        put(self.measure())
+
+    def measure(self) -> float:
+        """Measure it in this process."""
+        return measure_ceiling(lambda: chat_body(self.messages, "any", self.tokens, {}), self.tokens)
+
+    def of_clients(self, clients: int) -> float:
+        """Measure how many answers a second so many client processes get together, each from a server of its own."""
+        return self.measure() if clients == 1 else sum(run_together("client", [self] * clients))
 
 
 def measure_ceiling(body: Callable[[], bytes], tokens: int) -> float:

@@ -221,8 +221,10 @@ def _serve(
 
     config, loads = job.config, loads_of(job.config)
     if loads:
+        described_load = describe_load(config, job.specs, job.streams)
+        loads = {name: replace(load, clients=described_load.get("clients", 1)) for name, load in loads.items()}
         config = replace(config, reference=config.reference + next(iter(loads)))
-        job = replace(job, config=config, notes=job.notes | {"load": describe_load(config, job.specs, job.streams)})
+        job = replace(job, config=config, notes=job.notes | {"load": described_load})
     manifest, finished = _begin(job, described, runners, loads)
     records = list(finished.values())
     turns = sum(stream.turns for stream in job.streams.values())

@@ -105,7 +105,15 @@ def serve(
     ``watch`` asks no more is forgotten, its stores with it; the stream ends when no runner is asked.
     """
     asked = list(requests_of(turns_of(conversations)))
-    if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
+    if watch is not None and not watch.asks(options.reference):
+        return
+    known_before = [
+        finished.get(record_key(workload, item.turn.id, runner.label)) for item in asked for runner in runners
+    ]
+    if None not in known_before:
+        for before in known_before:
+            if watch is not None and before is not None:
+                watch.note(before)
         return
     spent = warm_up(asked[: options.warmup], runners, options)
     replies: dict[str, str] = {}

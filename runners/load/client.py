@@ -34,11 +34,11 @@ class Share:
     concurrency: int
     within_s: float | None
 
-    def run(self, start: float, put: Callable[[Outcome], object]) -> None:
+    def run(self, begin: Callable[[], float], put: Callable[[Outcome], object]) -> None:
         """See ``processes.Task``."""
-        asyncio.run(self._send_all(start, put))
+        asyncio.run(self._send_all(begin, put))
 
-    async def _send_all(self, start: float, put: Callable[[Outcome], object]) -> None:
+    async def _send_all(self, begin: Callable[[], float], put: Callable[[Outcome], object]) -> None:
         target = ServerUnderLoad(self.chat)
 
         def put_indexed(outcome: Outcome) -> None:
@@ -46,6 +46,8 @@ class Share:
 
         take = self.requests.__getitem__
         try:
+            await target.warm_up()
+            start = begin()
             if self.times is not None:
                 await run_open(target, take, self.times, put_indexed, start)
             else:

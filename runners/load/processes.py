@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from workloads.errors import UsageError
 
-START_S = 60.0  # in which a process must have started
+START_S = 120.0  # in which a process must be ready
 AHEAD_S = 0.05  # so much later than the last process is ready, all begin
 END_S = 5.0
 
@@ -32,8 +32,8 @@ READY, FOUND, FAILED, DONE = "ready", "found", "failed", "done"
 class Task(Protocol):
     """What a process does; pickled on its way there."""
 
-    def run(self, start: float, put: Callable[[Any], object]) -> None:
-        """Begin at ``start``, a moment on ``perf_counter``'s clock, and hand over what is found."""
+    def run(self, begin: Callable[[], float], put: Callable[[Any], object]) -> None:
+        """Get ready, start at the moment that ``begin`` returns, on ``perf_counter``'s clock, ``put`` what is found."""
         ...
 
 
@@ -63,7 +63,9 @@ def run_together(name: str, tasks: Sequence[Task]) -> Generator[Any]:
             processes[mine] = process
         for pipe, process in processes.items():
             if not pipe.poll(START_S):
-                raise UsageError(f"{process.name} did not start within {START_S:g} seconds: run fewer")
+                raise UsageError(
+                    f"{process.name} was not ready within {START_S:g} seconds: start another run, with fewer"
+                )
             _receive(pipe, process)
         start = perf_counter() + AHEAD_S
         for pipe in processes:
@@ -124,14 +126,18 @@ def _work(parent: Connection[Any, Any], task: Task) -> None:
     """Run a task in a process of its own. Values are sent by a thread, so that the parent does not delay the task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent takes it, and ends its processes
     with suppress(EOFError, OSError):  # the parent is gone
-        parent.send((READY, None))
-        start = parent.recv()
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
         messages: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         sender = threading.Thread(target=_send, args=(messages, parent))
         sender.start()
+
+        def begin() -> float:
+            messages.put((READY, None))
+            start: float = parent.recv()
+            threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+            return start
+
         try:
-            task.run(start, lambda value: messages.put((FOUND, value)))
+            task.run(begin, lambda value: messages.put((FOUND, value)))
         except BaseException:
             messages.put((FAILED, traceback.format_exc()))
         else:
@@ -144,7 +150,7 @@ def _send(messages: SimpleQueue[tuple[str, Any]], parent: Connection[Any, Any]) 
         while True:
             message = messages.get()
             parent.send(message)
-            if message[0] != FOUND:
+            if message[0] in (FAILED, DONE):
                 return
 
 

@@ -54,7 +54,7 @@ def test_blocks_are_streams_of_their_own(tmp_path: Path, capsys: pytest.CaptureF
         (("--on", "elsewhere"), "must be local, ray or ray://HOST:PORT"),
         (("--on", "ray://x:1:2"), "must be local, ray or ray://HOST:PORT"),
         (("--blocks", "0"), "blocks"),
-        pytest.param(("--on", "ray", "--until-decided"), "--on ray asks requests one by one", marks=needs_ray),
+        pytest.param(("--on", "ray", "--until-decided"), "decides behind whole blocks, asked at once", marks=needs_ray),
         pytest.param(("--on", "ray", "--concurrency", "2"), "--on ray asks requests one by one", marks=needs_ray),
         pytest.param(
             ("--on", "ray", "--runner", "endpoint@url=http://h/v1,name=s"),
@@ -124,3 +124,23 @@ def test_a_sweep_on_two_workers_one_of_them_killed_gives_the_records_of_a_local_
     assert told(tmp_path / "ray") == told(tmp_path / "local")
     nodes = [json.loads(line)["node"] for line in (tmp_path / "ray" / "records.jsonl").read_text("utf-8").splitlines()]
     assert all(nodes)
+
+
+@needs_ray
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_until_decided_on_two_workers_ends_like_a_local_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    usual = ("bench", "--workload", "doc-qa", "--runner", "full,full-reuse,conduit", "--warmup", "0", "--json")
+    deciding = ("--until-decided", "--max-samples", "48", "--blocks", "6", "--margin", "0.5")
+    assert main([*usual, *deciding, "--on", "ray", "--output", str(tmp_path / "ray")]) == 0
+    assert main([*usual, *deciding, "--output", str(tmp_path / "local")]) == 0
+    capsys.readouterr()
+    decisions = [
+        json.loads((tmp_path / name / "manifest.json").read_text("utf-8"))["decisions"] for name in ("ray", "local")
+    ]
+    for decision in (*decisions[0], *decisions[1]):
+        del decision["seconds"]
+    assert decisions[0] == decisions[1]
+    assert len(decisions[0]) == 2
+    records = told(tmp_path / "ray")
+    assert records == told(tmp_path / "local")
+    assert 0 < len(records) < 48 * 3

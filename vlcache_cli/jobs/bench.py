@@ -236,7 +236,7 @@ def _serve(
             config, job.streams, runners, finished, watches=watches, loads=loads, not_warmed=not_warmed
         )
     else:
-        answers = answers_on_cluster(config, job.streams, job.specs, model, finished)
+        answers = answers_on_cluster(config, job.streams, job.specs, model, finished, watches)
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
     log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
     total = turns * len(manifest.labels) - len(finished)

@@ -66,7 +66,12 @@ def answers_of(
             from runners.load.session import serve_under_load
 
             return serve_under_load(workload, stream.conversations, runners, options, loads)
-        blocks = (serve(workload, block, runners, options, finished, watches.get(workload)) for block in stream.blocks)
+        watch = watches.get(workload)
+        blocks = (
+            serve(workload, block, runners, options, finished, watch)
+            for place, block in enumerate(stream.blocks)
+            if place == 0 or watch is None or watch.asks(config.reference)
+        )
         return chain.from_iterable(blocks)
 
     return chain.from_iterable(answer(workload, stream) for workload, stream in streams.items())

@@ -83,8 +83,8 @@ def run_together(name: str, tasks: Sequence[Task]) -> Generator[Any]:
 def _found(processes: dict[Connection[Any, Any], SpawnProcess]) -> Iterator[Any]:
     left = dict(processes)
     while left:
-        for pipe in wait([*left]):
-            assert isinstance(pipe, Connection)
+        ready = wait([*left])
+        for pipe in [pipe for pipe in left if pipe in ready]:
             kind, value = _receive(pipe, left[pipe])
             if kind == FOUND:
                 yield value

@@ -71,7 +71,7 @@ def serve(told: Any) -> None:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 lines = head.lower().split(b"\r\n")
-                length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")), 0)
+                length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:"))
                 await reader.readexactly(length)
                 await asyncio.sleep(SERVER_S)
                 writer.write(HEAD % len(WORD + END) + WORD + END)

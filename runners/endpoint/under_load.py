@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Self
-
-import httpx2
 
 from runners.base import Request, Response
 from runners.endpoint.chat import chat_body
@@ -53,13 +49,6 @@ class ServerUnderLoad:
             return None
         body = chat_body(request.messages, self._chat.served, request.max_new_tokens, self._chat.settings)
         return body, len(media_in(request.messages))
-
-    async def warm_up(self) -> None:
-        """Reach the server once: loading modules would delay the first request."""
-        options = self._chat.options
-        with suppress(httpx2.HTTPError, TimeoutError):
-            async with asyncio.timeout(options.timeout), self._client.stream("GET", f"{options.api}/models"):
-                pass
 
     async def ask(self, prepared: object) -> Response:
         """See ``runners.load.loop.LoadTarget``: connecting, and waiting for the client itself, count."""

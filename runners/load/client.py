@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from runners.base import Request
 from runners.endpoint.under_load import Chat, ServerUnderLoad
+from runners.load.ceiling import load_modules
 from runners.load.loop import Outcome, run_closed, run_open
 
 
@@ -36,6 +37,7 @@ class Share:
 
     def run(self, begin: Callable[[], float], put: Callable[[Outcome], object]) -> None:
         """See ``processes.Task``."""
+        load_modules()
         asyncio.run(self._send_all(begin, put))
 
     async def _send_all(self, begin: Callable[[], float], put: Callable[[Outcome], object]) -> None:
@@ -46,7 +48,6 @@ class Share:
 
         take = self.requests.__getitem__
         try:
-            await target.warm_up()
             start = begin()
             if self.times is not None:
                 await run_open(target, take, self.times, put_indexed, start)

@@ -107,7 +107,11 @@ def serve(
     ``watch`` asks no more is forgotten, its stores with it; the stream ends when no runner is asked.
     """
     asked = list(requests_of(turns_of(conversations), options.cold_before))
-    if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
+    earlier = [finished.get(record_key(workload, item.turn.id, runner.label)) for item in asked for runner in runners]
+    if None not in earlier:
+        if watch is not None:
+            for record in filter(None, earlier):
+                watch.note(record)
         return
     spent = warm_up(asked[: options.warmup], runners, options)
     replies: dict[str, str] = {}

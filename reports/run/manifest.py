@@ -214,13 +214,15 @@ class LoadDescription:
         request_rate: a second, of an open loop, the highest of several; None of a closed one.
         rates: of several open loops, by the labels of the runners.
         concurrency: under way at once, of a closed loop.
-        ceiling_rps: requests a second that the client itself can send; None where no server was asked.
+        clients: processes that asked servers.
+        ceiling_rps: requests a second that they can send together; None where no server was asked.
     """
 
     request_rate: Ceiling | None = None
     rates: dict[str, AtRate] = field(default_factory=dict)
     concurrency: int | None = None
     arrivals: str = "poisson"
+    clients: Annotated[int, Interval(ge=1)] = 1
     ceiling_rps: Annotated[float, Interval(ge=0, lt=1e30)] | None = None
 
     def rate_of(self, label: str) -> float | None:

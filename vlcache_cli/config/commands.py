@@ -122,6 +122,14 @@ class RunConfig(StreamConfig):
         "Requests under way at once, the next sent when one is answered (a closed loop), in place of --request-rate.",
         flag_type=int,
     )
+    clients: int | None = setting(
+        None,
+        LOAD,
+        readers.whole(1, 1_000),
+        "Processes that send the requests to servers, each its part of them at the same times.",
+        default_text="as many as the rate takes, up to one a processor",
+        flag_type=int,
+    )
     duration: float | None = setting(
         None,
         LOAD,

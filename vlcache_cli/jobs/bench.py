@@ -225,18 +225,21 @@ def _serve(
 
     config, loads = job.config, loads_of(job.config)
     if loads:
+        described_load = describe_load(config, job.specs, job.streams)
+        loads = {name: replace(load, clients=described_load.get("clients", 1)) for name, load in loads.items()}
         config = replace(config, reference=config.reference + next(iter(loads)))
-        job = replace(job, config=config, notes=job.notes | {"load": describe_load(config, job.specs, job.streams)})
+        job = replace(job, config=config, notes=job.notes | {"load": described_load})
     manifest, finished = _begin(job, described, runners, loads)
     records = list(finished.values())
     live = LiveManifest(manifest, job.folder)
-    watches = {} if loads or config.on != "local" else _watches(job, live)
+    watched = not loads and (config.on == "local" or config.until_decided)
+    watches = _watches(job, live) if watched else {}
     if config.on == "local" or model is None:
         answers = answers_of(
             config, job.streams, runners, finished, watches=watches, loads=loads, not_warmed=not_warmed
         )
     else:
-        answers = answers_on_cluster(config, job.streams, job.specs, model, finished)
+        answers = answers_on_cluster(config, job.streams, job.specs, model, finished, watches)
     if manifest.follow_up.requests:
         answers = chain(answers, _followed_up(job, live, records, runners, finished))
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
@@ -65,10 +66,26 @@ class Stores:
         self.tiers.clear()
         self.prefixes.clear()
 
+    def keep_read(self, media: Mapping[str, MediaEntry], match: Match) -> None:
+        """Put what a request read from disk into the host tier, where there is one."""
+        for key, entry in media.items():
+            self.tiers.keep_read(MEDIA + key, entry)
+        if match.entry is not None:
+            self.tiers.keep_read(match.name, match.entry)
+
     def use_disk(self, active: bool) -> None:
         """Let the next requests read from disk and write to it, or do neither."""
         if self.disk is not None:
             self.disk.active = active
+
+    def reading_whole(self) -> AbstractContextManager[None]:
+        """See ``DiskTier``."""
+        return nullcontext() if self.disk is None else self.disk.reading_whole()
+
+    def release(self) -> None:
+        """See ``DiskTier``."""
+        if self.disk is not None:
+            self.disk.release()
 
     def drain(self) -> None:
         """Wait until what was put is on disk, within bounds."""

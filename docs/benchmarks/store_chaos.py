@@ -1,7 +1,7 @@
 """What the disk tier survives: killed writers, damaged files, two processes at once; and how fast it is.
 
     OMP_NUM_THREADS=1 python docs/benchmarks/store_chaos.py [--kills N] [--mutations N] [--seconds N] [--rates MIB]
-        [--requests N] [--seed N] [--output FOLDER]
+        [--rounds N] [--requests N] [--seed N] [--output FOLDER]
 
 Every part is left out with 0. Processes are forked from one that has loaded the embedded model. The laws that
 answers are held to are those of ``store_laws``, the damages those of ``store_damage``. Exit code 1 when one was broken.
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -26,8 +27,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from store_damage import WAYS
-from store_laws import EXACT, LOSSY, Laws, bad_files
+from store_laws import EXACT, LOSSY, Laws, bad_files, read_both_ways
 from store_rates import measure_rates
+from store_ttft import measure_ttft
 
 from runners.base import Request
 from runners.models.load import load_model, resolve_model
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("mutations", 1000, "files to damage"),
         ("seconds", 60, "how long two processes use one store, each of two times"),
         ("rates", 256, "MiB of entries to time reading"),
+        ("rounds", 5, "times to take every request to its first token in every way"),
         ("requests", 3, "requests of the stream"),
         ("seed", 0, "of all that is drawn"),
     ):
@@ -73,6 +76,9 @@ def run(options: argparse.Namespace, place: Path) -> int:
         share(laws, place / "shared-and-killed", options.seconds, 5.0)
     if options.rates:
         for line in measure_rates(model, place / "rates", options.rates * MIB):
+            say(line)
+    if options.rounds:
+        for line in measure_ttft(model, place / "ttft", laws.requests, options.rounds, rng):
             say(line)
     for line in laws.broken[:20]:
         say(f"BROKEN {line}")
@@ -170,6 +176,7 @@ def damage_files(laws: Laws, path: Path, mutations: int, rng: np.random.Generato
             without[name] = answers(laws, spec, fresh(whole, path / "damaged", remove=name))[0]
         damaged = fresh(whole, path / "damaged")
         way(damaged / name, rng)
+        read_both_ways(number)
         found, bad = answers(laws, spec, damaged)
         drawn[way.__name__] += 1
         missed += bad == 0
@@ -185,12 +192,22 @@ def damage_files(laws: Laws, path: Path, mutations: int, rng: np.random.Generato
 
 
 def answers(laws: Laws, spec: str, path: Path) -> tuple[list[tuple[int, ...]], int]:
-    """All answers of a new process over a store, and how many files it found bad."""
+    """All answers of a new process over a store, and how many files it found bad.
+
+    Of lossy runners every request is asked with other first words, too: then no prefix covers its media.
+    """
     runner = laws.runner(spec, path)
-    found = [runner.answer(request).token_ids for request in laws.requests]
+    requests = [*(map(moved, laws.requests) if spec in LOSSY else ()), *laws.requests]
+    found = [runner.answer(request).token_ids for request in requests]
     disk = runner._engine._stores.disk
     assert disk is not None
     return found, disk.store.counts.bad
+
+
+def moved(request: Request) -> Request:
+    """The same request with words before it."""
+    first, *others = request.messages
+    return replace(request, messages=(replace(first, content=("Now: ", *first.content)), *others))
 
 
 def fresh(whole: Path, path: Path, remove: Path | None = None) -> Path:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from runners.engine.kv.read_ahead import ReadAhead, Unread
+from runners.engine.kv.read_ahead import Arrived, ReadAhead, Reading, ReadInTurn, Unread
 
 KV = tuple[Tensor, Tensor]
 """Keys and values, each ``(layers, ...)``."""
+FEW_BYTES = 4 << 20
+"""So many bytes are read without threads: these would take longer to start and to wake than they gain."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Fetched:
     pairs: tuple[KV, ...]
     _sources: tuple[KV, ...]
     _arrived: tuple[torch.cuda.Event, ...]
-    _reading: ReadAhead | None = None
+    _reading: Reading | None = None
 
     def wait(self, layer: int) -> None:
         """Make all later work on the device wait for a layer's copies. On a CPU the layer is copied now.
@@ -50,7 +52,7 @@ class Fetcher:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._reading: ReadAhead | None = None
+        self._reading: Reading | None = None
 
     def fetch(self, sources: Sequence[KV]) -> Fetched:
         """Start copying, all tensors of a layer before any of the next layer."""
@@ -72,20 +74,18 @@ class Fetcher:
         Args:
             unread: of every source, see ``Unread``; None where it lies in the host's memory.
         """
-        waiting = [source for source in unread if source is not None]
-        layers = len(sources[0][0])
         if self._stream is None:
             pairs = tuple(
                 source if part is not None else (self._room_for(source[0]), self._room_for(source[1]))
                 for source, part in zip(sources, unread, strict=True)
             )
-            self._reading = ReadAhead(waiting, layers, lambda layer: None)
+            self._reading = _reading(sources, unread, lambda layer: None)
             return Fetched(pairs, tuple(sources), (), self._reading)
         pairs = tuple((self._room_for(k), self._room_for(v)) for k, v in sources)
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
-        arrived = tuple(torch.cuda.Event() for _ in range(layers))
+        arrived = tuple(torch.cuda.Event() for _ in pairs[0][0])
         self._record(pairs)
-        self._reading = ReadAhead(waiting, layers, lambda layer: self._copy(sources, pairs, arrived, layer))
+        self._reading = _reading(sources, unread, lambda layer: self._copy(sources, pairs, arrived, layer))
         return Fetched(pairs, tuple(sources), arrived, self._reading)
 
     def stop(self) -> None:
@@ -118,6 +118,13 @@ class Fetcher:
 
     def _room_for(self, source: Tensor) -> Tensor:
         return torch.empty_like(source, device=self._device, pin_memory=False)
+
+
+def _reading(sources: Sequence[KV], unread: Sequence[Unread | None], arrived: Arrived) -> Reading:
+    """Read what is unread of sources, in turn or, of many bytes, ahead."""
+    waiting = [source for source in unread if source is not None]
+    nbytes = sum(k.nbytes + v.nbytes for (k, v), source in zip(sources, unread, strict=True) if source is not None)
+    return ReadInTurn(waiting, arrived) if nbytes <= FEW_BYTES else ReadAhead(waiting, len(sources[0][0]), arrived)
 
 
 def to_host(tensor: Tensor) -> Tensor:

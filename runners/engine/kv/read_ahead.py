@@ -9,6 +9,8 @@ from typing import Protocol
 
 Check = Callable[[], None]
 """Ends the reading of a layer, which must not be used before; raises ``DamagedEntry`` where it is damaged."""
+Arrived = Callable[[int], None]
+"""Is called with every layer that is in place."""
 
 
 class Unread(Protocol):
@@ -28,25 +30,8 @@ class Unread(Protocol):
         ...
 
 
-class ReadAhead:
-    """Reads entries in a thread, a layer of all of them before the next; another checks a layer meanwhile.
-
-    So reading waits for nothing but the disk. It is ahead by the tensors of the entries at most, which are allocated
-    before it starts.
-
-    Args:
-        unread: entries with equally many layers.
-        layers: number of these.
-        arrived: is called in the checking thread with every layer that is in place.
-    """
-
-    def __init__(self, unread: Sequence[Unread], layers: int, arrived: Callable[[int], None]) -> None:
-        self._unread, self._layers, self._arrived = unread, layers, arrived
-        self._in_place = 0
-        self._failed: BaseException | None = None
-        self._changed = Condition()
-        self._thread = Thread(target=self._read, name="read-ahead", daemon=True)
-        self._thread.start()
+class Reading(Protocol):
+    """Several entries with equally many layers being read, a layer of all of them before the next of any."""
 
     def wait(self, layer: int) -> None:
         """Wait until a layer is in place.
@@ -55,13 +40,55 @@ class ReadAhead:
             DamagedEntry: this layer, or one before it, is damaged.
             BaseException: what else ended the reading.
         """
+        ...
+
+    def stop(self) -> None:
+        """End the reading at the next layer, and wait for that; a layer that is not in place then never will be."""
+        ...
+
+
+class ReadInTurn:
+    """Reads a layer when it is waited for: for few bytes, which the system has fetched from the disk meanwhile."""
+
+    def __init__(self, unread: Sequence[Unread], arrived: Arrived) -> None:
+        self._unread, self._arrived = unread, arrived
+        self._in_place = 0
+
+    def wait(self, layer: int) -> None:
+        """See ``Reading``."""
+        while self._in_place <= layer:
+            for unread in self._unread:
+                unread.read(self._in_place)()
+            self._arrived(self._in_place)
+            self._in_place += 1
+
+    def stop(self) -> None:
+        """See ``Reading``."""
+
+
+class ReadAhead:
+    """Reads layers in a thread; another one checks a layer meanwhile, so that reading waits for nothing but the disk.
+
+    It is ahead by the tensors of the entries at most, which are allocated before it starts.
+    """
+
+    def __init__(self, unread: Sequence[Unread], layers: int, arrived: Arrived) -> None:
+        self._unread, self._layers, self._arrived = unread, layers, arrived
+        self._in_place = 0
+        self._failed: BaseException | None = None
+        self._changed = Condition()
+        self._thread = Thread(target=self._read, name="read-ahead", daemon=True)
+        self._thread.start()
+
+    def wait(self, layer: int) -> None:
+        """See ``Reading``."""
         with self._changed:
             self._changed.wait_for(lambda: self._in_place > layer or self._failed is not None)
             if self._in_place <= layer and self._failed is not None:
                 raise self._failed
 
     def stop(self) -> None:
-        """End the reading at the next layer, and wait for that; whoever waits for a layer then gets an error."""
+        """See ``Reading``."""
         self._fail(RuntimeError("the reading of stored keys and values was stopped"))
         self._thread.join()
 

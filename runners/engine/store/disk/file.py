@@ -181,14 +181,14 @@ def read_tensors(stream: BinaryIO, tensors: Sequence[StoredTensor], rooms: Seque
     hashers = [blake3() for _ in tensors]
     if sum(tensor.nbytes for tensor in tensors) <= CHUNK:
         for hasher, room in zip(hashers, rooms, strict=True):
-            for piece in read_into(stream, room):
+            for piece in _read(stream, room):
                 hasher.update(piece)
     else:
         with ThreadPoolExecutor(1) as behind:
             pending = [
                 behind.submit(hasher.update, piece)
                 for hasher, room in zip(hashers, rooms, strict=True)
-                for piece in read_into(stream, room)
+                for piece in _read(stream, room)
             ]
             for done in pending:
                 done.result()
@@ -214,7 +214,7 @@ def check_tensors(stream: BinaryIO, tensors: Sequence[StoredTensor]) -> None:
             tensor.require(part, hasher.hexdigest(length=16))
 
 
-def read_into(stream: BinaryIO, room: memoryview) -> Iterator[memoryview]:
+def _read(stream: BinaryIO, room: memoryview) -> Iterator[memoryview]:
     """Fill ``room`` from a stream; yields every piece that was read. BadEntry where the file ends before."""
     done = 0
     while done < len(room):

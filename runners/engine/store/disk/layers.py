@@ -6,6 +6,7 @@ in which they are needed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
@@ -18,7 +19,11 @@ from runners.engine.errors import DamagedEntry
 from runners.engine.kv.fetch import KV
 from runners.engine.kv.quantise import Quantised, restore_channels
 from runners.engine.kv.read_ahead import Check
-from runners.engine.store.disk.file import BadEntry, StoredTensor, digest_of, read_into
+from runners.engine.store.disk.file import BadEntry, StoredTensor, digest_of
+from runners.engine.store.disk.folder import ask_for
+
+AHEAD = 8 << 20
+"""Bytes that the system is asked to read before they are needed."""
 
 
 class StoredLayers:
@@ -34,8 +39,11 @@ class StoredLayers:
     def __init__(
         self, stream: BinaryIO, tensor: StoredTensor, kv: KV, scale: Tensor | None, drop: Callable[[], None]
     ) -> None:
-        self._stream, self._tensor, self._kv, self._scale, self._drop = stream, tensor, kv, scale, drop
-        self._checked = 0
+        self._descriptor, self._start = stream.fileno(), stream.tell()
+        self._tensor, self._kv, self._scale, self._drop = tensor, kv, scale, drop
+        self._rooms = tuple(bytes_of(half) for half in kv)
+        self._checked = self._asked = 0
+        self._ask(AHEAD)
 
     @property
     def complete(self) -> bool:
@@ -44,17 +52,17 @@ class StoredLayers:
 
     def read(self, layer: int) -> Check:
         """See ``Unread``."""
-        rooms = tuple(tensor[layer] for tensor in self._kv)
-        if self._scale is not None:
-            rooms = tuple(torch.empty(self._tensor.shape[2:], dtype=torch.int8) for _ in rooms)
-        pieces = [bytes_of(room) for room in rooms]
+        size = self._tensor.part_bytes // 2
+        if self._scale is None:
+            pieces = [room[layer * size : (layer + 1) * size] for room in self._rooms]
+        else:
+            pieces = [memoryview(bytearray(size)) for _ in self._rooms]
+        self._ask((layer + 1) * self._tensor.part_bytes + AHEAD)
         try:
-            for piece in pieces:
-                for _ in read_into(self._stream, piece):
-                    pass
-        except (BadEntry, OSError, ValueError) as error:
+            _read_at(self._descriptor, pieces, self._start + layer * self._tensor.part_bytes)
+        except (BadEntry, OSError) as error:
             raise DamagedEntry(str(error), self._drop) from error
-        return lambda: self._check(layer, rooms, pieces)
+        return lambda: self._check(layer, pieces)
 
     def read_all(self) -> None:
         """Read all layers; BadEntry where one is damaged."""
@@ -64,16 +72,38 @@ class StoredLayers:
         except DamagedEntry as error:
             raise BadEntry(str(error)) from error
 
-    def _check(self, layer: int, rooms: Sequence[Tensor], pieces: Sequence[memoryview]) -> None:
+    def _ask(self, end: int) -> None:
+        """Ask the system to read the first ``end`` bytes, in the order of the file, without waiting for them."""
+        end = min(end, self._tensor.nbytes)
+        if end > self._asked:
+            ask_for(self._descriptor, self._start + self._asked, end - self._asked)
+            self._asked = end
+
+    def _check(self, layer: int, pieces: Sequence[memoryview]) -> None:
         try:
             self._tensor.require(layer, digest_of(*pieces))
         except BadEntry as error:
             raise DamagedEntry(str(error), self._drop) from error
         if self._scale is not None:
             with torch.inference_mode():  # of the thread that checks
-                for target, values, scale in zip(self._kv, rooms, self._scale[layer], strict=True):
+                for target, piece, scale in zip(self._kv, pieces, self._scale[layer], strict=True):
+                    values = torch.frombuffer(piece, dtype=torch.int8).view(self._tensor.shape[2:])
                     target[layer] = restore_channels(Quantised(values, scale, target.dtype))
         self._checked = layer + 1
+
+
+def _read_at(descriptor: int, pieces: Sequence[memoryview], offset: int) -> None:
+    """Fill ``pieces``, one after the other, from a place of a file; BadEntry where it ends before."""
+    left = list(pieces)
+    while left:
+        count = os.preadv(descriptor, left, offset)
+        if not count:
+            raise BadEntry("it ends before its tensors do")
+        offset += count
+        while left and count >= len(left[0]):
+            count -= len(left.pop(0))
+        if count:
+            left[0] = left[0][count:]
 
 
 def bytes_of(tensor: Tensor) -> memoryview:

@@ -23,7 +23,7 @@ from runners.engine.store.disk.codec import (
     read_symbols,
 )
 from runners.engine.store.disk.file import About, BadEntry, Description, Kind, read_description
-from runners.engine.store.disk.folder import StoreFolder
+from runners.engine.store.disk.folder import StoreFolder, ask_for
 from runners.engine.store.disk.layers import StoredLayers
 from runners.engine.store.disk.store import DiskStore
 from runners.engine.store.entries import Entry, MediaEntry, PrefixEntry, packed
@@ -31,6 +31,8 @@ from runners.engine.store.symbols import Symbols, SymbolTable
 
 T = TypeVar("T")
 
+EXPECTED_BYTES = 1 << 20
+"""Bytes of an expected file that the system is asked to read: what stands before keys and values, or most of it."""
 UNCERTAIN_NS = 50_000_000
 """A directory that changed so shortly before it was listed may change again without a new time."""
 
@@ -66,6 +68,7 @@ class DiskTier:
         self._seen: set[str] = set()
         self._pending: set[str] = set()
         self._reading: list[BinaryIO] = []
+        self._expected: dict[str, BinaryIO | None] = {}
         self._listed = (-1, -1)
 
     @property
@@ -94,6 +97,14 @@ class DiskTier:
         stream = self.open(key)
         return None if stream is None else self.read_from(stream, key)
 
+    def expect(self, key: str) -> None:
+        """Open the file of an entry that will be asked for, and let the system read its beginning meanwhile."""
+        if not self.active:
+            return
+        stream = self._expected[key] = self.open(key)
+        if stream is not None:
+            ask_for(stream.fileno(), 0, EXPECTED_BYTES)
+
     @contextmanager
     def reading_whole(self) -> Iterator[None]:
         """Read entries whole before they are used: nothing of them turns out to be damaged later."""
@@ -105,12 +116,15 @@ class DiskTier:
 
     def release(self) -> None:
         """Close the files of which something is unread; nothing may be reading them any longer."""
-        for stream in self._reading:
+        for stream in (*self._reading, *filter(None, self._expected.values())):
             stream.close()
         self._reading.clear()
+        self._expected.clear()
 
     def open(self, key: str) -> BinaryIO | None:
         """Open the file of an entry; None where there is none that may be opened."""
+        if key in self._expected:
+            return self._expected.pop(key)
         try:
             return self._folder.open(self.scope, _name(key))
         except FileNotFoundError:

@@ -1,7 +1,7 @@
 """What the disk tier survives: killed writers, damaged files, two processes at once; and how fast it is.
 
-    OMP_NUM_THREADS=1 python docs/benchmarks/store_chaos.py [--kills N] [--mutations N] [--seconds N] [--rates MIB]
-        [--rounds N] [--requests N] [--seed N] [--output FOLDER]
+    OMP_NUM_THREADS=1 python docs/benchmarks/store_chaos.py [--kills N] [--benches N] [--mutations N] [--seconds N]
+        [--rates MIB] [--rounds N] [--requests N] [--seed N] [--output FOLDER]
 
 Every part is left out with 0. Processes are forked from one that has loaded the embedded model. The laws that
 answers are held to are those of ``store_laws``, the damages those of ``store_damage``. Exit code 1 when one was broken.
@@ -26,8 +26,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from store_bench_kills import kill_benches
 from store_damage import WAYS
-from store_laws import EXACT, LOSSY, Laws, bad_files, read_both_ways
+from store_laws import EXACT, LOSSY, Laws, bad_files, read_both_ways, size_of
 from store_rates import measure_rates
 from store_ttft import measure_ttft
 
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default, about in (
         ("kills", 200, "writers to kill"),
+        ("benches", 30, "command lines to kill"),
         ("mutations", 1000, "files to damage"),
         ("seconds", 60, "how long two processes use one store, each of two times"),
         ("rates", 256, "MiB of entries to time reading"),
@@ -64,11 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace, place: Path) -> int:
     """Run all parts in a folder."""
     model = load_model("builtin", resolve_model("builtin"), device="cpu")
-    laws = Laws(model, requests_of(options.requests, options.seed))
+    laws = Laws(model, requests_of(options.requests, options.seed), options.seed)
     rng = np.random.default_rng(options.seed)
     say(f"torch {torch.__version__}, {len(laws.requests)} requests, runners {', '.join(SPECS)}")
     if options.kills:
         kill_writers(laws, place / "kills", options.kills, rng)
+    if options.benches:
+        for line in kill_benches(laws, place / "benches", options.benches, BUDGET, SPECS, rng):
+            say(line)
     if options.mutations:
         damage_files(laws, place / "mutations", options.mutations, rng)
     if options.seconds:
@@ -247,17 +252,6 @@ def share(laws: Laws, path: Path, seconds: float, kill_every: float | None) -> N
         f"shared: {what} for {seconds:g} s; {len(bad)} bad files, {len(laws.broken)} laws broken, "
         f"{size_of(path) / MIB:.1f} MiB of a budget of {budget / MIB:.0f}"
     )
-
-
-def size_of(path: Path) -> int:
-    """Bytes of all files of a store, temporary ones included."""
-    total = 0
-    for file in path.glob("*/*"):
-        try:
-            total += file.lstat().st_size
-        except FileNotFoundError:
-            continue
-    return total
 
 
 if __name__ == "__main__":

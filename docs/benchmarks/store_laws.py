@@ -90,10 +90,11 @@ class Laws:
 
     Args:
         requests: that are asked, each an answer to which is known from a runner without a store.
+        seed: that they were drawn with.
     """
 
-    def __init__(self, model: LoadedModel, requests: Sequence[Request]) -> None:
-        self.model, self.requests = model, list(requests)
+    def __init__(self, model: LoadedModel, requests: Sequence[Request], seed: int = 0) -> None:
+        self.model, self.requests, self.seed = model, list(requests), seed
         self.broken: list[str] = []
         self.checked = 0
         self._beside = {spec: self.runner(spec) for spec in LOSSY}
@@ -188,3 +189,14 @@ def bad_files(path: Path) -> list[str]:
         except BadEntry as error:
             wrong.append(f"{file.scope}/{file.name}: {error}")
     return wrong
+
+
+def size_of(path: Path) -> int:
+    """Bytes of all files of a store, temporary ones included."""
+    total = 0
+    for file in path.glob("*/*"):
+        try:
+            total += file.lstat().st_size
+        except FileNotFoundError:
+            continue
+    return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from runners.engine.store.disk.layers import StoredLayers
 from runners.engine.store.disk.settings import DiskSettings
 from runners.engine.store.disk.store import DiskStore
 from runners.engine.store.entries import MediaEntry
-from runners.local import LocalRunner, build_runner
+from runners.local import build_runner
 from runners.records import Status
 from runners.registry import parse_specs
 
@@ -136,7 +137,7 @@ def test_what_is_just_being_read_is_not_copied_on_a_cpu(way: str) -> None:
     assert torch.equal(fetched.pairs[1][1], kv[1][1])
 
 
-def open_runner(lab: Any, path: Path, spec: str, **defaults: Any) -> LocalRunner:
+def open_runner(lab: Any, path: Path, spec: str, **defaults: Any) -> Any:
     (parsed,) = parse_specs([spec], RunnerDefaults(**{"budget_bytes": 0, **defaults}))
     return build_runner(parsed, lab.model, disk=DiskStore(DiskSettings(path, PLENTY), pytest.fail))
 
@@ -184,14 +185,18 @@ def test_damage_in_the_middle_of_a_request_changes_no_answer(
         runners[name] = open_runner(lab, tmp_path / name, spec)
     engine = runners["damaged"]._engine
     disk = engine._stores.disk
-    assert disk is not None
     (file, *_) = sorted((tmp_path / "damaged" / disk.scope).glob(f"{kind}-*.safetensors"))
     flip(file, layer % lab.model.adapter.shape.layers)
     (tmp_path / "without" / disk.scope / file.name).unlink()
-    engine._stores.on_disk = lambda media, match: None  # type: ignore[method-assign] # one answer, timed once
+    engine._stores.on_disk = lambda media, match: None  # one answer, timed once
     tries = []
     answer = engine._prefiller.answer
-    engine._prefiller.answer = lambda *arguments: (tries.append(disk.whole), answer(*arguments))[1]  # type: ignore[method-assign]
+
+    def tried(*arguments: Any) -> Any:
+        tries.append(disk.whole)
+        return answer(*arguments)
+
+    engine._prefiller.answer = tried
     found, expected = (runners[name].answer(asked(lab, text)) for name in ("damaged", "without"))
     assert same(found, expected)
     assert found.cache == expected.cache
@@ -200,14 +205,37 @@ def test_damage_in_the_middle_of_a_request_changes_no_answer(
     assert not disk._reading
     again = open_runner(lab, tmp_path / "damaged", spec)
     assert again.answer(asked(lab, "again ")).status is Status.OK
-    assert again._engine._stores.disk.store.counts.bad == 0  # type: ignore[union-attr]
+    assert again._engine._stores.disk.store.counts.bad == 0
+
+
+def test_a_file_that_is_cut_while_it_is_read_costs_the_entry_and_not_the_process(
+    lab: Any, whole: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mapped file would end the process with SIGBUS."""
+    shutil.copytree(whole, tmp_path / "store")
+    runner = open_runner(lab, tmp_path / "store", "full-reuse")
+    disk = runner._engine._stores.disk
+    (file, *_) = sorted((tmp_path / "store" / disk.scope).glob("media-*.safetensors"))
+    read, cuts = StoredLayers.read, list[int]()
+
+    def cut(self: StoredLayers, layer: int) -> Check:
+        if layer == 1 and not cuts:
+            os.truncate(file, 5000)
+            cuts.append(layer)
+        return read(self, layer)
+
+    shutil.copytree(whole, tmp_path / "without")
+    (tmp_path / "without" / disk.scope / file.name).unlink()
+    expected = open_runner(lab, tmp_path / "without", "full-reuse").answer(asked(lab, "y "))
+    monkeypatch.setattr(StoredLayers, "read", cut)
+    assert same(runner.answer(asked(lab, "y ")), expected)
+    assert disk.store.counts.bad == 1
 
 
 def test_several_damaged_entries_cost_one_restart(lab: Any, whole: Path, tmp_path: Path, way: str) -> None:
     shutil.copytree(whole, tmp_path / "store")
     runner = open_runner(lab, tmp_path / "store", "full-reuse")
     disk = runner._engine._stores.disk
-    assert disk is not None
     for file in (tmp_path / "store" / disk.scope).glob("media-*.safetensors"):
         flip(file, 1)
     assert same(runner.answer(asked(lab, "y ")), lab.engine(lab.method("full-reuse")).answer(asked(lab, "y ")))

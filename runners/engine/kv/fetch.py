@@ -61,8 +61,9 @@ class Fetcher:
             return Fetched(pairs, tuple(sources), ())
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         arrived = tuple(torch.cuda.Event() for _ in pairs[0][0])
-        for layer in range(len(arrived)):
-            self._copy(sources, pairs, arrived, layer)
+        with torch.cuda.stream(self._stream):
+            for layer in range(len(arrived)):
+                _copy(sources, pairs, arrived, layer)
         self._record(pairs)
         return Fetched(pairs, tuple(sources), arrived)
 
@@ -85,7 +86,12 @@ class Fetcher:
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         arrived = tuple(torch.cuda.Event() for _ in pairs[0][0])
         self._record(pairs)
-        self._reading = _reading(sources, unread, lambda layer: self._copy(sources, pairs, arrived, layer))
+
+        def copy(layer: int) -> None:
+            with torch.inference_mode(), torch.cuda.stream(self._stream):  # of the thread that reads
+                _copy(sources, pairs, arrived, layer)
+
+        self._reading = _reading(sources, unread, copy)
         return Fetched(pairs, tuple(sources), arrived, self._reading)
 
     def stop(self) -> None:
@@ -98,18 +104,6 @@ class Fetcher:
         """Copy a tensor that is needed at once."""
         return self._room_for(source).copy_(source, non_blocking=True)
 
-    @torch.inference_mode()
-    def _copy(
-        self, sources: Sequence[KV], pairs: Sequence[KV], arrived: Sequence[torch.cuda.Event], layer: int
-    ) -> None:
-        """Enqueue the copies of a layer on the GPU's stream, from whatever thread."""
-        assert self._stream is not None
-        with torch.cuda.stream(self._stream):
-            for pair, targets in zip(sources, pairs, strict=True):
-                for source, target in zip(pair, targets, strict=True):
-                    target[layer].copy_(source[layer], non_blocking=True)
-            arrived[layer].record(self._stream)
-
     def _record(self, pairs: Sequence[KV]) -> None:
         """Keep the memory of copies until the stream is done with them."""
         assert self._stream is not None
@@ -118,6 +112,14 @@ class Fetcher:
 
     def _room_for(self, source: Tensor) -> Tensor:
         return torch.empty_like(source, device=self._device, pin_memory=False)
+
+
+def _copy(sources: Sequence[KV], pairs: Sequence[KV], arrived: Sequence[torch.cuda.Event], layer: int) -> None:
+    """Enqueue the copies of a layer on the current stream."""
+    for pair, targets in zip(sources, pairs, strict=True):
+        for source, target in zip(pair, targets, strict=True):
+            target[layer].copy_(source[layer], non_blocking=True)
+    arrived[layer].record()
 
 
 def _reading(sources: Sequence[KV], unread: Sequence[Unread | None], arrived: Arrived) -> Reading:

@@ -259,7 +259,9 @@ class DiskTier:
             entry = replace(found.entry, symbols=self._local(description, found.entry.symbols, found.media))
         if self.whole and isinstance(entry.unread, StoredLayers):
             entry.unread.read_all()
-            return entry.complete() or entry
+            complete = entry.complete()
+            assert complete is not None
+            return complete
         return entry
 
     def _decode_symbols(self, stream: BinaryIO, description: Description) -> Symbols:

@@ -178,8 +178,10 @@ def damage_files(laws: Laws, path: Path, mutations: int, rng: np.random.Generato
         name, way = files[int(rng.integers(len(files)))], WAYS[number % len(WAYS)]
         spec = spec_of[name.parts[0]]
         if name not in without:
-            without[name] = answers(laws, spec, fresh(whole, path / "damaged", remove=name))[0]
-        damaged = fresh(whole, path / "damaged")
+            damaged = fresh(whole, path / "damaged", name.parts[0])
+            (damaged / name).unlink()
+            without[name] = answers(laws, spec, damaged)[0]
+        damaged = fresh(whole, path / "damaged", name.parts[0])
         way(damaged / name, rng)
         read_both_ways(number)
         found, bad = answers(laws, spec, damaged)
@@ -215,12 +217,12 @@ def moved(request: Request) -> Request:
     return replace(request, messages=(replace(first, content=("Now: ", *first.content)), *others))
 
 
-def fresh(whole: Path, path: Path, remove: Path | None = None) -> Path:
-    """Copy a store, without one of its files."""
+def fresh(whole: Path, path: Path, scope: str) -> Path:
+    """Copy a store; the files of other scopes than the one named are not written to, and linked."""
     shutil.rmtree(path, ignore_errors=True)
-    shutil.copytree(whole, path)
-    if remove is not None:
-        (path / remove).unlink()
+    for folder in whole.iterdir():
+        copy = shutil.copy if folder.name == scope else os.link
+        shutil.copytree(folder, path / folder.name, copy_function=copy)
     return path
 
 

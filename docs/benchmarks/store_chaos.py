@@ -1,7 +1,7 @@
 """What the disk tier survives: killed writers, damaged files, two processes at once; and how fast it is.
 
-    OMP_NUM_THREADS=1 python docs/benchmarks/store_chaos.py [--kills N] [--mutations N] [--seconds N] [--rates MIB]
-        [--requests N] [--seed N] [--output FOLDER]
+    OMP_NUM_THREADS=1 python docs/benchmarks/store_chaos.py [--kills N] [--benches N] [--mutations N] [--seconds N]
+        [--rates MIB] [--rounds N] [--requests N] [--seed N] [--output FOLDER]
 
 Every part is left out with 0. Processes are forked from one that has loaded the embedded model. The laws that
 answers are held to are those of ``store_laws``, the damages those of ``store_damage``. Exit code 1 when one was broken.
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -25,9 +26,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from store_bench_kills import kill_benches
 from store_damage import WAYS
-from store_laws import EXACT, LOSSY, Laws, bad_files
+from store_laws import EXACT, LOSSY, Laws, bad_files, read_both_ways, size_of
 from store_rates import measure_rates
+from store_ttft import measure_ttft
 
 from runners.base import Request
 from runners.models.load import load_model, resolve_model
@@ -44,9 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default, about in (
         ("kills", 200, "writers to kill"),
+        ("benches", 30, "command lines to kill"),
         ("mutations", 1000, "files to damage"),
         ("seconds", 60, "how long two processes use one store, each of two times"),
         ("rates", 256, "MiB of entries to time reading"),
+        ("rounds", 5, "times to take every request to its first token in every way"),
         ("requests", 3, "requests of the stream"),
         ("seed", 0, "of all that is drawn"),
     ):
@@ -61,11 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace, place: Path) -> int:
     """Run all parts in a folder."""
     model = load_model("builtin", resolve_model("builtin"), device="cpu")
-    laws = Laws(model, requests_of(options.requests, options.seed))
+    laws = Laws(model, requests_of(options.requests, options.seed), options.seed)
     rng = np.random.default_rng(options.seed)
     say(f"torch {torch.__version__}, {len(laws.requests)} requests, runners {', '.join(SPECS)}")
     if options.kills:
         kill_writers(laws, place / "kills", options.kills, rng)
+    if options.benches:
+        for line in kill_benches(laws, place / "benches", options.benches, BUDGET, SPECS, rng):
+            say(line)
     if options.mutations:
         damage_files(laws, place / "mutations", options.mutations, rng)
     if options.seconds:
@@ -73,6 +81,9 @@ def run(options: argparse.Namespace, place: Path) -> int:
         share(laws, place / "shared-and-killed", options.seconds, 5.0)
     if options.rates:
         for line in measure_rates(model, place / "rates", options.rates * MIB):
+            say(line)
+    if options.rounds:
+        for line in measure_ttft(model, place / "ttft", laws.requests, options.rounds, rng):
             say(line)
     for line in laws.broken[:20]:
         say(f"BROKEN {line}")
@@ -167,9 +178,12 @@ def damage_files(laws: Laws, path: Path, mutations: int, rng: np.random.Generato
         name, way = files[int(rng.integers(len(files)))], WAYS[number % len(WAYS)]
         spec = spec_of[name.parts[0]]
         if name not in without:
-            without[name] = answers(laws, spec, fresh(whole, path / "damaged", remove=name))[0]
-        damaged = fresh(whole, path / "damaged")
+            damaged = fresh(whole, path / "damaged", name.parts[0])
+            (damaged / name).unlink()
+            without[name] = answers(laws, spec, damaged)[0]
+        damaged = fresh(whole, path / "damaged", name.parts[0])
         way(damaged / name, rng)
+        read_both_ways(number)
         found, bad = answers(laws, spec, damaged)
         drawn[way.__name__] += 1
         missed += bad == 0
@@ -185,20 +199,30 @@ def damage_files(laws: Laws, path: Path, mutations: int, rng: np.random.Generato
 
 
 def answers(laws: Laws, spec: str, path: Path) -> tuple[list[tuple[int, ...]], int]:
-    """All answers of a new process over a store, and how many files it found bad."""
+    """All answers of a new process over a store, and how many files it found bad.
+
+    Of lossy runners every request is asked with other first words, too: then no prefix covers its media.
+    """
     runner = laws.runner(spec, path)
-    found = [runner.answer(request).token_ids for request in laws.requests]
+    requests = [*(map(moved, laws.requests) if spec in LOSSY else ()), *laws.requests]
+    found = [runner.answer(request).token_ids for request in requests]
     disk = runner._engine._stores.disk
     assert disk is not None
     return found, disk.store.counts.bad
 
 
-def fresh(whole: Path, path: Path, remove: Path | None = None) -> Path:
-    """Copy a store, without one of its files."""
+def moved(request: Request) -> Request:
+    """The same request with words before it."""
+    first, *others = request.messages
+    return replace(request, messages=(replace(first, content=("Now: ", *first.content)), *others))
+
+
+def fresh(whole: Path, path: Path, scope: str) -> Path:
+    """Copy a store; the files of other scopes than the one named are not written to, and linked."""
     shutil.rmtree(path, ignore_errors=True)
-    shutil.copytree(whole, path)
-    if remove is not None:
-        (path / remove).unlink()
+    for folder in whole.iterdir():
+        copy = shutil.copy if folder.name == scope else os.link
+        shutil.copytree(folder, path / folder.name, copy_function=copy)
     return path
 
 
@@ -230,17 +254,6 @@ def share(laws: Laws, path: Path, seconds: float, kill_every: float | None) -> N
         f"shared: {what} for {seconds:g} s; {len(bad)} bad files, {len(laws.broken)} laws broken, "
         f"{size_of(path) / MIB:.1f} MiB of a budget of {budget / MIB:.0f}"
     )
-
-
-def size_of(path: Path) -> int:
-    """Bytes of all files of a store, temporary ones included."""
-    total = 0
-    for file in path.glob("*/*"):
-        try:
-            total += file.lstat().st_size
-        except FileNotFoundError:
-            continue
-    return total
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import statistics
 import time
@@ -9,12 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from runners.engine.kv.fetch import Fetcher, to_host
 from runners.engine.shapes import MediaGrid
 from runners.engine.store.disk.codec import EntrySizes
-from runners.engine.store.disk.file import About
+from runners.engine.store.disk.file import About, digest_of, read_description
 from runners.engine.store.disk.folder import drop_cached
 from runners.engine.store.disk.settings import DiskSettings
 from runners.engine.store.disk.store import DiskStore
@@ -28,6 +30,8 @@ TOKENS = 550  # about 64 MiB in bfloat16
 ROUNDS = 7
 CHUNK = 1 << 21
 
+Use = Callable[[int, torch.Tensor, torch.Tensor], object]
+
 
 def measure_rates(model: LoadedModel, path: Path, nbytes: int) -> Iterator[str]:
     """Time entries as of a model of 2 billion parameters in bfloat16; a line for every way."""
@@ -39,17 +43,33 @@ def measure_rates(model: LoadedModel, path: Path, nbytes: int) -> Iterator[str]:
     for key in keys:
         tier.put(key, entry)
         store.drain()
+    assert entry.donor is not None
+    pair, fetcher = (to_host(entry.donor.k), to_host(entry.donor.v)), Fetcher(torch.device("cpu"))
     for cached in (False, True):
         yield _beside(
             f"disk tier, page cache {'warm' if cached else 'dropped'}, entries of {entry.nbytes >> 20} MiB",
-            lambda key: tier.read(key),
+            lambda key: _read(tier, fetcher, key),
             lambda key: _plain_read(store.folder.path / tier.scope / f"{key.replace('/', '-')}.safetensors"),
             keys,
             entry.nbytes,
             before=None if cached else lambda key: _drop(tier, key),
         )
-    assert entry.donor is not None
-    pair, fetcher = (to_host(entry.donor.k), to_host(entry.donor.v)), Fetcher(torch.device("cpu"))
+    room = torch.empty((LAYERS, 2, *pair[0].shape[1:]), dtype=torch.bfloat16)
+
+    def place(layer: int, k: torch.Tensor, v: torch.Tensor) -> None:
+        room[layer, 0], room[layer, 1] = k, v
+
+    for cached in (False, True):
+        yield _beside(
+            f"read, checked and put in place, page cache {'warm' if cached else 'dropped'}, beside a mapped file",
+            lambda key: _read(tier, fetcher, key, place),
+            lambda key: _mapped(store.folder.path / tier.scope / f"{key.replace('/', '-')}.safetensors", room),
+            keys,
+            entry.nbytes,
+            before=None if cached else lambda key: _drop(tier, key),
+        )
+    for work in (0.1, 0.5):
+        yield _overlap(tier, fetcher, keys, work)
     yield _beside(
         "host tier, layer by layer",
         lambda key: [fetched.wait(layer) for fetched in [fetcher.fetch([pair])] for layer in range(LAYERS)],
@@ -106,6 +126,61 @@ def _plain_read(path: Path) -> torch.Tensor:
         return room
     finally:
         os.close(descriptor)
+
+
+def _read(tier: DiskTier, fetcher: Fetcher, key: str, use: Use = lambda layer, k, v: None) -> MediaEntry:
+    """Read an entry as a request does, and use every layer once it has arrived."""
+    entry = tier.read(key)
+    assert isinstance(entry, MediaEntry)
+    assert entry.donor is not None
+    fetched = None if entry.unread is None else fetcher.read([(entry.donor.k, entry.donor.v)], [entry.unread])
+    for layer in range(LAYERS):
+        if fetched is not None:
+            fetched.wait(layer)
+        use(layer, entry.donor.k[layer], entry.donor.v[layer])
+    fetcher.stop()
+    tier.release()
+    return entry
+
+
+def _mapped(path: Path, room: torch.Tensor) -> torch.Tensor:
+    """Map a file, check every layer with its checksum, and copy it into ``room``, ``(layers, 2, ...)``."""
+    with path.open("rb") as stream:
+        description = read_description(stream)
+        tensor, length = description.tensors[-1], os.fstat(stream.fileno()).st_size
+        mapped = mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ)
+    mapped.madvise(mmap.MADV_SEQUENTIAL)
+    mapped.madvise(mmap.MADV_WILLNEED)
+    numbers = np.frombuffer(mapped, np.uint8, tensor.nbytes, length - tensor.nbytes)
+    for layer, target in enumerate(room):
+        part = numbers[layer * tensor.part_bytes : (layer + 1) * tensor.part_bytes]
+        tensor.require(layer, digest_of(part.data))
+        np.copyto(target.view(torch.uint8).numpy().reshape(-1), part)
+    return room
+
+
+def _overlap(tier: DiskTier, fetcher: Fetcher, keys: list[str], work: float) -> str:
+    """Time loading and computing, entries read layer by layer and whole before; ``work`` is computing over loading."""
+    a, b = torch.randn(32, 256), torch.randn(256, 256)
+
+    def timed(key: str, whole: bool, seconds: float) -> float:
+        def use(layer: int, k: torch.Tensor, v: torch.Tensor) -> None:
+            until = time.perf_counter() + seconds
+            while time.perf_counter() < until:
+                torch.mm(a, b)
+
+        _drop(tier, key)
+        tier.whole = whole
+        start = time.perf_counter()
+        _read(tier, fetcher, key, use)
+        return time.perf_counter() - start
+
+    loading = statistics.median(timed(key, True, 0.0) for key in keys * 3)
+    seconds = loading * work / LAYERS
+    pairs = [(timed(key, False, seconds), timed(key, True, seconds)) for _ in range(ROUNDS) for key in keys]
+    ratio = statistics.median(layers / whole for layers, whole in pairs)
+    tier.whole = False
+    return f"loading {loading * 1e3:.0f} ms, computing {work:g} of it: layer by layer takes {ratio:.2f} of whole before"
 
 
 def _drop(tier: DiskTier, key: str) -> None:

@@ -13,7 +13,7 @@ from runners.engine.accounting import computed_media, count, demand, differences
 from runners.engine.adapters.base import Adapter
 from runners.engine.adoption import Board, Offer, Pool, PrefillMode, is_shareable
 from runners.engine.decode import decode
-from runners.engine.errors import MediaError, PromptError, PromptTooLong, is_out_of_memory
+from runners.engine.errors import DamagedEntry, MediaError, PromptError, PromptTooLong, is_out_of_memory
 from runners.engine.first_token import FirstToken, PlannedRequest, Prefiller
 from runners.engine.keeping import Keeper, Kept, exact_tokens
 from runners.engine.kv.sketch import OutputSketch
@@ -103,14 +103,21 @@ class Engine:
     def _answer(self, request: Request) -> Response:
         self._stores.use_disk(not request.leaves_no_trace)
         board = None if self._pool is None else self._pool.board(request)
-        adopted = self._adopt(request, board) if board is not None and self._adopts else None
-        return adopted or self._compute(request, board)
+        try:
+            adopted = self._adopt(request, board) if board is not None and self._adopts else None
+            return adopted or self._compute(request, board)
+        finally:
+            self._stores.release()
 
     def _adopt(self, request: Request, board: Board) -> Response | None:
         """Take over the answer and the entries of a runner that computed what this one would; None without such."""
         if board.encoded is None:
             return None
-        planned = self._prefiller.plan(request, self._lookup, self._symbols, board.encoded)
+        try:
+            planned = self._prefiller.plan(request, self._lookup, self._symbols, board.encoded)
+        except DamagedEntry as damaged:
+            damaged.drop()
+            return None
         offer = board.find(planned, self._mode(planned), self._prefiller.probes)
         if offer is None:
             return None
@@ -125,7 +132,7 @@ class Engine:
         """Answer and time a request, and offer what others may take over."""
         adapter = self._adapter
         allocated, peak = self._allocated(), PeakMeter(adapter.device)
-        first = self._prefiller.answer(request, self._lookup, self._symbols)
+        first = self._first_token(request)
         planned = first.planned
         prepared = planned.prepared
         if not bool(torch.isfinite(first.logits).all()):
@@ -138,6 +145,7 @@ class Engine:
         decoded, _ = watch.stop()
         planned = first.planned
         fallbacks = self._fallbacks(planned)
+        self._stores.keep_read(prepared.media.entries, prepared.match)
         on_host = None if prepared.found_on_host else self._stores.on_host(prepared.media.entries, prepared.match)
         on_disk = self._stores.on_disk(prepared.media.entries, prepared.match)
         watch = TtftClock(adapter.device)
@@ -172,6 +180,20 @@ class Engine:
             first = self._prefiller.compute_everything(first)
             continued = decode(self._adapter, prompt, kv, continued.tokens, limit)
         return first, continued.tokens
+
+    def _first_token(self, request: Request) -> FirstToken:
+        """Compute the first token; where an entry turns out to be damaged, without it, in one and the same time.
+
+        The second time entries are read whole before anything is computed, so that there is no third.
+        """
+        clock = TtftClock(self._adapter.device)
+        try:
+            return self._prefiller.answer(request, self._lookup, self._symbols, clock)
+        except DamagedEntry as damaged:
+            damaged.drop()
+        clock.cut("load")
+        with self._stores.reading_whole():
+            return self._prefiller.answer(request, self._lookup, self._symbols, clock)
 
     def _respond(
         self,
@@ -247,11 +269,14 @@ class Engine:
         return kept
 
     def _time_again(self, request: Request, stores: Lookup | None) -> float | None:
-        """Measure TTFT once more, reading entries from ``stores``; None without them, or when memory runs out."""
+        """Measure TTFT once more, reading from ``stores``; None without them, with damaged ones, or out of memory."""
         if stores is None:
             return None
         try:
             return self._prefiller.answer(request, stores, self._symbols).ttft_ms
+        except DamagedEntry as damaged:
+            damaged.drop()
+            return None
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class MediaError(ValueError):
     """A media file cannot be read."""
@@ -17,6 +19,18 @@ class PromptTooLong(ValueError):
 
 class UnsupportedModel(ValueError):
     """The engine cannot reuse this model's cache exactly, and says why."""
+
+
+class DamagedEntry(Exception):
+    """A stored entry turned out to be damaged when a request was already being computed with it.
+
+    Attributes:
+        drop: removes the entry and counts it.
+    """
+
+    def __init__(self, text: str, drop: Callable[[], None]) -> None:
+        super().__init__(text)
+        self.drop = drop
 
 
 def first_line(error: BaseException) -> str:

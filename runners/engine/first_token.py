@@ -76,14 +76,25 @@ class Prefiller:
         self._fingerprint = adapter.processor_fingerprint()
         self._loader = Loader(adapter, workspace, method, Fetcher(adapter.device))
 
-    def answer(self, request: Request, stores: Lookup, symbols: SymbolTable) -> FirstToken:
+    def answer(
+        self, request: Request, stores: Lookup, symbols: SymbolTable, clock: TtftClock | None = None
+    ) -> FirstToken:
         """Compute the first token of a request, reusing entries of ``stores``, and stop the clock.
 
+        Args:
+            clock: that runs since the request was handed over; None if that is now.
+
         Raises:
+            DamagedEntry: an entry is damaged of which layers were already used.
             MediaError, PromptError: see ``runners.engine.errors``.
         """
+        try:
+            return self._answer(request, stores, symbols, clock or TtftClock(self._adapter.device))
+        finally:
+            self._loader.fetcher.stop()
+
+    def _answer(self, request: Request, stores: Lookup, symbols: SymbolTable, clock: TtftClock) -> FirstToken:
         adapter, method = self._adapter, self._method
-        clock = TtftClock(adapter.device)
         planned = self._plan(request, stores, symbols, clock)
         clock.cut("select")
         prepared, plan = planned.prepared, planned.plan
@@ -141,9 +152,12 @@ class Prefiller:
         """Plan a request whose media another runner ``encoded``, and compute nothing more.
 
         Raises:
-            PromptError: see ``runners.engine.errors``.
+            DamagedEntry, PromptError: see ``runners.engine.errors``.
         """
-        return self._plan(request, stores, symbols, TtftClock(self._adapter.device), encoded)
+        try:
+            return self._plan(request, stores, symbols, TtftClock(self._adapter.device), encoded)
+        finally:
+            self._loader.fetcher.stop()
 
     def is_donor(self, media: ResolvedMedia) -> bool:
         """Whether this request is the donor of a medium, whose keys and values are to be captured."""

@@ -22,7 +22,7 @@ from runners.engine.store.prefix_store import Match
 
 @dataclass(frozen=True)
 class _Incoming:
-    """Entries of the host tier on their way to the device.
+    """Entries of the host tier and the disk's on their way to the device.
 
     Attributes:
         fetched: when which layer arrives.
@@ -37,7 +37,7 @@ class _Incoming:
 
 @dataclass(frozen=True)
 class Loader:
-    """Loads for one method of one model: entries on the device at once, entries on the host layer by layer.
+    """Loads for one method of one model: entries on the device at once, entries on the host and on disk layer by layer.
 
     Attributes:
         workspace: memory for a request's keys and values.
@@ -105,20 +105,21 @@ class Loader:
         return parts
 
     def _fetch(self, parts: list[Reusable], media: ResolvedMedia, prefix: PrefixEntry | None) -> _Incoming:
-        """Start copying what only the host tier has, each medium once."""
+        """Start copying what only the host tier has, and reading what only the disk has, each medium once."""
         on_host = {part.key: part.donor for part in parts if media.entries[part.key].on_host}
-        sources = [(donor.k, donor.v) for donor in on_host.values()]
+        found: list[DonorKV | PrefixEntry] = [*on_host.values()]
         if prefix is not None and prefix.on_host:
-            sources.append((prefix.k, prefix.v))
-        fetched = self.fetcher.fetch(sources)
+            found.append(prefix)
+        sources, unread = [(entry.k, entry.v) for entry in found], [entry.unread for entry in found]
+        fetched = self.fetcher.read(sources, unread) if any(unread) else self.fetcher.fetch(sources)
         donors = {}
         for (key, donor), (k, v) in zip(on_host.items(), fetched.pairs, strict=False):
             probe = donor.probe.copied(self.fetcher.fetch_now) if donor.probe is not None else None
-            donors[key] = replace(donor, k=k, v=v, probe=probe)
+            donors[key] = replace(donor, k=k, v=v, probe=probe, unread=None)
         if prefix is None or not prefix.on_host:
             return _Incoming(fetched, donors, None)
         k, v = fetched.pairs[-1]
-        return _Incoming(fetched, donors, replace(prefix, k=k, v=v, on_host=False, on_disk=False))
+        return _Incoming(fetched, donors, replace(prefix, k=k, v=v, on_host=False, on_disk=False, unread=None))
 
     def _moved(self, part: Reusable, prompt: PromptTensors, layout: Layout) -> StoredKV:
         """Stored keys and values with the angles of their new positions (or, as a control, of those in the donor)."""

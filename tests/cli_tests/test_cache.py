@@ -18,7 +18,7 @@ from vlcache_cli.app import main
 def write(folder: StoreFolder, number: int, namespace: str = "default", scope: str = "a" * 32) -> str:
     """Store an entry as the disk tier does; its file's name."""
     data, key = bytes([number]) * 64, f"{number:064x}"
-    tensor = StoredTensor("features", "F32", (4, 4), digest_of(data))
+    tensor = StoredTensor("features", "F32", (4, 4), (digest_of(data),))
     about = About(namespace, "tiny", "full-reuse", created=1e9)
     description = Description(scope, "media", key, about, {}, (tensor,))
     name = f"media-{key}.safetensors"

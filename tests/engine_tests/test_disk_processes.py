@@ -17,7 +17,8 @@ SCRIPT = ROOT / "docs" / "benchmarks" / "store_chaos.py"
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked from one that has loaded the model")
 def test_killed_writers_and_two_at_once_break_no_law() -> None:
     """The script of docs/benchmarks/store.md, with little of everything; it forks, and so is a process of its own."""
-    few = ["--kills", "2", "--mutations", "0", "--seconds", "1", "--rates", "0", "--requests", "1"]
+    none = [f"--{part}=0" for part in ("benches", "mutations", "rates", "rounds")]
+    few = [*none, "--kills=2", "--seconds=1", "--requests=1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *few], env=environment, capture_output=True, text=True, timeout=300, check=False

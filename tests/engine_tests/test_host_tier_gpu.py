@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
 from runners.engine.engine import Engine
+from runners.engine.kv import fetch
 from runners.engine.kv.fetch import Fetcher, to_host
 from runners.models.load import load_model, resolve_model
 
@@ -31,6 +33,34 @@ def test_layers_arrive_whole_while_the_device_is_busy() -> None:
                 assert torch.equal(there_k[layer], k[layer])
                 assert torch.equal(there_v[layer], v[layer])
         del fetched
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("few_bytes", [0, 1 << 40])
+def test_layers_that_are_read_arrive_whole(monkeypatch: pytest.MonkeyPatch, few_bytes: int) -> None:
+    """In threads and in turn, beside an entry that lies in the host's memory."""
+
+    class Filled:
+        complete = False
+
+        def __init__(self, pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+            self.pair = pair
+
+        def read(self, layer: int) -> Callable[[], None]:
+            for tensor in self.pair:
+                tensor[layer] = layer + 1
+            return lambda: None
+
+    monkeypatch.setattr(fetch, "FEW_BYTES", few_bytes)
+    k, v, *others = (torch.zeros(28, 4, 1000, 128, pin_memory=True) for _ in range(4))
+    rooms, held = (k, v), (others[0], others[1])
+    fetcher = Fetcher(DEVICE)
+    fetched = fetcher.read([rooms, held], [Filled(rooms), None])
+    for layer in range(28):
+        fetched.wait(layer)
+        assert all(bool((tensor[layer] == layer + 1).all()) for tensor in fetched.pairs[0])
+        assert not any(bool(tensor[layer].any()) for tensor in fetched.pairs[1])
+    fetcher.stop()
 
 
 @pytest.mark.gpu

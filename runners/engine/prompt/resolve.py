@@ -70,7 +70,9 @@ def resolve_media(
     """
     variant = adapter.variant(media)
     keys = tuple(content_key(item, fingerprint + variant) for item in media)
-    looked_up = {key: stores.medium(key) for key in dict.fromkeys(keys)}
+    distinct = list(dict.fromkeys(keys))
+    stores.expect(distinct)
+    looked_up = {key: stores.medium(key) for key in distinct}
     entries = {key: entry for key, entry in looked_up.items() if entry is not None}
     clock.cut("prepare")
     if encoded is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from runners.engine.kv.quantise import Quantised, quantise_channels, restore_channels
+from runners.engine.kv.read_ahead import Unread
 from runners.engine.shapes import MediaGrid
 
 
@@ -48,6 +49,7 @@ class DonorKV:
         position: position of the medium's start in the donor request.
         exact: whether everything before the medium was computed there, not reused.
         probe: see ``Probe``; None unless the method uses one.
+        unread: reads ``k`` and ``v``, whose numbers are undefined until then; None where they are there.
     """
 
     k: Tensor
@@ -55,6 +57,7 @@ class DonorKV:
     position: int
     exact: bool
     probe: Probe | None = None
+    unread: Unread | None = None
 
     @property
     def nbytes(self) -> int:
@@ -88,6 +91,17 @@ class MediaEntry:
         """Bytes of all its tensors."""
         return self.features.nbytes + (self.donor.nbytes if self.donor else 0)
 
+    @property
+    def unread(self) -> Unread | None:
+        """See ``DonorKV``."""
+        return None if self.donor is None else self.donor.unread
+
+    def complete(self) -> MediaEntry | None:
+        """The entry when all of it was read; None where some of it was not."""
+        if self.unread is not None and not self.unread.complete:
+            return None
+        return replace(self, donor=self.donor and replace(self.donor, unread=None))
+
     def for_host(self, copy: Callable[[Tensor], Tensor]) -> MediaEntry:
         """Make the entry of the host tier, every tensor copied by ``copy``."""
         donor = self.donor.copied(copy) if self.donor else None
@@ -103,6 +117,7 @@ class PrefixEntry:
         k, v: each ``(layers, kv_heads, tokens, head_dim)``.
         on_host: whether they lie in the host's memory and have to be fetched.
         on_disk: whether they were just read from the disk tier.
+        unread: as of ``DonorKV``.
     """
 
     symbols: Tensor
@@ -110,11 +125,16 @@ class PrefixEntry:
     v: Tensor
     on_host: bool = False
     on_disk: bool = False
+    unread: Unread | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of all its tensors."""
         return self.symbols.nbytes + self.k.nbytes + self.v.nbytes
+
+    def complete(self) -> PrefixEntry | None:
+        """The entry when all of it was read; None where some of it was not."""
+        return None if self.unread is not None and not self.unread.complete else replace(self, unread=None)
 
     def for_host(self, copy: Callable[[Tensor], Tensor]) -> PrefixEntry:
         """Make the entry of the host tier, keys and values copied by ``copy``."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
@@ -10,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.engine.kv.fetch import to_host
-from runners.engine.store.disk.folder import drop_cached
-from runners.engine.store.disk.tier import DiskTier
+from runners.engine.store.disk.folder import ask_for, drop_cached
+from runners.engine.store.disk.tier import EXPECTED_BYTES, DiskTier
 from runners.engine.store.entries import Entry, MediaEntry, PackedMedia, PrefixEntry
 from runners.engine.store.lru import ByteBudgetLru
 from runners.engine.store.media_store import NAMESPACE as MEDIA
@@ -24,6 +25,10 @@ DEVICE, HOST = "device", "host"
 
 class Lookup(Protocol):
     """Looks up entries that a request may reuse."""
+
+    def expect(self, keys: Sequence[str]) -> None:
+        """Say which media will be looked up, so that what lies on disk is read together."""
+        ...
 
     def medium(self, key: str) -> MediaEntry | None:
         """Look up the entry of a medium by its content key."""
@@ -65,10 +70,26 @@ class Stores:
         self.tiers.clear()
         self.prefixes.clear()
 
+    def keep_read(self, media: Mapping[str, MediaEntry], match: Match) -> None:
+        """Put what a request read from disk into the host tier, where there is one."""
+        for key, entry in media.items():
+            self.tiers.keep_read(MEDIA + key, entry)
+        if match.entry is not None:
+            self.tiers.keep_read(match.name, match.entry)
+
     def use_disk(self, active: bool) -> None:
         """Let the next requests read from disk and write to it, or do neither."""
         if self.disk is not None:
             self.disk.active = active
+
+    def reading_whole(self) -> AbstractContextManager[None]:
+        """See ``DiskTier``."""
+        return nullcontext() if self.disk is None else self.disk.reading_whole()
+
+    def release(self) -> None:
+        """See ``DiskTier``."""
+        if self.disk is not None:
+            self.disk.release()
 
     def drain(self) -> None:
         """Wait until what was put is on disk, within bounds."""
@@ -82,6 +103,12 @@ class Stores:
     def prefix(self, symbols: NDArray[np.int64]) -> Match:
         """See ``Lookup``; marked as just used."""
         return self.prefixes.match(symbols)
+
+    def expect(self, keys: Sequence[str]) -> None:
+        """See ``Lookup``."""
+        for key in keys if self.disk is not None else ():
+            if self.disk is not None and not self.tiers.in_memory(MEDIA + key):
+                self.disk.expect(MEDIA + key)
 
     def on_host(self, media: Mapping[str, MediaEntry], match: Match) -> OnHost | None:
         """Entries of the host tier for the same media and prefix; None where there are none or one is missing there."""
@@ -125,6 +152,9 @@ class OnHost:
     media: Mapping[str, MediaEntry]
     match: Match
 
+    def expect(self, keys: Sequence[str]) -> None:
+        """See ``Lookup``."""
+
     def medium(self, key: str) -> MediaEntry | None:
         """See ``Lookup``."""
         return self.media.get(key)
@@ -147,6 +177,12 @@ class OnDisk:
     streams: dict[str, BinaryIO]
     match: Match
     lacks: bool = False
+
+    def expect(self, keys: Sequence[str]) -> None:
+        """See ``Lookup``."""
+        for key in keys:
+            if MEDIA + key in self.streams:
+                ask_for(self.streams[MEDIA + key].fileno(), 0, EXPECTED_BYTES)
 
     def medium(self, key: str) -> MediaEntry | None:
         """See ``Lookup``."""
@@ -171,6 +207,11 @@ class Allowed:
     stores: Lookup
     media: bool
     prefixes: bool
+
+    def expect(self, keys: Sequence[str]) -> None:
+        """See ``Lookup``."""
+        if self.media:
+            self.stores.expect(keys)
 
     def medium(self, key: str) -> MediaEntry | None:
         """See ``Lookup``."""

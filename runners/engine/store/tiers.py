@@ -73,7 +73,7 @@ class Tiers:
             if self._disk is not None:
                 self._disk.mark_used(key)
             return restored(found[0])
-        return None if self._disk is None else self._read(key, self._disk)
+        return None if self._disk is None else self._disk.get(key)
 
     def peek(self, key: str, tier: str | None = None) -> Entry | None:
         """The entry, from the tier of that name or else the fastest that has it."""
@@ -112,6 +112,13 @@ class Tiers:
         if key in self and key not in fastest.entries and fastest.entries.fits(entry):
             fastest.put(key, entry)
 
+    def keep_read(self, key: str, entry: Entry) -> None:
+        """Put an entry that was read from disk into the host tier, where there is one, if it was read to its end."""
+        complete = entry.complete() if entry.on_disk else None
+        for tier in self._tiers if complete is not None else ():
+            if tier.copy is not None and complete is not None:
+                tier.keep(key, replace(complete, on_disk=False))
+
     def discard(self, key: str) -> None:
         """Forget an entry in the tiers of memory."""
         for tier in self._tiers:
@@ -141,14 +148,6 @@ class Tiers:
     def in_memory(self, key: str) -> bool:
         """Whether a tier besides the disk's has an entry."""
         return any(key in tier.entries for tier in self._tiers)
-
-    def _read(self, key: str, disk: DiskTier) -> Entry | None:
-        """Read an entry from disk, and put it into the host tier, where there is one."""
-        entry = disk.get(key)
-        for tier in self._tiers if entry is not None else ():
-            if tier.copy is not None and entry is not None:
-                tier.keep(key, replace(entry, on_disk=False))
-        return entry
 
     def _tell(self, key: str, entry: Stored) -> None:
         if key not in self:

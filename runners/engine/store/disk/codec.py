@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, BinaryIO
 
-import numpy as np
 import torch
 from annotated_types import Interval, Len
 from blake3 import blake3
-from numpy.typing import NDArray
 from torch import Tensor
 
-from runners.engine.kv.quantise import Quantised, restore_channels
+from runners.engine.kv.fetch import KV
+from runners.engine.kv.quantise import Quantised
 from runners.engine.shapes import MediaGrid
 from runners.engine.store.disk.file import (
     About,
@@ -24,6 +23,7 @@ from runners.engine.store.disk.file import (
     digest_of,
     read_tensors,
 )
+from runners.engine.store.disk.layers import StoredLayers, bytes_of
 from runners.engine.store.entries import DonorKV, MediaEntry, PackedMedia, PrefixEntry, Probe
 from runners.engine.store.symbols import Symbols
 from workloads.errors import UsageError
@@ -100,24 +100,35 @@ class PortablePrefix:
 def describe(
     scope: str, kind: Kind, key: str, about: About, entry: MediaEntry | PackedMedia | PortablePrefix
 ) -> tuple[Description, list[memoryview]]:
-    """Describe an entry, and give the bytes of its tensors in order. Copies what lies on the device."""
+    """Describe an entry, and give the bytes of its tensors in order. Copies what lies on the device.
+
+    Keys and values stand at the end, layer by layer: see ``StoredLayers``.
+    """
     fields: dict[str, Any]
+    kv: KV | None = None
     if isinstance(entry, PackedMedia):
         fields, named = _fields_of(entry.entry), _tensors_of(entry.entry)
-        for name, part in (("k", entry.k), ("v", entry.v)):
-            del named[name]
-            named |= {f"{name}.q": part.values, f"{name}.scale": part.scale}
+        named["kv.scale"] = torch.stack((entry.k.scale, entry.v.scale), dim=1)
+        kv = entry.k.values, entry.v.values
     elif isinstance(entry, MediaEntry):
         fields, named = _fields_of(entry), _tensors_of(entry)
+        if entry.donor is not None:
+            kv = entry.donor.k, entry.donor.v
     else:
-        fields = {"media": list(entry.media)}
-        named = {"symbols": entry.entry.symbols, "k": entry.entry.k, "v": entry.entry.v}
-    bytes_of = {name: _bytes_of(tensor) for name, tensor in named.items()}
-    stored = tuple(
-        StoredTensor(name, DTYPES[tensor.dtype], tuple(tensor.shape), digest_of(bytes_of[name]))  # type: ignore[arg-type]
-        for name, tensor in named.items()
-    )
-    return Description(scope, kind, key, about, fields, stored), list(bytes_of.values())
+        fields, named = {"media": list(entry.media)}, {"symbols": entry.entry.symbols}
+        kv = entry.entry.k, entry.entry.v
+    pieces = [bytes_of(tensor) for tensor in named.values()]
+    stored = [
+        StoredTensor(name, DTYPES[tensor.dtype], tuple(tensor.shape), (digest_of(piece),))  # type: ignore[arg-type]
+        for (name, tensor), piece in zip(named.items(), pieces, strict=True)
+    ]
+    if kv is not None:
+        name, shape = "kv" if kv[0].dtype != torch.int8 else "kv.q", (len(kv[0]), 2, *kv[0].shape[1:])
+        layers = [tuple(bytes_of(tensor[layer]) for tensor in kv) for layer in range(len(kv[0]))]
+        digests = tuple(digest_of(*layer) for layer in layers)
+        stored.append(StoredTensor(name, DTYPES[kv[0].dtype], shape, digests))  # type: ignore[arg-type]
+        pieces += [piece for layer in layers for piece in layer]
+    return Description(scope, kind, key, about, fields, tuple(stored)), pieces
 
 
 def _fields_of(entry: MediaEntry) -> dict[str, Any]:
@@ -130,20 +141,21 @@ def _fields_of(entry: MediaEntry) -> dict[str, Any]:
 
 
 def _tensors_of(entry: MediaEntry) -> dict[str, Tensor]:
-    """The tensors of a medium by name."""
+    """The tensors of a medium by name, but for keys and values."""
     named = {"features": entry.features}
-    if entry.donor is not None:
-        named |= {"k": entry.donor.k, "v": entry.donor.v}
-        if (probe := entry.donor.probe) is not None:
-            named |= {"probe.q": probe.q.values, "probe.scale": probe.q.scale, "probe.outputs": probe.outputs}
+    if entry.donor is not None and (probe := entry.donor.probe) is not None:
+        named |= {"probe.q": probe.q.values, "probe.scale": probe.q.scale, "probe.outputs": probe.outputs}
     return named
 
 
-def read_media(stream: BinaryIO, description: Description, sizes: EntrySizes, pin: bool) -> MediaEntry:
-    """Read a medium from the file that ``description`` was read from.
+def read_media(
+    stream: BinaryIO, description: Description, sizes: EntrySizes, pin: bool, drop: Callable[[], None]
+) -> MediaEntry:
+    """Read a medium from the file that ``description`` was read from, but for keys and values: they are ``unread``.
 
     Args:
         pin: whether the tensors lie in pinned memory, so that copies to a GPU do not block.
+        drop: see ``StoredLayers``.
 
     Raises:
         BadEntry: shapes or numbers are not those of the model, or a tensor fails its checksum.
@@ -152,29 +164,33 @@ def read_media(stream: BinaryIO, description: Description, sizes: EntrySizes, pi
     tokens, donor = _tokens(description, sizes), fields.position is not None
     _require_tokens(sizes, MediaGrid(**asdict(fields.grid)), tokens)
     _require_shapes(description.tensors, _media_shapes(sizes, tokens, donor))
-    found = _read(stream, description.tensors, pin)
+    found = _read(stream, description.tensors[: -1 if donor else None], pin)
     kv = None
     if fields.position is not None:
         probe = None
         if "probe.q" in found:
             queries = Quantised(found["probe.q"], found["probe.scale"], sizes.dtype)
             probe = Probe(queries, found["probe.outputs"])
-        k, v = ((_restored(found, name, sizes) if sizes.packs else found[name]) for name in ("k", "v"))
-        kv = DonorKV(k, v, fields.position, fields.exact, probe)
+        k, v = _room(sizes, tokens, pin)
+        unread = StoredLayers(stream, description.tensors[-1], (k, v), found.get("kv.scale"), drop)
+        kv = DonorKV(k, v, fields.position, fields.exact, probe, unread)
     return MediaEntry(MediaGrid(**asdict(fields.grid)), found["features"], kv, on_host=True, on_disk=True)
 
 
-def _restored(found: dict[str, Tensor], name: str, sizes: EntrySizes) -> Tensor:
-    return restore_channels(Quantised(found[f"{name}.q"], found[f"{name}.scale"], sizes.dtype))
-
-
-def read_prefix(stream: BinaryIO, description: Description, sizes: EntrySizes, pin: bool) -> PortablePrefix:
+def read_prefix(
+    stream: BinaryIO, description: Description, sizes: EntrySizes, pin: bool, drop: Callable[[], None]
+) -> PortablePrefix:
     """Read an exact prefix; arguments and errors as of ``read_media``."""
-    fields = _checked(description, _PrefixFields)
-    tokens = _tokens(description, sizes)
-    _require_shapes(description.tensors, _prefix_shapes(sizes, tokens))
-    found = _read(stream, description.tensors, pin)
-    return PortablePrefix(PrefixEntry(found["symbols"], found["k"], found["v"], True, True), fields.media)
+    symbols, media = read_symbols(stream, description, sizes)
+    k, v = _room(sizes, len(symbols), pin)
+    unread = StoredLayers(stream, description.tensors[-1], (k, v), None, drop)
+    return PortablePrefix(PrefixEntry(symbols, k, v, on_host=True, on_disk=True, unread=unread), media)
+
+
+def _room(sizes: EntrySizes, tokens: int, pin: bool) -> KV:
+    """Memory for the keys and values of an entry."""
+    shape = (sizes.layers, sizes.kv_heads, tokens, sizes.head_dim)
+    return torch.empty(shape, dtype=sizes.dtype, pin_memory=pin), torch.empty(shape, dtype=sizes.dtype, pin_memory=pin)
 
 
 def read_symbols(stream: BinaryIO, description: Description, sizes: EntrySizes) -> tuple[Tensor, tuple[str, ...]]:
@@ -209,50 +225,46 @@ def _require_tokens(sizes: EntrySizes, grid: MediaGrid, tokens: int) -> None:
         raise BadEntry(f"it has {tokens} tokens, and its medium has {expected}")
 
 
-Shapes = dict[str, tuple[str, tuple[int, ...]]]
+Shapes = dict[str, tuple[str, tuple[int, ...], int]]
+"""Type, shape and number of parts by name."""
 
 
 def _media_shapes(sizes: EntrySizes, tokens: int, donor: bool) -> Shapes:
-    """Types and shapes of the tensors of a medium, in their order."""
+    """The tensors of a medium, in their order."""
     number = DTYPES[sizes.dtype]
-    shapes: Shapes = {"features": (number, (tokens, sizes.features))}
-    if donor:
-        kv = (number, (sizes.layers, sizes.kv_heads, tokens, sizes.head_dim))
-        if not sizes.packs:
-            shapes |= {"k": kv, "v": kv}
-        if sizes.probes:
-            shapes["probe.q"] = "I8", (sizes.probes, sizes.heads, tokens, sizes.head_dim)
-            shapes["probe.scale"] = "F32", (sizes.probes, sizes.heads, tokens, 1)
-            shapes["probe.outputs"] = number, (sizes.probes, tokens, sizes.sketch)
-        for name in ("k", "v") if sizes.packs else ():
-            shapes[f"{name}.q"] = "I8", (sizes.layers, sizes.kv_heads, sizes.head_dim, tokens)
-            shapes[f"{name}.scale"] = "F32", (sizes.layers, sizes.kv_heads, sizes.head_dim, 1)
+    shapes: Shapes = {"features": (number, (tokens, sizes.features), 1)}
+    if donor and sizes.probes:
+        shapes["probe.q"] = "I8", (sizes.probes, sizes.heads, tokens, sizes.head_dim), 1
+        shapes["probe.scale"] = "F32", (sizes.probes, sizes.heads, tokens, 1), 1
+        shapes["probe.outputs"] = number, (sizes.probes, tokens, sizes.sketch), 1
+    if donor and sizes.packs:
+        channels = (sizes.layers, 2, sizes.kv_heads, sizes.head_dim)
+        shapes |= {"kv.scale": ("F32", (*channels, 1), 1), "kv.q": ("I8", (*channels, tokens), sizes.layers)}
+    elif donor:
+        shapes["kv"] = _kv_shape(sizes, tokens)
     return shapes
 
 
 def _prefix_shapes(sizes: EntrySizes, tokens: int) -> Shapes:
-    kv = (DTYPES[sizes.dtype], (sizes.layers, sizes.kv_heads, tokens, sizes.head_dim))
-    return {"symbols": ("I64", (tokens,)), "k": kv, "v": kv}
+    return {"symbols": ("I64", (tokens,), 1), "kv": _kv_shape(sizes, tokens)}
+
+
+def _kv_shape(sizes: EntrySizes, tokens: int) -> tuple[str, tuple[int, ...], int]:
+    shape = (sizes.layers, 2, sizes.kv_heads, tokens, sizes.head_dim)
+    return DTYPES[sizes.dtype], shape, sizes.layers
 
 
 def _require_shapes(tensors: Sequence[StoredTensor], expected: Shapes) -> None:
-    """Check names, order, types and shapes before anything is allocated."""
-    found = {tensor.name: (tensor.dtype, tensor.shape) for tensor in tensors}
+    """Check names, order, types, shapes and parts before anything is allocated."""
+    found = {tensor.name: (tensor.dtype, tensor.shape, len(tensor.digests)) for tensor in tensors}
     if list(found) != list(expected) or len(found) != len(tensors) or found != expected:
         raise BadEntry("its tensors are not those of the model")
 
 
 def _read(stream: BinaryIO, tensors: Sequence[StoredTensor], pin: bool) -> dict[str, Tensor]:
     rooms = {tensor.name: torch.empty(tensor.shape, dtype=NAMES[tensor.dtype], pin_memory=pin) for tensor in tensors}
-    read_tensors(stream, tensors, [_bytes_of(room) for room in rooms.values()])
+    read_tensors(stream, tensors, [bytes_of(room) for room in rooms.values()])
     return rooms
-
-
-def _bytes_of(tensor: Tensor) -> memoryview:
-    """The bytes of a tensor: its own memory where it is contiguous on the host, else a copy's."""
-    whole = tensor.detach().to("cpu").contiguous()
-    numbers: NDArray[np.uint8] = whole.reshape(-1).view(torch.uint8).numpy()
-    return numbers.data
 
 
 def prefix_key(symbols: Symbols, media: Sequence[str]) -> str:

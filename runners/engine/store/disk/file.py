@@ -1,4 +1,4 @@
-"""Encode and check files of entries: safetensors with a checksum of every tensor and of all that describes them.
+"""Encode and check files of entries: safetensors with checksums of all tensors, or their layers, and all else in them.
 
 The header of a file follows from its description alone, so it is compared with what the description demands, byte by
 byte: no number in it is believed before its checksum held, and nothing is allocated before. The checksums (BLAKE3, 128
@@ -24,7 +24,7 @@ from blake3 import blake3
 from workloads.errors import UsageError
 from workloads.reading import Text, read_json
 
-FORMAT = 1
+FORMAT = 2
 """Version of the engine's entries; part of what every scope is made of."""
 MOST_HEADER = 1 << 20
 MOST_BYTES = 1 << 40
@@ -47,18 +47,29 @@ class StoredTensor:
 
     Attributes:
         dtype: as safetensors names it.
-        digest: BLAKE3 of its bytes, 32 hexadecimal digits.
+        digests: BLAKE3 of its parts, 32 hexadecimal digits each. Parts are of equal size: the whole, or its layers, of
+            which each is read and checked for itself.
     """
 
     name: Text
     dtype: Literal["F32", "F16", "BF16", "I64", "I8"]
     shape: Annotated[tuple[Size, ...], Len(0, 8)]
-    digest: Digest
+    digests: Annotated[tuple[Digest, ...], Len(1, 4096)]
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tensor."""
         return math.prod(self.shape) * ITEM_BYTES[self.dtype]
+
+    @property
+    def part_bytes(self) -> int:
+        """Bytes of a part."""
+        return self.nbytes // len(self.digests)
+
+    def require(self, part: int, digest: str) -> None:
+        """BadEntry unless a part has that digest."""
+        if digest != self.digests[part]:
+            raise BadEntry(f"its tensor {self.name} fails its checksum")
 
 
 @dataclass(frozen=True)
@@ -112,9 +123,12 @@ class Description:
         return len(encoded).to_bytes(8, "little") + encoded
 
 
-def digest_of(data: bytes | memoryview) -> str:
-    """Hash bytes."""
-    return str(blake3(data).hexdigest(length=16))
+def digest_of(*pieces: bytes | memoryview) -> str:
+    """Hash bytes that lie one after the other."""
+    hasher = blake3()
+    for piece in pieces:
+        hasher.update(piece)
+    return str(hasher.hexdigest(length=16))
 
 
 def read_description(stream: BinaryIO) -> Description:
@@ -151,11 +165,13 @@ def _described(encoded: bytes) -> Description:
         raise BadEntry("its header cannot be read") from error
     if description.format != FORMAT:
         raise BadEntry(f"it is of format {description.format}, not {FORMAT}")
+    if any(tensor.nbytes % len(tensor.digests) for tensor in description.tensors):
+        raise BadEntry("the parts of its tensors are not of one size")
     return description
 
 
 def read_tensors(stream: BinaryIO, tensors: Sequence[StoredTensor], rooms: Sequence[memoryview]) -> None:
-    """Read tensors that lie one after the other into ``rooms``, writable bytes of their sizes, and check them.
+    """Read tensors of one part that lie one after the other into ``rooms``, writable bytes of their sizes; check them.
 
     Bytes are hashed by a second thread while the next are read.
 
@@ -177,30 +193,29 @@ def read_tensors(stream: BinaryIO, tensors: Sequence[StoredTensor], rooms: Seque
             for done in pending:
                 done.result()
     for tensor, hasher in zip(tensors, hashers, strict=True):
-        if hasher.hexdigest(length=16) != tensor.digest:
-            raise BadEntry(f"its tensor {tensor.name} fails its checksum")
+        tensor.require(0, hasher.hexdigest(length=16))
 
 
 def check_tensors(stream: BinaryIO, tensors: Sequence[StoredTensor]) -> None:
-    """Check tensors as ``read_tensors`` does, and keep none of them; takes a chunk of memory.
+    """Check every part of tensors, and keep none of them; takes a chunk of memory.
 
     Raises:
         BadEntry: as ``read_tensors``.
     """
     for tensor in tensors:
-        hasher, left = blake3(), tensor.nbytes
-        while left:
-            piece = stream.read(min(CHUNK, left))
-            if not piece:
-                raise BadEntry("it ends before its tensors do")
-            hasher.update(piece)
-            left -= len(piece)
-        if hasher.hexdigest(length=16) != tensor.digest:
-            raise BadEntry(f"its tensor {tensor.name} fails its checksum")
+        for part in range(len(tensor.digests)):
+            hasher, left = blake3(), tensor.part_bytes
+            while left:
+                piece = stream.read(min(CHUNK, left))
+                if not piece:
+                    raise BadEntry("it ends before its tensors do")
+                hasher.update(piece)
+                left -= len(piece)
+            tensor.require(part, hasher.hexdigest(length=16))
 
 
 def _read(stream: BinaryIO, room: memoryview) -> Iterator[memoryview]:
-    """Fill ``room`` from a stream; yields every piece that was read."""
+    """Fill ``room`` from a stream; yields every piece that was read. BadEntry where the file ends before."""
     done = 0
     while done < len(room):
         count = stream.readinto(room[done : done + CHUNK])  # type: ignore[attr-defined]

@@ -37,6 +37,8 @@ NAME = re.compile(r"(media|prefix)-[0-9a-f]{64}\.safetensors")
 HITS = ".hits"
 TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
 MOST_HITS = 1 << 20
+ASKED_AT_ONCE = 1 << 20
+"""Bytes; Linux may read no more for a single advice."""
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | AT_ONCE
@@ -253,6 +255,13 @@ def _write_all(descriptor: int, piece: bytes | memoryview) -> None:
     rest = memoryview(piece)
     while len(rest):
         rest = rest[os.write(descriptor, rest[: 1 << 30]) :]
+
+
+def ask_for(descriptor: int, start: int, nbytes: int) -> None:
+    """Ask the system to read a part of a file into its memory, and do not wait for it."""
+    if hasattr(os, "posix_fadvise"):
+        for offset in range(start, start + nbytes, ASKED_AT_ONCE):
+            os.posix_fadvise(descriptor, offset, min(ASKED_AT_ONCE, start + nbytes - offset), os.POSIX_FADV_WILLNEED)
 
 
 def drop_cached(stream: BinaryIO) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO, TypeVar
 
 import torch
@@ -21,13 +23,16 @@ from runners.engine.store.disk.codec import (
     read_symbols,
 )
 from runners.engine.store.disk.file import About, BadEntry, Description, Kind, read_description
-from runners.engine.store.disk.folder import StoreFolder
+from runners.engine.store.disk.folder import StoreFolder, ask_for
+from runners.engine.store.disk.layers import StoredLayers
 from runners.engine.store.disk.store import DiskStore
 from runners.engine.store.entries import Entry, MediaEntry, PrefixEntry, packed
 from runners.engine.store.symbols import Symbols, SymbolTable
 
 T = TypeVar("T")
 
+EXPECTED_BYTES = 1 << 20
+"""Bytes of an expected file that the system is asked to read: what stands before keys and values, or most of it."""
 UNCERTAIN_NS = 50_000_000
 """A directory that changed so shortly before it was listed may change again without a new time."""
 
@@ -39,11 +44,15 @@ class DiskTier:
     Whatever is wrong with a file costs only that entry: it is removed, counted, and computed again. ``active`` is False
     while requests are answered that may leave no trace, such as warm-up.
 
+    Keys and values of an entry are read when its layers are needed, see ``Unread``, from a file that stays open until
+    ``release``; all the rest is read and checked at once.
+
     Attributes:
         scope: see ``scope_of``.
         about: whose entries it writes; the time is filled in.
         symbols: of the runner, to compare prefixes of other processes with its own.
         pin: whether tensors are read into pinned memory.
+        whole: whether keys and values are read and checked at once, too.
     """
 
     store: DiskStore
@@ -53,10 +62,13 @@ class DiskTier:
     symbols: SymbolTable
     pin: bool = False
     active: bool = True
+    whole: bool = False
 
     def __post_init__(self) -> None:
         self._seen: set[str] = set()
         self._pending: set[str] = set()
+        self._reading: list[BinaryIO] = []
+        self._expected: dict[str, BinaryIO | None] = {}
         self._listed = (-1, -1)
 
     @property
@@ -64,7 +76,7 @@ class DiskTier:
         return self.store.folder
 
     def get(self, key: str) -> Entry | None:
-        """The entry, read and checked, and marked as just used; None where there is no good one."""
+        """The entry, read and checked but for what is ``unread``, and marked as just used; None without a good one."""
         if not self.active:
             return None
         entry = self.read(key)
@@ -81,12 +93,38 @@ class DiskTier:
             self.store.behind(lambda: self._folder.mark_used(self.scope, _name(key)))
 
     def read(self, key: str) -> Entry | None:
-        """The entry, read and checked; None where there is no good one. A bad one is removed."""
+        """The entry, as ``get`` gives it; None where there is no good one. A bad one is removed."""
         stream = self.open(key)
         return None if stream is None else self.read_from(stream, key)
 
+    def expect(self, key: str) -> None:
+        """Open the file of an entry that will be asked for, and let the system read its beginning meanwhile."""
+        if not self.active:
+            return
+        stream = self._expected[key] = self.open(key)
+        if stream is not None:
+            ask_for(stream.fileno(), 0, EXPECTED_BYTES)
+
+    @contextmanager
+    def reading_whole(self) -> Iterator[None]:
+        """Read entries whole before they are used: nothing of them turns out to be damaged later."""
+        self.whole = True
+        try:
+            yield
+        finally:
+            self.whole = False
+
+    def release(self) -> None:
+        """Close the files of which something is unread; nothing may be reading them any longer."""
+        for stream in (*self._reading, *filter(None, self._expected.values())):
+            stream.close()
+        self._reading.clear()
+        self._expected.clear()
+
     def open(self, key: str) -> BinaryIO | None:
         """Open the file of an entry; None where there is none that may be opened."""
+        if key in self._expected:
+            return self._expected.pop(key)
         try:
             return self._folder.open(self.scope, _name(key))
         except FileNotFoundError:
@@ -96,8 +134,14 @@ class DiskTier:
             return None
 
     def read_from(self, stream: BinaryIO, key: str) -> Entry | None:
-        """The entry in an open file, checked, and the file closed; None, and the file removed, where it is bad."""
-        return self._checked(stream, key, self._decode)
+        """The entry in an open file, as ``get`` gives it; None, and the file removed, where it is bad."""
+        drop = partial(self._remove_bad, key, os.fstat(stream.fileno()))
+        entry = self._checked(stream, key, partial(self._decode, drop=drop))
+        if entry is None or entry.unread is None:
+            stream.close()
+        else:
+            self._reading.append(stream)
+        return entry
 
     def has(self, key: str) -> bool:
         """Whether an entry of a key lies there, good or bad, or is being written."""
@@ -161,9 +205,11 @@ class DiskTier:
         for name in sorted(names.difference(self._seen)):
             self._seen.add(name)
             stream = self.open(_key(name))
-            symbols = None if stream is None else self._checked(stream, _key(name), self._decode_symbols)
-            if symbols is not None:
-                new[_key(name)] = symbols
+            if stream is not None:
+                with stream:
+                    symbols = self._checked(stream, _key(name), self._decode_symbols)
+                if symbols is not None:
+                    new[_key(name)] = symbols
         return new, [_key(name) for name in gone]
 
     def forget(self) -> None:
@@ -190,27 +236,33 @@ class DiskTier:
         return fields.get("position") is not None and bool(fields.get("exact") or not entry.donor.exact)
 
     def _checked(self, stream: BinaryIO, key: str, decode: Callable[[BinaryIO, Description], T]) -> T | None:
-        """What ``decode`` makes of an open file, which is closed; None where it is bad: then it is removed."""
-        with stream:
-            found = os.fstat(stream.fileno())
-            try:
-                description = read_description(stream)
-                if (description.scope, description.kind, description.key) != (self.scope, *key.split("/")):
-                    raise BadEntry("it is another entry")
-                return decode(stream, description)
-            except (BadEntry, OSError, ValueError):
-                self._remove_bad(key, found)
-                return None
+        """What ``decode`` makes of an open file; None where it is bad: then it is removed."""
+        try:
+            description = read_description(stream)
+            if (description.scope, description.kind, description.key) != (self.scope, *key.split("/")):
+                raise BadEntry("it is another entry")
+            return decode(stream, description)
+        except (BadEntry, OSError, ValueError):
+            self._remove_bad(key, os.fstat(stream.fileno()))
+            return None
 
     def _remove_bad(self, key: str, found: os.stat_result | None) -> None:
         self.store.counts.bad += 1
         self._folder.remove(self.scope, _name(key), found)
 
-    def _decode(self, stream: BinaryIO, description: Description) -> Entry:
+    def _decode(self, stream: BinaryIO, description: Description, drop: Callable[[], None]) -> Entry:
+        entry: Entry
         if description.kind == "media":
-            return read_media(stream, description, self.sizes, self.pin)
-        found = read_prefix(stream, description, self.sizes, self.pin)
-        return replace(found.entry, symbols=self._local(description, found.entry.symbols, found.media))
+            entry = read_media(stream, description, self.sizes, self.pin, drop)
+        else:
+            found = read_prefix(stream, description, self.sizes, self.pin, drop)
+            entry = replace(found.entry, symbols=self._local(description, found.entry.symbols, found.media))
+        if self.whole and isinstance(entry.unread, StoredLayers):
+            entry.unread.read_all()
+            complete = entry.complete()
+            assert complete is not None
+            return complete
+        return entry
 
     def _decode_symbols(self, stream: BinaryIO, description: Description) -> Symbols:
         symbols: Symbols = self._local(description, *read_symbols(stream, description, self.sizes)).numpy()

@@ -61,6 +61,11 @@ class Arena:
         self.token = torch.zeros(1, dtype=torch.int64, device=adapter.device)
         self.margin = torch.zeros(1, device=adapter.device)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of it."""
+        return sum(part.nbytes for part in (self._hidden, self._angles, self._added, self._indices, self.token))
+
     def fill(
         self,
         tokens: Tensor,

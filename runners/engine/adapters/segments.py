@@ -1,16 +1,15 @@
-"""Encoder attention within windows and pictures: one call for all segments of a length, not one for each segment.
+"""Encoder attention within windows and pictures: one call for a run of segments of a length, not one for each of them.
 
-The stock encoders of the Qwen-VL families call torch's attention once for each window or picture of each layer, a
-picture of 10,000 tokens in Qwen2.5-VL 17,500 times: a GPU then waits for launches. Without flash-attn that is the only
-way they have; the lengths of segments are handed to flash-attn alone, which transformers knows by its name.
+The stock encoders of the Qwen-VL families call torch's attention once for each window or picture of each layer, 17,500
+times for a picture of 10,000 tokens in Qwen2.5-VL: a GPU then waits for launches. Without flash-attn they have no other
+way: the lengths of segments are handed to flash-attn alone, which transformers knows by its name.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import accumulate
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -55,32 +54,23 @@ def attend_segments(
     Returns:
         ``(1, patches, heads, head_dim)``, and no attention weights.
     """
-    lengths = cu_seq_lens_q.diff().tolist()
-    starts = defaultdict(list)
-    for start, length in zip(accumulate(lengths, initial=0), lengths, strict=False):
-        starts[length].append(start)
-    if len(starts) == 1:
-        return _attend(query, key, value, lengths[0], scaling), None
-    attended = torch.empty_like(query.transpose(1, 2), memory_format=torch.contiguous_format)
-    for length, begins in starts.items():
-        at = _tokens(begins, length, query.device)
-        attended[:, at] = _attend(query[:, :, at], key[:, :, at], value[:, :, at], length, scaling)
-    return attended, None
-
-
-def _tokens(begins: list[int], length: int, device: torch.device) -> slice | Tensor:
-    """Where segments of a length are: a slice of a single one, of which nothing is copied, else indices."""
-    if len(begins) == 1:
-        return slice(begins[0], begins[0] + length)
-    places = torch.tensor(begins)[:, None] + torch.arange(length)
-    return places.flatten().to(device, non_blocking=True)
+    runs = [(length, len(list(run))) for length, run in groupby(cu_seq_lens_q.diff().tolist())]
+    sizes = [length * count for length, count in runs]
+    queries, keys, values = (x[0].split(sizes, dim=1) for x in (query, key, value))
+    attended = [
+        _attend(q, k, v, length, scaling) for q, k, v, (length, _) in zip(queries, keys, values, runs, strict=True)
+    ]
+    return (attended[0] if len(attended) == 1 else torch.cat(attended))[None], None
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, length: int, scaling: float) -> Tensor:
-    """Attend within segments of one length: these to ``(segments, heads, length, head_dim)`` and back."""
-    q, k, v = (x[0].unflatten(1, (-1, length)).transpose(0, 1) for x in (query, key, value))
-    attended = scaled_dot_product_attention(q, k, v, scale=scaling)
-    return attended.transpose(1, 2).flatten(0, 1)[None]
+    """Attend within segments of one length, ``(heads, patches, head_dim)``, none of which is copied.
+
+    Returns:
+        ``(patches, heads, head_dim)``.
+    """
+    q, k, v = (x.unflatten(1, (-1, length)).transpose(0, 1) for x in (query, key, value))
+    return scaled_dot_product_attention(q, k, v, scale=scaling).transpose(1, 2).flatten(0, 1)
 
 
 AttentionInterface.register(NAME, attend_segments)

@@ -64,7 +64,7 @@ class Arena:
     @property
     def nbytes(self) -> int:
         """Bytes of all of it."""
-        return sum(part.nbytes for part in (self._hidden, self._angles, self._added, self._indices, self.token))
+        return sum(memory.nbytes for memory in vars(self).values())
 
     def fill(
         self,

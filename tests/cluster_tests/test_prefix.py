@@ -47,7 +47,17 @@ class Scripted:
 
 
 def deciding(finished: dict[str, Record], margin: float) -> Deciding:
-    return Deciding("w", "full", ["good", "bad"], margin, 0.05, finished, [], lambda: None)
+    return Deciding(
+        workload="w",
+        reference="full",
+        judged=["good", "bad"],
+        margin=margin,
+        alpha=0.05,
+        finished=finished,
+        decisions=[],
+        stops=True,
+        keep=lambda: None,
+    )
 
 
 def told(records: Iterator[Record] | list[Record], watch: Deciding) -> tuple[dict[str, Record], list[dict[str, Any]]]:

@@ -232,7 +232,7 @@ def _serve(
     manifest, finished = _begin(job, described, runners, loads)
     records = list(finished.values())
     live = LiveManifest(manifest, job.folder)
-    watched = not loads and (config.on == "local" or config.until_decided)
+    watched = not loads and (config.on == "local" or manifest.sequential)
     watches = _watches(job, live) if watched else {}
     if config.on == "local" or model is None:
         answers = answers_of(

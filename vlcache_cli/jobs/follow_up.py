@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
+from vlcache_cli.config.commands import BenchConfig
 from vlcache_cli.jobs.loading import is_loaded
 from workloads.errors import UsageError
 
@@ -27,7 +28,8 @@ def require_followable(config: RunConfig, streams: Mapping[str, Stream]) -> None
     """UsageError for settings that contradict what follows up."""
     if not any(stream.follow_up for stream in streams.values()):
         return
-    if is_loaded(config) or config.on != "local" or getattr(config, "until_decided", False):
+    decided = isinstance(config, BenchConfig) and config.until_decided
+    if decided or is_loaded(config) or config.on != "local":
         raise UsageError(
             "--follow-up asks on, request by request, when the first requests are answered: drop it, or "
             "--until-decided, --on ray and what makes load"

@@ -93,5 +93,5 @@ def _replayed(
     arena, k, v = graphs.arena, kv.k, kv.v
     row = arena.fill(torch.tensor([at]), kept=None, scratch=at, cos=prompt.cos, sin=prompt.sin)
     arena.token.fill_(token)
-    graphs.run(("step", k.shape[2]), partial(run_step, adapter), arena.token, arena.margin, row, k, v)
+    graphs.run(("step", k.shape[2]), partial(run_step, adapter, arena.token, arena.margin), row, k, v)
     return arena.token, arena.margin

@@ -76,7 +76,7 @@ def follow_up(
 ) -> Iterator[Record]:
     """Yield the records of the reference and the ``chosen`` runner of each workload that ``finished`` does not have.
 
-    Stores begin empty. Nothing is warmed up, and every cold request may be adopted: the first requests were timed.
+    Stores begin empty. Nothing is warmed up, and the reference is spared cold requests: the first ones were timed.
     """
     from runners.session import COMPUTED_BY_ALL, SessionOptions, serve
 
@@ -88,5 +88,6 @@ def follow_up(
             stream.options.max_new_tokens,
             warmup=0,
             cold_before=COMPUTED_BY_ALL,
+            spares_reference=True,
         )
         yield from serve(workload, stream.follow_up, asked, options, finished)

@@ -67,6 +67,13 @@ def _separate(stream: Stream) -> int:
     return len({item.conversation.cluster_id for item in asked if item.warmth is not Warmth.COLD})
 
 
+def count_spared(stream: Stream) -> int:
+    """Requests that follow up and that the reference is not asked."""
+    from runners.session import requests_of, turns_of
+
+    return sum(item.is_spared for item in requests_of(turns_of(stream.follow_up)))
+
+
 def follow_up(
     config: RunConfig,
     streams: Mapping[str, Stream],

@@ -40,6 +40,8 @@ class SessionOptions:
         warmup: requests answered first and not counted; the stores forget them.
         not_warmed: labels of the runners that could not forget them, and get none.
         cold_before: cold requests of the same workload that the runners answered before this stream.
+        spares_reference: whether the reference is not asked cold requests, in which no answer can differ, unless the
+            history needs its reply, or another runner failed.
     """
 
     reference: str
@@ -48,6 +50,11 @@ class SessionOptions:
     warmup: int
     not_warmed: frozenset[str] = frozenset()
     cold_before: int = 0
+    spares_reference: bool = False
+
+    def asks(self, label: str, item: StreamRequest) -> bool:
+        """Whether a runner is asked a request, all others having answered it."""
+        return not (self.spares_reference and label == self.reference and item.is_spared)
 
 
 class Watch(Protocol):
@@ -83,6 +90,11 @@ class StreamRequest:
         return self.conversation.turns[self.turn_index]
 
     @property
+    def is_spared(self) -> bool:
+        """Whether nobody needs the reference's answer: nothing is compared, and the history has a gold one."""
+        return self.warmth is Warmth.COLD and self.turn.answer.has_gold
+
+    @property
     def adoptable(self) -> bool:
         """Whether runners may take over from each other what they would compute alike."""
         return self.warmth is Warmth.COLD and self.cold_before >= COMPUTED_BY_ALL
@@ -107,7 +119,12 @@ def serve(
     ``watch`` asks no more is forgotten, its stores with it; the stream ends when no runner is asked.
     """
     asked = list(requests_of(turns_of(conversations), options.cold_before))
-    earlier = [finished.get(record_key(workload, item.turn.id, runner.label)) for item in asked for runner in runners]
+    earlier = [
+        finished.get(record_key(workload, item.turn.id, runner.label))
+        for item in asked
+        for runner in runners
+        if options.asks(runner.label, item)
+    ]
     if None not in earlier:
         if watch is not None:
             for record in filter(None, earlier):
@@ -127,9 +144,13 @@ def serve(
         request = item.request(replies, options.max_new_tokens, item.adoptable)
         order = stream("bench", "order", options.seed, workload, item.turn.id).permutation(len(runners))
         places = [int(index) for index in order if runners[index].label not in dropped]
-        responses = {runners[index].label: runners[index].answer(request) for index in places}
-        reference = responses[options.reference]
-        replies[item.turn.id] = reference.text or ""
+        spared = [index for index in places if not options.asks(runners[index].label, item)]
+        responses = {runners[index].label: runners[index].answer(request) for index in places if index not in spared}
+        if any(response.status is not Status.OK for response in responses.values()):
+            responses |= {runners[index].label: runners[index].answer(request) for index in spared}
+        places = [index for index in places if runners[index].label in responses]
+        reference = responses.get(options.reference)
+        replies[item.turn.id] = "" if reference is None else reference.text or ""
         for place, index in enumerate(places):
             label = runners[index].label
             known = finished.get(record_key(workload, item.turn.id, label))
@@ -179,17 +200,21 @@ def requests_of(turns: Iterable[tuple[Conversation, int]], cold: int = 0) -> Ite
 
 
 def make_record(
-    workload: str, item: StreamRequest, label: str, place: int, response: Response, reference: Response
+    workload: str, item: StreamRequest, label: str, place: int, response: Response, reference: Response | None
 ) -> Record:
-    """Make the record of a response; ``place`` is the runner's among those of the request."""
+    """Make the record of a response; ``place`` is the runner's among those of the request.
+
+    ``reference``: None where it was not asked.
+    """
     ok = response.status is Status.OK
-    is_evidence = not (_is_invalid(response) or _is_invalid(reference))
-    comparable = ok and reference.status is Status.OK and is_evidence
+    base = reference if ok and reference is not None and reference.status is Status.OK else None
+    if base is not None and (_is_invalid(response) or _is_invalid(base)):
+        base = None
     kl, served = None, response.served
-    if comparable and response.first_logits is not None and reference.first_logits is not None:
-        kl = kl_divergence(reference.first_logits, response.first_logits)
-    elif comparable and response.first_tokens is not None and reference.first_tokens is not None:
-        kl, unseen = divergence_of_returned(reference.first_tokens, response.first_tokens)
+    if base is not None and response.first_logits is not None and base.first_logits is not None:
+        kl = kl_divergence(base.first_logits, response.first_logits)
+    elif base is not None and response.first_tokens is not None and base.first_tokens is not None:
+        kl, unseen = divergence_of_returned(base.first_tokens, response.first_tokens)
         served = None if served is None else replace(served, unseen_mass=unseen)
     judged = _judge(response, item.turn.answer)
     shares = [medium.content_share for medium in item.media]
@@ -212,7 +237,7 @@ def make_record(
         token_ids=response.token_ids,
         score=judged.score if judged else None,
         kl=kl,
-        agrees=response.text == reference.text if comparable else None,
+        agrees=response.text == base.text if base is not None else None,
         timing=response.timing,
         cache=response.cache,
         parse_failed=judged is not None and not judged.parsed,

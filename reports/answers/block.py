@@ -52,14 +52,14 @@ def compose(rows: Sequence[Row], manifest: Manifest, notices: Sequence[Notice], 
         *_more(answers, rows[0].margin),
         *_warnings(notices),
     ]
-    return Block(_table(answers, rows), notes, dict(_commands(answers, manifest, folder)))
+    return Block(_table(answers, rows, manifest.reference), notes, dict(_commands(answers, manifest, folder)))
 
 
-def _table(answers: Sequence[Answer], rows: Sequence[Row]) -> Table:
+def _table(answers: Sequence[Answer], rows: Sequence[Row], reference: str) -> Table:
     first, sure = rows[0], f"{100 * (1 - rows[0].alpha):g} %"
     return Table(
         title="What reuse gains",
-        about=f"{_asked(rows)}, {first.model} on {first.device} in {first.dtype}",
+        about=f"{_asked(rows, reference)}, {first.model} on {first.device} in {first.dtype}",
         columns=[
             TableColumn("workload", max_width=NAME),
             TableColumn("free: changes no answer", "free: changes\nno answer", max_width=LABEL),
@@ -72,10 +72,10 @@ def _table(answers: Sequence[Answer], rows: Sequence[Row]) -> Table:
     )
 
 
-def _asked(rows: Sequence[Row]) -> str:
-    """Count the requests, and those among them that every runner was asked."""
+def _asked(rows: Sequence[Row], reference: str) -> str:
+    """Count the requests, and those that every runner was asked; the reference is spared some that others are."""
     asked: dict[str, list[int]] = {}
-    for row in rows:
+    for row in [row for row in rows if row.runner != reference] or rows:
         asked.setdefault(row.workload, []).append(row.requests)
     most, fewest = (sum(map(count, asked.values())) for count in (max, min))
     return f"{most:,} requests" if most == fewest else f"{most:,} requests, {fewest:,} of all runners"

@@ -87,6 +87,7 @@ class FakeSessionOptions:
     warmup: int
     not_warmed: frozenset[str] = frozenset()
     cold_before: int = 0
+    spares_reference: bool = False
 
 
 @pytest.fixture

@@ -283,7 +283,9 @@ def test_the_block_of_a_run_that_leaves_all_open_fits_it_too() -> None:
 
 def test_the_title_tells_how_many_requests_only_some_runners_were_asked() -> None:
     assert block(row("full"), row("vlcache")).table.about == "190 requests, builtin on cpu in float32"
-    some = block(row("full"), row("encoder-cache", requests=30), row("vlcache"))
+    spared = block(row("full", requests=130), row("vlcache"))
+    assert spared.table.about == "190 requests, builtin on cpu in float32"
+    some = block(row("full", requests=130), row("encoder-cache", requests=30), row("vlcache"))
     assert some.table.about == "190 requests, 30 of all runners, builtin on cpu in float32"
 
 

@@ -101,6 +101,37 @@ def test_warmth_is_decided_by_the_stream_alone() -> None:
     assert {record.request: (record.warmth, record.recurring_media) for record in run(failing)} == found
 
 
+SPARING = replace(OPTIONS, spares_reference=True)
+
+
+def test_the_reference_is_spared_cold_requests_and_all_other_answers_are_the_same() -> None:
+    spared = {record.key: record for record in run(runners("full", "reuse"), SPARING)}
+    whole = {record.key: record for record in run(runners("full", "reuse"))}
+    assert whole.keys() - spared.keys() == {"work/one-0/full", "work/four-0/full"}
+    assert spared["work/one-0/reuse"].agrees is None
+    for key, record in spared.items():
+        if record.runner == "reuse":
+            assert (record.answer, record.score) == (whole[key].answer, whole[key].score)
+
+
+def test_the_reference_is_asked_where_another_failed_or_the_history_needs_its_reply() -> None:
+    failing = [Memory("full"), Memory("reuse", fails_on=frozenset({"one-0"}))]
+    assert "work/one-0/full" in {record.key for record in run(failing, SPARING)}
+    nobody_knows = Answer((), "exact-match")
+    open_ended = [
+        replace(talk, turns=tuple(replace(turn, answer=nobody_knows) for turn in talk.turns)) for talk in STREAM
+    ]
+    keys = {record.key for record in serve("work", open_ended, runners("full", "reuse"), SPARING, {})}
+    assert {"work/one-0/full", "work/four-0/full"} <= keys
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 6, 13, 14])
+def test_a_sparing_run_goes_on_as_if_it_had_never_been_broken_off(cut: int) -> None:
+    whole = run(runners("full", "reuse"), SPARING)
+    rest = run(runners("full", "reuse"), SPARING, finished=whole[:cut])
+    assert [record.key for record in [*whole[:cut], *rest]] == [record.key for record in whole]
+
+
 def test_cold_requests_before_a_stream_count_to_those_that_everybody_computes() -> None:
     group = runners("full", "reuse")
     run(group, replace(OPTIONS, cold_before=COMPUTED_BY_ALL))

@@ -13,7 +13,7 @@ from vlcache_cli.config.commands import RunConfig
 from vlcache_cli.config.setting import settings_of
 from vlcache_cli.jobs.answers import answers_of, answers_on_cluster, require_spreadable
 from vlcache_cli.jobs.deciding import Deciding
-from vlcache_cli.jobs.follow_up import choose, describe_follow_up, follow_up, require_followable
+from vlcache_cli.jobs.follow_up import choose, count_spared, describe_follow_up, follow_up, require_followable
 from vlcache_cli.jobs.live_manifest import LiveManifest
 from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
 from vlcache_cli.jobs.streams import Stream, open_streams, require_legible, turns_of
@@ -251,7 +251,8 @@ def _serve(
         return record.workload if watch is None or not watch.decided else f"{record.workload}: {watch.decided} decided"
 
     with job.folder.appending() as append:
-        total = partial(_total, job, live, len(finished))
+        spared = {workload: count_spared(stream) for workload, stream in job.streams.items()}
+        total = partial(_total, job, live, spared, len(finished))
         for answered in console.track(answers, "answers", total, about):
             record = answered.unjudged() if manifest.model.random_weights else answered
             append(record)
@@ -273,13 +274,18 @@ def _followed_up(
     yield from follow_up(job.config, job.streams, runners, finished, live.now.follow_up.chosen or {})
 
 
-def _total(job: Job, live: LiveManifest, finished: int) -> int:
-    """Answers to come; until it is chosen whether a runner is asked on, as if one were on each workload."""
+def _total(job: Job, live: LiveManifest, spared: Mapping[str, int], finished: int) -> int:
+    """Answers to come; until it is chosen whether a runner is asked on, as if one were on each workload.
+
+    ``spared``: requests that follow up and that the reference is not asked, by workload.
+    """
     labels, chosen = live.now.labels, live.now.follow_up.chosen
     total = sum(stream.turns * len(labels) for stream in job.streams.values())
     for workload, stream in job.streams.items():
-        asked_on = 2 if chosen is None or workload in chosen else 0
-        total -= turns_of(stream.follow_up) * (len(labels) - asked_on)
+        more = turns_of(stream.follow_up)
+        total -= more * len(labels)
+        if chosen is None or workload in chosen:
+            total += 2 * more - spared[workload]
     return total - finished
 
 

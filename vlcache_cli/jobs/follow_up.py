@@ -67,6 +67,13 @@ def _separate(stream: Stream) -> int:
     return len({item.conversation.cluster_id for item in asked if item.warmth is not Warmth.COLD})
 
 
+def count_spared(stream: Stream) -> int:
+    """Requests that follow up and that the reference is not asked."""
+    from runners.session import requests_of, turns_of
+
+    return sum(item.is_spared for item in requests_of(turns_of(stream.follow_up)))
+
+
 def follow_up(
     config: RunConfig,
     streams: Mapping[str, Stream],
@@ -76,7 +83,7 @@ def follow_up(
 ) -> Iterator[Record]:
     """Yield the records of the reference and the ``chosen`` runner of each workload that ``finished`` does not have.
 
-    Stores begin empty. Nothing is warmed up, and every cold request may be adopted: the first requests were timed.
+    Stores begin empty. Nothing is warmed up, and the reference is spared cold requests: the first ones were timed.
     """
     from runners.session import COMPUTED_BY_ALL, SessionOptions, serve
 
@@ -88,5 +95,6 @@ def follow_up(
             stream.options.max_new_tokens,
             warmup=0,
             cold_before=COMPUTED_BY_ALL,
+            spares_reference=True,
         )
         yield from serve(workload, stream.follow_up, asked, options, finished)

@@ -107,19 +107,8 @@ def test_decisions_behind_blocks_are_those_of_a_local_run_whichever_is_done_firs
 
     monkeypatch.setattr("runners.cluster.ray.require_ray", lambda: None)
     monkeypatch.setattr("runners.cluster.ray.run_cells", run_backwards)
-    usual = (
-        "bench",
-        "--workload",
-        "doc-qa",
-        "--runner",
-        "full,full-reuse",
-        "--warmup",
-        "0",
-        "--device",
-        "cpu",
-        "--json",
-    )
-    deciding = (*usual, "--until-decided", "--max-samples", "20", "--blocks", "5", "--margin", "0.7")
+    usual = ("bench", "--workload", "doc-qa", "--runner", "full,full-reuse", "--warmup", "0", "--device", "cpu")
+    deciding = (*usual, "--json", "--until-decided", "--max-samples", "16", "--blocks", "4", "--margin", "0.7")
     assert main([*deciding, "--on", "ray", "--output", str(tmp_path / "ray")]) == 0
     assert main([*deciding, "--output", str(tmp_path / "local")]) == 0
     capsys.readouterr()

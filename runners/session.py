@@ -39,6 +39,7 @@ class SessionOptions:
         max_new_tokens: per answer.
         warmup: requests answered first and not counted; the stores forget them.
         not_warmed: labels of the runners that could not forget them, and get none.
+        cold_before: cold requests of the same workload that the runners answered before this stream.
     """
 
     reference: str
@@ -46,6 +47,7 @@ class SessionOptions:
     max_new_tokens: int
     warmup: int
     not_warmed: frozenset[str] = frozenset()
+    cold_before: int = 0
 
 
 class Watch(Protocol):
@@ -65,7 +67,7 @@ class StreamRequest:
     """A request and what the stream says about it.
 
     Attributes:
-        cold_before: cold requests before it in the stream.
+        cold_before: cold requests before it.
     """
 
     conversation: Conversation
@@ -104,8 +106,12 @@ def serve(
     was broken off. Order and records depend on the options alone, not on where a run was broken off. A runner that
     ``watch`` asks no more is forgotten, its stores with it; the stream ends when no runner is asked.
     """
-    asked = list(requests_of(turns_of(conversations)))
-    if all(record_key(workload, item.turn.id, runner.label) in finished for item in asked for runner in runners):
+    asked = list(requests_of(turns_of(conversations), options.cold_before))
+    earlier = [finished.get(record_key(workload, item.turn.id, runner.label)) for item in asked for runner in runners]
+    if None not in earlier:
+        if watch is not None:
+            for record in filter(None, earlier):
+                watch.note(record)
         return
     spent = warm_up(asked[: options.warmup], runners, options)
     replies: dict[str, str] = {}
@@ -157,10 +163,12 @@ def turns_of(conversations: Iterable[Conversation]) -> Iterator[tuple[Conversati
         yield from ((conversation, index) for index in range(len(conversation.turns)))
 
 
-def requests_of(turns: Iterable[tuple[Conversation, int]]) -> Iterator[StreamRequest]:
-    """Yield the request of every turn in the order given, with how many of its media came before."""
+def requests_of(turns: Iterable[tuple[Conversation, int]], cold: int = 0) -> Iterator[StreamRequest]:
+    """Yield the request of every turn in the order given, with how many of its media came before.
+
+    ``cold``: cold requests that were answered before the first.
+    """
     seen: set[tuple[str, bytes]] = set()
-    cold = 0
     for conversation, index in turns:
         media = media_in(conversation.prompt(index))
         recurring = sum((item.kind, item.data) in seen for item in media)

@@ -47,10 +47,13 @@ def annotate(command: str) -> None:
     print_line(on_one_line(command), outlet_of(sys.stderr))
 
 
-def track(items: Iterable[T], title: str, total: int, about: Callable[[T], str] | None = None) -> Iterator[T]:
+def track(
+    items: Iterable[T], title: str, total: int | Callable[[], int], about: Callable[[T], str] | None = None
+) -> Iterator[T]:
     """Pass ``items`` on, with a progress bar and the time left on stderr if that is a terminal.
 
     Args:
+        total: how many; called before each item where that changes.
         about: what the bar is called once an item came, such as the workload that it is of; ``title`` without it.
     """
     if not sys.stderr.isatty():
@@ -76,9 +79,10 @@ def track(items: Iterable[T], title: str, total: int, about: Callable[[T], str] 
         TimeRemainingColumn(),
     )
     with Progress(*parts, console=make_console(outlet_of(sys.stderr)), transient=True) as progress:
-        task = progress.add_task(printable(title), total=total)
+        known = total if callable(total) else lambda: total
+        task = progress.add_task(printable(title), total=known())
         for item in items:
-            if about is not None:
-                progress.update(task, description=printable(about(item)))
+            title = title if about is None else about(item)
+            progress.update(task, description=printable(title), total=known())
             yield item
             progress.advance(task)

@@ -58,6 +58,7 @@ class WorkloadDefaults:
     Attributes:
         max_new_tokens: longest answer.
         samples: requests (turns).
+        follow_up: requests beyond those that bound a loss, of one runner alone, where ``samples`` is not given.
         reuse_rate: see ``StreamOptions``; that of ``case`` where the popularity is ``own``.
         popularity: see ``StreamOptions``.
         recurrence: how media come back, in words.
@@ -75,6 +76,7 @@ class WorkloadDefaults:
     benchmark_score: str | None = None
     case: CaseSize | None = None
     samples: int = 32
+    follow_up: int = 0
     left_out: str | None = None
     recurs_by: str | None = None
 
@@ -84,9 +86,13 @@ class WorkloadDefaults:
 
 
 CARDS_RECUR = "media come back in another order or company, or after other text"
-ONE_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=1, requests=2), samples=34)
+ONE_COLD = WorkloadDefaults(
+    popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=1, requests=2), samples=24, follow_up=102
+)
 """Of workloads that show all media of a case in one conversation of one turn."""
-TWO_COLD = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=48)
+TWO_COLD = WorkloadDefaults(
+    popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=36, follow_up=156
+)
 """Of workloads in which media come back beside others, so that it takes two requests to show them."""
 
 

@@ -1,9 +1,10 @@
 """How exact the client under load is, against a trivial server in a process of its own.
 
-    python docs/benchmarks/load.py [--rate 50] [--seconds 20] [--requests 10000]
+    python docs/benchmarks/load.py [--rate 50] [--seconds 20] [--requests 10000] [--clients 1]
 
 Prints how far the schedule of an open loop was missed, the TTFT that the client reports beside one that a plain socket
-measures of the same stream, and the memory of a closed loop of many requests.
+measures of the same stream, and the memory of a closed loop of many requests. With several clients, only how far the
+schedule was missed, and their ceiling.
 """
 
 from __future__ import annotations
@@ -23,12 +24,18 @@ import numpy as np
 
 from runners.base import Request, Response
 from runners.endpoint.client import ask, open_client
-from runners.load.ceiling import END, HEAD, WORD, measure_ceiling
+from runners.endpoint.options import Endpoint
+from runners.endpoint.under_load import Chat
+from runners.load.ceiling import END, HEAD, WORD, Ceiling, measure_ceiling
+from runners.load.client import deal
 from runners.load.loop import Outcome, run_closed, run_open
+from runners.load.processes import run_together
 from runners.records import Status, Timing
 from workloads.arrivals import Arrivals
+from workloads.records import Message
 
-BODY = json.dumps({"messages": [{"role": "user", "content": "x" * 50_000}]}).encode()
+TEXT = "x" * 50_000
+BODY = json.dumps({"messages": [{"role": "user", "content": TEXT}]}).encode()
 SERVER_S = 0.02  # before the first event
 
 
@@ -141,18 +148,46 @@ async def client_ttft_ms(address: str, count: int) -> list[float]:
     return found
 
 
+def print_schedule(outcomes: list[Outcome], rate: float) -> None:
+    """Print how far the schedule of an open loop was missed."""
+    lags = np.array([(outcome.sent_s - outcome.due_s) * 1e3 for outcome in outcomes])
+    sent = sorted(outcome.sent_s for outcome in outcomes)
+    achieved = (len(sent) - 1) / (sent[-1] - sent[0])
+    print(
+        f"open loop: {len(outcomes)} requests at {rate:g}/s, sent at {achieved:.3f}/s "
+        f"({100 * abs(achieved / rate - 1):.3f} % off), late by {np.median(lags):.2f} ms in the median, "
+        f"{np.percentile(lags, 99):.2f} ms at 99 %, over 10 ms: {100 * (lags > 10).mean():.2f} %"
+    )
+
+
+def print_clients(port: int, clients: int, rate: float, seconds: float) -> None:
+    """Print the same of several clients, and how many requests they can send at most."""
+    message = Message("user", (TEXT,))
+    count = int(rate * seconds)
+    requests = [Request(str(index), (message,), 1) for index in range(count)]
+    times = Arrivals("constant", rate).times(count, 0, "x").tolist()
+    chat = Chat(Endpoint(f"http://127.0.0.1:{port}/v1"), "any", {})
+    print_schedule(list(run_together("client", deal(chat, requests, times, clients))), rate)
+    print(f"ceiling of {clients} clients: {Ceiling((message,), 1).of_clients(clients):.0f} requests/s")
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=50.0)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--clients", type=int, default=1)
     options = parser.parse_args()
     here, there = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(there,), daemon=True)
     server.start()
     port = here.recv()
     address = f"http://127.0.0.1:{port}/"
+    if options.clients > 1:
+        print_clients(port, options.clients, options.rate, options.seconds)
+        server.terminate()
+        return
 
     pairs = [
         (statistics.median(asyncio.run(client_ttft_ms(address, 20))), statistics.median(plain_ttft_ms(port, 20)))
@@ -163,15 +198,7 @@ def main() -> None:
         f"TTFT, client / plain socket, median of 10 x 20: {pairs[0][0]:.2f} / {pairs[0][1]:.2f} ms, ratio {ratio:.3f}"
     )
 
-    outcomes = asyncio.run(open_loop(address, options.rate, options.seconds))
-    lags = np.array([(outcome.sent_s - outcome.due_s) * 1e3 for outcome in outcomes])
-    sent = sorted(outcome.sent_s for outcome in outcomes)
-    achieved = (len(sent) - 1) / (sent[-1] - sent[0])
-    print(
-        f"open loop: {len(outcomes)} requests at {options.rate:g}/s, sent at {achieved:.3f}/s "
-        f"({100 * abs(achieved / options.rate - 1):.3f} % off), late by {np.median(lags):.2f} ms in the median, "
-        f"{np.percentile(lags, 99):.2f} ms at 99 %, over 10 ms: {100 * (lags > 10).mean():.2f} %"
-    )
+    print_schedule(asyncio.run(open_loop(address, options.rate, options.seconds)), options.rate)
     before, after = asyncio.run(closed_loop(address, options.requests))
     print(f"closed loop: {options.requests} requests, {before:.1f} MB after a tenth of them, {after:.1f} MB at the end")
     print(f"ceiling of the client, as runs under load measure it: {measure_ceiling(lambda: BODY, 1):.0f} requests/s")

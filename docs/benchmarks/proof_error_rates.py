@@ -10,6 +10,7 @@ in at most alpha.
 2. Requests in clusters of one, of ten, of one to eight and of Zipf's sizes, whose errors have nothing, much or
    everything in common, and that lose alike or the more the larger the cluster is: simulated.
 3. What a run without a flip bounds the loss by, beside the number that Kish's effective size gives.
+4. A run that follows up: a runner is judged by its first requests, or else asked on, whatever it loses. By enumeration.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from scipy.stats import binom, binomtest
 
 from reports.statistics.changes import Changes
 from reports.statistics.clusters import Sample
-from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
+from reports.statistics.levels import BOUNDED, DEFAULT_ALPHA, DEFAULT_MARGIN, FIRST_LOOK, LAST_LOOK
 from reports.statistics.tail import chance_negative
 
 Rng = np.random.Generator
@@ -54,6 +55,44 @@ def exact_errors(requests: int, gained: float, margin: float, alpha: float) -> t
     low = chance_negative((margin - 1, margin, margin + 1), np.stack((down + 1, same, up), axis=-1))
     high = chance_negative((1 - margin, -margin, -margin - 1), np.stack((down, same, up + 1), axis=-1))
     return float(chance[low < alpha].sum()), float(chance[high < alpha].sum())
+
+
+def outcomes(requests: int, gained: float, lost: float) -> tuple[Floats, Floats, Floats]:
+    """``(outcomes,)``: how many are gained and lost of so many separate requests, and how likely that is."""
+    up, down = (part.ravel().astype(np.float64) for part in np.meshgrid(*[np.arange(requests + 1)] * 2, indexing="ij"))
+    chance = np.where(
+        up + down > requests, 0, binom.pmf(up, requests, gained) * binom.pmf(down, requests - up, lost / (1 - gained))
+    )
+    likely = chance > UNLIKELY
+    return up[likely], down[likely], chance[likely]
+
+
+def excluded(up: Floats, down: Floats, requests: int, change: float) -> tuple[Floats, Floats]:
+    """By what chance at most the true change is no larger, and no smaller, than ``change``: see ``chances_at``."""
+    same = requests - up - down
+    low = chance_negative((-1 - change, -change, 1 - change), np.stack((down + 1, same, up), axis=-1))
+    high = chance_negative((1 + change, change, change - 1), np.stack((down, same, up + 1), axis=-1))
+    return low, high
+
+
+def two_looks(gained: float, lost: float, alpha: float, first: int = 10, more: int = 49) -> tuple[float, float, float]:
+    """The chances that the loss is said to be smaller than it is, that it is said to be larger, and to be asked on."""
+    truth = gained - lost
+    up, down, chance = outcomes(first, gained, lost)
+    is_worse = excluded(up, down, first, -DEFAULT_MARGIN)[1] < alpha * FIRST_LOOK.high
+    can_be_bounded = excluded(up, down, first + more, -BOUNDED)[0] < alpha * LAST_LOOK.low
+    asked_on = ~is_worse & can_be_bounded
+    low, high = excluded(up, down, first, truth)
+    wrong = [
+        float(chance[~asked_on & (low < alpha * FIRST_LOOK.low)].sum()),
+        float(chance[~asked_on & (high < alpha * FIRST_LOOK.high)].sum()),
+    ]
+    ups, downs, chances = outcomes(more, gained, lost)
+    for place in asked_on.nonzero()[0]:
+        low, high = excluded(up[place] + ups, down[place] + downs, first + more, truth)
+        wrong[0] += float(chance[place] * chances[low < alpha * LAST_LOOK.low].sum())
+        wrong[1] += float(chance[place] * chances[high < alpha * LAST_LOOK.high].sum())
+    return wrong[0], wrong[1], float(chance[asked_on].sum())
 
 
 def ones(clusters: int, rng: Rng) -> Sizes:
@@ -133,7 +172,7 @@ def share(count: int, total: int) -> str:
 
 
 def main() -> None:
-    """Print the three tables."""
+    """Print the four tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sets", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
@@ -171,6 +210,11 @@ def main() -> None:
                 *(f"{other:.2f}" for other in others),
             ]
             print(f"| {' | '.join(cells)} | {changes.worth(DEFAULT_ALPHA):.0f} |")
+    print("\n| gained, % | lost, % | loss said too small, % | too large, % | asked on, % |\n|---|---|---|---|---|")
+    for gained in (0.0, 0.02):
+        for lost in (0.005, 0.02, 0.0499, 0.1, 0.25, 0.5, 0.9):
+            cells = [f"{100 * value:.2f}" for value in two_looks(gained, lost, DEFAULT_ALPHA)]
+            print(f"| {100 * gained:g} | {100 * lost:g} | {' | '.join(cells)} |", flush=True)
 
 
 CELLS = [

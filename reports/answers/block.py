@@ -13,6 +13,7 @@ from reports.summary.notice import FACTS, Notice
 from reports.summary.row import Row
 from reports.summary.row_notices import points
 from reports.tables.table import Note, Table, TableColumn
+from workloads.registry import DEFAULT_WORKLOADS
 
 WIDTH = 80
 MOST_UNSAFE = 5
@@ -48,28 +49,36 @@ def compose(rows: Sequence[Row], manifest: Manifest, notices: Sequence[Notice], 
         *_unsafe(answers),
         *_unproven(answers, rows[0].margin),
         *_exact(rows),
-        *_bounds(answers, rows),
+        *_more(answers, rows[0].margin),
         *_warnings(notices),
     ]
     return Block(_table(answers, rows), notes, dict(_commands(answers, manifest, folder)))
 
 
 def _table(answers: Sequence[Answer], rows: Sequence[Row]) -> Table:
-    first = rows[0]
-    requests = {row.workload: row.requests for row in rows}
+    first, sure = rows[0], f"{100 * (1 - rows[0].alpha):g} %"
     return Table(
         title="What reuse gains",
-        about=f"{sum(requests.values()):,} requests, {first.model} on {first.device} in {first.dtype}",
+        about=f"{_asked(rows)}, {first.model} on {first.device} in {first.dtype}",
         columns=[
             TableColumn("workload", max_width=NAME),
             TableColumn("free: changes no answer", "free: changes\nno answer", max_width=LABEL),
             TableColumn("best reuse (in brackets: not shown safe)", "best reuse\n(not shown safe)", max_width=LABEL),
             TableColumn("over free", "over\nfree", right=True, wrap=False),
-            TableColumn("loses less than", "loses\nless than", right=True, wrap=False),
+            TableColumn(f"loses less than, at {sure}", f"loses less\nthan ({sure})", right=True, wrap=False),
         ],
         rows=[_cells(answer) for answer in answers],
         styles={(place, 2): STYLES[answer.word] for place, answer in enumerate(answers)},
     )
+
+
+def _asked(rows: Sequence[Row]) -> str:
+    """Count the requests, and those among them that every runner was asked."""
+    asked: dict[str, list[int]] = {}
+    for row in rows:
+        asked.setdefault(row.workload, []).append(row.requests)
+    most, fewest = (sum(map(count, asked.values())) for count in (max, min))
+    return f"{most:,} requests" if most == fewest else f"{most:,} requests, {fewest:,} of all runners"
 
 
 def _cells(answer: Answer) -> list[str]:
@@ -107,11 +116,12 @@ def _unsafe(answers: Sequence[Answer]) -> Iterator[Note]:
     found: dict[str, list[str]] = {}
     for answer in answers:
         for loss in answer.unsafe:
-            found.setdefault(loss.runner, []).append(f"{answer.workload} {in_points(loss.at_least)}")
-    for runner, losses in [*found.items()][:MOST_UNSAFE]:
-        yield Note(f"Unsafe: {runner} loses at least: {', '.join(losses)}.", "red")
+            found.setdefault(loss.runner, []).append(f"{in_points(loss.at_least)} on {answer.workload}")
+    told = [f"{runner} ({', '.join(losses)})" for runner, losses in [*found.items()][:MOST_UNSAFE]]
     if rest := [*found][MOST_UNSAFE:]:
-        yield Note(f"Unsafe, too: {len(rest)} more runners: see every column.", "red")
+        told.append(f"{len(rest)} more runners: see every column")
+    if told:
+        yield Note(f"Unsafe, losing at least: {', '.join(told)}.", "red")
 
 
 def _unproven(answers: Sequence[Answer], margin: float) -> Iterator[Note]:
@@ -129,14 +139,11 @@ def _unproven(answers: Sequence[Answer], margin: float) -> Iterator[Note]:
         yield Note(f"{told}{more}.", "yellow")
 
 
-def _bounds(answers: Sequence[Answer], rows: Sequence[Row]) -> Iterator[Note]:
-    """Say what the bounds mean, and how many requests would bring them below the margin."""
-    needed = [answer.reuse.requests_needed for answer in answers if answer.reuse and answer.reuse.requests_needed]
-    if not any(answer.reuse or answer.nearest for answer in answers):
-        return
-    meaning = f"Less than: all that the requests leave possible, at {100 * (1 - rows[0].alpha):g} % confidence"
-    more = f"; about {max(needed):,} of each workload would show less than {points(rows[0].margin)}" if needed else ""
-    yield Note(f"{meaning}{more}.")
+def _more(answers: Sequence[Answer], margin: float) -> Iterator[Note]:
+    """Say how many requests would bring the bounds of what is shown safe below the margin."""
+    needed = [answer.reuse.separate_needed for answer in answers if answer.reuse and answer.reuse.separate_needed]
+    if needed:
+        yield Note(f"About {max(needed):,} that share no media, of each, would show less than {points(margin)}.")
 
 
 def _warnings(notices: Sequence[Notice]) -> Iterator[Note]:
@@ -152,17 +159,17 @@ def _warnings(notices: Sequence[Notice]) -> Iterator[Note]:
 
 
 def _commands(answers: Sequence[Answer], manifest: Manifest, folder: str) -> Iterator[tuple[str, str]]:
-    yield "every column", f"vlcache report {quote(folder)}"
-    yield "the page", f"vlcache report {quote(folder)} --format html"
+    yield "every column", f"vlcache report {quote(folder)}  # as a page: --format html"
     open_ones = [answer for answer in answers if (gain := answer.reuse or answer.nearest) and gain.separate_needed]
     if open_ones:
         runners = dict.fromkeys(gain.runner for answer in open_ones if (gain := answer.reuse or answer.nearest))
-        workloads = _flags("--workload", [answer.workload for answer in open_ones])
+        names = [answer.workload for answer in open_ones]
+        workloads = "" if tuple(names) == DEFAULT_WORKLOADS else " " + _flags("--workload", names)
         model = manifest.config.get("model", "builtin")
         flags = "" if model == "builtin" else f" --model {quote(str(model))}"
         flags += "" if manifest.reference == "full" else f" --reference {quote(manifest.reference)}"
         asked = _flags("--runner", [manifest.spec(label) for label in (manifest.reference, *runners)])
-        yield "next", f"vlcache bench --until-decided{flags} {workloads} {asked}"
+        yield "next", f"vlcache bench --until-decided{flags}{workloads} {asked}"
     else:
         yield "next", "vlcache bench --model YOURS --workload YOURS.jsonl"
 

@@ -171,7 +171,8 @@ class _Subjects:
 
     def _pair(self, workload: str) -> tuple[pd.DataFrame, Paired, Paired | None]:
         records, reference = self._frame[self._frame["workload"] == workload], self._manifest.reference
-        paired = Paired.of(records, reference, [], self._manifest.sequential)
+        manifest = self._manifest
+        paired = Paired.of(records, reference, [], manifest.sequential, manifest.alpha_shares(workload))
         baseline = self._baseline
         if baseline is None or baseline.frame is None or not baseline.same_requests(workload, self._manifest):
             return records, paired, None

@@ -84,7 +84,7 @@ def accuracy(subject: Subject) -> Evidence:
     if not subject.row.scored:
         return Evidence(None, why="no request has a gold answer: bound max_flip_rate instead, and set margin to null")
     delta = subject.paired.score_delta(subject.runner)
-    return of_changes(delta, subject.paired, "no request with a gold answer has a medium that was sent before")
+    return of_changes(delta, subject, "no request with a gold answer has a medium that was sent before")
 
 
 def differences(subject: Subject) -> Evidence:
@@ -102,9 +102,9 @@ def flips(subject: Subject) -> Evidence:
     agrees = subject.records.pivot(index="request", columns="runner", values="agrees")
     flipped = 1 - agrees[subject.runner]
     if subject.noise is None:
-        return of_changes(flipped.dropna(), subject.paired, "no answer could be compared with the reference's")
+        return of_changes(flipped.dropna(), subject, "no answer could be compared with the reference's")
     beyond = (flipped - (1 - agrees[subject.noise])).dropna()
-    return of_changes(beyond, subject.paired, f"no answer could be compared with {subject.noise}'s")
+    return of_changes(beyond, subject, f"no answer could be compared with {subject.noise}'s")
 
 
 def speedup(subject: Subject) -> Evidence:
@@ -149,11 +149,12 @@ def executed_flops(subject: Subject) -> Evidence:
     return of_count(subject.row.executed_flops_ratio)
 
 
-def of_changes(values: pd.Series[float], paired: Paired, nothing: str) -> Evidence:
+def of_changes(values: pd.Series[float], subject: Subject, nothing: str) -> Evidence:
     """The mean of per-request differences, -1 to 1; ``nothing`` says why there are none."""
     if values.empty:
         return Evidence(None, why=nothing)
-    changes = paired.changes(values)
+    paired = subject.paired
+    changes = paired.changes(values, subject.runner)
     return Evidence(
         float(values.mean()),
         changes.bounds,

@@ -29,11 +29,11 @@ def accuracy_since(subject: Subject) -> Evidence:
         scores = (
             (paired.score[subject.runner] - subject.then_paired.score[subject.runner]).reindex(delta.index).dropna()
         )
-        return of_changes(scores, paired, "no request with a gold answer and a recurring medium is in both runs")
+        return of_changes(scores, subject, "no request with a gold answer and a recurring medium is in both runs")
     then = row.accuracy_delta
     if delta.empty or then is None:
         return Evidence(None, why="one of the two runs has no change of accuracy to compare")
-    changes, saved = paired.changes(delta), _ends(row, "accuracy_delta")
+    changes, saved = paired.changes(delta, subject.runner), _ends(row, "accuracy_delta")
 
     def bounds(alpha: float) -> Interval:
         return difference_bounds(changes.mean, changes.bounds(alpha), then, _at(alpha, then, saved, row))

@@ -19,6 +19,7 @@ from reports.html.times import parts, spreads
 from reports.html.verdicts import verdicts
 from reports.run.frame import without_times
 from reports.runs import Run
+from reports.tables.load import load_table, times_table
 from reports.tables.repair import repair_table
 from reports.tables.servers import server_table
 from reports.tables.table import Table
@@ -32,6 +33,7 @@ class Section:
         name: of its elements in the page.
         answers: one for each workload; ``overall`` for all of them, ``block`` for a reader in a hurry.
         representatives: by workload the runners of the short table; the drawings show them, too.
+        load: rates and goodput under load, and percentiles of times; without rows where requests came one by one.
         servers: what servers had cached; without rows where none answered.
         repair: what runners that promise a risk decided and changed; without rows where none does.
         spreads, parts, hits, verdicts, calibration, curves, pareto: the drawings.
@@ -44,6 +46,7 @@ class Section:
     block: Block
     representatives: dict[str, list[str]]
     verdicts: Sequence[ChartGroup]
+    load: tuple[Table, Table]
     servers: Table
     repair: Table
     calibration: Sequence[ChartGroup]
@@ -132,6 +135,7 @@ def section(run: Run, name: str, with_media: bool) -> Section:
             for workload in run.workloads
         },
         verdicts=verdicts(run, name),
+        load=(load_table(run.rows), times_table(run.rows)),
         servers=server_table(run.rows),
         repair=repair_table(run.rows),
         calibration=calibration(run, frame, name),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
+from reports.statistics.levels import FIRST_LOOK, LAST_LOOK, AlphaShares
 from reports.statistics.slo import Slo
 from workloads.errors import UsageError
 from workloads.reading import brief, check, in_one_line, keys
@@ -213,13 +214,15 @@ class LoadDescription:
         request_rate: a second, of an open loop, the highest of several; None of a closed one.
         rates: of several open loops, by the labels of the runners.
         concurrency: under way at once, of a closed loop.
-        ceiling_rps: requests a second that the client itself can send; None where no server was asked.
+        clients: processes that asked servers.
+        ceiling_rps: requests a second that they can send together; None where no server was asked.
     """
 
     request_rate: Ceiling | None = None
     rates: dict[str, AtRate] = field(default_factory=dict)
     concurrency: int | None = None
     arrivals: str = "poisson"
+    clients: Annotated[int, Interval(ge=1)] = 1
     ceiling_rps: Annotated[float, Interval(ge=0, lt=1e30)] | None = None
 
     def rate_of(self, label: str) -> float | None:
@@ -248,6 +251,24 @@ class Decision:
 
 @keys("ignore")
 @dataclass(frozen=True)
+class FollowUp:
+    """Requests of a run that, besides the reference, one runner is asked, chosen after the first ones.
+
+    Attributes:
+        requests: how many, by workload; those that have none are not named.
+        chosen: the label of that runner, by workload; those for which none was are not named. None before the choice.
+    """
+
+    requests: dict[str, int] = field(default_factory=dict)
+    chosen: dict[str, str] | None = None
+
+    def asks(self, workload: str, label: str) -> bool:
+        """Whether a runner was chosen."""
+        return self.chosen is not None and self.chosen.get(workload) == label
+
+
+@keys("ignore")
+@dataclass(frozen=True)
 class Manifest:
     """What a run was. Parts that were added since the first version have defaults.
 
@@ -256,6 +277,7 @@ class Manifest:
         sweep: None for a run whose runners were not expanded over ratios.
         load: None for a run whose requests came one by one.
         decisions: of a run until decided, when each runner was; see ``Decision``.
+        follow_up: what some runners were asked besides; nothing in most runs.
         created: when, in ISO 8601.
         document: all of it as it was written, what no field is made of, too.
     """
@@ -269,6 +291,7 @@ class Manifest:
     verdict: VerdictSettings = VerdictSettings()
     load: LoadDescription | None = None
     decisions: tuple[Decision, ...] = ()
+    follow_up: FollowUp = FollowUp()
     created: str | None = None
     seed: int | None = None
     document: dict[str, Any] = field(default_factory=dict)
@@ -316,6 +339,18 @@ class Manifest:
         """When a runner was decided on a workload; None where it was not while the run went on."""
         found = (each for each in self.decisions if (each.workload, each.runner) == (workload, label))
         return next(found, None)
+
+    @property
+    def judged(self) -> list[str]:
+        """Labels of the runners whose loss is a statistical question: all but the reference and the exact ones."""
+        beside = {self.reference, *self.held_exact, *self.noise_arms, *self.analysis_only}
+        return [label for label in self.labels if label not in beside]
+
+    def alpha_shares(self, workload: str) -> dict[str, AlphaShares]:
+        """The shares of alpha that bounds of each runner may err by; empty where that is all of it."""
+        if workload not in self.follow_up.requests:
+            return {}
+        return {label: LAST_LOOK if self.follow_up.asks(workload, label) else FIRST_LOOK for label in self.labels}
 
     @property
     def sequential(self) -> bool:

@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 
 from reports.statistics.clusters import Floats, Sample
 from reports.statistics.intervals import UNKNOWN, Interval
+from reports.statistics.levels import ONE_LOOK, AlphaShares
 from reports.statistics.tail import chance_negative
 
 PRECISION = 1e-12
@@ -25,12 +26,14 @@ class Changes:
     Attributes:
         kinds: ``(requests, sum of changes)`` of a cluster, each change from -1 to 1.
         counts: how many clusters are of each kind.
+        shares: of every alpha that bounds are asked for; less than all of it where a run is judged at two looks.
     """
 
     kinds: tuple[tuple[int, float], ...]
     counts: tuple[int, ...]
     gained: float
     lost: float
+    shares: AlphaShares = ONE_LOOK
 
     @classmethod
     def of(cls, values: ArrayLike, clusters: Sequence[str]) -> Changes:
@@ -79,7 +82,12 @@ class Changes:
         """
         if self.clusters < 2:
             return UNKNOWN
-        return Interval(_lower_end(self, alpha), -_lower_end(self.mirrored(), alpha))
+        low, high = alpha * self.shares.low, alpha * self.shares.high
+        return Interval(_lower_end(self, low), -_lower_end(self.mirrored(), high))
+
+    def exceed(self, change: float, alpha: float) -> bool:
+        """Whether the lower end of ``bounds`` lies above ``change``."""
+        return self.bounds(alpha).low > change
 
     def interval(self, alpha: float) -> Interval | None:
         """Both ends with confidence 1 - ``alpha``, half of the error on either side; None where nothing is known."""
@@ -88,7 +96,20 @@ class Changes:
     def mirrored(self) -> Changes:
         """The same with gains as losses and losses as gains."""
         kinds = tuple((size, 0.0 - total) for size, total in self.kinds)
-        return replace(self, kinds=kinds, gained=self.lost, lost=self.gained)
+        shares = AlphaShares(self.shares.high, self.shares.low)
+        return replace(self, kinds=kinds, gained=self.lost, lost=self.gained, shares=shares)
+
+    def joined_by_unchanged(self, clusters: int) -> Changes:
+        """The same with so many more clusters, of the usual size, in which nothing changes."""
+        usual = max(1, round(self.requests / self.clusters)) if self.clusters else 1
+        weight = self.requests / (self.requests + clusters * usual)
+        return replace(
+            self,
+            kinds=(*self.kinds, (usual, 0.0)),
+            counts=(*self.counts, clusters),
+            gained=self.gained * weight,
+            lost=self.lost * weight,
+        )
 
     def worth(self, alpha: float) -> float:
         """Of how many separate requests, with as large shares of gains and losses, the lower end would be the same.
@@ -97,6 +118,7 @@ class Changes:
         """
         if self.clusters < 2:
             return float(self.clusters)
+        alpha *= self.shares.low
         low, same = _lower_end(self, alpha), 1 - self.gained - self.lost
 
         def excess(requests: float) -> float:

@@ -77,7 +77,12 @@ def median_interval(values: ArrayLike, clusters: Sequence[str], alpha: float) ->
 
 def wilson_ends(sample: Sample, alpha: float) -> tuple[Floats, Floats]:
     """``(...)`` and ``(...)``: the ends for each set of the sample, see ``mean_interval``."""
-    mean, size, square = sample.values.mean(axis=-1), sample.effective_size(), critical_value(alpha) ** 2
+    return wilson(sample.values.mean(axis=-1), sample.effective_size(), alpha)
+
+
+def wilson(mean: Floats, size: Floats, alpha: float) -> tuple[Floats, Floats]:
+    """``(...)`` and ``(...)``: the ends for shares ``mean`` of ``size`` separate requests, ``(...)`` each."""
+    square = critical_value(alpha) ** 2
     middle = mean + square / (2 * size)
     reach = np.sqrt(square * (mean * (1 - mean) / size + square / (4 * size**2)))
     shrink = 1 + square / size

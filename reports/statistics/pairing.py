@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from reports.statistics.changes import Changes
 from reports.statistics.intervals import Interval
+from reports.statistics.levels import ONE_LOOK, AlphaShares
 from reports.statistics.sequential import SequentialChanges
 from runners.records import Warmth
 
@@ -32,6 +33,7 @@ class Paired:
         best_lossless: the lossless runner with the lowest median TTFT on warm requests; None when there is none.
         node: the machine of a cluster that answered each; None where there was one machine.
         sequential: whether the run was stopped by what it saw, so that bounds have to allow for looking.
+        shares: of alpha, by runner, see ``Changes``; all of it for the others.
     """
 
     ttft: pd.DataFrame
@@ -42,10 +44,18 @@ class Paired:
     reference: str
     best_lossless: str | None
     sequential: bool = False
+    shares: Mapping[str, AlphaShares] = field(default_factory=dict)
     node: pd.DataFrame | None = None
 
     @classmethod
-    def of(cls, records: pd.DataFrame, reference: str, lossless: Sequence[str], sequential: bool = False) -> Paired:
+    def of(
+        cls,
+        records: pd.DataFrame,
+        reference: str,
+        lossless: Sequence[str],
+        sequential: bool = False,
+        shares: Mapping[str, AlphaShares] | None = None,
+    ) -> Paired:
         """Pair the records of one workload (a frame of ``frame.FRAME_COLUMNS``)."""
         ttft, score, answered = (
             records.pivot(index="request", columns="runner", values=value) for value in ("ttft_ms", "score", "ok")
@@ -64,6 +74,7 @@ class Paired:
             reference=reference,
             best_lossless=best,
             sequential=sequential,
+            shares=shares or {},
             node=records.pivot(index="request", columns="runner", values="node") if records["node"].any() else None,
         )
 
@@ -103,10 +114,10 @@ class Paired:
         """The cluster of each request that ``values`` is indexed by."""
         return self.cluster.loc[values.index].tolist()
 
-    def changes(self, values: pd.Series[float]) -> Changes:
-        """Values from -1 to 1 of requests, by cluster."""
+    def changes(self, values: pd.Series[float], label: str) -> Changes:
+        """Values from -1 to 1 of requests that a runner answered, by cluster."""
         if not self.sequential:
-            return Changes.of(values, self.clusters(values))
+            return replace(Changes.of(values, self.clusters(values)), shares=self.shares.get(label, ONE_LOOK))
         ordered = values.reindex(self.cluster.index).dropna()
         return SequentialChanges.in_order(ordered, self.clusters(ordered))
 

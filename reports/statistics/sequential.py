@@ -36,7 +36,7 @@ class SequentialChanges(Changes):
         changes = Changes.of(values, clusters)
         first = {name: float(value) for name, value in reversed([*zip(clusters, np.asarray(values), strict=True)])}
         observations = tuple(first[name] for name in dict.fromkeys(clusters))
-        return cls(changes.kinds, changes.counts, changes.gained, changes.lost, observations)
+        return cls(changes.kinds, changes.counts, gained=changes.gained, lost=changes.lost, observations=observations)
 
     def bounds(self, alpha: float) -> Interval:
         """Bound the mean change of a separate request; each end is ever wrong with a probability of ``alpha`` at most.
@@ -55,11 +55,17 @@ class SequentialChanges(Changes):
             _lower_end(self.observations, alpha), -_lower_end(tuple(-value for value in self.observations), alpha)
         )
 
+    def exceed(self, change: float, alpha: float) -> bool:
+        """See ``Changes``: one bet tells, without the search for the end itself."""
+        return len(self.observations) > 1 and _is_ruled_out(np.array(self.observations), change, alpha)
+
     def mirrored(self) -> SequentialChanges:
         """See ``Changes``."""
         turned = super().mirrored()
         observations = tuple(0.0 - value for value in self.observations)
-        return SequentialChanges(turned.kinds, turned.counts, turned.gained, turned.lost, observations)
+        return SequentialChanges(
+            turned.kinds, turned.counts, gained=turned.gained, lost=turned.lost, observations=observations
+        )
 
     def worth(self, alpha: float) -> float:
         """The number of clusters: each is one observation."""
@@ -80,6 +86,10 @@ def _lower_end(observations: tuple[float, ...], alpha: float) -> float:
     values, low, high = np.array(observations), -1.0, 1.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        won = middle > -1 and bool((log_capital(values, middle) >= log(1 / alpha)).any())
-        low, high = (middle, high) if won else (low, middle)
+        low, high = (middle, high) if _is_ruled_out(values, middle, alpha) else (low, middle)
     return low
+
+
+def _is_ruled_out(observations: Floats, mean: float, alpha: float) -> bool:
+    """Whether all means up to ``mean`` were ruled out at some time."""
+    return mean > -1 and bool((log_capital(observations, mean) >= log(1 / alpha)).any())

@@ -16,7 +16,6 @@ def verdict_on(changes: Changes, margin: float, alpha: float) -> Verdict | None:
     """
     if changes.clusters < 2:
         return None
-    bounds = changes.bounds(alpha)
-    if bounds.low > -margin:
+    if changes.exceed(-margin, alpha):
         return "non-inferior"
-    return "inferior" if bounds.high < -margin else "undecided"
+    return "inferior" if changes.mirrored().exceed(margin, alpha) else "undecided"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,17 @@ import pandas as pd
 
 from reports.run.manifest import LoadDescription
 from reports.run.measurements import Measurements
-from reports.statistics.intervals import mean_interval, median_interval, percentile
+from reports.statistics.intervals import percentile
+from reports.statistics.serial import percentile_interval, serial_share_interval
 from reports.statistics.slo import Slo
 
 LATE_MS = 10.0
 MOST_MISSED = 0.01
 MOST_OF_CEILING = 0.5  # of what the client can send; above it, what it measures may be its own
 
+RANKS = (50, 90, 99)
+TIMES = ("ttft_ms", "tpot_ms", "e2e_ms")
+PERCENTILES = tuple(f"{time}_p{rank}" for time in TIMES for rank in RANKS)
 UNDER_LOAD = (
     "throughput_rps",
     "goodput_rps",
@@ -24,14 +29,8 @@ UNDER_LOAD = (
     "slo_share",
     "slo_share_ci_low",
     "slo_share_ci_high",
-    "ttft_ms_p50_ci_low",
-    "ttft_ms_p50_ci_high",
-    "tpot_ms_p50_ci_low",
-    "tpot_ms_p50_ci_high",
-    "e2e_ms_p50",
-    "e2e_ms_p50_ci_low",
-    "e2e_ms_p50_ci_high",
-    "e2e_ms_p99",
+    *(f"{name}_ci_{end}" for name in PERCENTILES for end in ("low", "high")),
+    *(f"e2e_ms_p{rank}" for rank in RANKS),
     "client_lag_ms_p99",
     "client_late_share",
     "client_rate_error",
@@ -45,26 +44,22 @@ def load_values(mine: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, 
         mine: a runner's records of a workload, ``frame.FRAME_COLUMNS``.
         slo: nothing is said of it where it limits the time per token, and the server does not tell tokens.
     """
+    sent = mine["load_due_ms"] + mine["load_lag_ms"]
+    mine = mine.iloc[np.argsort(sent.to_numpy(), kind="stable")]
     answered = mine[mine["ok"] & mine["ttft_ms"].notna()]
     tpot = answered["decode_ms"] / (answered["tokens"] - 1).where(answered["tokens"] > 1)
-    values = dict.fromkeys(UNDER_LOAD) | {
-        "tpot_ms_p50": percentile(tpot.dropna(), 50),
-        "tpot_ms_p99": percentile(tpot.dropna(), 99),
-    }
-    clusters = mine["cluster_id"]
-    sent = mine["load_due_ms"] + mine["load_lag_ms"]
+    values = dict.fromkeys(UNDER_LOAD) | {f"tpot_ms_p{rank}": percentile(tpot.dropna(), rank) for rank in RANKS}
     if sent.notna().sum() < 2:
         return values
     span_s = float((sent + mine["load_e2e_ms"]).max() - sent.min()) / 1e3
     due, lag = mine["load_due_ms"].dropna(), mine["load_lag_ms"].dropna()
     planned = float(due.max() - due.min())
+    times = {"ttft_ms": answered["ttft_ms"], "tpot_ms": tpot.dropna(), "e2e_ms": answered["load_e2e_ms"]}
+    for name, taken in times.items():
+        values |= _intervals(name, taken, mine["cluster_id"], alpha)
     values |= {
         "throughput_rps": len(answered) / span_s if span_s > 0 else None,
-        **_interval("ttft_ms_p50", answered["ttft_ms"], clusters, alpha),
-        **_interval("tpot_ms_p50", tpot.dropna(), clusters, alpha),
-        **_interval("e2e_ms_p50", answered["load_e2e_ms"], clusters, alpha),
-        "e2e_ms_p50": percentile(answered["load_e2e_ms"], 50),
-        "e2e_ms_p99": percentile(answered["load_e2e_ms"], 99),
+        **{f"e2e_ms_p{rank}": percentile(answered["load_e2e_ms"], rank) for rank in RANKS},
         "client_lag_ms_p99": percentile(lag, 99),
         "client_late_share": float((lag > LATE_MS).mean()),
         "client_rate_error": abs(float(sent.max() - sent.min()) / planned - 1) if planned > 0 else None,
@@ -72,7 +67,7 @@ def load_values(mine: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, 
     knows_all = slo is None or slo.tpot_ms == np.inf or bool(answered["tokens"].notna().all())
     if slo is not None and knows_all:
         kept = (mine["ok"] & (mine["ttft_ms"] <= slo.ttft_ms) & ~(tpot.reindex(mine.index) > slo.tpot_ms)).astype(float)
-        ends = mean_interval(kept, mine["cluster_id"].tolist(), alpha)
+        ends = serial_share_interval(kept, mine["cluster_id"].tolist(), alpha)
         values |= {
             "goodput_rps": float(kept.sum()) / span_s if span_s > 0 else None,
             "goodput_rps_ci_low": ends.low * len(mine) / span_s if ends and span_s > 0 else None,
@@ -84,10 +79,15 @@ def load_values(mine: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, 
     return values
 
 
-def _interval(name: str, values: pd.Series[float], clusters: pd.Series[str], alpha: float) -> dict[str, float | None]:
-    """Ends of the interval of a median, by the columns of ``Row``."""
-    ends = median_interval(values, clusters.loc[values.index].tolist(), alpha)
-    return {f"{name}_ci_low": ends.low if ends else None, f"{name}_ci_high": ends.high if ends else None}
+def _intervals(name: str, values: pd.Series[float], clusters: pd.Series[str], alpha: float) -> dict[str, float | None]:
+    """Ends of the intervals of percentiles, by the columns of ``Row``; None where a percentile has no such bound."""
+    found: dict[str, float | None] = {}
+    for rank in RANKS:
+        ends = percentile_interval(values, rank, clusters.loc[values.index].tolist(), alpha)
+        for end in ("low", "high"):
+            bound = None if ends is None else getattr(ends, end)
+            found[f"{name}_p{rank}_ci_{end}"] = bound if bound is not None and isfinite(bound) else None
+    return found
 
 
 def missed(values: dict[str, Any], load: LoadDescription | None) -> str | None:

@@ -11,5 +11,5 @@ def load_notices(workload: str, bound: Mapping[tuple[str, str], str]) -> Iterato
     """Of one workload; ``bound``: see ``load.client_bound``."""
     for (where, runner), reason in bound.items():
         if where == workload:
-            advice = "no verdict: lower the rate, or ask from a faster or quieter machine"
+            advice = "no verdict: lower the rate, ask with more --clients, or from a faster or quieter machine"
             yield Notice(NoticeKind.CLIENT_BOUND, workload, runner, f"{runner}: {reason}", advice)

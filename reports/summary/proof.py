@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from reports.run.manifest import Manifest
 from reports.statistics.changes import Changes
+from reports.statistics.levels import ONE_LOOK
 from reports.statistics.needed import needed_to_decide
 from reports.statistics.pairing import Paired
 from reports.statistics.verdict import verdict_on
@@ -45,7 +47,7 @@ def proof_values(
     if label == paired.reference:
         return values
     delta = paired.score_delta(label)
-    changes = paired.changes(delta)
+    changes = paired.changes(delta, label)
     bounds = changes.interval(2 * alpha)
     proven: dict[str, Any] = dict(values)
     if bounds is not None:
@@ -71,13 +73,15 @@ def pooled_loss(pairs: Sequence[Paired], label: str, alpha: float) -> float | No
     """The largest loss of a runner, 0..1, that all workloads together leave possible; None where that is not known.
 
     It bounds the loss on requests mixed like those of the run, which may all come from one of the workloads. Unknown
-    where a run asked until it was decided, as each workload then stopped by what it saw.
+    where what was seen decided how the workloads are mixed: of a run until decided, and of a runner that was followed
+    up on some of them alone.
 
     Args:
         pairs: of each workload.
     """
     deltas = [paired.score_delta(label) for paired in pairs]
-    if any(paired.sequential for paired in pairs) or not all(len(delta) for delta in deltas):
+    shares = {paired.shares.get(label, ONE_LOOK) for paired in pairs}
+    if any(paired.sequential for paired in pairs) or not all(len(delta) for delta in deltas) or len(shares) > 1:
         return None
     values = [float(value) for delta in deltas for value in delta]
     clusters = [
@@ -85,7 +89,7 @@ def pooled_loss(pairs: Sequence[Paired], label: str, alpha: float) -> float | No
         for place, (paired, delta) in enumerate(zip(pairs, deltas, strict=True))
         for name in paired.clusters(delta)
     ]
-    bounds = Changes.of(values, clusters).interval(2 * alpha)
+    bounds = replace(Changes.of(values, clusters), shares=shares.pop()).interval(2 * alpha)
     return None if bounds is None else max(0.0, -bounds.low)
 
 

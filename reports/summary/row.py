@@ -170,10 +170,16 @@ class Row:
     )
     ttft_ms_p50_ci_low: float | None = end()
     ttft_ms_p50_ci_high: float | None = end()
-    ttft_ms_p90: float | None = column("90th percentile of the same", unit="ms", better="lower", spec=".1f")
-    ttft_ms_p99: float | None = column(
-        "99th percentile of the time to first token", unit="ms", title="TTFT\n99 %\nms", better="lower", spec=".1f"
+    ttft_ms_p90: float | None = column(
+        "90th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".0f"
     )
+    ttft_ms_p90_ci_low: float | None = end()
+    ttft_ms_p90_ci_high: float | None = end()
+    ttft_ms_p99: float | None = column(
+        "99th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".0f"
+    )
+    ttft_ms_p99_ci_low: float | None = end()
+    ttft_ms_p99_ci_high: float | None = end()
     ttft_speedup: float | None = column(
         "median of per-request TTFT reference / runner, all media sent before [interval]",
         unit="ratio",
@@ -439,6 +445,7 @@ class Row:
         title="good-\nput\n1/s",
         better="higher",
         spec=".2f",
+        interval_spec=".1f",
     )
     goodput_rps_ci_low: float | None = end()
     goodput_rps_ci_high: float | None = end()
@@ -456,29 +463,41 @@ class Row:
     tpot_ms_p50: float | None = column(
         "median time for each token behind the first",
         unit="ms",
-        title="TPOT\nms",
         better="lower",
         spec=".1f",
+        interval_spec=".1f",
     )
     tpot_ms_p50_ci_low: float | None = end()
     tpot_ms_p50_ci_high: float | None = end()
-    tpot_ms_p99: float | None = column("99th percentile of the same", unit="ms", better="lower", spec=".1f")
+    tpot_ms_p90: float | None = column(
+        "90th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".1f"
+    )
+    tpot_ms_p90_ci_low: float | None = end()
+    tpot_ms_p90_ci_high: float | None = end()
+    tpot_ms_p99: float | None = column(
+        "99th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".1f"
+    )
+    tpot_ms_p99_ci_low: float | None = end()
+    tpot_ms_p99_ci_high: float | None = end()
     e2e_ms_p50: float | None = column(
         "median time from sending a request to the end of its answer, of a run under load",
         unit="ms",
-        title="end to\nend\nms",
         better="lower",
         spec=".1f",
+        interval_spec=".0f",
     )
     e2e_ms_p50_ci_low: float | None = end()
     e2e_ms_p50_ci_high: float | None = end()
-    e2e_ms_p99: float | None = column(
-        "99th percentile of the time from sending a request to the end of its answer",
-        unit="ms",
-        title="end\n99 %\nms",
-        better="lower",
-        spec=".1f",
+    e2e_ms_p90: float | None = column(
+        "90th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".0f"
     )
+    e2e_ms_p90_ci_low: float | None = end()
+    e2e_ms_p90_ci_high: float | None = end()
+    e2e_ms_p99: float | None = column(
+        "99th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".0f"
+    )
+    e2e_ms_p99_ci_low: float | None = end()
+    e2e_ms_p99_ci_high: float | None = end()
     client_lag_ms_p99: float | None = column(
         "99th percentile of how late the client sent a request",
         unit="ms",

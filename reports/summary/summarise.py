@@ -54,7 +54,8 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
         records = frame[frame["workload"] == workload]
         if records.empty:
             continue
-        paired = Paired.of(records, manifest.reference, lossless, manifest.sequential)
+        shares = manifest.alpha_shares(workload)
+        paired = Paired.of(records, manifest.reference, lossless, manifest.sequential, shares)
         pairs.append(paired)
         noise = records[records["runner"].isin(manifest.noise_arms)]
         for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
@@ -117,7 +118,7 @@ def _answers(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Va
     delta = paired.score_delta(label)
     scored = mine[mine["score"].notna()]
     ends = mean_interval(scored["score"], scored["cluster_id"].tolist(), alpha)
-    changes = paired.changes(delta)
+    changes = paired.changes(delta, label)
     change = changes.interval(alpha) if label != paired.reference else None
     return {
         "compared": changes.requests,

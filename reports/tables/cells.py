@@ -10,12 +10,14 @@ from reports.summary.row import Row
 
 
 def cell(column: Column, row: Row) -> str:
-    """The value of a column in a summary row, with its interval where there is one."""
-    text = _value(column, getattr(row, column.name))
-    if column.interval_spec is None or getattr(row, f"{column.name}_ci_low") is None:
+    """The value of a column in a summary row, with its interval where there is one; an unknown end stays empty."""
+    text, spec = _value(column, getattr(row, column.name)), column.interval_spec
+    if spec is None:
         return text
-    ends = (getattr(row, f"{column.name}_ci_{end}") for end in ("low", "high"))
-    low, high = (format(end * column.scale, column.interval_spec) for end in ends)
+    ends = [getattr(row, f"{column.name}_ci_{end}") for end in ("low", "high")]
+    if ends == [None, None]:
+        return text
+    low, high = ("" if end is None else format(end * column.scale, spec) for end in ends)
     return f"{text} [{low},{high}]"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reports.summary.column import Column
 from reports.summary.row import TABLE_COLUMNS, Row
-from reports.tables.load import LOAD_COLUMNS, load_table
+from reports.tables.load import LOAD_COLUMNS, load_table, times_table
 from reports.tables.repair import REPAIR_COLUMNS, repair_table
 from reports.tables.servers import SERVER_COLUMNS, server_table
 from reports.tables.table import Table
@@ -14,7 +14,8 @@ from reports.tables.table import Table
 
 def detail_tables(rows: Sequence[Row]) -> list[Table]:
     """Make the tables of load, of servers and of repair, each only where it has rows."""
-    return [table for table in (load_table(rows), server_table(rows), repair_table(rows)) if table.rows]
+    tables = (load_table(rows), times_table(rows), server_table(rows), repair_table(rows))
+    return [table for table in tables if table.rows]
 
 
 def legend_columns(rows: Sequence[Row], above: Sequence[Column] = TABLE_COLUMNS) -> list[Column]:

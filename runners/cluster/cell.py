@@ -42,6 +42,7 @@ class Cell:
     """What one task asks.
 
     Attributes:
+        block: its place among the blocks of the workload.
         finished: records of an earlier part of the run, by key.
     """
 
@@ -51,6 +52,7 @@ class Cell:
     workload: str
     conversations: tuple[Conversation, ...]
     options: SessionOptions
+    block: int = 0
     finished: Mapping[str, Record] = field(default_factory=dict)
 
     def left(self, finished: Mapping[str, Record]) -> Self | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,15 @@ def require_ray() -> None:
         raise UsageError("--on ray takes Ray: pip install 'vlcache[ray]'")
 
 
-def run_cells(cells: Sequence[Cell], address: str | None, gpus: bool) -> Iterator[Record]:
-    """Yield the records of cells, those of a cell together, in the order in which cells are done.
+def run_cells(
+    cells: Sequence[Cell], address: str | None, gpus: bool, needs: Callable[[Cell], bool] = lambda cell: True
+) -> Iterator[tuple[Cell, list[Record]]]:
+    """Yield cells with their records, in the order in which cells are done.
 
     Args:
         address: of a cluster, as ``ray://host:10001``; None starts one on this machine, and ends it.
         gpus: whether each cell takes a GPU; else it takes one processor.
+        needs: whether a cell is still to be asked, looked at whenever another one is done: else its task is cancelled.
 
     Raises:
         UsageError: the cluster cannot be reached, or what a cell raised.
@@ -40,14 +43,16 @@ def run_cells(cells: Sequence[Cell], address: str | None, gpus: bool) -> Iterato
             {"address": "local", "include_dashboard": False} if address is None else {"address": address}
         )
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(f"no Ray cluster at {address or 'this machine'}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # Ray raises plain ones, where a busy machine does not start it in time
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"no Ray cluster at {address or 'this machine'}: {reason}") from error
     try:
         share = {"num_gpus": 1} if gpus else {"num_cpus": 1}
         task = ray.remote(max_retries=TRIES_AGAIN, **share)(_answer)
-        under_way = [task.remote(cell) for cell in cells]
+        under_way = {task.remote(cell): cell for cell in cells}
         while under_way:
-            (done,), under_way = ray.wait(under_way, num_returns=1)
+            (done,), _ = ray.wait([*under_way], num_returns=1)
+            cell = under_way.pop(done)
             try:
                 found = ray.get(done)
             except ray.exceptions.RayTaskError as error:
@@ -55,7 +60,10 @@ def run_cells(cells: Sequence[Cell], address: str | None, gpus: bool) -> Iterato
             except ray.exceptions.RayError as error:
                 reason = str(error).splitlines()[0]
                 raise UsageError(f"a cell was lost {TRIES_AGAIN + 1} times ({reason}): go on with --resume") from error
-            yield from map(Record.from_json, found)
+            yield cell, [Record.from_json(record) for record in found]
+            for task_id in [task_id for task_id, cell in under_way.items() if not needs(cell)]:
+                ray.cancel(task_id)
+                del under_way[task_id]
     finally:
         ray.shutdown()
 

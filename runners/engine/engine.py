@@ -283,10 +283,12 @@ class Engine:
             return None
 
     def _allocated(self) -> int:
-        """Bytes of weights, workspace and stores in the device's memory, which for a CPU is the host's."""
+        """Bytes of weights, workspace, recordings and stores in the device's memory, which for a CPU is the host's."""
         tiers = (DEVICE, HOST) if self._adapter.device.type == "cpu" else (DEVICE,)
         stored = sum(self._stores.tiers.nbytes(tier) for tier in tiers)
-        return self._adapter.weight_bytes + self._workspace.nbytes + stored
+        graphs = self._workspace.graphs
+        recorded = 0 if graphs is None else graphs.nbytes
+        return self._adapter.weight_bytes + self._workspace.nbytes + recorded + stored
 
     def _record(self) -> float:
         """Record the work of sizes that this answer computed for the first time; milliseconds that it took."""

@@ -49,15 +49,20 @@ class Outcome:
 
 
 async def run_open(
-    runner: LoadTarget, requests: Callable[[int], Request], times: Sequence[float], put: Callable[[Outcome], object]
+    runner: LoadTarget,
+    requests: Callable[[int], Request],
+    times: Sequence[float],
+    put: Callable[[Outcome], object],
+    start: float | None = None,
 ) -> None:
     """Send request i at ``times[i]`` seconds, and hand each outcome over as it comes; ends when all are answered.
 
     Args:
         requests: makes the request of an index, just before its time: few are held at once.
         times: ascending.
+        start: when the loop begins, on ``perf_counter``'s clock; None for at once.
     """
-    start = perf_counter()
+    start = perf_counter() if start is None else start
     async with asyncio.TaskGroup() as tasks:
         for index, due in enumerate(times):
             prepared = runner.prepare(requests(index))
@@ -72,13 +77,15 @@ async def run_closed(
     concurrency: int,
     put: Callable[[Outcome], object],
     within_s: float | None = None,
+    start: float | None = None,
 ) -> None:
     """Keep ``concurrency`` requests under way until ``count`` are answered; see ``run_open``.
 
     Args:
         within_s: seconds after which no more are sent; None for no end.
     """
-    start = perf_counter()
+    start = perf_counter() if start is None else start
+    await asyncio.sleep(max(0.0, start - perf_counter()))
     left = iter(range(count))
 
     async def work() -> None:

@@ -6,18 +6,17 @@ on with its gold answers; where there are none, with no reply, for requests do n
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
 
 from runners.base import Request, Response, Runner
 from runners.endpoint.runner import EndpointRunner
-from runners.endpoint.under_load import ServerUnderLoad
+from runners.endpoint.under_load import Chat, ServerUnderLoad
+from runners.load.client import deal
 from runners.load.loop import LoadTarget, Outcome, run_closed, run_open
+from runners.load.processes import run_together
 from runners.load.queue import Queued
+from runners.load.thread import run_in_thread
 from runners.records import Load, Record, Status
 from runners.session import SessionOptions, StreamRequest, make_record, requests_of, turns_of, warm_up
 from workloads.arrivals import Arrivals
@@ -36,12 +35,14 @@ class LoadOptions:
         concurrency: so many at once.
         speed: at the times that they have, this many times as fast.
         duration: seconds after which no more are sent; None for no end but that of the stream.
+        clients: processes that ask a server; a method of the built-in engine is asked in this one.
     """
 
     arrivals: Arrivals | None = None
     concurrency: int | None = None
     speed: float | None = None
     duration: float | None = None
+    clients: int = 1
 
     def times(self, requests: Sequence[StreamRequest], seed: int, workload: str) -> list[float] | None:
         """Seconds at which to send each request, ascending; None of a closed loop."""
@@ -100,54 +101,28 @@ def _load(outcome: Outcome) -> Load:
 def _outcomes(
     runner: Runner, workload: str, requests: Sequence[StreamRequest], options: SessionOptions, load: LoadOptions
 ) -> Iterator[Outcome]:
-    """Run the loop in a thread of its own, so that nobody who takes the outcomes delays it; ends it when closed."""
-    outcomes: SimpleQueue[Outcome | BaseException | None] = SimpleQueue()
-    stopping = asyncio.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
+    """Run the loop, in one client or in several."""
+    times = load.times(requests, options.seed, workload)
+    concurrency = load.concurrency or 1
 
-    async def send_all() -> None:
-        target: LoadTarget = ServerUnderLoad(runner.server) if isinstance(runner, EndpointRunner) else Queued(runner)
+    def request(index: int) -> Request:
+        return requests[index].request(NO_REPLIES, options.max_new_tokens)
 
-        def request(index: int) -> Request:
-            return requests[index].request(NO_REPLIES, options.max_new_tokens)
+    if isinstance(runner, EndpointRunner) and load.clients > 1:
+        asked = [request(index) for index in range(len(requests))]
+        shares = deal(Chat.of(runner.server), asked, times, load.clients, concurrency, within_s=load.duration)
+        return run_together("load client", shares)
 
+    async def send_all(put: Callable[[Outcome], object]) -> None:
+        target: LoadTarget = (
+            ServerUnderLoad(Chat.of(runner.server)) if isinstance(runner, EndpointRunner) else Queued(runner)
+        )
         try:
-            times = load.times(requests, options.seed, workload)
             if times is not None:
-                await run_open(target, request, times, outcomes.put)
+                await run_open(target, request, times, put)
             else:
-                await run_closed(
-                    target, request, len(requests), load.concurrency or 1, outcomes.put, within_s=load.duration
-                )
+                await run_closed(target, request, len(requests), concurrency, put, within_s=load.duration)
         finally:
             await target.close()
 
-    async def run() -> None:
-        loops.append(asyncio.get_running_loop())
-        sending = asyncio.create_task(send_all())
-        stopped = asyncio.create_task(stopping.wait())
-        await asyncio.wait([sending, stopped], return_when=asyncio.FIRST_COMPLETED)
-        sending.cancel()
-        stopped.cancel()
-        with suppress(asyncio.CancelledError):
-            await sending
-
-    def work() -> None:
-        try:
-            asyncio.run(run())
-            outcomes.put(None)
-        except BaseException as error:
-            outcomes.put(error)
-
-    thread = threading.Thread(target=work, name="load", daemon=True)
-    thread.start()
-    try:
-        while (item := outcomes.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        if thread.is_alive() and loops:
-            with suppress(RuntimeError):  # the loop ended in between
-                loops[0].call_soon_threadsafe(stopping.set)
-        thread.join()
+    return run_in_thread(send_all)

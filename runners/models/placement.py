@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,10 @@ def place(name: str, device: str, device_map: str, outline: Callable[[], Any]) -
         outline: makes the model on the meta device; asked only where its sizes matter.
 
     Raises:
-        UsageError: there is no such device, or one is not enough.
+        UsageError: there is no such device, or one is not enough, or this is one of several processes for one model.
     """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise UsageError("started by torchrun, but a model runs in one process on one device: start vlcache by itself")
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("device 'cuda' was asked for, but torch sees no CUDA device: use --device cpu")
     if device_map == AUTO:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runners.models.shapes.catalogue import Shape, find_shape
 from vlcache_cli.config.commands import BenchConfig
 from vlcache_cli.config.layers import resolve
 from vlcache_cli.jobs.bench import parse_runners
@@ -93,8 +94,9 @@ def test_the_parts_that_are_shown_are_of_one_request(script: ModuleType, measure
     assert script.middle([]) is None
 
 
-def test_published_cells_stand_beside_ours(script: ModuleType, measured: Measured) -> None:
-    table = script.table(measured.run, "shape:qwen3-vl-8b", script.Size(2, 10_000))
+@pytest.mark.parametrize("model", ["shape:qwen3-vl-8b", "shape:qwen3-vl-8b-small"])
+def test_published_cells_stand_beside_ours(script: ModuleType, measured: Measured, model: str) -> None:
+    table = script.table(measured.run, model, script.Size(8, 2500))
     told = {line.split(" | ")[1].strip("`"): line.strip(" |").split(" | ")[-2:] for line in table.splitlines()[2:]}
     assert told["full"] == ["8.784", "1.00"]
     assert told["encoder-cache"] == ["7.565", "1.16"]
@@ -122,3 +124,21 @@ def test_the_arms_are_those_of_the_preset(script: ModuleType) -> None:
 def test_the_real_sizes_are_the_papers(script: ModuleType) -> None:
     sizes = [script.Size.parse(size) for size in script.SIZES]
     assert sorted(size.pages * size.tokens for size in sizes) == [1000, 1400, 5000, 10_000, 20_000]
+    assert all(size.pages > 1 and size.tokens <= 2500 for size in sizes)
+
+
+def test_a_small_shape_has_the_proportions_of_a_published_one(script: ModuleType) -> None:
+    for small, model in script.PROPORTIONS.items():
+        texts, visions = zip(*(_parts(find_shape(name)) for name in (small, model)), strict=True)
+        wide = {texts[1][key] / texts[0][key] for key in ("hidden_size", "intermediate_size", "num_attention_heads")}
+        wide |= {visions[1][key] / visions[0][key] for key in ("hidden_size", "intermediate_size", "num_heads")}
+        deep = {
+            texts[1]["num_hidden_layers"] / texts[0]["num_hidden_layers"],
+            visions[1]["depth"] / visions[0]["depth"],
+        }
+        assert (wide, deep) == ({8.0}, {9.0})
+        assert texts[0]["head_dim"] == texts[1]["head_dim"]
+
+
+def _parts(shape: Shape) -> tuple[Any, Any]:
+    return shape.config["text_config"], shape.config["vision_config"]

@@ -13,6 +13,7 @@ import pytest
 
 from runners.engine.media.sampling import DEFAULT_SAMPLING, FrameSampling
 from runners.records import CacheStats, Record, Status, Timing, Warmth
+from runners.session import COMPUTED_BY_ALL, requests_of, turns_of
 from vlcache_cli.app import main
 from workloads.records import Conversation
 
@@ -85,6 +86,7 @@ class FakeSessionOptions:
     max_new_tokens: int
     warmup: int
     not_warmed: frozenset[str] = frozenset()
+    cold_before: int = 0
 
 
 @pytest.fixture
@@ -131,7 +133,13 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
             "describe_models": lambda: {"builtin": "the embedded model"},
         },
         "runners.local": {"build_runners": build_runners},
-        "runners.session": {"SessionOptions": FakeSessionOptions, "serve": serve},
+        "runners.session": {
+            "SessionOptions": FakeSessionOptions,
+            "serve": serve,
+            "requests_of": requests_of,
+            "turns_of": turns_of,
+            "COMPUTED_BY_ALL": COMPUTED_BY_ALL,
+        },
     }
     for name, members in fakes.items():
         module = ModuleType(name)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reports.gate.gate import judge_folder
+from runners.records import Status
 
 Bench = Callable[..., int]
 DECIDING = ("--until-decided", "--max-samples", "200", "--margin", "0.3", "--popularity", "even", "--output", "run")
@@ -68,3 +69,24 @@ def test_a_broken_off_run_is_decided_as_if_it_had_not_been(bench: Bench, world: 
 def test_a_run_until_decided_cannot_go_on_as_another(bench: Bench) -> None:
     bench(*DECIDING)
     assert bench("--output", "run", "--margin", "0.3", "--popularity", "even", "--resume") == 2
+
+
+def test_any_run_says_what_is_decided_so_far_and_keeps_nothing_of_it(
+    bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.failing = {f"binding-{number}": Status.REUSE_VIOLATED for number in range(60)}
+    flags = ("--samples", "60", "--popularity", "even", "--output", "run")
+    assert bench(*flags) == 4
+    told = "binding: vlcache is inferior at 2 points after "
+    assert capsys.readouterr().err.count(told) == 1
+    assert "decisions" not in manifest()
+    assert requests() == 60, "who is decided is asked on"
+    bench(*flags, "--resume")
+    assert told not in capsys.readouterr().err, "what an earlier part of the run told"
+
+
+def test_nothing_is_decided_of_random_weights(bench: Bench, world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    world.random_weights = True
+    world.failing = {f"binding-{number}": Status.REUSE_VIOLATED for number in range(60)}
+    bench("--samples", "60", "--popularity", "even", "--output", "run")
+    assert "is inferior" not in capsys.readouterr().err

@@ -7,12 +7,15 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runners.cluster.cell import Cell
+from runners.records import Record
 from vlcache_cli.app import main
 
 USUAL = ("--workload", "binding,doc-qa", "--samples", "10", "--blocks", "2", "--warmup", "0", "--json")
@@ -54,7 +57,7 @@ def test_blocks_are_streams_of_their_own(tmp_path: Path, capsys: pytest.CaptureF
         (("--on", "elsewhere"), "must be local, ray or ray://HOST:PORT"),
         (("--on", "ray://x:1:2"), "must be local, ray or ray://HOST:PORT"),
         (("--blocks", "0"), "blocks"),
-        pytest.param(("--on", "ray", "--until-decided"), "--on ray asks requests one by one", marks=needs_ray),
+        pytest.param(("--on", "ray", "--until-decided"), "decides behind whole blocks, asked at once", marks=needs_ray),
         pytest.param(("--on", "ray", "--concurrency", "2"), "--on ray asks requests one by one", marks=needs_ray),
         pytest.param(
             ("--on", "ray", "--runner", "endpoint@url=http://h/v1,name=s"),
@@ -86,6 +89,51 @@ def test_blocks_of_given_requests_are_refused(tmp_path: Path, capsys: pytest.Cap
     usual = ("bench", "--workload", str(lines), "--runner", "full", "--output", str(tmp_path / "run"))
     assert main([*usual, "--blocks", "2"]) == 2
     assert "--blocks draws with other seeds" in " ".join(capsys.readouterr().err.split())
+
+
+def test_decisions_behind_blocks_are_those_of_a_local_run_whichever_is_done_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def run_backwards(
+        cells: Sequence[Cell], address: str | None, gpus: bool, needs: Callable[[Cell], bool]
+    ) -> Iterator[tuple[Cell, list[Record]]]:
+        assert (address, gpus) == (None, False)
+        for cell in [*cells[1::-1], *cells[2:]]:
+            if needs(cell):
+                asked.append(cell.block)
+                yield cell, [*cell.records()]
+
+    monkeypatch.setattr("runners.cluster.ray.require_ray", lambda: None)
+    monkeypatch.setattr("runners.cluster.ray.run_cells", run_backwards)
+    usual = (
+        "bench",
+        "--workload",
+        "doc-qa",
+        "--runner",
+        "full,full-reuse",
+        "--warmup",
+        "0",
+        "--device",
+        "cpu",
+        "--json",
+    )
+    deciding = (*usual, "--until-decided", "--max-samples", "20", "--blocks", "5", "--margin", "0.7")
+    assert main([*deciding, "--on", "ray", "--output", str(tmp_path / "ray")]) == 0
+    assert main([*deciding, "--output", str(tmp_path / "local")]) == 0
+    capsys.readouterr()
+    assert decisions(tmp_path / "ray") == decisions(tmp_path / "local") != []
+    records = told(tmp_path / "ray")
+    assert records == told(tmp_path / "local")
+    assert asked[:2] == [1, 0]
+    assert len(asked) < 4
+
+
+def decisions(folder: Path) -> list[dict[str, Any]]:
+    """Those of a run, without their times."""
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    return [{**decision, "seconds": None} for decision in manifest["decisions"]]
 
 
 def kill_one_worker(killed: list[int], ended: threading.Event) -> None:
@@ -124,3 +172,23 @@ def test_a_sweep_on_two_workers_one_of_them_killed_gives_the_records_of_a_local_
     assert told(tmp_path / "ray") == told(tmp_path / "local")
     nodes = [json.loads(line)["node"] for line in (tmp_path / "ray" / "records.jsonl").read_text("utf-8").splitlines()]
     assert all(nodes)
+
+
+@needs_ray
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_until_decided_on_two_workers_ends_like_a_local_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    usual = ("bench", "--workload", "doc-qa", "--runner", "full,full-reuse,conduit", "--warmup", "0", "--json")
+    deciding = ("--until-decided", "--max-samples", "48", "--blocks", "6", "--margin", "0.5")
+    assert main([*usual, *deciding, "--on", "ray", "--output", str(tmp_path / "ray")]) == 0
+    assert main([*usual, *deciding, "--output", str(tmp_path / "local")]) == 0
+    capsys.readouterr()
+    decisions = [
+        json.loads((tmp_path / name / "manifest.json").read_text("utf-8"))["decisions"] for name in ("ray", "local")
+    ]
+    for decision in (*decisions[0], *decisions[1]):
+        del decision["seconds"]
+    assert decisions[0] == decisions[1]
+    assert len(decisions[0]) == 2
+    records = told(tmp_path / "ray")
+    assert records == told(tmp_path / "local")
+    assert 0 < len(records) < 48 * 3

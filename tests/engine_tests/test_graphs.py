@@ -51,6 +51,7 @@ class Tracer:
 
     def __init__(self) -> None:
         self.made = self.replayed = 0
+        self.nbytes = 0
 
     def record(self, work: Work, tensors: tuple[Any, ...]) -> Replay:
         leaves = [leaf for leaf in tree_leaves(tensors) if isinstance(leaf, Tensor)]
@@ -383,6 +384,8 @@ def test_sizes_seen_before_are_replayed(lab: Any, monkeypatch: pytest.MonkeyPatc
 
 class Counting:
     """A recorder of work on numbers."""
+
+    nbytes = 0
 
     def record(self, work: Work, tensors: tuple[Any, ...]) -> Replay:
         return partial(work, *tensors)

@@ -21,6 +21,7 @@ from reports.statistics.slo import Slo
 from reports.summary.load import load_values, missed
 from reports.summary.row import Row
 from reports.sweep.load_knee import Knee, knees
+from reports.tables.load import times_table
 from runners.base import Request, Response
 from runners.load.ceiling import measure_ceiling
 from runners.load.loop import Outcome, run_closed, run_open
@@ -208,6 +209,35 @@ def test_rates_goodput_and_time_per_token_are_those_of_the_records() -> None:
     assert load_values(records([0.0] * 11), Slo(tpot_ms=9.9), 0.05)["slo_share"] == 0
 
 
+def test_times_have_intervals_at_each_percentile_and_a_high_one_of_few_requests_no_upper_end() -> None:
+    frame = records([0.0] * 300)
+    frame["ttft_ms"] = np.random.default_rng(0).permutation(np.arange(1.0, 301.0))
+    frame["load_e2e_ms"] = frame["ttft_ms"] + 20
+    values = load_values(frame.sample(frac=1, random_state=0), Slo(ttft_ms=270), 0.05)
+    in_order = load_values(frame, Slo(ttft_ms=270), 0.05)
+    assert values == in_order, "requests are taken in the order in which they were sent"
+    for name, middle in (("ttft_ms", 0.0), ("e2e_ms", 20.0)):
+        for rank in (50, 90, 99):
+            ends = values[f"{name}_p{rank}_ci_low"], values[f"{name}_p{rank}_ci_high"]
+            assert ends[0] < middle + 3 * rank
+            assert ends[1] is None if rank == 99 else ends[1] > middle + 3 * rank
+    assert values["tpot_ms_p99_ci_low"] == 10.0
+    assert 0.8 < values["goodput_rps_ci_low"] / values["throughput_rps"] < 0.9
+
+
+def test_the_table_of_times_shows_what_is_known_of_each_end() -> None:
+    times = replace(
+        row("a", 1.0, 50.0, 1.0),
+        throughput_rps=1.0,
+        ttft_ms_p50_ci_low=49.0,
+        ttft_ms_p50_ci_high=51.0,
+        ttft_ms_p99=90.0,
+        ttft_ms_p99_ci_low=85.0,
+    )
+    (first, *_) = times_table([times, row("b", 1.0, 50.0, 1.0)]).rows
+    assert first == ["w", "a@rate=1", "to first token", "50.0 [49,51]", "-", "90.0 [85,]"]
+
+
 def told(frame: pd.DataFrame, slo: Slo | None, alpha: float) -> dict[str, Any]:
     return load_values(frame, slo, alpha) | {"runner": "a"}
 
@@ -305,7 +335,9 @@ def test_a_run_under_load_is_kept_and_told(tmp_path: Path, capsys: pytest.Captur
     run = tmp_path / "run"
     usual = ["bench", "--workload", "doc-qa", "--samples", "4", "--warmup", "0", "--output", str(run)]
     assert main([*usual, "--runner", "full,full-reuse", "--concurrency", "2", "--slo", "ttft=60000", "--wide"]) == 0
-    assert "under load" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "under load" in out
+    assert "for each token behind it" in out
     found = [json.loads(line) for line in (run / "records.jsonl").read_text("utf-8").splitlines()]
     assert len(found) == 8
     assert [record["runner"] for record in found] == ["full"] * 4 + ["full-reuse"] * 4

@@ -15,6 +15,7 @@ from reports.run.manifest import Manifest
 from reports.statistics.levels import BOUNDED
 from reports.summary.notice import Notice, NoticeKind
 from reports.summary.row import Row
+from workloads.registry import DEFAULT_WORKLOADS
 
 LOSSLESS = ("full", "encoder-cache", "prefix-cache")
 LOSSY = ("full-reuse", "conduit", "vlcache")
@@ -259,9 +260,31 @@ def test_the_block_of_the_default_run_fits_a_small_screen() -> None:
     assert len(lines) <= 24
     assert max(map(len, lines)) <= WIDTH
     text = "\n".join(lines)
-    assert "Unsafe: full-reuse loses at least: binding 31.2 points, multi-hop 31.2 points." in " ".join(text.split())
+    unsafe = "Unsafe, losing at least: full-reuse (31.2 points on binding, 31.2 points on multi-hop)."
+    assert unsafe in " ".join(text.split())
     assert "Exact, every answer checked: encoder-cache, prefix-cache." in text
     assert text.count("full-reuse") == 1, "what is unsafe somewhere is advertised nowhere"
+
+
+def test_the_block_of_a_run_that_leaves_all_open_fits_it_too() -> None:
+    rows = []
+    for workload in DEFAULT_WORKLOADS:
+        rows += [row("full", workload), row("encoder-cache", workload), row("prefix-cache", workload)]
+        rows += [worse("full-reuse", workload), lossy("conduit", 0.2451, workload, needed_separate=149)]
+    kinds = (NoticeKind.FEW_SAMPLES, NoticeKind.DRIFTED_CLOCK)
+    few = tuple(Notice(kind, "one", None, "a", "b") for kind in kinds)
+    lines = shown(block(*rows, notices=few, folder="results/20261130T150000Z-0c0ffee0"))
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= WIDTH
+    text = " ".join(" ".join(lines).split())
+    assert "Not shown safe by itself: image-chat, doc-qa, video, binding, multi-hop; 149 requests" in text
+    assert "next vlcache bench --until-decided --runner full,conduit" in text
+
+
+def test_the_title_tells_how_many_requests_only_some_runners_were_asked() -> None:
+    assert block(row("full"), row("vlcache")).table.about == "190 requests, builtin on cpu in float32"
+    some = block(row("full"), row("encoder-cache", requests=30), row("vlcache"))
+    assert some.table.about == "190 requests, 30 of all runners, builtin on cpu in float32"
 
 
 def test_warnings_are_counted_and_what_is_red_is_said() -> None:
@@ -275,7 +298,7 @@ def test_warnings_are_counted_and_what_is_red_is_said() -> None:
 def test_the_next_command_asks_those_that_are_open_until_they_are_decided() -> None:
     found = block(row("full"), row("vlcache"), folder="results/my run")
     assert found.commands["next"] == "vlcache bench --until-decided --workload one --runner full,vlcache"
-    assert found.commands["every column"] == "vlcache report 'results/my run'"
+    assert found.commands["every column"] == "vlcache report 'results/my run'  # as a page: --format html"
     proven = block(
         row("full"), lossy("vlcache", 0.01, verdict="non-inferior", needed_requests=None, needed_separate=None)
     )

@@ -5,6 +5,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reports.statistics.changes import Changes
 from reports.statistics.intervals import UNKNOWN
@@ -65,3 +67,13 @@ def test_seen_from_the_other_side_it_is_the_mirror_image() -> None:
     there, back = of([-1.0, 0.0, 0.5] * 9), of([1.0, 0.0, -0.5] * 9)
     assert there.mirrored().bounds(ALPHA) == back.bounds(ALPHA)
     assert there.bounds(ALPHA).low == pytest.approx(-back.bounds(ALPHA).high)
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=2, max_size=40), st.floats(-0.9, 0.9))
+@settings(max_examples=30, deadline=None)
+def test_one_bet_tells_which_side_of_a_change_the_end_lies(values: list[float], change: float) -> None:
+    seen = SequentialChanges.in_order(values, [str(place) for place in range(len(values))])
+    ends = seen.bounds(0.05)
+    if min(abs(ends.low - change), abs(ends.high - change)) > 1e-9:
+        assert seen.exceed(change, 0.05) is (ends.low > change)
+        assert seen.mirrored().exceed(-change, 0.05) is (ends.high < change)

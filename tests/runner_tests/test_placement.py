@@ -93,6 +93,11 @@ def test_without_accelerate_the_line_says_how_to_get_it(monkeypatch: pytest.Monk
     assert refusal() == "--device-map auto needs accelerate: pip install 'vlcache[device-map]', or drop the option"
 
 
+def test_one_of_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert refusal("cpu", "single").startswith("started by torchrun, but a model runs in one process on one device")
+
+
 def test_a_device_and_a_map_exclude_each_other() -> None:
     assert refusal("cpu") == "--device cpu and --device-map auto exclude each other: drop one"
 

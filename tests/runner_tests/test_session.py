@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runners.base import Request, Response
 from runners.records import Record, Status, Timing, Warmth, record_key
-from runners.session import SessionOptions, serve
+from runners.session import COMPUTED_BY_ALL, SessionOptions, serve
 from workloads.records import Answer, Conversation, Media, Message, Turn
 
 ZERO = Timing(*[0.0] * 10)
@@ -99,6 +99,15 @@ def test_warmth_is_decided_by_the_stream_alone() -> None:
     }
     failing = [Memory("full"), Memory("reuse", fails_on=frozenset({"one-0", "one-1", "two-0"}))]
     assert {record.request: (record.warmth, record.recurring_media) for record in run(failing)} == found
+
+
+def test_cold_requests_before_a_stream_count_to_those_that_everybody_computes() -> None:
+    group = runners("full", "reuse")
+    run(group, replace(OPTIONS, cold_before=COMPUTED_BY_ALL))
+    assert [request.adoptable for request in group[1].asked[:2]] == [True, False], "the second one is not cold"
+    again = runners("full", "reuse")
+    run(again)
+    assert not any(request.adoptable for request in again[1].asked)
 
 
 def test_a_medium_is_recognised_by_kind_and_bytes_not_by_name() -> None:

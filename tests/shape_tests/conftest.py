@@ -25,12 +25,12 @@ TEXT = {
 }
 VISION = {"hidden_size": 32, "intermediate_size": 48}
 PINPOINTS = [[56, 112], [112, 56], [112, 112]]
+QWEN3_VISION = {"depth": 2, "num_heads": 2, "out_hidden_size": 64, "deepstack_visual_indexes": [0, 1]}
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
 SMALLER: dict[str, dict[str, dict[str, Any]]] = {
     "qwen2_5_vl": {"vision_config": {"depth": 2, "num_heads": 2, "out_hidden_size": 64, "fullatt_block_indexes": [1]}},
-    "qwen3_vl": {
-        "text_config": {"head_dim": 16},
-        "vision_config": {"depth": 2, "num_heads": 2, "out_hidden_size": 64, "deepstack_visual_indexes": [0, 1]},
-    },
+    "qwen3_vl": {"text_config": {"head_dim": 16}, "vision_config": QWEN3_VISION},
+    "qwen3_vl_moe": {"text_config": {"head_dim": 16, **EXPERTS}, "vision_config": QWEN3_VISION},
     "llava_onevision": {
         "vision_config": {"num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56},
         "image_processor": {"size": {"height": 56, "width": 56}, "image_grid_pinpoints": PINPOINTS},

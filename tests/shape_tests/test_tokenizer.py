@@ -31,6 +31,7 @@ QWEN = (
 WRITTEN = {
     "qwen2_5_vl": f"<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{QWEN}",
     "qwen3_vl": QWEN,
+    "qwen3_vl_moe": QWEN,
     "llava_onevision": (
         "<|im_start|>user\n<image>\nThisthat<|im_end|>\n<|im_start|>assistant\nYes<|im_end|>\n"
         "<|im_start|>user\n<image>\n<video>\nSo?<|im_end|>\n<|im_start|>assistant\n"

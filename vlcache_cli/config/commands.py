@@ -32,7 +32,7 @@ class RunConfig(StreamConfig):
         readers.switch,
         "Ask the same questions without their media: how much of a score needs no picture.",
     )
-    warmup: int = setting(2, REQUESTS, readers.whole(0), "Requests answered before anything is timed.")
+    warmup: int = setting(1, REQUESTS, readers.whole(0), "Requests answered before anything is timed.")
     reference: str = setting("full", RUNNERS, readers.text, "Runner that the others are compared with.")
     profile: Path | None = setting(
         None, MODEL, readers.path, "Measured profile of the model, by vlcache profile, in place of the one beside it."
@@ -122,6 +122,14 @@ class RunConfig(StreamConfig):
         "Requests under way at once, the next sent when one is answered (a closed loop), in place of --request-rate.",
         flag_type=int,
     )
+    clients: int | None = setting(
+        None,
+        LOAD,
+        readers.whole(1, 1_000),
+        "Processes that send the requests to servers, each its part of them at the same times.",
+        default_text="as many as the rate takes, up to one a processor",
+        flag_type=int,
+    )
     duration: float | None = setting(
         None,
         LOAD,
@@ -198,6 +206,15 @@ class BenchConfig(RunConfig):
         flag_type=float,
     )
     wide: bool = setting(False, OUTPUT, readers.switch, "Also print every column of every runner, as tables.")
+    follow_up: int | None = setting(
+        None,
+        REQUESTS,
+        readers.whole(0),
+        "Requests of each workload asked beyond, of the reference and, among runners whose loss they can still bound "
+        "below 5 points, the one that computes least.",
+        default_text="as many as bound it if no answer changes, of workloads of cards without --samples; else 0",
+        flag_type=int,
+    )
     until_decided: bool = setting(
         False,
         REQUESTS,
@@ -210,7 +227,20 @@ class BenchConfig(RunConfig):
 
     def about_media(self) -> dict[str, bool]:
         """See ``RunConfig``."""
-        return {**super().about_media(), "--until-decided": self.until_decided}
+        return {
+            **super().about_media(),
+            "--until-decided": self.until_decided,
+            "--follow-up": bool(self.follow_up),
+        }
+
+    def follow_up_of(self, default: int) -> int:
+        """See ``StreamConfig``. By default of the usual streams alone, asked request by request."""
+        if self.follow_up is not None:
+            return self.follow_up
+        is_usual = (self.samples, self.reuse_rate, self.blocks, self.on) == (None, None, 1, "local")
+        is_own = self.popularity in (None, "own") and not (self.distinct_media or self.no_image)
+        is_loaded = (self.rates, self.concurrency, self.arrivals) != ((), None, BenchConfig().arrivals)
+        return default if is_usual and is_own and not (is_loaded or self.until_decided) else 0
 
     def drawn(self) -> BenchConfig:
         """See ``RunConfig``."""

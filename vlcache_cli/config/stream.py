@@ -40,7 +40,7 @@ class StreamConfig:
         REQUESTS,
         readers.whole(1),
         "Requests of each workload.",
-        default_text="34 or 48, with which 12 or more separate cases come back; text pages, data sets and files 32",
+        default_text="24 or 36, with which 8 or more separate cases come back; text pages, data sets and files 32",
         flag_type=int,
     )
     blocks: int = setting(
@@ -154,6 +154,10 @@ class StreamConfig:
         Path("results"), OUTPUT, readers.path, "Folder of the run.", default_text="results/<UTC time>-<configuration>"
     )
     json: bool = setting(False, OUTPUT, readers.switch, "Print one JSON document instead of tables.")
+
+    def follow_up_of(self, default: int) -> int:
+        """Requests asked beyond the first ones, of a runner whose loss they can bound; ``default``: of the workload."""
+        return 0
 
     def with_usual_workloads(self) -> Self:
         """The same with the workloads that the model can read, where it cannot read the default ones."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from vlcache_cli.config.commands import BenchConfig
 from vlcache_cli.jobs.loading import is_loaded
 from workloads.errors import UsageError
 
@@ -27,8 +28,12 @@ def require_spreadable(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
     from runners.cluster.ray import require_ray
 
     require_ray()
-    if is_loaded(config) or getattr(config, "until_decided", False):
-        raise UsageError("--on ray asks requests one by one and to the end: drop --until-decided and what makes load")
+    if is_loaded(config):
+        raise UsageError("--on ray asks requests one by one: drop what makes load, or ask --on local")
+    if isinstance(config, BenchConfig) and config.until_decided and config.blocks < 2:
+        raise UsageError(
+            "--until-decided on a cluster decides behind whole blocks, asked at once: give --blocks, 20 for example"
+        )
     if config.store_dir is not None:
         raise UsageError("--on ray keeps no store on disk: drop --store-dir")
     if any(spec.is_server for spec in specs):
@@ -46,7 +51,7 @@ def answers_of(
     loads: Mapping[str, LoadOptions],
     not_warmed: frozenset[str],
 ) -> Iterator[Record]:
-    """Yield the records that ``finished`` does not have, asked in this process.
+    """Yield the records that ``finished`` does not have, asked in this process; those that follow up left out.
 
     Args:
         not_warmed: see ``SessionOptions``.
@@ -61,7 +66,12 @@ def answers_of(
             from runners.load.session import serve_under_load
 
             return serve_under_load(workload, stream.conversations, runners, options, loads)
-        blocks = (serve(workload, block, runners, options, finished, watches.get(workload)) for block in stream.blocks)
+        watch = watches.get(workload)
+        blocks = (
+            serve(workload, block, runners, options, finished, watch)
+            for place, block in enumerate(stream.blocks)
+            if place == 0 or watch is None or watch.asks(config.reference)
+        )
         return chain.from_iterable(blocks)
 
     return chain.from_iterable(answer(workload, stream) for workload, stream in streams.items())
@@ -73,9 +83,14 @@ def answers_on_cluster(
     specs: Sequence[RunnerSpec],
     model: LoadedModel,
     finished: Mapping[str, Record],
+    watches: Mapping[str, Watch],
 ) -> Iterator[Record]:
-    """Yield the records that ``finished`` does not have, each workload's block asked somewhere on a cluster."""
+    """Yield the records that ``finished`` does not have, each workload's block asked somewhere on a cluster.
+
+    Of a watched workload only those up to its decision are yielded, block after block, see ``runners.cluster.prefix``.
+    """
     from runners.cluster.cell import Cell, ModelSettings
+    from runners.cluster.prefix import Prefix
     from runners.cluster.ray import run_cells
     from runners.session import SessionOptions
 
@@ -98,9 +113,36 @@ def answers_on_cluster(
             workload=workload,
             conversations=tuple(block),
             options=SessionOptions(config.reference, config.seed, stream.options.max_new_tokens, config.warmup),
+            block=place,
         ).left(finished)
         for workload, stream in streams.items()
-        for block in stream.blocks
+        for place, block in enumerate(stream.blocks)
     ]
+    prefixes = {
+        workload: Prefix(
+            workload=workload,
+            blocks=[[turn.id for conversation in block for turn in conversation.turns] for block in stream.blocks],
+            labels=[spec.label for spec in specs],
+            reference=config.reference,
+            watch=watches[workload],
+            finished=finished,
+        )
+        for workload, stream in streams.items()
+        if workload in watches
+    }
+
+    def needs(cell: Cell) -> bool:
+        return cell.workload not in prefixes or prefixes[cell.workload].needs(cell.block)
+
+    for prefix in prefixes.values():
+        yield from prefix.advance()
+    left = [cell for cell in cells if cell is not None and needs(cell)]
+    if not left:
+        return
     address = None if config.on == "ray" else config.on
-    return run_cells([cell for cell in cells if cell is not None], address, gpus=model.adapter.device.type == "cuda")
+    for cell, records in run_cells(left, address, model.adapter.device.type == "cuda", needs):
+        if cell.workload not in prefixes:
+            yield from records
+            continue
+        prefixes[cell.workload].put(cell.block, records)
+        yield from prefixes[cell.workload].advance()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
 from vlcache_cli.config.commands import RunConfig
 from vlcache_cli.config.setting import settings_of
 from vlcache_cli.jobs.answers import answers_of, answers_on_cluster, require_spreadable
-from vlcache_cli.jobs.deciding import Deciding, judged_labels
+from vlcache_cli.jobs.deciding import Deciding
+from vlcache_cli.jobs.follow_up import choose, describe_follow_up, follow_up, require_followable
+from vlcache_cli.jobs.live_manifest import LiveManifest
 from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
-from vlcache_cli.jobs.streams import Stream, open_streams, require_legible
+from vlcache_cli.jobs.streams import Stream, open_streams, require_legible, turns_of
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -146,12 +149,13 @@ def prepare(
     require_reference(config, [spec.label for spec in specs])
     require_loadable(config, specs, inputs.streams)
     require_spreadable(config, specs)
+    require_followable(config, inputs.streams)
     if inputs.saved is not None:
         _require_same_run(inputs.saved, inputs.folder, config, inputs.fingerprints)
     lock = inputs.lock or inputs.folder.claim()
     stream_options = {workload: stream.describe() for workload, stream in inputs.streams.items()}
     verdict = {"margin": config.margin, "alpha": config.alpha, "slo": config.slo}
-    notes = {"asked": stream_options, "verdict": verdict, **(notes or {})}
+    notes = {"asked": stream_options, "verdict": verdict, **describe_follow_up(inputs.streams), **(notes or {})}
     return Job(
         config,
         specs,
@@ -221,25 +225,34 @@ def _serve(
 
     config, loads = job.config, loads_of(job.config)
     if loads:
+        described_load = describe_load(config, job.specs, job.streams)
+        loads = {name: replace(load, clients=described_load.get("clients", 1)) for name, load in loads.items()}
         config = replace(config, reference=config.reference + next(iter(loads)))
-        job = replace(job, config=config, notes=job.notes | {"load": describe_load(config, job.specs, job.streams)})
+        job = replace(job, config=config, notes=job.notes | {"load": described_load})
     manifest, finished = _begin(job, described, runners, loads)
     records = list(finished.values())
-    turns = sum(stream.turns for stream in job.streams.values())
-
-    decisions: list[dict[str, Any]] = [asdict(decision) for decision in manifest.decisions]
-    watches = _watches(job, manifest, decisions)
+    live = LiveManifest(manifest, job.folder)
+    watched = not loads and (config.on == "local" or manifest.sequential)
+    watches = _watches(job, live) if watched else {}
     if config.on == "local" or model is None:
         answers = answers_of(
             config, job.streams, runners, finished, watches=watches, loads=loads, not_warmed=not_warmed
         )
     else:
-        answers = answers_on_cluster(config, job.streams, job.specs, model, finished)
+        answers = answers_on_cluster(config, job.streams, job.specs, model, finished, watches)
+    if manifest.follow_up.requests:
+        answers = chain(answers, _followed_up(job, live, records, runners, finished))
     place_of = {(workload, id): place for workload, stream in job.streams.items() for id, place in stream.places()}
     log = ChangedAnswersLog(job.folder.path, keep_media=not config.no_media)
-    total = turns * len(manifest.labels) - len(finished)
+
+    def about(record: Record) -> str:
+        """The workload, and how many of its runners are decided so far."""
+        watch = watches.get(record.workload)
+        return record.workload if watch is None or not watch.decided else f"{record.workload}: {watch.decided} decided"
+
     with job.folder.appending() as append:
-        for answered in console.track(answers, "answers", total, lambda record: record.workload):
+        total = partial(_total, job, live, len(finished))
+        for answered in console.track(answers, "answers", total, about):
             record = answered.unjudged() if manifest.model.random_weights else answered
             append(record)
             records.append(record)
@@ -247,9 +260,27 @@ def _serve(
                 log.keep(record.workload, *place_of[record.workload, record.request])
     for watch in watches.values():
         watch.end()
-    if watches:
-        manifest = _with_decisions(job, manifest, decisions)
-    return Measurements(manifest, records)
+    return Measurements(live.now, records)
+
+
+def _followed_up(
+    job: Job, live: LiveManifest, records: Sequence[Record], runners: Sequence[Runner], finished: Mapping[str, Record]
+) -> Iterator[Record]:
+    """Yield what follows up, when the first requests are among the ``records``; the choice is kept in the manifest."""
+    if live.now.follow_up.chosen is None:
+        chosen = choose(live.now, records, job.streams)
+        live.put("follow_up", {"requests": live.now.follow_up.requests, "chosen": chosen})
+    yield from follow_up(job.config, job.streams, runners, finished, live.now.follow_up.chosen or {})
+
+
+def _total(job: Job, live: LiveManifest, finished: int) -> int:
+    """Answers to come; until it is chosen whether a runner is asked on, as if one were on each workload."""
+    labels, chosen = live.now.labels, live.now.follow_up.chosen
+    total = sum(stream.turns * len(labels) for stream in job.streams.values())
+    for workload, stream in job.streams.items():
+        asked_on = 2 if chosen is None or workload in chosen else 0
+        total -= turns_of(stream.follow_up) * (len(labels) - asked_on)
+    return total - finished
 
 
 def open_disk(config: RunConfig) -> DiskStore | None:
@@ -262,33 +293,25 @@ def open_disk(config: RunConfig) -> DiskStore | None:
     return DiskStore(DiskSettings(config.store_dir, config.disk_budget, config.namespace), console.note)
 
 
-def _watches(job: Job, manifest: Manifest, decisions: list[dict[str, Any]]) -> dict[str, Deciding]:
-    """Who decides on each workload when it is enough; none where a run is not until decided."""
-    if not manifest.sequential:
+def _watches(job: Job, live: LiveManifest) -> dict[str, Deciding]:
+    """Who decides on the runners of each workload: when it is enough, or only to say what is decided so far."""
+    if live.now.model.random_weights and not live.now.sequential:
         return {}
-    judged, finished = judged_labels(manifest), {} if job.saved is None else job.saved.records
+    decisions: list[dict[str, Any]] = [asdict(decision) for decision in live.now.decisions]
     return {
         workload: Deciding(
             workload=workload,
             reference=job.config.reference,
-            judged=judged,
+            judged=live.now.judged,
             margin=job.config.margin,
             alpha=job.config.alpha,
-            finished=finished,
+            finished={} if job.saved is None else job.saved.records,
             decisions=decisions,
-            keep=partial(_with_decisions, job, manifest, decisions),
+            stops=live.now.sequential,
+            keep=partial(live.put, "decisions", decisions),
         )
         for workload in job.streams
     }
-
-
-def _with_decisions(job: Job, manifest: Manifest, decisions: Sequence[Mapping[str, Any]]) -> Manifest:
-    """Write into the manifest what was decided."""
-    from reports.run.manifest import Manifest
-
-    decided = Manifest.check(manifest.document | {"decisions": [*decisions]}, job.folder.path)
-    job.folder.start(decided)
-    return decided
 
 
 def _begin(

@@ -1,17 +1,14 @@
-"""Decide on runners while they answer, with bounds that allow for looking, and stop asking those that are decided."""
+"""Decide on runners while they answer, with bounds that allow for looking; some runs then ask them no more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runners.records import Record, Status, Warmth
 from vlcache_cli import console
-
-if TYPE_CHECKING:
-    from reports.run.manifest import Manifest
 
 
 @dataclass
@@ -22,7 +19,9 @@ class Deciding:
         judged: labels of the runners to be decided.
         finished: keys of the records of an earlier part of the run: their work counts as time spent, replay does not.
         decisions: what was decided so far, as the manifest keeps it.
-        keep: called with all of them whenever one is new.
+        stops: whether a runner that is decided is asked no more. If not, what is decided so far is told and not kept:
+            the run goes on, and its verdict rests on all of it.
+        keep: called whenever a decision to be kept is new.
     """
 
     workload: str
@@ -32,6 +31,7 @@ class Deciding:
     alpha: float
     finished: Container[str]
     decisions: list[dict[str, Any]]
+    stops: bool
     keep: Callable[[], object]
     _spent_s: float = 0.0
     _start: float | None = None
@@ -45,7 +45,7 @@ class Deciding:
         """Whether a runner is still asked: until it is decided; all others until everyone is."""
         if self._start is None:
             self._start = perf_counter()
-        return label not in self._done and len(self._done) < len(self.judged)
+        return not self.stops or (label not in self._done and len(self._done) < len(self.judged))
 
     def note(self, record: Record) -> None:
         """Take a record in, in the order of the stream; decide on its runner once the reference answered, too."""
@@ -62,6 +62,11 @@ class Deciding:
             for label in [record.runner] if record.runner != self.reference else [*answers]:
                 if label in self.judged and label not in self._done:
                     self._compare(answers[label], base)
+
+    @property
+    def decided(self) -> int:
+        """Runners that are decided so far."""
+        return len(self._done)
 
     @property
     def seconds(self) -> float:
@@ -88,7 +93,10 @@ class Deciding:
         verdict = verdict_on(seen, self.margin, self.alpha)
         if verdict not in (None, "undecided"):
             self._done.add(label)
-            self._keep(label, str(verdict))
+            if self.stops:
+                self._keep(label, str(verdict))
+            elif mine.key not in self.finished:
+                self._tell(label, str(verdict))
 
     def _keep(self, label: str, verdict: str) -> None:
         """Keep what was decided, unless an earlier part of the run did, and say it."""
@@ -104,22 +112,22 @@ class Deciding:
         }
         self.decisions.append(found)
         self.keep()
+        self._tell(label, verdict)
+
+    def _tell(self, label: str, verdict: str) -> None:
         console.note(
             f"{self.workload}: {label} is {verdict} at {100 * self.margin:g} points after {self.seconds:.0f} seconds "
-            f"and {found['requests']} requests ({found['separate']} separate)"
+            f"and {self._requests[label]} requests ({len(self._changes[label])} separate)"
         )
 
     def end(self) -> None:
-        """Say who is left undecided."""
+        """Say who is left undecided, where more requests could have been asked."""
+        if not self.stops:
+            return
+        self.keep()
         left = [label for label in self.judged if label not in self._done]
         if left:
             console.note(
                 f"{self.workload}: undecided at {100 * self.margin:g} points after {self.seconds:.0f} seconds: "
                 f"{', '.join(left)}; raise --max-samples"
             )
-
-
-def judged_labels(manifest: Manifest) -> list[str]:
-    """The runners that have to be decided: all that is neither lossless nor for analysis only, nor the reference."""
-    beside = {manifest.reference, *manifest.held_exact, *manifest.noise_arms, *manifest.analysis_only}
-    return [label for label in manifest.labels if label not in beside]

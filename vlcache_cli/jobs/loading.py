@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli.config.commands import BenchConfig, RunConfig, SweepConfig
@@ -59,6 +61,8 @@ def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Ma
             raise UsageError("--duration is about answers under load: give --request-rate or --concurrency, too")
         if config.arrivals != POISSON:
             raise UsageError("--arrivals is about answers under load: give --request-rate, too")
+        if config.clients is not None:
+            raise UsageError("--clients is about answers under load: give --request-rate or --concurrency, too")
         return
     if config.rates and config.concurrency is not None:
         raise UsageError("--request-rate (open loop) and --concurrency (closed loop) exclude each other: drop one")
@@ -78,6 +82,7 @@ def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Ma
                 raise UsageError(f"--arrivals trace: the requests of '{workload}' have no times; a trace's have")
     elif config.concurrency is not None and config.arrivals != POISSON:
         raise UsageError("--concurrency sends when an answer came: drop --arrivals")
+    _require_clients(config, specs)
     if config.resume:
         raise UsageError("a run under load cannot be continued, for its arrivals are in time: start another one")
     if isinstance(config, BenchConfig) and config.until_decided:
@@ -90,8 +95,21 @@ def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Ma
             )
 
 
+def _require_clients(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
+    """UsageError for client processes that would have nothing to do."""
+    if config.clients is None:
+        return
+    if not any(spec.is_server for spec in specs):
+        raise UsageError("--clients ask servers (--runner endpoint@url=...), and no runner is one: drop it")
+    if config.concurrency is not None and config.concurrency < config.clients:
+        raise UsageError(
+            f"--clients {config.clients} cannot share --concurrency {config.concurrency}: at most one for each request "
+            "under way"
+        )
+
+
 def describe_load(config: RunConfig, specs: Sequence[RunnerSpec], streams: Mapping[str, Stream]) -> dict[str, Any]:
-    """For the manifest: how requests arrive, and how many the client itself can send, where servers are asked."""
+    """For the manifest: how requests arrive, and where servers are asked, by how many clients and how fast they are."""
     rates = {f"{spec.label}{at(rate)}": {"family": spec.label, "rate": rate} for spec in specs for rate in config.rates}
     described: dict[str, Any] = {
         "request_rate": max(config.rates, default=None),
@@ -101,9 +119,26 @@ def describe_load(config: RunConfig, specs: Sequence[RunnerSpec], streams: Mappi
     }
     if not any(spec.is_server for spec in specs):
         return described
-    from runners.endpoint.chat import chat_body
-    from runners.load.ceiling import measure_ceiling
+    from runners.load.ceiling import Ceiling
 
     stream = next(iter(streams.values()))
-    messages, tokens = stream.conversations[0].prompt(0), stream.options.max_new_tokens
-    return described | {"ceiling_rps": measure_ceiling(lambda: chat_body(messages, "any", tokens, {}), tokens)}
+    ceiling = Ceiling(stream.conversations[0].prompt(0), stream.options.max_new_tokens)
+    if config.clients is not None:
+        return described | {"clients": config.clients, "ceiling_rps": ceiling.of_clients(config.clients)}
+    most = ceiling.of_clients(1)
+    clients = clients_for(max(config.rates, default=0.0), most, os.cpu_count() or 1)
+    if clients > 1:
+        most = ceiling.of_clients(clients)
+    return described | {"clients": clients, "ceiling_rps": most}
+
+
+def clients_for(rate: float, ceiling: float, processors: int) -> int:
+    """Count the client processes for a rate: as many as are trusted with it, but not more than there are processors.
+
+    Args:
+        rate: asked for, in requests a second.
+        ceiling: the most that one client can send.
+    """
+    from reports.summary.load import MOST_OF_CEILING
+
+    return max(1, min(processors, ceil(rate / (MOST_OF_CEILING * ceiling)) if ceiling > 0 else processors))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
@@ -27,22 +28,24 @@ class Stream:
         options: those that the user gave, else the defaults of the workload.
         no_image: whether media are left out.
         distinct: see ``StreamOptions``.
+        follow_up: a block more, for a runner whose loss it can bound.
     """
 
     blocks: list[list[Conversation]]
     options: WorkloadDefaults
     no_image: bool = False
     distinct: int = 0
+    follow_up: list[Conversation] = field(default_factory=list)
 
     @property
     def conversations(self) -> list[Conversation]:
-        """Those of all blocks."""
-        return [conversation for block in self.blocks for conversation in block]
+        """Those of all blocks, and of the one that follows up."""
+        return [conversation for block in (*self.blocks, self.follow_up) for conversation in block]
 
     @property
     def turns(self) -> int:
         """Requests in all."""
-        return sum(len(conversation.turns) for conversation in self.conversations)
+        return turns_of(self.conversations)
 
     def places(self) -> Iterator[tuple[str, tuple[Conversation, int]]]:
         """The id of every turn, with its conversation and its place in it."""
@@ -53,7 +56,11 @@ class Stream:
     def describe(self) -> dict[str, Any]:
         """For the manifest, as plain types."""
         metrics = {turn.answer.metric for conversation in self.conversations for turn in conversation.turns}
-        given = {name: value for name, value in asdict(self.options).items() if value is not None}
+        given = {
+            name: value
+            for name, value in asdict(self.options).items()
+            if value is not None and (name != "follow_up" or value)
+        }
         return {
             **given,
             "metrics": sorted(metrics),
@@ -70,8 +77,15 @@ class Stream:
             for turn in conversation.turns:
                 if not any(isinstance(part, str) and part.strip() for part in turn.content):
                     raise UsageError(f"--no-image leaves nothing of request {turn.id}: it has no text")
-        blocks = [[conversation.without_media() for conversation in block] for block in self.blocks]
-        return replace(self, blocks=blocks, no_image=True)
+        *blocks, follow_up = (
+            [conversation.without_media() for conversation in block] for block in (*self.blocks, self.follow_up)
+        )
+        return replace(self, blocks=blocks, follow_up=follow_up, no_image=True)
+
+
+def turns_of(conversations: Sequence[Conversation]) -> int:
+    """Requests in these."""
+    return sum(len(conversation.turns) for conversation in conversations)
 
 
 def require_legible(model: str, workloads: Sequence[str]) -> None:
@@ -137,28 +151,44 @@ def _open(
         recurrence=recurrence,
         benchmark_score=defaults.benchmark_score,
         samples=samples,
+        follow_up=config.follow_up_of(defaults.follow_up),
         left_out=defaults.left_out,
     )
-    if config.blocks > 1 and not is_built_in(workload.name):
-        raise UsageError(f"--blocks draws with other seeds, and the requests of '{workload.name}' are given: drop it")
+    for flag, is_given in (("--blocks", config.blocks > 1), ("--follow-up", options.follow_up > 0)):
+        if is_given and not is_built_in(workload.name):
+            raise UsageError(f"{flag} draws with other seeds, and the requests of '{workload.name}' are given: drop it")
     if distinct and base_name(workload.name) not in CARDS:
         raise UsageError(f"--distinct-media is for {', '.join(CARDS)}, not for '{workload.name}': drop it")
     notes = [] if options.left_out is None else [f"{workload.name}: {options.left_out}"]
     if is_told or (defaults.recurs_by is not None and not is_built_in(workload.name)):
         notes.append(f"{workload.name}: {options.recurrence}")
-    blocks: list[list[Conversation]] = []
-    for block in range(config.blocks):
-        share = (samples + block) // config.blocks  # the later ones have one more, where it does not come out even
+
+    def draw(requests: int, block: int) -> list[Conversation]:
         drawing = StreamOptions(
-            share, config.seed + block, options.reuse_rate, popularity=options.popularity, distinct=distinct
+            requests, config.seed + block, options.reuse_rate, popularity=options.popularity, distinct=distinct
         )
         drawn = workload.conversations(drawing)
         if not is_built_in(workload.name):
             drawn = console.track(drawn, f"requests of {workload.name}", samples)
-        blocks.append([_numbered(conversation, block) for conversation in drawn])
+        return [_numbered(conversation, block) for conversation in drawn]
+
+    # the later blocks have one request more, where it does not come out even
+    blocks = [draw((samples + block) // config.blocks, block) for block in range(config.blocks)]
     if not all(blocks):
         raise UsageError(f"workload '{workload.name}' has nothing to ask")
-    return Stream(blocks, options, distinct=distinct), notes
+    follow_up = draw(options.follow_up, config.blocks) if options.follow_up else []
+    if defaults.case is not None and popularity == "own":
+        follow_up = _that_come_back(follow_up, defaults.case.cold)
+    return Stream(blocks, options, distinct=distinct, follow_up=follow_up), notes
+
+
+def _that_come_back(conversations: Sequence[Conversation], cold: int) -> list[Conversation]:
+    """Those of cases whose media come back; the last ones of a stream are about cases that do so behind its end.
+
+    ``cold``: conversations that bring the media of a case.
+    """
+    visits = Counter(conversation.cluster_id for conversation in conversations)
+    return [conversation for conversation in conversations if visits[conversation.cluster_id] > cold]
 
 
 def _numbered(conversation: Conversation, block: int) -> Conversation:

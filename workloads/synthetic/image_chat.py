@@ -21,7 +21,7 @@ PICTURES_FIRST = 3
 LATER_RATE = 0.8  # share of second turns whose picture was not sent in the first one
 COUNT_RATE = 0.2  # share of counting questions where there is something to count
 DEFAULT_CASE = CaseSize(cold=1, requests=3)
-DEFAULTS = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=DEFAULT_CASE, samples=48)
+DEFAULTS = WorkloadDefaults(popularity="own", recurrence=CARDS_RECUR, case=DEFAULT_CASE, samples=36, follow_up=150)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 FOLDER, LIMIT = "FOLDER", "LIMIT"  # in arguments: the part's own folder, and the seconds that it has
 SCRIPTS = "docs/benchmarks"
 START_S = 30  # of a slow machine, to load what a part needs; in limits only
-QWEN25, QWEN3 = "qwen2.5-vl-7b", "qwen3-vl-8b"
+QWEN25, QWEN3, EXPERTS = "qwen2.5-vl-7b", "qwen3-vl-8b", "qwen3-vl-30b-a3b"
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ PARTS = (
         estimate_s=150,
         least_s=70,
     ),
+    _paper(f"paper-{EXPERTS}", EXPERTS, ("--shape", EXPERTS, *_CUDA, *_NO_HOST), estimate_s=240, least_s=100),
 )
 
 _TINY = ("--model", "builtin", "--device", "cpu")

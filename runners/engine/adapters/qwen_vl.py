@@ -13,6 +13,7 @@ from runners.engine.adapters.base import Pixels
 from runners.engine.adapters.chat import require_chat
 from runners.engine.adapters.decoder import DecoderAdapter, text_shape
 from runners.engine.adapters.processing import run_image_processor
+from runners.engine.adapters.segments import attention_by_segments
 from runners.engine.errors import UnsupportedModel
 from runners.engine.media.clips import decode_clip
 from runners.engine.media.pictures import decode_image
@@ -82,7 +83,8 @@ class QwenVL(DecoderAdapter):
         """See ``Adapter``."""
         values = torch.cat([item.values for item in pixels]).to(self.device, self.dtype)
         grids = torch.tensor([[p.grid.time, p.grid.height, p.grid.width] for p in pixels], device=self.device)
-        output = self._visual(values, grid_thw=grids)
+        with attention_by_segments(self._visual):
+            output = self._visual(values, grid_thw=grids)
         features = torch.cat([output.pooler_output, *(getattr(output, "deepstack_features", None) or ())], dim=1)
         return list(features.split([self._merged(item.grid) for item in pixels]))
 

@@ -61,6 +61,11 @@ class Arena:
         self.token = torch.zeros(1, dtype=torch.int64, device=adapter.device)
         self.margin = torch.zeros(1, device=adapter.device)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of it."""
+        return sum(memory.nbytes for memory in vars(self).values())
+
     def fill(
         self,
         tokens: Tensor,

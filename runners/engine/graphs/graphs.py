@@ -41,6 +41,11 @@ class Graphs:
         """Number of recordings."""
         return len(self._recorded)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that is held for recorded work, between requests as well: inputs, and intermediate results."""
+        return self.arena.nbytes + (0 if self._recorder is None else self._recorder.nbytes)
+
     def run(self, key: Hashable, work: Work, *tensors: Any) -> None:
         """Run ``work(*tensors)``: in one launch where it was recorded; else eagerly, and note it for recording.
 

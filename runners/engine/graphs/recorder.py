@@ -13,7 +13,13 @@ Replay = Callable[[], None]
 
 
 class Recorder(Protocol):
-    """Makes recordings; no two of them are replayed at the same time."""
+    """Makes recordings; no two of them are replayed at the same time.
+
+    Attributes:
+        nbytes: memory that the recordings share for intermediate results, which they hold until they are dropped.
+    """
+
+    nbytes: int
 
     def record(self, work: Work, tensors: tuple[Any, ...]) -> Replay:
         """Record ``work(*tensors)``; calling the result repeats it on the values that the tensors have then.
@@ -29,11 +35,13 @@ class CudaRecorder:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pool = torch.cuda.graph_pool_handle()
+        self.nbytes = 0
 
     def record(self, work: Work, tensors: tuple[Any, ...]) -> Replay:
-        """See ``Recorder``. A capture computes nothing."""
-        graph = torch.cuda.CUDAGraph()
+        """See ``Recorder``. A capture computes nothing; what it takes from the driver is the pool's."""
+        graph, before = torch.cuda.CUDAGraph(), torch.cuda.memory_reserved(self._device)
         with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool):
             work(*tensors)
+        self.nbytes += max(0, torch.cuda.memory_reserved(self._device) - before)
         replay: Replay = graph.replay
         return replay

@@ -1,0 +1,92 @@
+"""Follow up: ask requests beyond the first ones, of the reference and a runner whose loss they can still bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vlcache_cli import console
+from vlcache_cli.config.commands import BenchConfig
+from vlcache_cli.jobs.loading import is_loaded
+from workloads.errors import UsageError
+
+if TYPE_CHECKING:
+    from reports.run.manifest import Manifest
+    from runners.base import Runner
+    from runners.records import Record
+    from vlcache_cli.config.commands import RunConfig
+    from vlcache_cli.jobs.streams import Stream
+
+
+def describe_follow_up(streams: Mapping[str, Stream]) -> dict[str, Any]:
+    """What follows up, for a manifest, before anyone is chosen; empty where nothing does."""
+    requests = {workload: stream.options.follow_up for workload, stream in streams.items() if stream.follow_up}
+    return {"follow_up": {"requests": requests, "chosen": None}} if requests else {}
+
+
+def require_followable(config: RunConfig, streams: Mapping[str, Stream]) -> None:
+    """UsageError for settings that contradict what follows up."""
+    if not any(stream.follow_up for stream in streams.values()):
+        return
+    decided = isinstance(config, BenchConfig) and config.until_decided
+    if decided or is_loaded(config) or config.on != "local":
+        raise UsageError(
+            "--follow-up asks on, request by request, when the first requests are answered: drop it, or "
+            "--until-decided, --on ray and what makes load"
+        )
+
+
+def choose(manifest: Manifest, records: Sequence[Record], streams: Mapping[str, Stream]) -> dict[str, str]:
+    """Choose the runner that is asked on, by workload, from the ``records`` of the first requests; say who and why.
+
+    The choice depends on answers alone, at the usual margin and alpha of the run, and on no time.
+    """
+    from reports.run.measurements import Measurements
+    from reports.statistics.levels import DEFAULT_ALPHA, DEFAULT_MARGIN
+    from reports.summary.follow_up import choose_followed
+
+    verdict = manifest.verdict
+    separate = {workload: _separate(stream) for workload, stream in streams.items() if stream.follow_up}
+    chosen = choose_followed(
+        Measurements(manifest, records), separate, verdict.margin or DEFAULT_MARGIN, verdict.alpha or DEFAULT_ALPHA
+    )
+    by_runner: dict[str, list[str]] = {}
+    for workload, label in chosen.items():
+        by_runner.setdefault(label, []).append(workload)
+    for label, workloads in by_runner.items():
+        console.note(f"{label} is asked on, to bound what it loses: {', '.join(workloads)}")
+    return chosen
+
+
+def _separate(stream: Stream) -> int:
+    """Clusters of the requests that follow up in which some medium comes back."""
+    from runners.records import Warmth
+    from runners.session import requests_of, turns_of
+
+    asked = requests_of(turns_of(stream.follow_up))
+    return len({item.conversation.cluster_id for item in asked if item.warmth is not Warmth.COLD})
+
+
+def follow_up(
+    config: RunConfig,
+    streams: Mapping[str, Stream],
+    runners: Sequence[Runner],
+    finished: Mapping[str, Record],
+    chosen: Mapping[str, str],
+) -> Iterator[Record]:
+    """Yield the records of the reference and the ``chosen`` runner of each workload that ``finished`` does not have.
+
+    Stores begin empty. Nothing is warmed up, and every cold request may be adopted: the first requests were timed.
+    """
+    from runners.session import COMPUTED_BY_ALL, SessionOptions, serve
+
+    for workload, label in chosen.items():
+        stream, asked = streams[workload], [runner for runner in runners if runner.label in (config.reference, label)]
+        options = SessionOptions(
+            config.reference,
+            config.seed,
+            stream.options.max_new_tokens,
+            warmup=0,
+            cold_before=COMPUTED_BY_ALL,
+        )
+        yield from serve(workload, stream.follow_up, asked, options, finished)

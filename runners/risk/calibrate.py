@@ -1,8 +1,8 @@
 """Fitting and calibration of a risk model: logistic regressions, and a threshold that keeps a promise.
 
 An answer whose tokens are in doubt is computed in full before they are given (``Plan.least_margin``), so that what
-counts is what changes in spite of it. The margin is chosen on the requests of the fit: the one with which the estimates
-keep ``USUAL_RISK`` for the fewest tokens computed.
+counts is what changes in spite of it. The margin is chosen on the requests of the fit: the largest of those with which
+the estimates keep ``USUAL_RISK`` for hardly more tokens than with the best.
 
 The cases (clusters of requests that share media) are split: on one part the regressions are fitted, on the other the
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
@@ -35,6 +35,7 @@ Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
 USUAL_RISK = 0.02
+HARDLY = 0.05  # so many more tokens, relatively, a larger margin may cost
 MARGINS = (0.0, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)  # logit margins below which a token may be in doubt
 RIDGE = 1.0
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
@@ -99,8 +100,9 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
     if not tested:
         raise ValueError("a calibration needs requests of two cases at least")
     models = [_fit_model(names, donor, requests, fitted, margin) for margin in MARGINS]
-    model = min(models, key=lambda model: (_cost(model, fitted), model.least_margin))
-    model = replace(model, requests=separate)
+    costs = [_cost(model, fitted) for model in models]
+    cheap = [model for model, cost in zip(models, costs, strict=True) if cost <= (1 + HARDLY) * min(costs)]
+    model = replace(cheap[-1], requests=separate)
     trials = list(_trials(model, tested))
     return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.risk.calibrate import CONFIDENCE, RIGHT, CalibrationRequest, Outcome, calibrate, changed_bound
+from runners.risk.calibrate import CONFIDENCE, MARGINS, RIGHT, CalibrationRequest, Outcome, calibrate, changed_bound
 from runners.risk.model import EVERYTHING, RiskModel
 
 NAMES = ("drift", "noise")
@@ -108,6 +108,14 @@ def test_what_no_signal_tells_is_caught_where_the_answer_is_in_doubt() -> None:
     assert promise.changed == 0
     assert promise.computed == pytest.approx(1 / 11 + 1 / 8 - 1 / 88, abs=0.03), "those in doubt, and no others"
     assert unseen.computed > 0.5, "without a margin little can be kept"
+
+
+def test_of_margins_that_cost_the_same_the_largest_is_taken() -> None:
+    requests = stream(np.random.default_rng(13), 300)
+    sure = calibrate(NAMES, "template", requests)
+    assert sure.least_margin == max(MARGINS) < SURE, "no answer has a smaller margin, so watching costs nothing"
+    doubtful = [replace(request, outcomes=outcomes({0.0: False, 0.2: False}, 0.7)) for request in requests]
+    assert calibrate(NAMES, "template", doubtful).least_margin == 0.5, "more would doubt every answer"
 
 
 @settings(deadline=None, max_examples=15)

@@ -8,10 +8,11 @@ The cases (clusters of requests that share media) are split: on one part the reg
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
 stops at the first whose upper bound of the share of changed answers exceeds the promised risk, or that changes more
-than that share of the answers of one kind, here of all requests of the cases that are tested, and the one before it is
-taken. Requests of one kind are of one family, all with or all without reused tokens behind new media. Such a
-sequence needs no more requests than one test: for a risk of 0.02 these are 149 without a changed answer. With fewer
-nothing passes, and everything is computed.
+than that share of the answers that one kind of request got at one level, here of all requests of the cases that are
+tested, and the one before it is taken. Requests of one kind are of one family, all with or all without reused tokens
+behind new media; what is computed in full hides no other level's changes. Such a sequence needs no more requests than
+one test: for a risk of 0.02 these are 149 without a changed answer. With fewer nothing passes, and everything is
+computed.
 """
 
 from __future__ import annotations
@@ -154,7 +155,8 @@ class _Trial:
     Attributes:
         changed, bound, computed: of the separate ones, see ``Promise``.
         mean: share of the vision tokens that is computed, over all of them.
-        worst: largest share of changed answers that any kind has among all of them, so that none pays for the others.
+        worst: largest share of changed answers that any kind has, of those answered at one level, so that none pays for
+            the others, and none hides behind what is computed in full.
     """
 
     threshold: float
@@ -174,19 +176,19 @@ def _trials(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Iterato
     computed = np.where(doubts, EVERYTHING, levels)
     estimates = np.array([model.estimates(request.signals, request.behind_new_media) for request in requests])
     kinds = [(request.family, request.behind_new_media) for request in requests]
-    of_kind = [np.array([kind == one for kind in kinds]) for one in dict.fromkeys(kinds)]
+    number = np.array([list(dict.fromkeys(kinds)).index(kind) for kind in kinds])
     separate, rows = _first_of_each(requests), np.arange(len(requests))
     for threshold in THRESHOLDS:
         chosen = (estimates <= threshold).argmax(axis=1)
         changes, shares = changed[rows, chosen], computed[rows, chosen]
-        lost = int(changes[separate].sum())
+        groups, lost = number * len(levels) + chosen, int(changes[separate].sum())
         yield _Trial(
             threshold=threshold,
             changed=lost,
             bound=changed_bound(lost, len(separate)),
             computed=float(shares[separate].mean()),
             mean=float(shares.mean()),
-            worst=max(float(changes[of_one].mean()) for of_one in of_kind),
+            worst=float((np.bincount(groups, changes) / np.maximum(np.bincount(groups), 1)).max()),
         )
 
 

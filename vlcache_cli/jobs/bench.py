@@ -16,7 +16,7 @@ from vlcache_cli.jobs.deciding import Deciding
 from vlcache_cli.jobs.follow_up import choose, count_spared, describe_follow_up, follow_up, require_followable
 from vlcache_cli.jobs.live_manifest import LiveManifest
 from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
-from vlcache_cli.jobs.streams import Stream, open_streams, require_legible, turns_of
+from vlcache_cli.jobs.streams import Stream, count_turns, open_streams, require_legible
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def _total(job: Job, live: LiveManifest, spared: Mapping[str, int], finished: in
     labels, chosen = live.now.labels, live.now.follow_up.chosen
     total = sum(stream.turns * len(labels) for stream in job.streams.values())
     for workload, stream in job.streams.items():
-        more = turns_of(stream.follow_up)
+        more = count_turns(stream.follow_up)
         total -= more * len(labels)
         if chosen is None or workload in chosen:
             total += 2 * more - spared[workload]

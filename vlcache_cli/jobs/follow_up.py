@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vlcache_cli import console
 from vlcache_cli.config.commands import BenchConfig
 from vlcache_cli.jobs.loading import is_loaded
+from vlcache_cli.jobs.streams import count_turns
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def describe_follow_up(streams: Mapping[str, Stream]) -> dict[str, Any]:
     """What follows up, for a manifest, before anyone is chosen; empty where nothing does."""
-    requests = {workload: stream.options.follow_up for workload, stream in streams.items() if stream.follow_up}
+    requests = {workload: count_turns(stream.follow_up) for workload, stream in streams.items() if stream.follow_up}
     return {"follow_up": {"requests": requests, "chosen": None}} if requests else {}
 
 

@@ -43,6 +43,15 @@ def test_who_lost_nothing_is_asked_on_with_the_reference(bench: Bench, capsys: p
     assert losses["vlcache"] < 0.3
 
 
+@pytest.mark.parametrize(("reference", "is_spared"), [("full", True), ("prefix-cache", False)])
+def test_a_reference_that_stores_what_cold_requests_bring_is_not_spared_them(
+    bench: Bench, world: Any, reference: str, is_spared: bool
+) -> None:
+    assert bench(*FOLLOWED, "--reference", reference) == 0
+    assert manifest()["follow_up"]["chosen"] == {"binding": "vlcache"}
+    assert world.spared == [False, is_spared]
+
+
 def test_who_lost_too_many_answers_is_not(bench: Bench, world: Any) -> None:
     world.failing = {f"binding-{number}": Status.REUSE_VIOLATED for number in range(2, 12)}
     assert bench(*FOLLOWED) == 4

@@ -251,7 +251,7 @@ def _serve(
         return record.workload if watch is None or not watch.decided else f"{record.workload}: {watch.decided} decided"
 
     with job.folder.appending() as append:
-        spared = {workload: count_spared(stream) for workload, stream in job.streams.items()}
+        spared = {workload: count_spared(manifest, stream) for workload, stream in job.streams.items()}
         total = partial(_total, job, live, spared, len(finished))
         for answered in console.track(answers, "answers", total, about):
             record = answered.unjudged() if manifest.model.random_weights else answered
@@ -271,7 +271,7 @@ def _followed_up(
     if live.now.follow_up.chosen is None:
         chosen = choose(live.now, records, job.streams)
         live.put("follow_up", {"requests": live.now.follow_up.requests, "chosen": chosen})
-    yield from follow_up(job.config, job.streams, runners, finished, live.now.follow_up.chosen or {})
+    yield from follow_up(job.config, live.now, job.streams, runners, finished)
 
 
 def _total(job: Job, live: LiveManifest, spared: Mapping[str, int], finished: int) -> int:

@@ -186,7 +186,8 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Valu
 def _speedup_of_all(label: str, paired: Paired) -> float | None:
     """Median of TTFT of the reference / TTFT over all requests that both answered, or would have.
 
-    A reference that reuses nothing is spared cold requests that follow up. They count as cold ones do, whose ratio is known of others.
+    A reference that reuses nothing is spared cold requests that follow up. They count as cold ones do, whose ratio is
+    known of others.
     """
     mine, base = (paired.answered.reindex(columns=[name])[name] for name in (label, paired.reference))
     answered = mine.eq(True) & (base.eq(True) | base.isna())

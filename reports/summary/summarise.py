@@ -11,6 +11,7 @@ from reports.run.frame import without_times
 from reports.run.manifest import Ceilings, Manifest
 from reports.run.measurements import Measurements
 from reports.statistics.intervals import mean_interval, median_interval, percentile
+from reports.statistics.levels import ONE_LOOK
 from reports.statistics.pairing import Paired, defined
 from reports.statistics.strata import stratified_percentile
 from reports.summary.floor import floor_ms
@@ -104,7 +105,7 @@ def _row(
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
     calibration = manifest.calibration(label)
     calibrated_on = None if calibration is None else calibration.description
-    values |= repair_values(mine, promised, threshold, calibrated_on, alpha)
+    values |= repair_values(mine, promised, threshold, calibrated_on, alpha, paired.shares.get(label, ONE_LOOK))
     values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)

@@ -40,8 +40,8 @@ class SessionOptions:
         warmup: requests answered first and not counted; the stores forget them.
         not_warmed: labels of the runners that could not forget them, and get none.
         cold_before: cold requests of the same workload that the runners answered before this stream.
-        spares_reference: whether the reference is not asked cold requests, in which no answer can differ, unless the
-            history needs its reply, or another runner failed.
+        spares_reference: whether the reference, which then must store nothing, is not asked cold requests, in which no
+            answer can differ, unless the history needs its reply, or another runner failed.
     """
 
     reference: str

@@ -41,9 +41,10 @@ class CalibrationBin:
 def calibration_curve(mine: pd.DataFrame, alpha: float) -> list[CalibrationBin]:
     """Bin the separate requests of one runner on one workload by their estimates, in rising order.
 
-    Requests of which everything was computed are left out: their estimate is 0 by definition, not by the model. The
-    bins hold about equally many, ``FEWEST_IN_BIN`` at least where there are as many at all, and equal estimates stay in
-    one bin. No bin where every request was computed, or no estimate was made.
+    Requests of which everything was computed are left out, for their estimate is 0 by definition, not by the model; but
+    not those of which it was computed because a token was in doubt: the model estimated what changes in spite of that.
+    The bins hold about equally many, ``FEWEST_IN_BIN`` at least where there are as many at all, and equal estimates
+    stay in one bin. No bin where every request was computed, or no estimate was made.
     """
     chosen = decided(mine)
     estimated = (chosen["repair_share"] < 1) | (chosen["repair_in_doubt"] == 1)

@@ -7,12 +7,18 @@ from typing import Any
 import pandas as pd
 
 from reports.statistics.binomial import share_interval
+from reports.statistics.levels import ONE_LOOK, AlphaShares
 from reports.statistics.pairing import defined
 from runners.records import Warmth
 
 
 def repair_values(
-    mine: pd.DataFrame, promised: float | None, threshold: float | None, calibration: str | None, alpha: float
+    mine: pd.DataFrame,
+    promised: float | None,
+    threshold: float | None,
+    calibration: str | None,
+    alpha: float,
+    shares: AlphaShares = ONE_LOOK,
 ) -> dict[str, Any]:
     """Compute the columns of a row that are about repair; all but the computed share are None of other methods.
 
@@ -20,6 +26,7 @@ def repair_values(
         promised: share of answers that the runner may change; None where it promises nothing.
         threshold: largest estimate with which it reuses something; None where that is not known.
         calibration: what the model was calibrated on, in words; None where it was not.
+        shares: of alpha, that bounds of the runner's changes may err by, see ``Changes``.
     """
     warm = mine[(mine["warmth"] == Warmth.WARM.value) & mine["ok"]]
     computed = defined(warm["computed_token_layers"] / (warm["vision_tokens"] * warm["layers"]))
@@ -52,7 +59,7 @@ def repair_values(
     separate = separate_requests(chosen)
     if separate["repair_risk"].notna().any():
         values["risk_predicted"] = float(separate["repair_risk"].mean())
-    return values | _found(separate, alpha)
+    return values | _found(separate, alpha, shares)
 
 
 def decided(mine: pd.DataFrame) -> pd.DataFrame:
@@ -65,10 +72,13 @@ def separate_requests(chosen: pd.DataFrame) -> pd.DataFrame:
     return chosen[chosen["agrees"].notna()].drop_duplicates("cluster_id")
 
 
-def _found(separate: pd.DataFrame, alpha: float) -> dict[str, float]:
-    """Compute the share of changed answers among separate requests, with exact bounds."""
+def _found(separate: pd.DataFrame, alpha: float, shares: AlphaShares) -> dict[str, float]:
+    """Compute the share of changed answers among separate requests, with exact bounds.
+
+    Answers that surely changed are found out as accuracy that is surely lost, by the upper end of its change.
+    """
     count, changed = len(separate), int((separate["agrees"] == 0).sum())
     if not count:
         return {}
-    ends = share_interval(changed, count, alpha)
-    return {"risk_found": changed / count, "risk_found_ci_low": ends.low, "risk_found_ci_high": ends.high}
+    low, high = (share_interval(changed, count, alpha * share) for share in (shares.high, shares.low))
+    return {"risk_found": changed / count, "risk_found_ci_low": low.low, "risk_found_ci_high": high.high}

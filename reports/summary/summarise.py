@@ -11,6 +11,7 @@ from reports.run.frame import without_times
 from reports.run.manifest import Ceilings, Manifest
 from reports.run.measurements import Measurements
 from reports.statistics.intervals import mean_interval, median_interval, percentile
+from reports.statistics.levels import ONE_LOOK
 from reports.statistics.pairing import Paired, defined
 from reports.statistics.strata import stratified_percentile
 from reports.summary.floor import floor_ms
@@ -104,7 +105,7 @@ def _row(
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
     calibration = manifest.calibration(label)
     calibrated_on = None if calibration is None else calibration.description
-    values |= repair_values(mine, promised, threshold, calibrated_on, alpha)
+    values |= repair_values(mine, promised, threshold, calibrated_on, alpha, paired.shares.get(label, ONE_LOOK))
     values |= {"floor_ratio": _floor_ratio(mine, manifest.model.ceilings)}
     if values["weights"] == RANDOM:
         values |= dict.fromkeys(WORTH)
@@ -186,7 +187,8 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Valu
 def _speedup_of_all(label: str, paired: Paired) -> float | None:
     """Median of TTFT of the reference / TTFT over all requests that both answered, or would have.
 
-    The reference is spared cold requests that follow up. They count as cold ones do, whose ratio is known of others.
+    A reference that reuses nothing is spared cold requests that follow up. They count as cold ones do, whose ratio is
+    known of others.
     """
     mine, base = (paired.answered.reindex(columns=[name])[name] for name in (label, paired.reference))
     answered = mine.eq(True) & (base.eq(True) | base.isna())

@@ -37,7 +37,8 @@ class Ceiling:
     tokens: int
 
     def run(self, begin: Callable[[], float], put: Callable[[float], object]) -> None:
-        """See ``processes.Task``."""
+        """See ``processes.Task``. Modules are loaded before all begin, so that all measure in the same seconds."""
+        load_modules()
         time.sleep(max(0.0, begin() - perf_counter()))
         put(self.measure())
 

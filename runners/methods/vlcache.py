@@ -121,7 +121,7 @@ class VLCache(ReuseMethod):
         if repair.share > self.ratio:
             repair = replace(repair, share=self.ratio, risk=None)
         plan = plan_repair(context, text, repair, self.donor)
-        watched = self.ratio == EVERYTHING and plan.repair is not None and plan.repair.share < EVERYTHING
+        watched = self.ratio == EVERYTHING and plan.repair is not None and context.budget(plan.repair.share) < count
         return replace(plan, least_margin=risk.least_margin) if watched else plan
 
     def takes_exact_path(self, context: PlanContext) -> bool:

@@ -35,6 +35,7 @@ class World:
         random_weights: whether it has no others.
         served: keys of the records that were measured.
         replayed: keys of the finished records that ``serve`` was told of.
+        spared: whether ``serve`` was told to spare the reference, every time it was called.
     """
 
     failing: dict[str, Status] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class World:
     random_weights: bool = False
     served: list[str] = field(default_factory=list)
     replayed: list[str] = field(default_factory=list)
+    spared: list[bool] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         watch: Any = None,
     ) -> Iterator[Record]:
         world.replayed += finished
+        world.spared.append(options.spares_reference)
         turns = [(talk, turn) for talk in conversations for turn in talk.turns]
         for number, (talk, turn) in enumerate(turns):
             asked = [runner for runner in runners if watch is None or watch.asks(runner.label)]

@@ -13,7 +13,7 @@ import pytest
 from runners.records import Status
 from vlcache_cli.app import main
 from vlcache_cli.config.commands import BenchConfig
-from vlcache_cli.jobs.streams import open_streams
+from vlcache_cli.jobs.streams import count_turns, open_streams
 from workloads.registry import CARDS, load_workload
 
 Bench = Callable[..., int]
@@ -33,11 +33,23 @@ def test_who_lost_nothing_is_asked_on_with_the_reference(bench: Bench, capsys: p
     assert bench(*FOLLOWED, "--json") == 0
     out, err = capsys.readouterr()
     assert "vlcache is asked on, to bound what it loses: binding" in err
-    assert manifest()["follow_up"] == {"requests": {"binding": 36}, "chosen": {"binding": "vlcache"}}
+    (stream,) = open_streams(BenchConfig(workload=("binding",), samples=12, follow_up=36)).values()
+    requests = count_turns(stream.follow_up)
+    assert requests == 33, "those of a case that does not come back are left out"
+    assert manifest()["follow_up"] == {"requests": {"binding": requests}, "chosen": {"binding": "vlcache"}}
     counts = asked()
     assert counts["prefix-cache"] == 12 < counts["full"] == counts["vlcache"]
     losses = {row["runner"]: row["loss_at_most"] for row in json.loads(out)["summary"]}
     assert losses["vlcache"] < 0.3
+
+
+@pytest.mark.parametrize(("reference", "is_spared"), [("full", True), ("prefix-cache", False)])
+def test_a_reference_that_stores_what_cold_requests_bring_is_not_spared_them(
+    bench: Bench, world: Any, reference: str, is_spared: bool
+) -> None:
+    assert bench(*FOLLOWED, "--reference", reference) == 0
+    assert manifest()["follow_up"]["chosen"] == {"binding": "vlcache"}
+    assert world.spared == [False, is_spared]
 
 
 def test_who_lost_too_many_answers_is_not(bench: Bench, world: Any) -> None:
@@ -68,6 +80,11 @@ def test_what_contradicts_it_is_refused(
 ) -> None:
     assert bench("--follow-up", "9", *flags, "--output", "run") == 2
     assert "--follow-up" in capsys.readouterr().err
+
+
+def test_requests_in_which_nothing_comes_back_are_refused(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--samples", "12", "--follow-up", "2", "--output", "run") == 2
+    assert "--follow-up 2: no medium of 'binding' comes back in so few" in " ".join(capsys.readouterr().err.split())
 
 
 def test_requests_of_a_file_are_given(world: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

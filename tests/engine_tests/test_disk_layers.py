@@ -124,6 +124,19 @@ def test_a_reading_that_is_stopped_ends() -> None:
     assert not found._thread.is_alive()
 
 
+def test_who_waits_is_told_where_no_thread_can_be_had_for_the_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("runners.engine.kv.read_ahead.ThreadPoolExecutor.submit", refuse)
+    found = ReadAhead([Scripted("a", [])], 2, lambda layer: None)
+    found._thread.join(SECONDS)
+    assert found._failed is not None, "else who waits would wait for ever"
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        found.wait(0)
+    found.stop()
+
+
 def test_what_is_just_being_read_is_not_copied_on_a_cpu(way: str) -> None:
     """What lies in the host's memory is, for others have it."""
     kv = [(torch.zeros(2, 3), torch.ones(2, 3)) for _ in range(2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -100,6 +101,23 @@ def test_what_another_process_stored_is_found(lab: Any, runner: Open) -> None:
     read = counts(other).read
     other.answer(lab.ask("z ", lab.picture(0), "one"))
     assert counts(other).read == read
+
+
+@pytest.mark.parametrize("reason", [errno.EMFILE, errno.ENOMEM])
+def test_no_entry_is_bad_because_no_file_can_be_opened(
+    lab: Any, runner: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    runner().answer(lab.ask("x ", lab.picture(0), "one"))
+    before, other = files(tmp_path), runner()
+
+    def refuse(*_: Any) -> int:
+        raise OSError(reason, os.strerror(reason))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("runners.engine.store.disk.folder.descend", refuse)
+        cold = other.answer(lab.ask("y ", lab.picture(0), "one", max_new_tokens=1))
+    assert (cold.status, cold.cache.kv_hits, counts(other).bad) == (Status.OK, 0, 0)
+    assert set(before) <= set(files(tmp_path))
 
 
 def test_prefixes_of_other_processes_are_found(lab: Any, runner: Open) -> None:

@@ -119,6 +119,17 @@ def test_a_later_token_in_doubt_is_computed_over_what_was_given(lab: Any, monkey
     lab.assert_equal(again, lab.answer(FullRecompute(), last))
 
 
+def test_nothing_is_in_doubt_where_a_level_computes_all_that_is_reused(lab: Any) -> None:
+    prefix = [part for number in range(5) for part in ("and ", lab.picture(number))]
+    requests = lab.ask(*prefix, "one"), lab.ask("y ", lab.picture(5)), lab.ask(*prefix, "and ", lab.picture(5), "?")
+    watching = replace(risk_model({0.0: 3, 0.2: -3}), least_margin=WIDE)
+    response = answer_last(calibrated(lab, VLCache(), watching), requests)
+    assert (response.repair.share, response.repair.in_doubt) == (0.2, False)
+    calm = answer_last(calibrated(lab, VLCache(), replace(watching, least_margin=0.0)), requests)
+    assert response.cache == calm.cache, "nothing is computed twice"
+    lab.assert_equal(response, lab.answer(FullRecompute(), requests[-1]))
+
+
 def test_where_no_level_is_safe_everything_is_computed(lab: Any) -> None:
     response = answer_last(calibrated(lab, VLCache(), risk_model({0.0: 3, 0.2: 3})), moved(lab))
     lab.assert_equal(response, lab.answer(FullRecompute(), *moved(lab)))

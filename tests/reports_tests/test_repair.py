@@ -14,6 +14,7 @@ from reports.run.frame import REPAIR, to_frame
 from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
 from reports.statistics.binomial import share_interval
+from reports.statistics.levels import FIRST_LOOK, LAST_LOOK, ONE_LOOK, AlphaShares
 from reports.summary.repair import repair_values
 from reports.summary.row import Row
 from reports.summary.summarise import summarise
@@ -45,8 +46,8 @@ def decided(make_record: MakeRecord) -> Callable[..., Record]:
     return make
 
 
-def values(records: Sequence[Record], promised: float | None = 0.02) -> dict[str, Any]:
-    return repair_values(to_frame(records), promised, 0.015, "300 requests of quote", ALPHA)
+def values(records: Sequence[Record], promised: float | None = 0.02, shares: AlphaShares = ONE_LOOK) -> dict[str, Any]:
+    return repair_values(to_frame(records), promised, 0.015, "300 requests of quote", ALPHA, shares)
 
 
 def test_levels_are_shares_of_the_warm_requests(decided: Callable[..., Record]) -> None:
@@ -106,6 +107,10 @@ def test_what_changed_is_found_by_the_first_warm_request_of_each_cluster(decided
     ]
     ends = binomtest(1, 4).proportion_ci(1 - ALPHA, "exact")
     assert [values(records)[name] for name in FOUND] == pytest.approx([1 / 4, ends.low, ends.high])
+    for at_low, at_high, shares in ((0.98, 0.02, FIRST_LOOK), (0.02, 0.98, LAST_LOOK)):
+        low, high = (binomtest(1, 4).proportion_ci(1 - ALPHA * share, "exact") for share in (at_low, at_high))
+        found = values(records, shares=shares)
+        assert [found[name] for name in FOUND] == pytest.approx([1 / 4, low.low, high.high]), "two looks share alpha"
 
 
 def test_nothing_is_found_where_nothing_can_be_compared(decided: Callable[..., Record]) -> None:

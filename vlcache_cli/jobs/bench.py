@@ -16,7 +16,7 @@ from vlcache_cli.jobs.deciding import Deciding
 from vlcache_cli.jobs.follow_up import choose, count_spared, describe_follow_up, follow_up, require_followable
 from vlcache_cli.jobs.live_manifest import LiveManifest
 from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
-from vlcache_cli.jobs.streams import Stream, open_streams, require_legible, turns_of
+from vlcache_cli.jobs.streams import Stream, count_turns, open_streams, require_legible
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def _serve(
         return record.workload if watch is None or not watch.decided else f"{record.workload}: {watch.decided} decided"
 
     with job.folder.appending() as append:
-        spared = {workload: count_spared(stream) for workload, stream in job.streams.items()}
+        spared = {workload: count_spared(manifest, stream) for workload, stream in job.streams.items()}
         total = partial(_total, job, live, spared, len(finished))
         for answered in console.track(answers, "answers", total, about):
             record = answered.unjudged() if manifest.model.random_weights else answered
@@ -271,7 +271,7 @@ def _followed_up(
     if live.now.follow_up.chosen is None:
         chosen = choose(live.now, records, job.streams)
         live.put("follow_up", {"requests": live.now.follow_up.requests, "chosen": chosen})
-    yield from follow_up(job.config, job.streams, runners, finished, live.now.follow_up.chosen or {})
+    yield from follow_up(job.config, live.now, job.streams, runners, finished)
 
 
 def _total(job: Job, live: LiveManifest, spared: Mapping[str, int], finished: int) -> int:
@@ -282,7 +282,7 @@ def _total(job: Job, live: LiveManifest, spared: Mapping[str, int], finished: in
     labels, chosen = live.now.labels, live.now.follow_up.chosen
     total = sum(stream.turns * len(labels) for stream in job.streams.values())
     for workload, stream in job.streams.items():
-        more = turns_of(stream.follow_up)
+        more = count_turns(stream.follow_up)
         total -= more * len(labels)
         if chosen is None or workload in chosen:
             total += 2 * more - spared[workload]

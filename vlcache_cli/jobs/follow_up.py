@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vlcache_cli import console
 from vlcache_cli.config.commands import BenchConfig
 from vlcache_cli.jobs.loading import is_loaded
+from vlcache_cli.jobs.streams import count_turns
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def describe_follow_up(streams: Mapping[str, Stream]) -> dict[str, Any]:
     """What follows up, for a manifest, before anyone is chosen; empty where nothing does."""
-    requests = {workload: stream.options.follow_up for workload, stream in streams.items() if stream.follow_up}
+    requests = {workload: count_turns(stream.follow_up) for workload, stream in streams.items() if stream.follow_up}
     return {"follow_up": {"requests": requests, "chosen": None}} if requests else {}
 
 
@@ -67,27 +68,38 @@ def _separate(stream: Stream) -> int:
     return len({item.conversation.cluster_id for item in asked if item.warmth is not Warmth.COLD})
 
 
-def count_spared(stream: Stream) -> int:
-    """Requests that follow up and that the reference is not asked."""
+def spares_reference(manifest: Manifest) -> bool:
+    """Whether the reference is spared cold requests that follow up: not one that stores what they bring."""
+    return not manifest.reuses(manifest.reference)
+
+
+def count_spared(manifest: Manifest, stream: Stream) -> int:
+    """Count the requests that follow up and that the reference is not asked."""
     from runners.session import requests_of, turns_of
 
+    if not spares_reference(manifest):
+        return 0
     return sum(item.is_spared for item in requests_of(turns_of(stream.follow_up)))
 
 
 def follow_up(
     config: RunConfig,
+    manifest: Manifest,
     streams: Mapping[str, Stream],
     runners: Sequence[Runner],
     finished: Mapping[str, Record],
-    chosen: Mapping[str, str],
 ) -> Iterator[Record]:
-    """Yield the records of the reference and the ``chosen`` runner of each workload that ``finished`` does not have.
+    """Yield the records of the reference and the chosen runner of each workload that ``finished`` does not have.
 
-    Stores begin empty. Nothing is warmed up, and the reference is spared cold requests: the first ones were timed.
+    Stores begin empty. Nothing is warmed up, and a reference that reuses nothing is spared cold requests: the first
+    ones were timed.
+
+    Args:
+        manifest: says who was chosen.
     """
     from runners.session import COMPUTED_BY_ALL, SessionOptions, serve
 
-    for workload, label in chosen.items():
+    for workload, label in (manifest.follow_up.chosen or {}).items():
         stream, asked = streams[workload], [runner for runner in runners if runner.label in (config.reference, label)]
         options = SessionOptions(
             config.reference,
@@ -95,6 +107,6 @@ def follow_up(
             stream.options.max_new_tokens,
             warmup=0,
             cold_before=COMPUTED_BY_ALL,
-            spares_reference=True,
+            spares_reference=spares_reference(manifest),
         )
         yield from serve(workload, stream.follow_up, asked, options, finished)

@@ -45,7 +45,7 @@ class Stream:
     @property
     def turns(self) -> int:
         """Requests in all."""
-        return turns_of(self.conversations)
+        return count_turns(self.conversations)
 
     def places(self) -> Iterator[tuple[str, tuple[Conversation, int]]]:
         """The id of every turn, with its conversation and its place in it."""
@@ -83,8 +83,8 @@ class Stream:
         return replace(self, blocks=blocks, follow_up=follow_up, no_image=True)
 
 
-def turns_of(conversations: Sequence[Conversation]) -> int:
-    """Requests in these."""
+def count_turns(conversations: Sequence[Conversation]) -> int:
+    """Count the requests of conversations."""
     return sum(len(conversation.turns) for conversation in conversations)
 
 
@@ -179,6 +179,10 @@ def _open(
     follow_up = draw(options.follow_up, config.blocks) if options.follow_up else []
     if defaults.case is not None and popularity == "own":
         follow_up = _that_come_back(follow_up, defaults.case.cold)
+    if options.follow_up and not follow_up:
+        raise UsageError(
+            f"--follow-up {options.follow_up}: no medium of '{workload.name}' comes back in so few requests: ask more"
+        )
     return Stream(blocks, options, distinct=distinct, follow_up=follow_up), notes
 
 

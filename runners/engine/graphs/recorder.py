@@ -38,9 +38,13 @@ class CudaRecorder:
         self.nbytes = 0
 
     def record(self, work: Work, tensors: tuple[Any, ...]) -> Replay:
-        """See ``Recorder``. A capture computes nothing; what it takes from the driver is the pool's."""
-        graph, before = torch.cuda.CUDAGraph(), torch.cuda.memory_reserved(self._device)
+        """See ``Recorder``. A capture computes nothing; what it takes from the driver is the pool's.
+
+        When a capture begins, torch gives unused memory back to the driver: the count begins after that.
+        """
+        graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool):
+            before = torch.cuda.memory_reserved(self._device)
             work(*tensors)
         self.nbytes += max(0, torch.cuda.memory_reserved(self._device) - before)
         replay: Replay = graph.replay

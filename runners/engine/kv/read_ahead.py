@@ -93,16 +93,14 @@ class ReadAhead:
         self._thread.join()
 
     def _read(self) -> None:
-        with ThreadPoolExecutor(1, "read-ahead-check") as checker:
-            for layer in range(self._layers):
-                if self._failed is not None:
-                    return
-                try:
-                    checks = [unread.read(layer) for unread in self._unread]
-                except BaseException as error:  # raised again by ``wait``
-                    checker.submit(self._fail, error)
-                    return
-                checker.submit(self._check, layer, checks)
+        try:
+            with ThreadPoolExecutor(1, "read-ahead-check") as checker:
+                for layer in range(self._layers):
+                    if self._failed is not None:
+                        return
+                    checker.submit(self._check, layer, [unread.read(layer) for unread in self._unread])
+        except BaseException as error:  # raised again by ``wait``, once the layers before it are checked
+            self._fail(error)
 
     def _check(self, layer: int, checks: Sequence[Check]) -> None:
         if self._failed is not None:

@@ -39,6 +39,7 @@ TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
 MOST_HITS = 1 << 20
 ASKED_AT_ONCE = 1 << 20
 """Bytes; Linux may read no more for a single advice."""
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | AT_ONCE
@@ -89,12 +90,15 @@ class StoreFolder:
         Raises:
             FileNotFoundError: there is none.
             BadEntry: it is a link, has a second name, is no regular file, or others may write to it.
+            OSError: this process or the system has no room for another open file, which says nothing of the entry.
         """
         try:
             descriptor = require_regular(descend(self.path, f"{scope}/{name}", READ | AT_ONCE))
         except FileNotFoundError:
             raise
         except OSError as error:
+            if error.errno in NO_ROOM:
+                raise
             raise BadEntry(f"it cannot be opened: {error.strerror}") from error
         found = os.fstat(descriptor)
         if found.st_nlink > 1 or found.st_mode & 0o022 or (hasattr(os, "geteuid") and found.st_uid != os.geteuid()):

@@ -127,11 +127,11 @@ class DiskTier:
             return self._expected.pop(key)
         try:
             return self._folder.open(self.scope, _name(key))
-        except FileNotFoundError:
-            return None
-        except (BadEntry, OSError):
+        except BadEntry:
             self._remove_bad(key, None)
-            return None
+        except OSError:  # there is none, or no room to open it
+            pass
+        return None
 
     def read_from(self, stream: BinaryIO, key: str) -> Entry | None:
         """The entry in an open file, as ``get`` gives it; None, and the file removed, where it is bad."""

@@ -5,9 +5,9 @@
 
 In streams of even popularity most requests of `binding` and `multi-hop` bring a new picture beside reused ones; in
 those of popularity own every request that comes back has all its media stored. A threshold has to hold for both.
-FOLDER keeps what was found of every stream, so that a script that was stopped goes on with the next one; then the
-profile of the model with its new risk model is written to FOLDER/vlcache.yaml, and what every promise rests on is
-printed. Some 25 minutes on a CPU for either model.
+FOLDER keeps what was found of every stream, so that a script that was stopped goes on with the next one, if signals and
+levels are still the same. Then the profile of the model with its new risk model is written to FOLDER/vlcache.yaml, and
+what every promise rests on is printed. Some 15 minutes on a CPU for the embedded model, an hour for the reader.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from runners.analysis.assess import AssessingRunner, assess
+from runners.analysis.assess import LEVELS, AssessingRunner, assess
 from runners.methods.parts.signals import SIGNALS
 from runners.models.load import LoadedModel, load_model, resolve_model
 from runners.profile import write_profile
@@ -32,6 +32,7 @@ from workloads.registry import load_workload
 EVEN_REUSE = 0.67
 SEED = 601
 BUDGET = 8 << 30
+HEADER = {"signals": list(SIGNALS), "levels": list(LEVELS)}
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ SOURCES: dict[str, Sequence[Source]] = {
 
 def assessed(model: LoadedModel, source: Source, kept: Path) -> list[CalibrationRequest]:
     """Assess the requests of one stream, or read what was found of it; cases are told apart from other streams'."""
-    if not kept.exists():
+    if not kept.exists() or json.loads(kept.read_text().partition("\n")[0]) != HEADER:
         workload = load_workload(source.workload)
         even = source.popularity == "even"
         rate = EVEN_REUSE if even else workload.defaults.usual_reuse_rate(source.popularity)
@@ -72,9 +73,9 @@ def assessed(model: LoadedModel, source: Source, kept: Path) -> list[Calibration
         limit = workload.defaults.max_new_tokens
         runner = AssessingRunner(model, BUDGET, limit, "template")
         found = assess(source.workload, list(workload.conversations(options)), runner, limit)
-        lines = [json.dumps(asdict(request)) for _, request in found if request is not None]
+        lines = [json.dumps(HEADER), *(json.dumps(asdict(request)) for _, request in found if request is not None)]
         kept.write_text("".join(f"{line}\n" for line in lines))
-    return [read(line, source) for line in kept.read_text().splitlines()]
+    return [read(line, source) for line in kept.read_text().splitlines()[1:]]
 
 
 def read(line: str, source: Source) -> CalibrationRequest:

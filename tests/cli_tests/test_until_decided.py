@@ -77,7 +77,7 @@ def test_any_run_says_what_is_decided_so_far_and_keeps_nothing_of_it(
     world.failing = {f"binding-{number}": Status.REUSE_VIOLATED for number in range(60)}
     flags = ("--samples", "60", "--popularity", "even", "--output", "run")
     assert bench(*flags) == 4
-    told = "binding: vlcache is inferior at 2 points after "
+    told = "binding: vlcache is inferior so far at 2 points after "
     assert capsys.readouterr().err.count(told) == 1
     assert "decisions" not in manifest()
     assert requests() == 60, "who is decided is asked on"

@@ -115,8 +115,9 @@ class Deciding:
         self._tell(label, verdict)
 
     def _tell(self, label: str, verdict: str) -> None:
+        found = verdict if self.stops else f"{verdict} so far"
         console.note(
-            f"{self.workload}: {label} is {verdict} at {100 * self.margin:g} points after {self.seconds:.0f} seconds "
+            f"{self.workload}: {label} is {found} at {100 * self.margin:g} points after {self.seconds:.0f} seconds "
             f"and {self._requests[label]} requests ({len(self._changes[label])} separate)"
         )
 

@@ -255,9 +255,10 @@ def test_one_bar_spans_all_workloads_and_runners_and_what_is_left(
 ) -> None:
     bars: list[tuple[int, int]] = []
 
-    def track(items: Iterable[Any], title: str, total: int, about: Any = None) -> Iterator[Any]:
-        seen = list(items)
-        bars.append((total, len(seen)))
+    def track(items: Iterable[Any], title: str, total: Callable[[], int], about: Any = None) -> Iterator[Any]:
+        at_first, seen = total(), list(items)
+        assert total() == at_first, "nothing follows up"
+        bars.append((at_first, len(seen)))
         yield from seen
 
     monkeypatch.setattr(console, "track", track)

@@ -70,6 +70,20 @@ def _skip_without_gpu(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
+@pytest.fixture
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What stderr says, on one line, of a small bench whose arguments are a mistake."""
+    from vlcache_cli.app import main
+
+    def ask(*arguments: str) -> str:
+        run = str(tmp_path / "run")
+        usual = ("bench", "--workload", "doc-qa", "--samples", "2", "--runner", "full", "--output", run)
+        assert main([*usual, *arguments]) == 2
+        return " ".join(capsys.readouterr().err.split())
+
+    return ask
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_network() -> Iterator[None]:
     """Refuse every connection that would leave this machine."""

@@ -49,6 +49,12 @@ def column(meaning: str, unit: str = "", *, required: bool = False, **about: Any
     return field(default=MISSING if required else None, metadata={DECLARED: declared})
 
 
+def same_at(percentile: int, interval_spec: str) -> Any:
+    """Declare a percentile, in milliseconds, of the times whose median is the column above."""
+    meaning = f"{percentile}th percentile of the same"
+    return column(meaning, unit="ms", better="lower", spec=".1f", interval_spec=interval_spec)
+
+
 def end() -> Any:
     """Declare a field ``name_ci_low`` or ``name_ci_high`` as one end of the interval of the column ``name``."""
     return field(default=None, metadata={DECLARED: END})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from reports.summary.column import column, columns_of, end
+from reports.summary.column import column, columns_of, end, same_at
 from workloads.reading import keys
 
 
@@ -170,14 +170,10 @@ class Row:
     )
     ttft_ms_p50_ci_low: float | None = end()
     ttft_ms_p50_ci_high: float | None = end()
-    ttft_ms_p90: float | None = column(
-        "90th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".0f"
-    )
+    ttft_ms_p90: float | None = same_at(90, ".0f")
     ttft_ms_p90_ci_low: float | None = end()
     ttft_ms_p90_ci_high: float | None = end()
-    ttft_ms_p99: float | None = column(
-        "99th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".0f"
-    )
+    ttft_ms_p99: float | None = same_at(99, ".0f")
     ttft_ms_p99_ci_low: float | None = end()
     ttft_ms_p99_ci_high: float | None = end()
     ttft_speedup: float | None = column(
@@ -469,14 +465,10 @@ class Row:
     )
     tpot_ms_p50_ci_low: float | None = end()
     tpot_ms_p50_ci_high: float | None = end()
-    tpot_ms_p90: float | None = column(
-        "90th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".1f"
-    )
+    tpot_ms_p90: float | None = same_at(90, ".1f")
     tpot_ms_p90_ci_low: float | None = end()
     tpot_ms_p90_ci_high: float | None = end()
-    tpot_ms_p99: float | None = column(
-        "99th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".1f"
-    )
+    tpot_ms_p99: float | None = same_at(99, ".1f")
     tpot_ms_p99_ci_low: float | None = end()
     tpot_ms_p99_ci_high: float | None = end()
     e2e_ms_p50: float | None = column(
@@ -488,14 +480,10 @@ class Row:
     )
     e2e_ms_p50_ci_low: float | None = end()
     e2e_ms_p50_ci_high: float | None = end()
-    e2e_ms_p90: float | None = column(
-        "90th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".0f"
-    )
+    e2e_ms_p90: float | None = same_at(90, ".0f")
     e2e_ms_p90_ci_low: float | None = end()
     e2e_ms_p90_ci_high: float | None = end()
-    e2e_ms_p99: float | None = column(
-        "99th percentile of the same", unit="ms", better="lower", spec=".1f", interval_spec=".0f"
-    )
+    e2e_ms_p99: float | None = same_at(99, ".0f")
     e2e_ms_p99_ci_low: float | None = end()
     e2e_ms_p99_ci_high: float | None = end()
     client_lag_ms_p99: float | None = column(

@@ -60,14 +60,15 @@ def decode(
     place = 0
     while place < len(given) - 1 or (len(tokens) < limit and tokens[-1] not in adapter.end_tokens):
         at, token = len(prompt.hidden) + place, tokens[place]
+        watched = least_margin is not None and place >= len(given) - 1
         if kv.graphs is None:
-            following, margin = _next(adapter, prompt, kv, at, token)
+            following, margin = _next(adapter, prompt, kv, at, token, watched)
         else:
-            following, margin = _replayed(kv.graphs, adapter, prompt, kv, at, token)
+            following, margin = _replayed(kv.graphs, adapter, prompt, kv, at, token, watched=watched)
         place += 1
         if place < len(given):
             continue
-        if least_margin is not None:
+        if margin is not None and least_margin is not None:
             margins.append(float(margin))
             if margins[-1] < least_margin:
                 return Continuation(tuple(tokens), tuple(margins), in_doubt=True)
@@ -75,23 +76,26 @@ def decode(
     return Continuation(tuple(tokens), tuple(margins))
 
 
-def _next(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int) -> tuple[Tensor, Tensor]:
-    """The token after ``token``, whose index in the sequence is ``at``, and its logit margin, each ``(1,)``."""
+def _next(
+    adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int, watched: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The token after ``token``, whose index in the sequence is ``at``; its logit margin if watched; each ``(1,)``."""
     slot = slice(at, at + 1)
     rows = PlacedRows((prompt.cos[slot], prompt.sin[slot]), LookBack.of(torch.tensor([at]), adapter.device))
     hidden = adapter.embed(torch.tensor([token], device=adapter.device))
     for index in range(adapter.shape.layers):
         hidden = run_layer(adapter, index, hidden, rows, LayerKV(*kv.layer(index), slot)).hidden
     logits = adapter.head(hidden)
-    return logits.argmax(dim=-1), logit_margin(logits)
+    return logits.argmax(dim=-1), logit_margin(logits) if watched else None
 
 
 def _replayed(
-    graphs: Graphs, adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int
-) -> tuple[Tensor, Tensor]:
+    graphs: Graphs, adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int, *, watched: bool
+) -> tuple[Tensor, Tensor | None]:
     """The same in one launch, or as it is and recorded behind the answer."""
     arena, k, v = graphs.arena, kv.k, kv.v
     row = arena.fill(torch.tensor([at]), kept=None, scratch=at, cos=prompt.cos, sin=prompt.sin)
     arena.token.fill_(token)
-    graphs.run(("step", k.shape[2]), partial(run_step, adapter, arena.token, arena.margin), row, k, v)
-    return arena.token, arena.margin
+    margin = arena.margin if watched else None
+    graphs.run(("step", k.shape[2], watched), partial(run_step, adapter, arena.token, margin), row, k, v)
+    return arena.token, margin

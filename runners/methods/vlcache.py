@@ -161,10 +161,8 @@ def _before_reuse(context: PlanContext) -> Tensor:
 
     Not new media there: only what is computed last is stored.
     """
-    exact = context.required > 0
+    exact = required_before_question(context, "previous")
     exact[context.reusable[0].start :] = False
-    for segment in context.layout.segments:
-        exact[segment.start : segment.end] = False
     return exact
 
 

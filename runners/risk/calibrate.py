@@ -17,7 +17,7 @@ computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from math import inf
@@ -94,9 +94,9 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
     Raises:
         ValueError: there are fewer.
     """
-    order = {case: number for number, case in enumerate(dict.fromkeys(request.case for request in requests))}
-    fitted = [request for request in requests if order[request.case] % FIT == 0]
-    tested = [request for request in requests if order[request.case] % FIT]
+    numbers = _numbered([request.case for request in requests])
+    fitted = [request for request, case in zip(requests, numbers, strict=True) if case % FIT == 0]
+    tested = [request for request, case in zip(requests, numbers, strict=True) if case % FIT]
     separate = len(_first_of_each(tested))
     if not tested:
         raise ValueError("a calibration needs requests of two cases at least")
@@ -175,13 +175,12 @@ def _trials(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Iterato
     changed = np.array([[outcome.changed for outcome in row] for row in outcomes]) & ~doubts
     computed = np.where(doubts, EVERYTHING, levels)
     estimates = np.array([model.estimates(request.signals, request.behind_new_media) for request in requests])
-    kinds = [(request.family, request.behind_new_media) for request in requests]
-    number = np.array([list(dict.fromkeys(kinds)).index(kind) for kind in kinds])
+    kinds = np.array(_numbered([(request.family, request.behind_new_media) for request in requests]))
     separate, rows = _first_of_each(requests), np.arange(len(requests))
     for threshold in THRESHOLDS:
         chosen = (estimates <= threshold).argmax(axis=1)
         changes, shares = changed[rows, chosen], computed[rows, chosen]
-        groups, lost = number * len(levels) + chosen, int(changes[separate].sum())
+        groups, lost = kinds * len(levels) + chosen, int(changes[separate].sum())
         yield _Trial(
             threshold=threshold,
             changed=lost,
@@ -237,6 +236,12 @@ def _first_of_each(requests: Sequence[CalibrationRequest]) -> list[int]:
     for place, request in enumerate(requests):
         first.setdefault(request.case, place)
     return list(first.values())
+
+
+def _numbered(labels: Sequence[Hashable]) -> list[int]:
+    """Number equal labels alike, from 0 on in the order in which they first come."""
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    return [numbers[label] for label in labels]
 
 
 def _signals(requests: Sequence[CalibrationRequest]) -> Floats:

@@ -12,6 +12,7 @@ from runners.engine.store.disk.settings import DEFAULT_NAMESPACE
 from vlcache_cli.config import readers
 from vlcache_cli.config.setting import LOAD, MODEL, OUTPUT, REQUESTS, RUNNERS, STORE, VERDICT, setting, settings_of
 from vlcache_cli.config.stream import WORKLOAD_HELP, StreamConfig
+from workloads.arrivals import speed_of_trace
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,16 @@ class RunConfig(StreamConfig):
         """Requests a second of each open loop, ascending; none where requests come one by one, or in a closed loop."""
         return ()
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether requests arrive while others are answered."""
+        return bool(self.rates) or self.concurrency is not None or speed_of_trace(self.arrivals) is not None
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether a runner is asked no more once it is decided."""
+        return False
+
     def measured(self) -> dict[str, Any]:
         """See ``StreamConfig``; nothing is said of a disk tier or of packing where there is none."""
         return {
@@ -239,8 +250,7 @@ class BenchConfig(RunConfig):
             return self.follow_up
         is_usual = (self.samples, self.reuse_rate, self.blocks, self.on) == (None, None, 1, "local")
         is_own = self.popularity in (None, "own") and not (self.distinct_media or self.no_image)
-        is_loaded = (self.rates, self.concurrency, self.arrivals) != ((), None, BenchConfig().arrivals)
-        return default if is_usual and is_own and not (is_loaded or self.until_decided) else 0
+        return default if is_usual and is_own and not (self.is_loaded or self.until_decided) else 0
 
     def drawn(self) -> BenchConfig:
         """See ``RunConfig``."""
@@ -250,6 +260,11 @@ class BenchConfig(RunConfig):
     def rates(self) -> tuple[float, ...]:
         """See ``RunConfig``."""
         return () if self.request_rate is None else (self.request_rate,)
+
+    @property
+    def is_sequential(self) -> bool:
+        """See ``RunConfig``."""
+        return self.until_decided
 
 
 @dataclass(frozen=True)

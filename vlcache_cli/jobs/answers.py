@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from vlcache_cli.config.commands import BenchConfig
-from vlcache_cli.jobs.loading import is_loaded
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,9 +26,9 @@ def require_spreadable(config: RunConfig, specs: Sequence[RunnerSpec]) -> None:
     from runners.cluster.ray import require_ray
 
     require_ray()
-    if is_loaded(config):
+    if config.is_loaded:
         raise UsageError("--on ray asks requests one by one: drop what makes load, or ask --on local")
-    if isinstance(config, BenchConfig) and config.until_decided and config.blocks < 2:
+    if config.is_sequential and config.blocks < 2:
         raise UsageError(
             "--until-decided on a cluster decides behind whole blocks, asked at once: give --blocks, 20 for example"
         )

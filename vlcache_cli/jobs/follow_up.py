@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
-from vlcache_cli.config.commands import BenchConfig
-from vlcache_cli.jobs.loading import is_loaded
 from vlcache_cli.jobs.streams import count_turns
 from workloads.errors import UsageError
 
@@ -29,8 +27,7 @@ def require_followable(config: RunConfig, streams: Mapping[str, Stream]) -> None
     """UsageError for settings that contradict what follows up."""
     if not any(stream.follow_up for stream in streams.values()):
         return
-    decided = isinstance(config, BenchConfig) and config.until_decided
-    if decided or is_loaded(config) or config.on != "local":
+    if config.is_sequential or config.is_loaded or config.on != "local":
         raise UsageError(
             "--follow-up asks on, request by request, when the first requests are answered: drop it, or "
             "--until-decided, --on ray and what makes load"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from vlcache_cli.config.commands import BenchConfig, RunConfig, SweepConfig
+from vlcache_cli.config.commands import RunConfig, SweepConfig
 from workloads.arrivals import Arrivals, speed_of_trace
 from workloads.errors import UsageError
 
@@ -21,7 +21,7 @@ POISSON = "poisson"  # arrivals where nothing is said
 
 def loads_of(config: RunConfig) -> dict[str, LoadOptions]:
     """How requests arrive, by what a runner's label is followed by; none where they come one by one."""
-    if not is_loaded(config):
+    if not config.is_loaded:
         return {}
     from runners.load.session import LoadOptions
 
@@ -47,14 +47,9 @@ def labels_under_load(labels: Sequence[str], loads: Iterable[str]) -> dict[str, 
     return {f"{label}{suffix}": label for suffix in (loads or ("",)) for label in labels}
 
 
-def is_loaded(config: RunConfig) -> bool:
-    """Whether requests arrive while others are answered."""
-    return bool(config.rates) or config.concurrency is not None or speed_of_trace(config.arrivals) is not None
-
-
 def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Mapping[str, Stream]) -> None:
     """UsageError for settings that contradict load."""
-    if not is_loaded(config):
+    if not config.is_loaded:
         if config.slo is not None:
             raise UsageError("--slo is about answers under load: give --request-rate or --concurrency, too")
         if config.duration is not None:
@@ -85,7 +80,7 @@ def require_loadable(config: RunConfig, specs: Sequence[RunnerSpec], streams: Ma
     _require_clients(config, specs)
     if config.resume:
         raise UsageError("a run under load cannot be continued, for its arrivals are in time: start another one")
-    if isinstance(config, BenchConfig) and config.until_decided:
+    if config.is_sequential:
         raise UsageError("--until-decided asks runners side by side, and under load they are asked one after another")
     for spec in specs:
         if spec.is_server and spec.options.get("state", "stream") != "stream":

@@ -39,16 +39,17 @@ def _leave(padded: PaddedRows, kept: Tensor, first: int, room: int, *projected: 
     return EarlyExit(kept, PlacedRows(angles, LookBack.within(padded.at[kept], room), padded.added[:, kept], first))
 
 
-def run_step(adapter: Adapter, token: Tensor, margin: Tensor, padded: PaddedRows, k: Tensor, v: Tensor) -> None:
+def run_step(adapter: Adapter, token: Tensor, margin: Tensor | None, padded: PaddedRows, k: Tensor, v: Tensor) -> None:
     """Compute the likeliest token after ``token``, ``(1,)``, and write it in its place.
 
     Args:
-        margin: where its logit margin is written, ``(1,)`` float32.
+        margin: where its logit margin is written, ``(1,)`` float32; None where nobody looks at it.
         padded: one row, whose hidden state is not yet known.
         k, v: see ``run_layers``.
     """
     padded.hidden.copy_(adapter.embed(token))
     run_layers(adapter, 0, adapter.shape.layers - 1, padded, k, v)
     logits = adapter.head(padded.hidden)
-    margin.copy_(logit_margin(logits))
+    if margin is not None:
+        margin.copy_(logit_margin(logits))
     token.copy_(logits.argmax(dim=-1))

@@ -79,7 +79,7 @@ def reshape(file: Path, rng: np.random.Generator) -> None:
     shape = hostile[int(rng.integers(len(hostile)))]
     tensor["shape"] = shape if shape != tensor["shape"] else [*shape, 1]
     text = json.dumps(entry, sort_keys=True, separators=(",", ":"))
-    header["__metadata__"] = {"entry": text, "blake3": digest_of(text.encode())}
+    header["__metadata__"] = {"entry": text, "xxh3": digest_of(text.encode())}
     header[tensor["name"]]["shape"] = tensor["shape"]
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)

@@ -23,6 +23,7 @@ NEEDED = {
     "torch": "torch",
     "transformers": "transformers",
     "typer": "typer",
+    "xxhash": "xxhash",
     "yaml": "pyyaml",
 }
 """What the parts import, by the names of the packages that have it."""

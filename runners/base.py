@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runners.endpoint.first_tokens import FirstTokens
 from runners.records import CacheStats, ComputedMedium, Demand, Repair, Served, Status, Timing
-from workloads.records import Message
+from workloads.records import Media, Message
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,22 @@ class Runner(Protocol):
     def describe(self) -> dict[str, Any]:
         """Settings for the manifest, as plain types."""
         ...
+
+
+@runtime_checkable
+class Primer(Protocol):
+    """A runner that may be able to store media without answering a request about them."""
+
+    @property
+    def primes(self) -> bool:
+        """Whether it can, and what it stores then is what it would store behind an answer."""
+        ...
+
+    def prime(self, media: Sequence[Media]) -> None:
+        """Store media; those that cannot be read are left to the request that shows them again."""
+        ...
+
+
+def primer(runner: Runner) -> Primer | None:
+    """Return a runner as one that stores media without an answer; None if it cannot."""
+    return runner if isinstance(runner, Primer) and runner.primes else None

@@ -19,6 +19,7 @@ from runners.engine.store.disk.tier import DiskTier
 from runners.engine.store.symbols import SymbolTable
 from runners.models.load import LoadedModel
 from runners.registry import RunnerSpec, load_method, source_of
+from workloads.records import Media
 
 
 class LocalRunner:
@@ -61,6 +62,15 @@ class LocalRunner:
     def reset(self) -> None:
         """See ``Runner``."""
         self._engine.reset()
+
+    @property
+    def primes(self) -> bool:
+        """See ``Primer``."""
+        return self._method.compiles_donors
+
+    def prime(self, media: Sequence[Media]) -> None:
+        """See ``Primer``."""
+        self._engine.prime(media)
 
     def describe(self) -> dict[str, Any]:
         """See ``Runner``."""

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from runners.base import Request, Response, Runner
+from runners.base import Request, Response, Runner, primer
 from runners.divergence import kl_divergence
 from runners.endpoint.first_tokens import divergence_of_returned
 from runners.records import Record, Status, Warmth, record_key
@@ -40,8 +40,9 @@ class SessionOptions:
         warmup: requests answered first and not counted; the stores forget them.
         not_warmed: labels of the runners that could not forget them, and get none.
         cold_before: cold requests of the same workload that the runners answered before this stream.
-        spares_reference: whether the reference, which then must store nothing, is not asked cold requests, in which no
-            answer can differ, unless the history needs its reply, or another runner failed.
+        spares: whether cold requests, in which no answer can differ, are not answered where nobody needs the reply: not
+            by the reference, which then must store nothing, unless another runner failed; nor by a ``Primer``, which
+            stores those of their media that come back.
     """
 
     reference: str
@@ -50,11 +51,15 @@ class SessionOptions:
     warmup: int
     not_warmed: frozenset[str] = frozenset()
     cold_before: int = 0
-    spares_reference: bool = False
+    spares: bool = False
 
-    def asks(self, label: str, item: StreamRequest) -> bool:
+    def asks(self, runner: Runner, item: StreamRequest) -> bool:
         """Whether a runner is asked a request, all others having answered it."""
-        return not (self.spares_reference and label == self.reference and item.is_spared)
+        return not (self.spares and item.is_spared and self.is_sparing(runner))
+
+    def is_sparing(self, runner: Runner) -> bool:
+        """Whether a runner does without the cold requests that nobody needs the answer of."""
+        return runner.label == self.reference or primer(runner) is not None
 
 
 class Watch(Protocol):
@@ -91,7 +96,7 @@ class StreamRequest:
 
     @property
     def is_spared(self) -> bool:
-        """Whether nobody needs the reference's answer: nothing is compared, and the history has a gold one."""
+        """Whether nobody needs the answer: nothing is compared, and the history has a gold one."""
         return self.warmth is Warmth.COLD and self.turn.answer.has_gold
 
     @property
@@ -123,7 +128,7 @@ def serve(
         finished.get(record_key(workload, item.turn.id, runner.label))
         for item in asked
         for runner in runners
-        if options.asks(runner.label, item)
+        if options.asks(runner, item)
     ]
     if None not in earlier:
         if watch is not None:
@@ -131,6 +136,7 @@ def serve(
                 watch.note(record)
         return
     spent = warm_up(asked[: options.warmup], runners, options)
+    returning = {_identity(medium) for item in asked if item.warmth is not Warmth.COLD for medium in item.media}
     replies: dict[str, str] = {}
     dropped: set[str] = set()
     for item in asked:
@@ -144,10 +150,14 @@ def serve(
         request = item.request(replies, options.max_new_tokens, item.adoptable)
         order = stream("bench", "order", options.seed, workload, item.turn.id).permutation(len(runners))
         places = [int(index) for index in order if runners[index].label not in dropped]
-        spared = [index for index in places if not options.asks(runners[index].label, item)]
+        spared = [index for index in places if not options.asks(runners[index], item)]
         responses = {runners[index].label: runners[index].answer(request) for index in places if index not in spared}
         if any(response.status is not Status.OK for response in responses.values()):
             responses |= {runners[index].label: runners[index].answer(request) for index in spared}
+        else:
+            come_back = [medium for medium in item.media if _identity(medium) in returning]
+            for priming in filter(None, (primer(runners[index]) for index in spared if come_back)):
+                priming.prime(come_back)
         places = [index for index in places if runners[index].label in responses]
         reference = responses.get(options.reference)
         replies[item.turn.id] = "" if reference is None else reference.text or ""
@@ -192,11 +202,16 @@ def requests_of(turns: Iterable[tuple[Conversation, int]], cold: int = 0) -> Ite
     seen: set[tuple[str, bytes]] = set()
     for conversation, index in turns:
         media = media_in(conversation.prompt(index))
-        recurring = sum((item.kind, item.data) in seen for item in media)
+        recurring = sum(_identity(item) in seen for item in media)
         warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
-        seen.update((item.kind, item.data) for item in media)
+        seen.update(_identity(item) for item in media)
         yield StreamRequest(conversation, index, media, warmth, recurring, cold)
         cold += warmth is Warmth.COLD
+
+
+def _identity(medium: Media) -> tuple[str, bytes]:
+    """What two media have in common that are the same."""
+    return medium.kind, medium.data
 
 
 def make_record(

@@ -58,15 +58,26 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
         shares = manifest.alpha_shares(workload)
         paired = Paired.of(records, manifest.reference, lossless, manifest.sequential, shares)
         pairs.append(paired)
+        alike = records[records["request"].isin(_asked_of_all(records, manifest, workload))]
+        paired_alike = Paired.of(alike, manifest.reference, lossless)
         noise = records[records["runner"].isin(manifest.noise_arms)]
         for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
             mine = records[records["runner"] == label]
             if len(mine):
                 is_bound = (workload, label) in bound
-                row = _row(mine, paired, manifest, margin, alpha, noise=noise, is_bound=is_bound)
+                values = _of_any_request(alike[alike["runner"] == label], label, paired_alike)
+                row = _row(values, mine, paired, manifest, margin, alpha, noise=noise, is_bound=is_bound)
                 rows.append(row)
     pooled = {label: pooled_loss(pairs, label, alpha) for label in {row.runner for row in rows if _is_open(row)}}
     return [replace(row, pooled_loss_at_most=pooled[row.runner]) if _is_open(row) else row for row in rows]
+
+
+def _asked_of_all(records: pd.DataFrame, manifest: Manifest, workload: str) -> pd.Series[str]:
+    """Ids of the requests whose cold and warm ones may be mixed: if some runner was asked on, the first ones."""
+    if workload not in (manifest.follow_up.chosen or {}):
+        return records["request"]
+    asked = records.groupby("request")["runner"].nunique()
+    return pd.Series(asked.index[asked == records["runner"].nunique()])
 
 
 def _is_open(row: Row) -> bool:
@@ -75,6 +86,7 @@ def _is_open(row: Row) -> bool:
 
 
 def _row(
+    mixed: Values,
     mine: pd.DataFrame,
     paired: Paired,
     manifest: Manifest,
@@ -84,7 +96,7 @@ def _row(
     noise: pd.DataFrame,
     is_bound: bool,
 ) -> Row:
-    """One row; ``is_bound``: whether the client was the bottleneck."""
+    """One row; ``mixed``: see ``_of_any_request``. ``is_bound``: whether the client was the bottleneck."""
     label: str = mine["runner"].iloc[0]
     values: Values = {
         "runner": label,
@@ -99,7 +111,7 @@ def _row(
         "alpha": alpha,
         "noise_flip_rate": _flip_rate(noise),
     }
-    values |= _answers(mine, label, paired, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
+    values |= mixed | _answers(mine, label, paired, alpha) | _times(mine, label, paired, alpha)
     values |= served_values(mine) | load_values(mine, manifest.slo, alpha)
     values |= proof_values(mine, noise, paired, manifest, margin, alpha) | _gains(label, paired, manifest)
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
@@ -152,19 +164,11 @@ def _official(scored: pd.DataFrame) -> float | None:
 
 
 def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Values:
-    """Time to first token, of answered requests alone and against the reference request by request.
-
-    What is said of all requests is weighed by their warmth, because cold ones may be adopted and are then not timed.
-    """
+    """Time to first token against the reference, request by request, of cold and of warm ones."""
     warm = paired.ratios(paired.reference, label, Warmth.WARM)
     ends = median_interval(warm, paired.clusters(warm), alpha) if label != paired.reference else None
     best = paired.best_lossless
-    answered = mine[mine["ok"]]
-    ttft, warmths = answered["ttft_ms"], answered["warmth"].tolist()
     return {
-        "ttft_ms_p50": stratified_percentile(ttft, warmths, 50),
-        "ttft_ms_p90": stratified_percentile(ttft, warmths, 90),
-        "ttft_ms_p99": stratified_percentile(ttft, warmths, 99),
         "ttft_speedup": _median(warm),
         "ttft_speedup_ci_low": ends.low if ends else None,
         "ttft_speedup_ci_high": ends.high if ends else None,
@@ -172,26 +176,36 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Valu
         "ttft_host_ms_p50": percentile(mine["host_ttft_ms"].dropna(), 50),
         "ttft_disk_speedup": _median(_tier_speedups(mine, paired, "disk")),
         "ttft_disk_ms_p50": percentile(mine["disk_ttft_ms"].dropna(), 50),
-        "ttft_speedup_all": _speedup_of_all(label, paired),
-        "ttft_speedup_total": _speedup_in_total(label, paired),
         "ttft_speedup_vs_lossless": _median(paired.ratios(best, label, Warmth.WARM)) if best else None,
         "best_lossless": best,
         "cold_ttft_ratio": _median(paired.ratios(label, paired.reference, Warmth.COLD)),
         "break_even_reuses": _break_even(label, paired),
-        "store_ms_p50": stratified_percentile(answered["store_ms"], warmths, 50),
         "warmup_ms": float(mine["warmup_ms"].sum()),
         "capture_ms": float(mine["capture_ms"].sum()),
     }
 
 
-def _speedup_of_all(label: str, paired: Paired) -> float | None:
-    """Median of TTFT of the reference / TTFT over all requests that both answered, or would have.
+def _of_any_request(mine: pd.DataFrame, label: str, paired: Paired) -> Values:
+    """Times and reuse of requests of any warmth, which all runners have to share for that.
 
-    A reference that reuses nothing is spared cold requests that follow up. They count as cold ones do, whose ratio is
-    known of others.
+    They are weighed by their warmth, because cold ones may be adopted and are then not timed.
     """
+    answered = mine[mine["ok"]]
+    ttft, warmths = answered["ttft_ms"], answered["warmth"].tolist()
+    return _reuse(mine) | {
+        "ttft_ms_p50": stratified_percentile(ttft, warmths, 50),
+        "ttft_ms_p90": stratified_percentile(ttft, warmths, 90),
+        "ttft_ms_p99": stratified_percentile(ttft, warmths, 99),
+        "ttft_speedup_all": _speedup_of_all(label, paired),
+        "ttft_speedup_total": _speedup_in_total(label, paired),
+        "store_ms_p50": stratified_percentile(answered["store_ms"], warmths, 50),
+    }
+
+
+def _speedup_of_all(label: str, paired: Paired) -> float | None:
+    """Median of TTFT of the reference / TTFT over all requests that both answered."""
     mine, base = (paired.answered.reindex(columns=[name])[name] for name in (label, paired.reference))
-    answered = mine.eq(True) & (base.eq(True) | base.isna())
+    answered = mine.eq(True) & base.eq(True)
     ratios = paired.ratios(paired.reference, label).reindex(answered.index[answered])
     return stratified_percentile(ratios, paired.warmth.loc[ratios.index].tolist(), 50)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -28,6 +28,7 @@ from runners.engine.store.stores import DEVICE, HOST, Allowed, Lookup, Stores
 from runners.engine.store.symbols import SymbolTable
 from runners.profile import ModelProfile
 from runners.records import Status, Timing
+from workloads.records import Media, Message
 
 UNMEASURED = ModelProfile()
 
@@ -83,6 +84,20 @@ class Engine:
         self._stores.clear()
         self._sent_before.clear()
         self._keeper.too_large.clear()
+
+    @torch.inference_mode()
+    def prime(self, media: Sequence[Media]) -> None:
+        """Store new media with compiled donors, and answer nothing; see ``Primer``."""
+        request = Request("", (Message("user", tuple(media)),), max_new_tokens=1)
+        try:
+            planned = self._prefiller.plan(request, self._lookup, self._symbols)
+            self._keeper.keep_primed(planned.prepared)
+            self._stores.drain()
+            self._sent_before.update(planned.prepared.media.keys)
+        except (MediaError, PromptError):
+            return
+        finally:
+            self._stores.release()
 
     @torch.inference_mode()
     def answer(self, request: Request) -> Response:

@@ -148,11 +148,13 @@ class Prefiller:
         result = prefill(self._adapter, prepared.prompt, prepared.kv, plan, capture)
         return replace(planned, plan=plan), replace(result, flops=before.flops + result.flops), capture
 
-    def plan(self, request: Request, stores: Lookup, symbols: SymbolTable, encoded: Encoded) -> PlannedRequest:
-        """Plan a request whose media another runner ``encoded``, and compute nothing more.
+    def plan(
+        self, request: Request, stores: Lookup, symbols: SymbolTable, encoded: Encoded | None = None
+    ) -> PlannedRequest:
+        """Plan a request, and compute nothing more than the plan needs; not even media that another runner ``encoded``.
 
         Raises:
-            DamagedEntry, PromptError: see ``runners.engine.errors``.
+            DamagedEntry, MediaError, PromptError: see ``runners.engine.errors``.
         """
         try:
             return self._plan(request, stores, symbols, TtftClock(self._adapter.device), encoded)

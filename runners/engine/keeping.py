@@ -68,12 +68,18 @@ class Keeper:
             kept.prefix = self._stores.prefixes.put(_symbols(prepared, exact), k, v)
         return kept
 
+    def keep_primed(self, prepared: PreparedRequest) -> None:
+        """Put new media with compiled donors, of a request that nobody answers."""
+        for segment in self._new_media(prepared):
+            features = prepared.media.features[segment.key].clone()
+            self._put(segment, features, self._compile(segment, features))
+
     def keep_adopted(self, planned: PlannedRequest, offer: Offer, board: Board) -> None:
         """Put the same for an answer that was taken over: shared entries, and donors compiled where nobody has them."""
         prepared = planned.prepared
         for segment in self._new_media(prepared):
             features, donor = prepared.media.features[segment.key], offer.donors.get(segment.key)
-            if self._compiles:
+            if self._method.compiles_donors:
                 donor = board.compiled(segment.key, self._method.donor_policy, self._probes)
                 donor = donor or self._compile(segment, features)
                 self.offer_compiled({segment.key: donor}, board)
@@ -85,12 +91,8 @@ class Keeper:
 
     def offer_compiled(self, donors: Mapping[str, DonorKV], board: Board) -> None:
         """Offer donors that this runner compiled."""
-        for key, donor in donors.items() if self._compiles else ():
+        for key, donor in donors.items() if self._method.compiles_donors else ():
             board.offer_compiled(key, self._method.donor_policy, self._probes, donor)
-
-    @property
-    def _compiles(self) -> bool:
-        return self._method.uses_kv and self._method.donor_policy != "previous"
 
     def _new_media(self, prepared: PreparedRequest) -> list[MediaSegment]:
         """The first segment of each medium that has no entry, or none with a donor if the method reuses donors."""
@@ -112,7 +114,7 @@ class Keeper:
         Args:
             exact: length of the prefix that was computed exactly, in tokens.
         """
-        if self._compiles:
+        if self._method.compiles_donors:
             return self._compile(segment, first.planned.prepared.media.features[segment.key])
         computed = bool((first.result.depth[segment.start : segment.end] > 0).all())
         if first.capture is None or not computed:

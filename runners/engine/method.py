@@ -180,6 +180,11 @@ class Method(ABC):
         return "previous"
 
     @property
+    def compiles_donors(self) -> bool:
+        """Whether the keys and values of a medium are computed by themselves, whichever request brings it."""
+        return self.uses_kv and self.donor_policy != "previous"
+
+    @property
     def promised_risk(self) -> float | None:
         """The share of answers that it may change, as it was asked; None for methods that promise nothing."""
         return None

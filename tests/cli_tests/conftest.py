@@ -89,7 +89,7 @@ class FakeSessionOptions:
     warmup: int
     not_warmed: frozenset[str] = frozenset()
     cold_before: int = 0
-    spares_reference: bool = False
+    spares: bool = False
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         watch: Any = None,
     ) -> Iterator[Record]:
         world.replayed += finished
-        world.spared.append(options.spares_reference)
+        world.spared.append(options.spares)
         turns = [(talk, turn) for talk in conversations for turn in talk.turns]
         for number, (talk, turn) in enumerate(turns):
             asked = [runner for runner in runners if watch is None or watch.asks(runner.label)]

@@ -53,6 +53,16 @@ class Memory:
         return {"label": self.label}
 
 
+@dataclass
+class Priming(Memory):
+    """One that can store media without an answer."""
+
+    primes: bool = True
+
+    def prime(self, media: Sequence[Media]) -> None:
+        self.log.append(Request("+".join(medium.name for medium in media), (), 0))
+
+
 def conversation(name: str, *turns: Sequence[str | Media], system: str = "Be brief.") -> Conversation:
     made = [
         Turn(f"{name}-{i}", tuple(content), Answer((f"gold-{name}-{i}",), "exact-match"), "family")
@@ -101,7 +111,7 @@ def test_warmth_is_decided_by_the_stream_alone() -> None:
     assert {record.request: (record.warmth, record.recurring_media) for record in run(failing)} == found
 
 
-SPARING = replace(OPTIONS, spares_reference=True)
+SPARING = replace(OPTIONS, spares=True)
 
 
 def test_the_reference_is_spared_cold_requests_and_all_other_answers_are_the_same() -> None:
@@ -125,11 +135,25 @@ def test_the_reference_is_asked_where_another_failed_or_the_history_needs_its_re
     assert {"work/one-0/full", "work/four-0/full"} <= keys
 
 
-@pytest.mark.parametrize("cut", [0, 1, 3, 6, 13, 14])
-def test_a_sparing_run_goes_on_as_if_it_had_never_been_broken_off(cut: int) -> None:
-    whole = run(runners("full", "reuse"), SPARING)
-    rest = run(runners("full", "reuse"), SPARING, finished=whole[:cut])
-    assert [record.key for record in [*whole[:cut], *rest]] == [record.key for record in whole]
+@pytest.mark.parametrize("kind", [Memory, Priming])
+@pytest.mark.parametrize("cut", [0, 1, 3, 6, 11, 12])
+def test_a_sparing_run_goes_on_as_if_it_had_never_been_broken_off(cut: int, kind: type[Memory]) -> None:
+    def group() -> list[Memory]:
+        return [Memory("full"), kind("reuse")]
+
+    whole = run(group(), SPARING)
+    rest = run(group(), SPARING, finished=whole[:cut])
+    assert [(record.key, record.answer) for record in [*whole[:cut], *rest]] == [
+        (record.key, record.answer) for record in whole
+    ]
+
+
+def test_a_primer_stores_what_comes_back_of_the_cold_requests_that_nobody_is_asked() -> None:
+    full, primed = Memory("full"), Priming("reuse")
+    keys = {record.key for record in run([full, primed], SPARING)}
+    assert not {"work/one-0/full", "work/one-0/reuse", "work/four-0/full", "work/four-0/reuse"} & keys
+    assert [entry.id for entry in primed.asked if entry.max_new_tokens == 0] == [A.name]
+    assert [entry.id for entry in primed.asked if entry.max_new_tokens] == [entry.id for entry in full.asked]
 
 
 def test_cold_requests_before_a_stream_count_to_those_that_everybody_computes() -> None:

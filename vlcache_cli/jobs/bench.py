@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -221,6 +221,7 @@ def _serve(
     """
     from reports.run.changed_answers import ChangedAnswersLog
     from reports.run.measurements import Measurements
+    from runners.base import primer
     from runners.records import Status
 
     config, loads = job.config, loads_of(job.config)
@@ -252,7 +253,8 @@ def _serve(
 
     with job.folder.appending() as append:
         spared = {workload: count_spared(manifest, stream) for workload, stream in job.streams.items()}
-        total = partial(_total, job, live, spared, len(finished))
+        primed = {runner.label for runner in runners if primer(runner)}
+        total = partial(_total, job, live, spared, primed, len(finished))
         for answered in console.track(answers, "answers", total, about):
             record = answered.unjudged() if manifest.model.random_weights else answered
             append(record)
@@ -274,10 +276,10 @@ def _followed_up(
     yield from follow_up(job.config, live.now, job.streams, runners, finished)
 
 
-def _total(job: Job, live: LiveManifest, spared: Mapping[str, int], finished: int) -> int:
+def _total(job: Job, live: LiveManifest, spared: Mapping[str, int], primed: Collection[str], finished: int) -> int:
     """Answers to come; until it is chosen whether a runner is asked on, as if one were on each workload.
 
-    ``spared``: requests that follow up and that the reference is not asked, by workload.
+    ``spared``: requests that follow up and that the reference is not asked, nor a runner of ``primed``, by workload.
     """
     labels, chosen = live.now.labels, live.now.follow_up.chosen
     total = sum(stream.turns * len(labels) for stream in job.streams.values())
@@ -285,7 +287,7 @@ def _total(job: Job, live: LiveManifest, spared: Mapping[str, int], finished: in
         more = count_turns(stream.follow_up)
         total -= more * len(labels)
         if chosen is None or workload in chosen:
-            total += 2 * more - spared[workload]
+            total += 2 * more - spared[workload] * (2 if (chosen or {}).get(workload) in primed else 1)
     return total - finished
 
 

@@ -65,16 +65,16 @@ def _separate(stream: Stream) -> int:
     return len({item.conversation.cluster_id for item in asked if item.warmth is not Warmth.COLD})
 
 
-def spares_reference(manifest: Manifest) -> bool:
-    """Whether the reference is spared cold requests that follow up: not one that stores what they bring."""
+def spares(manifest: Manifest) -> bool:
+    """Whether cold requests that follow up are spared: not if the reference is to store what they bring."""
     return not manifest.reuses(manifest.reference)
 
 
 def count_spared(manifest: Manifest, stream: Stream) -> int:
-    """Count the requests that follow up and that the reference is not asked."""
+    """Count the requests that follow up and that runners without need of them are not asked."""
     from runners.session import requests_of, turns_of
 
-    if not spares_reference(manifest):
+    if not spares(manifest):
         return 0
     return sum(item.is_spared for item in requests_of(turns_of(stream.follow_up)))
 
@@ -88,8 +88,8 @@ def follow_up(
 ) -> Iterator[Record]:
     """Yield the records of the reference and the chosen runner of each workload that ``finished`` does not have.
 
-    Stores begin empty. Nothing is warmed up, and a reference that reuses nothing is spared cold requests: the first
-    ones were timed.
+    Stores begin empty. Nothing is warmed up, and cold requests are not answered where nobody needs the answer (see
+    ``SessionOptions.spares``): the first ones were timed.
 
     Args:
         manifest: says who was chosen.
@@ -104,6 +104,6 @@ def follow_up(
             stream.options.max_new_tokens,
             warmup=0,
             cold_before=COMPUTED_BY_ALL,
-            spares_reference=spares_reference(manifest),
+            spares=spares(manifest),
         )
         yield from serve(workload, stream.follow_up, asked, options, finished)

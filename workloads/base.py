@@ -91,10 +91,9 @@ ONE_COLD = WorkloadDefaults(
 )
 """Of workloads that show all media of a case in one conversation of one turn."""
 TWO_COLD = WorkloadDefaults(
-    popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=36, follow_up=264
+    popularity="own", recurrence=CARDS_RECUR, case=CaseSize(cold=2, requests=3), samples=36, follow_up=156
 )
-"""Of workloads in which media come back beside others, so that it takes two requests to show them. What such questions
-lose now and then may be one answer: a loss can still be bounded then."""
+"""Of workloads in which media come back beside others, so that it takes two requests to show them."""
 
 
 class Workload(Protocol):

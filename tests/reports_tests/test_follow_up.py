@@ -161,9 +161,12 @@ def test_both_looks_together_err_no_more_often_than_alpha(
     gained: float, lost: float, script_of: Callable[[str], ModuleType]
 ) -> None:
     """All outcomes summed, nothing drawn."""
-    too_small, too_large, asked_on = script_of("proof_error_rates").two_looks(gained, lost, DEFAULT_ALPHA)
-    assert max(too_small, too_large) <= DEFAULT_ALPHA
-    assert asked_on == pytest.approx((1 - lost) ** 10, abs=0.01), "after a lost answer no 49 more could bound it"
+    two_looks = script_of("proof_error_rates").two_looks
+    for more in (49, 86):
+        too_small, too_large, asked_on = two_looks(gained, lost, DEFAULT_ALPHA, more=more)
+        assert max(too_small, too_large) <= DEFAULT_ALPHA
+        chance = (1 - lost) ** 10 + (0 if more == 49 else 10 * lost * (1 - lost) ** 9)
+        assert asked_on == pytest.approx(chance, abs=0.01), "after a lost answer 86 more could bound it, and no 49"
 
 
 def test_the_enumerated_chances_are_those_that_the_bounds_invert(script_of: Callable[[str], ModuleType]) -> None:

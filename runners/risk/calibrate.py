@@ -1,8 +1,8 @@
 """Fitting and calibration of a risk model: logistic regressions, and a threshold that keeps a promise.
 
 An answer whose tokens are in doubt is computed in full before they are given (``Plan.least_margin``), so that what
-counts is what changes in spite of it. The margin is chosen on the requests of the fit: the largest of those with which
-the estimates keep ``USUAL_RISK`` for hardly more tokens than with the best.
+counts is what changes in spite of it. The margin is chosen on the requests of the fit, by cross-validation over their
+cases: the largest of those with which the estimates keep ``USUAL_RISK`` for hardly more tokens than with the best.
 
 The cases (clusters of requests that share media) are split: on one part the regressions are fitted, on the other the
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
@@ -17,8 +17,9 @@ computed.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from math import inf
 
@@ -41,6 +42,7 @@ MARGINS = (0.0, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)  # logit margins below which 
 RIDGE = 1.0
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
 FIT = 3  # every FIT-th case is for fitting, the others for testing
+FOLDS = 3  # of the cross-validation
 DIGITS = 6
 THRESHOLDS = tuple(round(float(value), DIGITS) for value in expit(np.linspace(-9, 2, 111)))
 
@@ -100,11 +102,14 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
     separate = len(_first_of_each(tested))
     if not tested:
         raise ValueError("a calibration needs requests of two cases at least")
-    models = [_fit_model(names, donor, requests, fitted, margin) for margin in MARGINS]
-    costs = [_cost(model, fitted) for model in models]
-    cheap = [model for model, cost in zip(models, costs, strict=True) if cost <= (1 + HARDLY) * min(costs)]
-    model = replace(cheap[-1], requests=separate)
-    trials = list(_trials(model, tested))
+
+    def fit(part: Sequence[CalibrationRequest], margin: float) -> RiskModel:
+        return _fit_model(names, donor, requests, part, margin)
+
+    costs = [_cost(fitted, partial(fit, margin=margin)) for margin in MARGINS]
+    cheap = [margin for margin, cost in zip(MARGINS, costs, strict=True) if cost <= (1 + HARDLY) * min(costs)]
+    model = replace(fit(fitted, cheap[-1]), requests=separate)
+    trials = list(_trials(_estimates(model, tested), model.least_margin, tested))
     return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
 
 
@@ -142,9 +147,24 @@ def _fit_model(
     )
 
 
-def _cost(model: RiskModel, fitted: Sequence[CalibrationRequest]) -> float:
-    """Compute the mean share of tokens that keeps ``USUAL_RISK`` on the requests of the fit: all where nothing does."""
-    kept = list(takewhile(lambda trial: trial.worst <= USUAL_RISK / 2, _trials(model, fitted)))
+def _cost(fitted: Sequence[CalibrationRequest], fit: Callable[[Sequence[CalibrationRequest]], RiskModel]) -> float:
+    """Compute the mean share of tokens that keeps ``USUAL_RISK`` on the requests of the fit: all where nothing does.
+
+    Every request is estimated by what was fitted to the cases of the other folds.
+    """
+    numbers = np.array(_numbered([request.case for request in fitted])) % FOLDS
+    parts = []
+    for fold in set(numbers.tolist()):
+        rest = [request for request, number in zip(fitted, numbers, strict=True) if number != fold]
+        if not rest:
+            return EVERYTHING
+        model = fit(rest)
+        parts.append((numbers == fold, _estimates(model, fitted)))
+    estimates = np.zeros_like(parts[0][1])
+    for held, found in parts:
+        estimates[held] = found[held]
+    trials = _trials(estimates, model.least_margin, fitted)
+    kept = list(takewhile(lambda trial: trial.worst <= USUAL_RISK / 2, trials))
     return kept[-1].mean if kept else EVERYTHING
 
 
@@ -167,14 +187,18 @@ class _Trial:
     worst: float
 
 
-def _trials(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Iterator[_Trial]:
-    """Choose levels for all requests, below every one of ``THRESHOLDS`` in turn."""
-    levels = [*(level.share for level in model.levels), EVERYTHING]
+def _estimates(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Floats:
+    """Estimate the risk of every request at every level, ``(requests, levels)``; everything computed is the last."""
+    return np.array([model.estimates(request.signals, request.behind_new_media) for request in requests])
+
+
+def _trials(estimates: Floats, least_margin: float, requests: Sequence[CalibrationRequest]) -> Iterator[_Trial]:
+    """Choose levels for all requests, whose ``_estimates`` are given, below every one of ``THRESHOLDS`` in turn."""
+    levels = [*sorted(requests[0].outcomes), EVERYTHING]
     outcomes = [[*(request.outcomes[share] for share in levels[:-1]), RIGHT] for request in requests]
-    doubts = np.array([[outcome.in_doubt(model.least_margin) for outcome in row] for row in outcomes])
+    doubts = np.array([[outcome.in_doubt(least_margin) for outcome in row] for row in outcomes])
     changed = np.array([[outcome.changed for outcome in row] for row in outcomes]) & ~doubts
     computed = np.where(doubts, EVERYTHING, levels)
-    estimates = np.array([model.estimates(request.signals, request.behind_new_media) for request in requests])
     kinds = np.array(_numbered([(request.family, request.behind_new_media) for request in requests]))
     separate, rows = _first_of_each(requests), np.arange(len(requests))
     for threshold in THRESHOLDS:

@@ -118,6 +118,23 @@ def test_of_margins_that_cost_the_same_the_largest_is_taken() -> None:
     assert calibrate(NAMES, "template", doubtful).least_margin == 0.5, "more would doubt every answer"
 
 
+def test_a_margin_is_not_chosen_by_what_many_signals_explain_of_few_requests() -> None:
+    """A sixth changes without a sign in any of 30 signals, which tell the 60 requests of the fit apart nevertheless."""
+    rng = np.random.default_rng(14)
+    requests = [
+        CalibrationRequest("some", f"case-{case}", tuple(rng.normal(size=30)), outcomes({0.0: hurt}, margin))
+        for case in range(180)
+        for hurt in [case % 18 < 3]
+        for margin in [0.8 if hurt or case % 4 == 1 else SURE]
+    ]
+    model = calibrate([f"noise.{place}" for place in range(30)], "template", requests)
+    assert model.least_margin == max(MARGINS)
+    promise = model.promise(0.05)
+    assert promise is not None
+    assert promise.changed == 0
+    assert promise.computed == pytest.approx(3 / 18 + 1 / 4 - 1 / 24, abs=0.03), "those in doubt, and no others"
+
+
 @settings(deadline=None, max_examples=15)
 @given(cases=st.integers(2, 70), seed=st.integers(0, 99))
 def test_too_few_requests_promise_nothing_firm(cases: int, seed: int) -> None:

@@ -7,7 +7,8 @@ In streams of even popularity most requests of `binding` and `multi-hop` bring a
 those of popularity own every request that comes back has all its media stored. A threshold has to hold for both.
 FOLDER keeps what was found of every stream, so that a script that was stopped goes on with the next one, if signals and
 levels are still the same. Then the profile of the model with its new risk model is written to FOLDER/vlcache.yaml, and
-what every promise rests on is printed. Some 15 minutes on a CPU for the embedded model, an hour for the reader.
+what every promise rests on is printed. Some 15 minutes on a CPU for the embedded model, an hour and a half for the
+reader.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ SOURCES: dict[str, Sequence[Source]] = {
         *(source for name in ("binding", "multi-hop", "doc-qa", "video", "image-chat") for source in both(name)),
         *(source for name in ("gui-agent@window=5", "gui-agent@window=10") for source in both(name, 120)),
     ],
-    "reader": [Source(name, "own", 180) for name in ("versions", "quote", "prose", "page-break")],
+    "reader": [*(Source(name, "own", 300) for name in ("versions", "quote", "prose")), Source("page-break", "own", 240)],
 }
 
 

@@ -143,7 +143,8 @@ def load_model(
     Args:
         dtype: of the weights; ``auto`` is float32 for files, and bfloat16 for a shape, as published.
         device, device_map: see ``placement.place``.
-        profile: file with what was measured for the model; that beside its weights, if any, when None.
+        profile: file with what was measured for the model; that beside its weights, if any, when None (that of the
+            reader comes with vlcache, and its weights do not).
         attention: a name of ``engine.backends``, or ``auto``.
         sampling: which frames of videos are looked at.
     """
@@ -180,6 +181,6 @@ def load_model(
     if isinstance(source, Shape):
         return LoadedModel(name, adapter, workspace, fingerprint, measured, random_weights=True)
     if profile is None:
-        measured = load_profile(source, layers)
+        measured = load_profile(reader.PROFILE_FOLDER if name == "reader" else source, layers)
     revision = hub.revision_of(source)
     return LoadedModel(name, adapter, workspace, fingerprint, measured, revision=revision)

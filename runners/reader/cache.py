@@ -17,6 +17,7 @@ from runners.reader.printed import Printed
 from runners.reader.weights import SHA256, find_weights
 from workloads.errors import UsageError
 
+PROFILE_FOLDER = Path(__file__).parent  # the reader's profile comes with vlcache: nothing of it is built
 BUILDER = 1  # another one where the same weights and pages give another model
 CHECKSUMS = "checksums.txt"  # BLAKE3 of every file, as b3sum writes them
 NEEDED = {"config.json", "model.safetensors"}  # a list of checksums without them is cut short

@@ -1,8 +1,9 @@
 """Fitting and calibration of a risk model: logistic regressions, and a threshold that keeps a promise.
 
 An answer whose tokens are in doubt is computed in full before they are given (``Plan.least_margin``), so that what
-counts is what changes in spite of it. The margin is chosen on the requests of the fit, by cross-validation over their
-cases: the largest of those with which the estimates keep ``USUAL_RISK`` for hardly more tokens than with the best.
+counts is what changes in spite of it. The penalty of the fit and the margin are chosen on its requests, by
+cross-validation over their cases: of the pairs with which the estimates keep half of ``USUAL_RISK`` for hardly more
+tokens than with the best, the smallest penalty, and with it the largest margin.
 
 The cases (clusters of requests that share media) are split: on one part the regressions are fitted, on the other the
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
@@ -37,9 +38,9 @@ Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
 USUAL_RISK = 0.02
-HARDLY = 0.05  # so many more tokens, relatively, a larger margin may cost
+HARDLY = 0.05  # so many more tokens, relatively, a smaller penalty and then a larger margin may cost
 MARGINS = (0.0, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)  # logit margins below which a token may be in doubt
-RIDGE = 1.0
+RIDGES = (1.0, 5.0)  # penalties of the weights, ascending: few requests take a larger one
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
 FIT = 3  # every FIT-th case is for fitting, the others for testing
 FOLDS = 3  # of the cross-validation
@@ -103,14 +104,24 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
     if not tested:
         raise ValueError("a calibration needs requests of two cases at least")
 
-    def fit(part: Sequence[CalibrationRequest], margin: float) -> RiskModel:
-        return _fit_model(names, donor, requests, part, margin)
+    def fit(part: Sequence[CalibrationRequest], ridge: float, margin: float) -> RiskModel:
+        return _fit_model(names, donor, requests, part, ridge, margin)
 
-    costs = [_cost(fitted, partial(fit, margin=margin)) for margin in MARGINS]
-    cheap = [margin for margin, cost in zip(MARGINS, costs, strict=True) if cost <= (1 + HARDLY) * min(costs)]
-    model = replace(fit(fitted, cheap[-1]), requests=separate)
+    costs = {
+        (ridge, margin): _cost(fitted, partial(fit, ridge=ridge, margin=margin))
+        for ridge in RIDGES
+        for margin in MARGINS
+    }
+    ridge = min(_cheap(costs))[0]
+    margin = max(_cheap({pair: cost for pair, cost in costs.items() if pair[0] == ridge}))[1]
+    model = replace(fit(fitted, ridge, margin), requests=separate)
     trials = list(_trials(_estimates(model, tested), model.least_margin, tested))
     return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
+
+
+def _cheap(costs: Mapping[tuple[float, float], float]) -> list[tuple[float, float]]:
+    """Return the pairs of a penalty and a margin that cost hardly more than the best."""
+    return [pair for pair, cost in costs.items() if cost <= (1 + HARDLY) * min(costs.values())]
 
 
 def _fit_model(
@@ -118,6 +129,7 @@ def _fit_model(
     donor: DonorPolicy,
     requests: Sequence[CalibrationRequest],
     fitted: Sequence[CalibrationRequest],
+    ridge: float,
     least_margin: float,
 ) -> RiskModel:
     """Fit the levels to what changes in spite of a margin; no promises are made yet."""
@@ -127,7 +139,7 @@ def _fit_model(
     for share in sorted(requests[0].outcomes):
         outcomes = [request.outcomes[share] for request in fitted]
         changed = np.array([outcome.changed and not outcome.in_doubt(least_margin) for outcome in outcomes])
-        weights, intercept = _fit((signals - centre) / scale, changed)
+        weights, intercept = _fit((signals - centre) / scale, changed, ridge)
         levels.append(RiskLevel(share, _rounded(weights), float(f"{intercept:.6g}")))
     every = _signals(requests)
     slack = SLACK * (every.max(axis=0) - every.min(axis=0)) + 1e-6
@@ -150,7 +162,8 @@ def _fit_model(
 def _cost(fitted: Sequence[CalibrationRequest], fit: Callable[[Sequence[CalibrationRequest]], RiskModel]) -> float:
     """Compute the mean share of tokens that keeps ``USUAL_RISK`` on the requests of the fit: all where nothing does.
 
-    Every request is estimated by what was fitted to the cases of the other folds.
+    Every request is estimated by what was fitted to the cases of the other folds. Kinds are not told apart: of so few
+    requests each has one or two at a level.
     """
     numbers = np.array(_numbered([request.case for request in fitted])) % FOLDS
     parts = []
@@ -163,8 +176,9 @@ def _cost(fitted: Sequence[CalibrationRequest], fit: Callable[[Sequence[Calibrat
     estimates = np.zeros_like(parts[0][1])
     for held, found in parts:
         estimates[held] = found[held]
+    most = USUAL_RISK / 2 * len(_first_of_each(fitted))
     trials = _trials(estimates, model.least_margin, fitted)
-    kept = list(takewhile(lambda trial: trial.worst <= USUAL_RISK / 2, trials))
+    kept = list(takewhile(lambda trial: trial.changed <= most, trials))
     return kept[-1].mean if kept else EVERYTHING
 
 
@@ -233,7 +247,7 @@ def changed_bound(changed: int, requests: int) -> float:
     return 1.0 if changed >= requests else float(beta.ppf(CONFIDENCE, changed + 1, requests - changed))
 
 
-def _fit(signals: Floats, changed: NDArray[np.bool_]) -> tuple[Floats, float]:
+def _fit(signals: Floats, changed: NDArray[np.bool_], ridge: float) -> tuple[Floats, float]:
     """Fit a logistic regression with a ridge penalty: weights and intercept.
 
     Half a changed and half an unchanged answer are added without signals, so that the intercept stays finite where all
@@ -246,9 +260,9 @@ def _fit(signals: Floats, changed: NDArray[np.bool_]) -> tuple[Floats, float]:
         score = signals @ weights + intercept
         error = expit(score) - changed
         prior = expit(intercept) - 0.5
-        value = np.logaddexp(0, score).sum() - score[changed].sum() + 0.5 * RIDGE * weights @ weights
+        value = np.logaddexp(0, score).sum() - score[changed].sum() + 0.5 * ridge * weights @ weights
         value += np.logaddexp(0, intercept) - 0.5 * intercept
-        return float(value), np.append(signals.T @ error + RIDGE * weights, error.sum() + prior)
+        return float(value), np.append(signals.T @ error + ridge * weights, error.sum() + prior)
 
     found = minimize(loss, np.zeros(count + 1), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
     return found.x[:count], float(found.x[count])

@@ -19,6 +19,7 @@ from runners.engine.kv.workspace import Workspace
 from runners.engine.loading import Loader
 from runners.engine.measure.timing import Part, TtftClock
 from runners.engine.method import Method, PlanContext
+from runners.engine.parallel import require_agreement
 from runners.engine.plan import Plan
 from runners.engine.prefill import PrefillResult, prefill
 from runners.engine.prepared import PreparedRequest
@@ -186,7 +187,9 @@ class Prefiller:
         prepared = self._loader.load(layout, media, prompt, match, request.max_new_tokens)
         clock.cut("load")
         context = self._context(request, prepared, clock)
-        return PlannedRequest(rendered, prepared, context, self._method.plan(context))
+        plan = self._method.plan(context)
+        require_agreement("the plan of a request", lambda: plan.decision)
+        return PlannedRequest(rendered, prepared, context, plan)
 
     def _embed(self, layout: Layout, media: ResolvedMedia, room: int) -> PromptTensors:
         """Embed the text, put the media's features in place, and compute rotary angles of ``room`` more tokens, too."""

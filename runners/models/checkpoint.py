@@ -22,6 +22,7 @@ from runners.engine.adapters.template import adopt_template
 from runners.engine.errors import UnsupportedModel, first_line
 from runners.engine.media.sampling import FrameSampling
 from runners.models import lora
+from runners.models.division import plan_division
 from runners.models.files import ModelFiles, survey
 from runners.models.placement import place
 from runners.models.rehearsal import rehearse_model, rehearse_picture
@@ -71,6 +72,9 @@ def load_files(name: str, path: Path, dtype: torch.dtype, device: str, device_ma
         outline = _outline(path, dtype)
         _require_weights(files, outline)
     where = place(name, device, device_map, lambda: outline)
+    division = plan_division(name, outline)
+    if division is not None and files.adapter:
+        raise UsageError(f"model '{name}' has an adapter beside its weights, which cannot be divided: merge it first")
     with _one_line(name, "the weights"):
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             path,
@@ -79,6 +83,7 @@ def load_files(name: str, path: Path, dtype: torch.dtype, device: str, device_ma
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, by name
             adapter_kwargs=lora.UNSEEN,
+            **({} if division is None else {"distributed_config": division}),
             **LOCAL,
         )
         model, loading = loaded

@@ -8,7 +8,7 @@ from runners.engine.parallel import ranks
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
-    from transformers.distributed import DistributedConfig
+    from transformers.distributed.configuration_utils import DistributedConfig
 
 TEXT = "model.language_model."  # of every family that the engine knows
 LAYER = {
@@ -38,7 +38,7 @@ def plan_division(name: str, outline: Any) -> DistributedConfig | None:
     parts = ranks()
     if parts == 1:
         return None
-    from transformers.distributed import DistributedConfig
+    from transformers.distributed.configuration_utils import DistributedConfig
 
     require_divisible(name, outline.config.get_text_config(), parts)
     modules = {module for module, _ in outline.named_modules()}

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from runners.parallel import failures
@@ -54,7 +55,7 @@ def joined(launch: Launch) -> Iterator[None]:
     """
     with noticing_loss():
         store, rank, size = next(iter(rendezvous("env://", timeout=START)))
-        store = dist.PrefixStore(f"vlcache/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        store = PrefixStore(f"vlcache/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         failures.share(store)
         if launch.follows:
             _await_leader(store)

@@ -87,9 +87,10 @@ def attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:
 
 
 def attention_rows(q: Tensor, k: Tensor, at: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Compute attention probabilities, the mean over the heads of this process, for as many layers and queries at a time as allowed.
+    """Compute attention probabilities, for as many layers and queries at a time as allowed: the mean over own heads.
 
-    That is ``MOST_AT_ONCE`` probabilities, one layer and one query at least.
+    That is ``MOST_AT_ONCE`` probabilities, one layer and one query at least. ``mean_over_ranks`` of what is made of
+    them is that over all heads.
 
     Args:
         q: rotated queries, ``(layers, heads, queries, head_dim)``.

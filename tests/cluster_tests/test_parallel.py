@@ -1,0 +1,119 @@
+"""One model in two processes: the records of one process, no matter which runner; and nobody waits for the lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).parent / "rank_processes.py"
+REUSING = "full-reuse,leading-k,cacheblend,conduit,prophetkv,kvshare,vlcache-paper,vlcache"
+RUNNERS = (
+    f"full,encoder-cache,prefix-cache,{REUSING}",
+    "vlcache@share=0.2,name=share",
+    "cacheblend@gradual=true,score=k,name=gradual",
+)
+ASKED = [argument for spec in RUNNERS for argument in ("--runner", spec)]
+USUAL = ["bench", "--workload", "doc-qa", "--samples", "5", "--warmup", "1", "--json", "--device", "cpu"]
+OF_MEMORY = ("stored_bytes", "kv_bytes_per_token")  # the encoder's output is whole in every process
+MEASURED = ("timing", "peak_bytes", "cache", "repair", "kl")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the processes of a group ended: exit codes, and what each printed on stdout and stderr."""
+
+    codes: list[int]
+    out: list[str]
+    err: list[str]
+
+
+def run_groups(folder: Path, **groups: dict[str, Any]) -> dict[str, Ended]:
+    """Run groups of processes at once, each one command line; see the script."""
+    told = [{"name": str(folder / name), **group} for name, group in groups.items()]
+    (folder / "groups.json").write_text(json.dumps(told), encoding="utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder / "groups.json")],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    ended = {}
+    for (name, group), codes in zip(groups.items(), json.loads(done.stdout), strict=True):
+        out, err = (
+            [(folder / f"{name}.{rank}.{stream}").read_text("utf-8") for rank in range(group["processes"])]
+            for stream in ("out", "err")
+        )
+        ended[name] = Ended(codes, out, err)
+    return ended
+
+
+def records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Records by key."""
+    found = [json.loads(line) for line in (folder / "records.jsonl").read_text("utf-8").splitlines()]
+    return {record["key"]: record for record in found}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked from one that has loaded all modules")
+def test_two_processes_answer_as_one(family_of: Callable[[str], Any], tmp_path: Path) -> None:
+    models = {"builtin": "builtin", "qwen3": str(family_of("qwen3_vl").path)}
+    groups = {
+        f"{name}-{processes}": {
+            "processes": processes,
+            "arguments": [*USUAL, *ASKED, "--model", model, "--output", str(tmp_path / f"{name}{processes}")],
+        }
+        for name, model in models.items()
+        for processes in (1, 2)
+    }
+    lost = {
+        "processes": 2,
+        "lost_after": 9,
+        "arguments": [*USUAL, "--runner", "full,full-reuse", "--output", str(tmp_path / "lost")],
+    }
+    refused = {
+        "processes": 2,
+        "arguments": [*USUAL, "--runner", "full", "--dtype", "float16", "--attn", "flash", "--output", "never"],
+    }
+    ended = run_groups(tmp_path, **groups, lost=lost, refused=refused)
+    for name in models:
+        assert [ended[f"{name}-{processes}"].codes for processes in (1, 2)] == [[0], [0, 0]], ended
+        leader, follower = zip(ended[f"{name}-2"].out, ended[f"{name}-2"].err, strict=True)
+        assert follower == ("", "")
+        assert json.loads(leader[0])["manifest"]["model"]["device"] == "2 x cpu"
+        require_equal(records(tmp_path / f"{name}1"), records(tmp_path / f"{name}2"))
+    assert ended["lost"].codes == [70, -9]
+    assert ended["lost"].err[0] == "vlcache: another process of the model ended or did not answer, and so ends this one\n"
+    assert len(records(tmp_path / "lost"))
+    assert ended["refused"].codes == [2, 2]
+    assert sorted(map(bool, ended["refused"].err)) == [False, True], "the line is told once"
+
+
+def require_equal(one: dict[str, dict[str, Any]], two: dict[str, dict[str, Any]]) -> None:
+    """All that was answered, hit and executed is the same; divergences differ by rounding."""
+    assert one.keys() == two.keys()
+    for key, record in one.items():
+        other = two[key]
+        assert {name: record[name] for name in record if name not in MEASURED} == {
+            name: other[name] for name in other if name not in MEASURED
+        }
+        assert record["kl"] == pytest.approx(other["kl"], abs=1e-5, rel=1e-4)
+        if record["cache"] is not None:
+            mine, others = ({n: v for n, v in r["cache"].items() if n not in OF_MEMORY} for r in (record, other))
+            assert mine == others
+            assert record["cache"]["stored_bytes"] <= other["cache"]["stored_bytes"]
+        assert (record["repair"] is None) == (other["repair"] is None)
+        if record["repair"] is not None:
+            assert record["repair"] == pytest.approx(other["repair"], rel=1e-3)
+        assert (record["peak_bytes"] is None) == (other["peak_bytes"] is None)

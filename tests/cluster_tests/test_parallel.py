@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "rank_processes.py"
-REUSING = "full-reuse,leading-k,cacheblend,conduit,prophetkv,kvshare,vlcache-paper,vlcache"
+REUSING = "full-reuse,cacheblend,conduit,prophetkv,kvshare,vlcache-paper,vlcache"
 RUNNERS = (
     f"full,encoder-cache,prefix-cache,{REUSING}",
     "vlcache@share=0.2,name=share",
     "cacheblend@gradual=true,score=k,name=gradual",
 )
 ASKED = [argument for spec in RUNNERS for argument in ("--runner", spec)]
-USUAL = ["bench", "--workload", "doc-qa", "--samples", "5", "--warmup", "1", "--json", "--device", "cpu"]
+USUAL = ["bench", "--workload", "asked.jsonl", "--warmup", "0", "--json", "--device", "cpu", "--max-new-tokens", "2"]
 OF_MEMORY = ("stored_bytes", "kv_bytes_per_token")  # the encoder's output is whole in every process
 MEASURED = ("timing", "peak_bytes", "cache", "repair", "kl")
 
@@ -68,36 +70,46 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked from one that has loaded all modules")
 def test_two_processes_answer_as_one(family_of: Callable[[str], Any], tmp_path: Path) -> None:
-    models = {"builtin": "builtin", "qwen3": str(family_of("qwen3_vl").path)}
-    groups = {
-        f"{name}-{processes}": {
-            "processes": processes,
-            "arguments": [*USUAL, *ASKED, "--model", model, "--output", str(tmp_path / f"{name}{processes}")],
-        }
-        for name, model in models.items()
-        for processes in (1, 2)
-    }
+    usual = [*USUAL, "--model", str(family_of("qwen3_vl").path)]
+    write_requests(tmp_path)
+    one, two = (
+        {"processes": processes, "arguments": [*usual, *ASKED, "--output", f"run-{processes}"]} for processes in (1, 2)
+    )
     lost = {
         "processes": 2,
         "lost_after": 9,
-        "arguments": [*USUAL, "--runner", "full,full-reuse", "--output", str(tmp_path / "lost")],
+        "arguments": [*usual, "--runner", "full,full-reuse", "--output", "run-lost"],
     }
     refused = {
         "processes": 2,
-        "arguments": [*USUAL, "--runner", "full", "--dtype", "float16", "--attn", "flash", "--output", "never"],
+        "arguments": [*usual, "--runner", "full", "--attn", "flash", "--output", "never"],
     }
-    ended = run_groups(tmp_path, **groups, lost=lost, refused=refused)
-    for name in models:
-        assert [ended[f"{name}-{processes}"].codes for processes in (1, 2)] == [[0], [0, 0]], ended
-        leader, follower = zip(ended[f"{name}-2"].out, ended[f"{name}-2"].err, strict=True)
-        assert follower == ("", "")
-        assert json.loads(leader[0])["manifest"]["model"]["device"] == "2 x cpu"
-        require_equal(records(tmp_path / f"{name}1"), records(tmp_path / f"{name}2"))
+    ended = run_groups(tmp_path, one=one, two=two, lost=lost, refused=refused)
+    assert (ended["one"].codes, ended["two"].codes) == ([0], [0, 0]), ended
+    leader, follower = zip(ended["two"].out, ended["two"].err, strict=True)
+    assert follower == ("", "")
+    assert json.loads(leader[0])["manifest"]["model"]["device"] == "2 x cpu"
+    require_equal(records(tmp_path / "run-1"), records(tmp_path / "run-2"))
     assert ended["lost"].codes == [70, -9]
-    assert ended["lost"].err[0] == "vlcache: another process of the model ended or did not answer, and so ends this one\n"
-    assert len(records(tmp_path / "lost"))
+    assert (
+        ended["lost"].err[0] == "vlcache: another process of the model ended or did not answer, and so ends this one\n"
+    )
+    assert len(records(tmp_path / "run-lost"))
     assert ended["refused"].codes == [2, 2]
     assert sorted(map(bool, ended["refused"].err)) == [False, True], "the line is told once"
+
+
+def write_requests(folder: Path) -> None:
+    """Write requests about three small pictures, which come back in other orders."""
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    shown = ([0, 1], [2], [1, 0, 2])
+    lines = [
+        json.dumps({"id": f"r{place}", "text": "What changed?", "images": [f"{each}.png" for each in media]})
+        for place, media in enumerate(shown)
+    ]
+    (folder / "asked.jsonl").write_text("\n".join(lines), encoding="utf-8")
 
 
 def require_equal(one: dict[str, dict[str, Any]], two: dict[str, dict[str, Any]]) -> None:
@@ -115,5 +127,27 @@ def require_equal(one: dict[str, dict[str, Any]], two: dict[str, dict[str, Any]]
             assert record["cache"]["stored_bytes"] <= other["cache"]["stored_bytes"]
         assert (record["repair"] is None) == (other["repair"] is None)
         if record["repair"] is not None:
-            assert record["repair"] == pytest.approx(other["repair"], rel=1e-3)
+            for name, value in record["repair"].items():
+                assert value == (None if value is None else pytest.approx(other["repair"][name], rel=1e-3))
         assert (record["peak_bytes"] is None) == (other["peak_bytes"] is None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--store-dir", "store"), "not with --store-dir: what is read from disk"),
+        (("--concurrency", "2"), "not with load: it is made in processes"),
+        (("--device-map", "auto"), "not with --device-map: each process"),
+        (("--model", "shape:qwen2.5-vl-3b"), "not with random weights: each"),
+        (("--runner", "endpoint@url=http://localhost:1/v1,name=s"), "not with servers: they run"),
+        (("--on", "ray"), "not with --on ray: its workers"),
+    ],
+)
+def test_what_processes_that_share_a_model_cannot_do_is_refused(
+    refused: Callable[..., str], arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "2")
+    assert f"vlcache: started by torchrun, which divides one model among processes, {told}" in refused(*arguments)

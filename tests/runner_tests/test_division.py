@@ -1,0 +1,123 @@
+"""Dividing a model among processes: what torchrun says, which plan is made, and what cannot be divided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText
+
+from runners.models import division
+from runners.models.division import plan_division
+from runners.parallel import failures
+from runners.ranks import Launch, launched, refuse_launch
+from workloads.errors import UsageError
+
+LAUNCH = {
+    "TORCHELASTIC_RUN_ID": "none",
+    "RANK": "1",
+    "WORLD_SIZE": "4",
+    "LOCAL_RANK": "1",
+    "LOCAL_WORLD_SIZE": "2",
+}
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets what torchrun would."""
+
+    def start(**changes: str) -> None:
+        for name, value in (LAUNCH | changes).items():
+            monkeypatch.setenv(name, value)
+
+    return start
+
+
+def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert launched() is None
+    refuse_launch("this command")
+
+
+def test_torchrun_says_which_process_this_is(started: Callable[..., None]) -> None:
+    started()
+    assert launched() == Launch(rank=1, size=4, local_rank=1, local_size=2)
+    assert Launch(1, 4, 1, 2).follows
+    assert not Launch(0, 4, 0, 2).follows
+    started(WORLD_SIZE="1")
+    assert launched() is None
+
+
+def test_a_command_that_runs_in_one_process_is_refused(started: Callable[..., None]) -> None:
+    started()
+    with pytest.raises(UsageError, match=r"^started by torchrun, but vlcache profile runs in one process: torchrun is"):
+        refuse_launch("vlcache profile")
+    started(RANK="first")
+    with pytest.raises(UsageError, match=r"^started by torchrun, whose environment is incomplete \(invalid literal"):
+        launched()
+
+
+def outline_of(path: Any) -> Any:
+    """The model without weights."""
+    with torch.device("meta"):
+        return AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(path))
+
+
+@pytest.mark.parametrize("family", ["qwen3_vl", "qwen3_vl_moe", "llava", "internvl"])
+def test_heads_and_mlps_of_every_family_are_divided(
+    family: str, family_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(division, "ranks", lambda: 2)
+    config = plan_division("mine", outline_of(family_of(family).path))
+    assert config is not None
+    assert config.tp_size == 2
+    plan = config.tp_plan
+    assert isinstance(plan, dict)
+    layer = "model.language_model.layers.*."
+    assert {plan[f"{layer}self_attn.{part}_proj"] for part in "qkv"} == {"colwise"}
+    assert plan[f"{layer}self_attn.o_proj"] == "rowwise"
+    if family == "qwen3_vl_moe":
+        assert plan[f"{layer}mlp.experts"] == "moe_tp_experts"
+    else:
+        assert [plan[f"{layer}mlp.{part}_proj"] for part in ("gate", "up", "down")] == ["colwise"] * 2 + ["rowwise"]
+    assert not any("vision" in name or "visual" in name for name in plan)
+
+
+def test_alone_nothing_is_divided() -> None:
+    assert plan_division("mine", None) is None
+
+
+@pytest.mark.parametrize(("parts", "told"), [(3, "4 heads"), (4, "2 heads of keys and values")])
+def test_what_cannot_be_shared_evenly_is_refused(
+    parts: int, told: str, family_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(division, "ranks", lambda: parts)
+    with pytest.raises(UsageError, match=f"^model 'mine' has {told}, which {parts} processes cannot share evenly: "):
+        plan_division("mine", outline_of(family_of("qwen3_vl").path))
+
+
+class Shared:
+    """What a store keeps, for processes that are imagined."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def compare_set(self, key: str, expected_value: str, desired_value: str) -> bytes:
+        """See ``SharedStore``."""
+        assert expected_value == ""
+        return self.values.setdefault(key, desired_value).encode()
+
+
+def test_the_first_failure_is_told_and_its_code_is_that_of_all() -> None:
+    assert failures.code_of_first(0, 2) is None, "nobody else is there"
+    failures.share(Shared())
+    try:
+        assert failures.code_of_first(1, 2) is None
+        assert failures.code_of_first(0, 70) == 2
+        assert failures.code_of_first(1, 2) is None
+    finally:
+        failures.unshare()
+    assert failures.code_of_first(0, 70) is None

@@ -19,7 +19,7 @@ from runners.engine.kv.workspace import Workspace
 from runners.engine.loading import Loader
 from runners.engine.measure.timing import Part, TtftClock
 from runners.engine.method import Method, PlanContext
-from runners.engine.parallel import require_agreement
+from runners.engine.parallel import failing_alike, require_agreement
 from runners.engine.plan import Plan
 from runners.engine.prefill import PrefillResult, prefill
 from runners.engine.prepared import PreparedRequest
@@ -176,7 +176,8 @@ class Prefiller:
         encoded: Encoded | None = None,
     ) -> PlannedRequest:
         adapter = self._adapter
-        rendered = adapter.render(request.messages)
+        with failing_alike("whether a prompt can be rendered in time"):
+            rendered = adapter.render(request.messages)
         media = resolve_media(adapter, rendered.media, self._fingerprint, stores, clock, encoded)
         grids = [media.grids[key] for key in media.keys]
         layout = lay_out(adapter, rendered, media.keys, grids, symbols, request.max_new_tokens)

@@ -8,7 +8,8 @@ before anything is decided by it: then all decide alike. In a single process not
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
@@ -56,3 +57,18 @@ def require_agreement(what: str, decision: Callable[[], bytes]) -> None:
     dist.all_gather(found, own)
     if any(int(each) != number for each in found):
         raise RanksDiffer(f"the processes of the model differ in {what}: their machines or their models are not alike")
+
+
+@contextmanager
+def failing_alike(what: str) -> Iterator[None]:
+    """Check that all processes finish the body, or that all fail in it: one that waits for a failed one waits long.
+
+    Raises:
+        RanksDiffer: some fail and others do not.
+    """
+    try:
+        yield
+    except Exception:
+        require_agreement(what, lambda: b"failed")
+        raise
+    require_agreement(what, lambda: b"done")

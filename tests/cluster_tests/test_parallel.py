@@ -25,8 +25,14 @@ RUNNERS = (
 )
 ASKED = [argument for spec in RUNNERS for argument in ("--runner", spec)]
 USUAL = ["bench", "--workload", "asked.jsonl", "--warmup", "0", "--json", "--device", "cpu", "--max-new-tokens", "2"]
-OF_MEMORY = ("stored_bytes", "kv_bytes_per_token")  # the encoder's output is whole in every process
-MEASURED = ("timing", "peak_bytes", "cache", "repair", "kl")
+TIERS = ["--device-budget", "100000", "--host-budget", "10000000"]
+OF_MEMORY = (
+    "stored_bytes",
+    "host_bytes",
+    "kv_bytes_per_token",
+    "fetch_bytes",
+)  # the encoder's output is whole in every process
+MEASURED = ("timing", "peak_bytes", "cache", "demand", "repair", "kl")
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ def test_two_processes_answer_as_one(family_of: Callable[[str], Any], tmp_path: 
     usual = [*USUAL, "--model", str(family_of("qwen3_vl").path)]
     write_requests(tmp_path)
     one, two = (
-        {"processes": processes, "arguments": [*usual, *ASKED, "--output", f"run-{processes}"]} for processes in (1, 2)
+        {"processes": processes, "arguments": [*usual, *TIERS, *ASKED, "--output", f"run-{processes}"]}
+        for processes in (1, 2)
     )
     lost = {
         "processes": 2,
@@ -117,19 +124,20 @@ def require_equal(one: dict[str, dict[str, Any]], two: dict[str, dict[str, Any]]
     assert one.keys() == two.keys()
     for key, record in one.items():
         other = two[key]
-        assert {name: record[name] for name in record if name not in MEASURED} == {
-            name: other[name] for name in other if name not in MEASURED
-        }
-        assert record["kl"] == pytest.approx(other["kl"], abs=1e-5, rel=1e-4)
-        if record["cache"] is not None:
-            mine, others = ({n: v for n, v in r["cache"].items() if n not in OF_MEMORY} for r in (record, other))
-            assert mine == others
-            assert record["cache"]["stored_bytes"] <= other["cache"]["stored_bytes"]
+        assert without(record, MEASURED) == without(other, MEASURED)
+        assert record["kl"] == pytest.approx(other["kl"], abs=1e-5)
+        for part in ("cache", "demand"):
+            assert without(record[part], OF_MEMORY) == without(other[part], OF_MEMORY), key
+        assert all((record["cache"][name] or 0) <= (other["cache"][name] or 0) for name in OF_MEMORY[:3])
         assert (record["repair"] is None) == (other["repair"] is None)
-        if record["repair"] is not None:
-            for name, value in record["repair"].items():
-                assert value == (None if value is None else pytest.approx(other["repair"][name], rel=1e-3))
+        for name, value in (record["repair"] or {}).items():
+            assert value == (None if value is None else pytest.approx(other["repair"][name], rel=1e-3))
         assert (record["peak_bytes"] is None) == (other["peak_bytes"] is None)
+
+
+def without(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """All values but some."""
+    return {name: value for name, value in values.items() if name not in names}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from runners.engine import parallel
-from runners.engine.parallel import RanksDiffer, own_part, ranks, require_agreement, sum_over_ranks
+from runners.engine.parallel import RanksDiffer, failing_alike, own_part, ranks, require_agreement, sum_over_ranks
 from runners.engine.plan import Plan
 from runners.engine.shapes import TextShape
 from runners.methods.parts.attention_mass import attention_mass
@@ -72,6 +72,23 @@ def test_those_who_decide_alike_go_on_and_others_stop(other: Callable[[Callable[
     other(lambda own: own + 1)
     with pytest.raises(RanksDiffer, match="differ in a plan: "):
         require_agreement("a plan", lambda: b"alike")
+
+
+def test_all_fail_or_none(other: Callable[[Callable[[Tensor], Tensor]], None]) -> None:
+    def fail() -> None:
+        with failing_alike("a prompt"):
+            raise ValueError("too slow")
+
+    other(lambda own: own)
+    with failing_alike("a prompt"):
+        pass
+    with pytest.raises(ValueError, match="too slow"):
+        fail()
+    other(lambda own: own + 1)
+    with pytest.raises(RanksDiffer), failing_alike("a prompt"):
+        pass
+    with pytest.raises(RanksDiffer):
+        fail()
 
 
 def test_attention_mass_of_half_the_heads_each_is_that_of_all(

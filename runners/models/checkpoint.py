@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, PretrainedConfig
+from transformers import __version__ as transformers_version
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from runners.engine.adapters.base import Adapter
@@ -89,8 +90,9 @@ def load_files(name: str, path: Path, dtype: torch.dtype, device: str, device_ma
         model, loading = loaded
         if wrong := sorted(loading["mismatched_keys"]):
             key, held, wanted = wrong[0]
+            divided = "" if division is None else f"transformers {transformers_version} does not divide it rightly: "
             raise UsageError(
-                f"{key} has the shape {list(held)} in its files, and {list(wanted)} by its config.json"
+                f"{divided}{key} has the shape {list(held)} in its files, and {list(wanted)} by its config.json"
                 + (f", and {len(wrong) - 1} more weights differ" if len(wrong) > 1 else "")
             )
     if missing := sorted(loading["missing_keys"]):

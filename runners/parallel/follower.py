@@ -5,7 +5,6 @@ from __future__ import annotations
 from runners.base import Request, Response
 from runners.engine.parallel import RanksDiffer
 from runners.local import LocalRunner, build_runners
-from runners.models.load import load_model, resolve_model
 from runners.parallel.commands import NOTHING, Answer, End, Reset, Setup, digest
 from runners.parallel.group import broadcast, joined, noticing_loss
 from runners.ranks import Launch
@@ -39,17 +38,7 @@ def follow(launch: Launch) -> None:
 
 def _build(setup: Setup) -> list[LocalRunner]:
     """Load the part of the model, make the runners, and measure the device when rank 0 does."""
-    settings = setup.model
-    model = load_model(
-        settings.name,
-        resolve_model(settings.name, settings.revision),
-        dtype=settings.dtype,
-        device=settings.device,
-        profile=settings.profile,
-        device_map=settings.device_map,
-        attention=settings.attention,
-        sampling=settings.sampling,
-    )
+    model = setup.model.load()
     runners = build_runners(setup.specs, model, setup.reference, setup.adopt)
     model.ceilings()
     return runners

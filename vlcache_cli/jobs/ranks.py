@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runners.ranks import launched
 from vlcache_cli.failures import ExitCode
+from vlcache_cli.jobs.answers import settings_of_model
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,22 +56,11 @@ def leading_if_launched(config: RunConfig, specs: Sequence[RunnerSpec]) -> Itera
     if launch is None:
         yield None
         return
-    from runners.cluster.cell import ModelSettings
     from runners.parallel.commands import Setup
     from runners.parallel.leader import leading
 
-    settings = ModelSettings(
-        name=config.model,
-        revision=config.revision,
-        dtype=config.dtype,
-        device=config.device,
-        profile=config.profile,
-        device_map=config.device_map,
-        attention=config.attn,
-        sampling=config.sampling,
-        fingerprint="",
-    )
-    with leading(launch, Setup(settings, tuple(specs), config.reference, config.adopt)) as leader:
+    setup = Setup(settings_of_model(config), tuple(specs), config.reference, config.adopt)
+    with leading(launch, setup) as leader:
         yield leader
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import runners.parallel.follower
+from runners.parallel.group import broadcast
 from vlcache_cli.app import main
 
 PRELOADED = (
@@ -62,7 +63,7 @@ def run(group: dict[str, Any], rank: int, port: int) -> int:
 
 def _lose_after(commands: int) -> None:
     """Kill this process when rank 0 has told it so many things."""
-    broadcast, left = runners.parallel.follower.broadcast, [commands]
+    left = [commands]
 
     def counting() -> Any:
         left[0] -= 1
@@ -70,7 +71,7 @@ def _lose_after(commands: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return broadcast()
 
-    runners.parallel.follower.broadcast = counting
+    vars(runners.parallel.follower)["broadcast"] = counting
 
 
 def start(group: dict[str, Any]) -> tuple[list[int], int]:
@@ -114,7 +115,7 @@ if __name__ == "__main__":
         import_module(module)
     groups = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     started = [start(group) for group in groups]
-    from torch.distributed import TCPStore
+    from torch._C._distributed_c10d import TCPStore
 
     stores = [
         TCPStore("localhost", port, is_master=True, wait_for_workers=False)

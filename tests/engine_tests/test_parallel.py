@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -43,8 +44,8 @@ def other(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Tensor], Tenso
 
         monkeypatch.setattr(parallel, "ranks", lambda: 2)
         monkeypatch.setattr("runners.methods.parts.attention_mass.ranks", lambda: 2)
-        monkeypatch.setattr(parallel.dist, "all_reduce", all_reduce)
-        monkeypatch.setattr(parallel.dist, "all_gather", all_gather)
+        monkeypatch.setattr("torch.distributed.all_reduce", all_reduce)
+        monkeypatch.setattr("torch.distributed.all_gather", all_gather)
 
     return imagine
 
@@ -117,7 +118,7 @@ def test_the_whole_model_has_sizes_and_a_process_has_heads() -> None:
         {"refine": lambda fresh: None},
     ],
 )
-def test_a_decision_is_all_of_a_plan(change: dict[str, object]) -> None:
+def test_a_decision_is_all_of_a_plan(change: dict[str, Any]) -> None:
     plan = Plan(torch.tensor([2, 2]))
     assert plan.decision == Plan(torch.tensor([2, 2])).decision
     assert replace(plan, **change).decision != plan.decision

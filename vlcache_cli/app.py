@@ -8,8 +8,8 @@ from pathlib import Path
 
 import typer
 
-from runners.parallel.failures import code_of_first
-from runners.ranks import RankLost, launched
+from runners.parallel.failures import code_told_elsewhere
+from runners.ranks import RankLost
 from vlcache_cli import console
 from vlcache_cli.commands import bench, cache, doctor, gate, lm_eval, profile, report, sweep
 from vlcache_cli.commands import list as listing
@@ -95,13 +95,9 @@ def _refused(text: str) -> int:
 
 
 def _fail(text: str, code: ExitCode) -> int:
-    """Tell why a command ends; of processes that share a model, the one that failed first tells it for all."""
-    launch = launched()
-    if launch is not None:
-        if launch.follows and code == ExitCode.INTERRUPTED:
-            return code
-        of_first = code_of_first(launch.rank, code)
-        if of_first is not None:
-            return of_first
+    """Tell why a command ends; of processes that share a model, one tells it for all."""
+    told = code_told_elsewhere(code, interrupted=code == ExitCode.INTERRUPTED)
+    if told is not None:
+        return told
     console.fail(text)
     return code

@@ -15,25 +15,33 @@ class SharedStore(Protocol):
         ...
 
 
-_stores: list[SharedStore] = []
+_shared: list[tuple[SharedStore, int]] = []
 
 
-def share(store: SharedStore) -> None:
-    """Tell failures of this process to the others, from now on."""
-    _stores[:] = [store]
+def share(store: SharedStore, rank: int) -> None:
+    """Tell failures of this process, whose rank this is, to the others from now on."""
+    _shared[:] = [(store, rank)]
 
 
 def unshare() -> None:
     """Tell them no more."""
-    _stores.clear()
+    _shared.clear()
 
 
-def code_of_first(rank: int, code: int) -> int | None:
-    """Note that a process fails with an exit code; returns that of another one that failed before; None for none."""
-    if not _stores:
+def code_told_elsewhere(code: int, interrupted: bool) -> int | None:
+    """Note that this process fails with an exit code; None where it is the one that tells why.
+
+    Returns:
+        the exit code to end with, where another process tells why: one that failed before, or rank 0 where all were
+        interrupted.
+    """
+    if not _shared:
         return None
+    store, rank = _shared[0]
+    if interrupted and rank:
+        return code
     try:
-        first, _, of_first = _stores[0].compare_set(KEY, "", f"{rank}:{code}").decode().partition(":")
+        first, _, of_first = store.compare_set(KEY, "", f"{rank}:{code}").decode().partition(":")
     except RuntimeError:  # whoever kept the store is gone
         return None
     return int(of_first) if int(first) != rank else None

@@ -56,7 +56,7 @@ def joined(launch: Launch) -> Iterator[None]:
     with noticing_loss():
         store, rank, size = next(iter(rendezvous("env://", timeout=START)))
         store = PrefixStore(f"vlcache/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-        failures.share(store)
+        failures.share(store, rank)
         if launch.follows:
             _await_leader(store)
         else:

@@ -110,12 +110,18 @@ class Shared:
 
 
 def test_the_first_failure_is_told_and_its_code_is_that_of_all() -> None:
-    assert failures.code_of_first(0, 2) is None, "nobody else is there"
-    failures.share(Shared())
+    assert failures.code_told_elsewhere(2, interrupted=False) is None, "nobody else is there"
+    store = Shared()
     try:
-        assert failures.code_of_first(1, 2) is None
-        assert failures.code_of_first(0, 70) == 2
-        assert failures.code_of_first(1, 2) is None
+        failures.share(store, rank=1)
+        assert failures.code_told_elsewhere(130, interrupted=True) == 130
+        assert store.values == {}
+        assert failures.code_told_elsewhere(2, interrupted=False) is None
+        failures.share(store, rank=0)
+        assert failures.code_told_elsewhere(70, interrupted=False) == 2
+        assert failures.code_told_elsewhere(130, interrupted=True) == 2
+        failures.share(store, rank=1)
+        assert failures.code_told_elsewhere(2, interrupted=False) is None
     finally:
         failures.unshare()
-    assert failures.code_of_first(0, 70) is None
+    assert failures.code_told_elsewhere(70, interrupted=False) is None

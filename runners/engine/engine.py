@@ -21,7 +21,7 @@ from runners.engine.kv.workspace import Workspace
 from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
-from runners.engine.parallel import sum_over_ranks
+from runners.engine.parallel import bytes_over_ranks
 from runners.engine.prefill import PrefillResult
 from runners.engine.prompt.resolve import Encoded
 from runners.engine.store.disk.tier import DiskTier
@@ -185,7 +185,7 @@ class Engine:
             **spent,
         )
         response = self._respond(planned, first.result, first.logits, token_ids, fallbacks)
-        peak_bytes = _of_all_ranks(None if taken is None else allocated + taken)
+        peak_bytes = bytes_over_ranks(None if taken is None else allocated + taken)
         return replace(response, timing=timing, peak_bytes=peak_bytes if response.status is Status.OK else None)
 
     def _continue(self, first: FirstToken, limit: int) -> tuple[FirstToken, tuple[int, ...]]:
@@ -333,9 +333,3 @@ class Engine:
         return tuple(
             f"{names[key]} {reasons[key in self._keeper.too_large]}" for key in again if key in self._sent_before
         )
-
-
-def _of_all_ranks(nbytes: int | None) -> int | None:
-    """Add up bytes over all processes that share the model; None where one of them does not know its own."""
-    total, unknown = sum_over_ranks(torch.tensor([nbytes or 0, nbytes is None])).tolist()
-    return None if unknown else int(total)

@@ -34,6 +34,12 @@ def sum_over_ranks(own: Tensor) -> Tensor:
     return total
 
 
+def bytes_over_ranks(own: int | None) -> int | None:
+    """Add up bytes over all processes; None where one of them does not know its own."""
+    total, unknown = sum_over_ranks(torch.tensor([own or 0, own is None])).tolist()
+    return None if unknown else int(total)
+
+
 def own_part(weight: Tensor) -> Tensor:
     """Take the part of a weight that this process has; all of it in a single process."""
     if ranks() == 1:

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from runners.engine.errors import is_out_of_memory
 from runners.parallel import failures
 from runners.ranks import Launch, RankLost
 from workloads.errors import UsageError
@@ -93,10 +94,18 @@ def broadcast(told: Any = None) -> Any:
 
 @contextmanager
 def noticing_loss() -> Iterator[None]:
-    """Turn errors of the body that come from the loss of another process into RankLost."""
+    """Turn errors of the body that come from the loss of another process into RankLost.
+
+    Raises:
+        UsageError: memory ran out here, which ends all: the others may wait in the middle of a layer.
+    """
     try:
         yield
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise UsageError(
+                "a process that shares the model ran out of memory: start more of them, or lower --device-budget"
+            ) from error
         text = str(error).lower()
         if isinstance(error, dist.DistError) or any(sign in text for sign in SIGNS):
             raise RankLost("another process of the model ended or did not answer, and so ends this one") from error

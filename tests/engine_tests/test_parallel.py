@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from runners.engine import parallel
-from runners.engine.parallel import RanksDiffer, failing_alike, own_part, ranks, require_agreement, sum_over_ranks
+from runners.engine.parallel import (
+    RanksDiffer,
+    bytes_over_ranks,
+    failing_alike,
+    own_part,
+    ranks,
+    require_agreement,
+    sum_over_ranks,
+)
 from runners.engine.plan import Plan
 from runners.engine.shapes import TextShape
 from runners.methods.parts.attention_mass import attention_mass
@@ -56,6 +64,7 @@ def test_alone_nothing_is_done() -> None:
     assert sum_over_ranks(own) is own
     assert own_part(own) is own
     require_agreement("anything", lambda: pytest.fail("asked"))
+    assert (bytes_over_ranks(7), bytes_over_ranks(None)) == (7, None)
 
 
 def test_a_sum_is_of_all_ranks_and_leaves_the_own_part_as_it_is(
@@ -65,6 +74,7 @@ def test_a_sum_is_of_all_ranks_and_leaves_the_own_part_as_it_is(
     own = torch.arange(3.0)
     assert sum_over_ranks(own).tolist() == [0.0, 11.0, 22.0]
     assert own.tolist() == [0.0, 1.0, 2.0]
+    assert (bytes_over_ranks(7), bytes_over_ranks(None)) == (77, None)
 
 
 def test_those_who_decide_alike_go_on_and_others_stop(other: Callable[[Callable[[Tensor], Tensor]], None]) -> None:

@@ -12,7 +12,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from runners.models import division
 from runners.models.division import plan_division
 from runners.parallel import failures
-from runners.ranks import Launch, launched, refuse_launch
+from runners.parallel.group import noticing_loss, require_devices
+from runners.ranks import Launch, RankLost, launched, refuse_launch
 from workloads.errors import UsageError
 
 LAUNCH = {
@@ -125,3 +126,41 @@ def test_the_first_failure_is_told_and_its_code_is_that_of_all() -> None:
     finally:
         failures.unshare()
     assert failures.code_told_elsewhere(70, interrupted=False) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (
+            RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [::1]:1"),
+            RankLost,
+            "another process",
+        ),
+        (RuntimeError("Timed out waiting 600000ms for recv operation to complete"), RankLost, "another process"),
+        (torch.OutOfMemoryError("CUDA out of memory"), UsageError, "ran out of memory: start more of them"),
+        (MemoryError(), UsageError, "ran out of memory: start more of them"),
+        (RuntimeError("shape '[2]' is invalid"), RuntimeError, "is invalid"),
+    ],
+)
+def test_what_ends_all_processes_is_told_in_a_line(error: Exception, kind: type[Exception], told: str) -> None:
+    with pytest.raises(kind, match=told) as caught, noticing_loss():
+        raise error
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("seen", "device", "told"),
+    [
+        (0, "cuda", "torch sees no CUDA device"),
+        (1, "auto", "torchrun started 2 processes here, and torch sees 1 CUDA devices: use --nproc-per-node 1"),
+        (2, "cpu", "hide the CUDA devices"),
+    ],
+)
+def test_each_process_needs_a_device(seen: int, device: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: seen)
+    with pytest.raises(UsageError, match=told):
+        require_devices(Launch(0, 4, 0, 2), device)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    if seen:
+        require_devices(Launch(0, 4, 0, 2), "auto")

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vlcache_cli.app import main
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "rank_processes.py"
 REUSING = "full-reuse,cacheblend,conduit,prophetkv,kvshare,vlcache-paper,vlcache"
@@ -154,8 +156,21 @@ def without(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 def test_what_processes_that_share_a_model_cannot_do_is_refused(
     refused: Callable[..., str], arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "LOCAL_RANK": "0"}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
-        monkeypatch.setenv(name, "2")
+    pretend_launch(monkeypatch)
     assert f"vlcache: started by torchrun, which divides one model among processes, {told}" in refused(*arguments)
+
+
+def test_a_profile_is_measured_in_one_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pretend_launch(monkeypatch)
+    assert main(["profile", "--output", str(tmp_path / "profile")]) == 2
+    assert capsys.readouterr().err.startswith("vlcache: started by torchrun, but vlcache profile runs in one process")
+    assert not (tmp_path / "profile").exists()
+
+
+def pretend_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set what torchrun would for rank 0 of two."""
+    zero, two = ("RANK", "LOCAL_RANK"), ("WORLD_SIZE", "LOCAL_WORLD_SIZE")
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", **dict.fromkeys(zero, "0"), **dict.fromkeys(two, "2")}.items():
+        monkeypatch.setenv(name, value)

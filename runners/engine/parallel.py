@@ -34,6 +34,11 @@ def sum_over_ranks(own: Tensor) -> Tensor:
     return total
 
 
+def everywhere(own: bool) -> bool:
+    """Whether something holds in all processes, each of which looks at its own heads."""
+    return int(sum_over_ranks(torch.tensor(int(own)))) == ranks()
+
+
 def bytes_over_ranks(own: int | None) -> int | None:
     """Add up bytes over all processes; None where one of them does not know its own."""
     total, unknown = sum_over_ranks(torch.tensor([own or 0, own is None])).tolist()

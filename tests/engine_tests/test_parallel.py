@@ -14,6 +14,7 @@ from runners.engine import parallel
 from runners.engine.parallel import (
     RanksDiffer,
     bytes_over_ranks,
+    everywhere,
     failing_alike,
     own_part,
     ranks,
@@ -65,6 +66,7 @@ def test_alone_nothing_is_done() -> None:
     assert own_part(own) is own
     require_agreement("anything", lambda: pytest.fail("asked"))
     assert (bytes_over_ranks(7), bytes_over_ranks(None)) == (7, None)
+    assert (everywhere(True), everywhere(False)) == (True, False)
 
 
 def test_a_sum_is_of_all_ranks_and_leaves_the_own_part_as_it_is(
@@ -75,6 +77,15 @@ def test_a_sum_is_of_all_ranks_and_leaves_the_own_part_as_it_is(
     assert sum_over_ranks(own).tolist() == [0.0, 11.0, 22.0]
     assert own.tolist() == [0.0, 1.0, 2.0]
     assert (bytes_over_ranks(7), bytes_over_ranks(None)) == (77, None)
+
+
+def test_what_holds_in_one_process_alone_holds_not_everywhere(
+    other: Callable[[Callable[[Tensor], Tensor]], None],
+) -> None:
+    other(lambda own: own)
+    assert (everywhere(True), everywhere(False)) == (True, False)
+    other(lambda own: 1 - own)
+    assert (everywhere(True), everywhere(False)) == (False, False)
 
 
 def test_those_who_decide_alike_go_on_and_others_stop(other: Callable[[Callable[[Tensor], Tensor]], None]) -> None:

@@ -140,11 +140,11 @@ def _open(
     shape = adapter.shape
     sizes = EntrySizes(
         layers=shape.layers,
-        kv_heads=shape.kv_heads,
+        kv_heads=shape.own_kv_heads,
         head_dim=shape.head_dim,
         dtype=adapter.dtype,
         features=(1 + shape.deepstack) * shape.hidden,
-        heads=shape.heads,
+        heads=shape.own_heads,
         probes=len(probes),
         sketch=sketch,
         media_tokens=adapter.media_tokens,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import typer
 
+from runners.parallel.failures import code_told_elsewhere
+from runners.ranks import RankLost
 from vlcache_cli import console
 from vlcache_cli.commands import bench, cache, doctor, gate, lm_eval, profile, report, sweep
 from vlcache_cli.commands import list as listing
@@ -80,6 +82,8 @@ def _require_usable(arguments: Sequence[str]) -> None:
 def _stopped(cause: BaseException, folder: Path | None, arguments: Sequence[str]) -> int:
     if isinstance(cause, KeyboardInterrupt):
         return _fail(interrupted(arguments, folder), ExitCode.INTERRUPTED)
+    if isinstance(cause, RankLost):
+        return _fail(str(cause), ExitCode.INTERNAL)
     if isinstance(cause, OSError) and (refusal := refused(cause)):
         return _refused(refusal)
     return _fail(crashed(cause, folder), ExitCode.INTERNAL)
@@ -91,5 +95,9 @@ def _refused(text: str) -> int:
 
 
 def _fail(text: str, code: ExitCode) -> int:
+    """Tell why a command ends; of processes that share a model, one tells it for all."""
+    told = code_told_elsewhere(code, interrupted=code == ExitCode.INTERRUPTED)
+    if told is not None:
+        return told
     console.fail(text)
     return code

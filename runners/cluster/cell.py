@@ -24,7 +24,11 @@ from workloads.records import Conversation
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """How a model is loaded, see ``load_model``; ``fingerprint`` is that of the model that the run is about."""
+    """How a model is loaded, see ``load_model``.
+
+    Attributes:
+        fingerprint: of the model that the run is about; None where those who load it compare theirs.
+    """
 
     name: str
     revision: str | None
@@ -34,7 +38,24 @@ class ModelSettings:
     device_map: str
     attention: str
     sampling: FrameSampling
-    fingerprint: str
+    fingerprint: str | None = None
+
+    def load(self) -> LoadedModel:
+        """Load the model.
+
+        Raises:
+            UsageError: it cannot be had here.
+        """
+        return load_model(
+            self.name,
+            resolve_model(self.name, self.revision),
+            dtype=self.dtype,
+            device=self.device,
+            profile=self.profile,
+            device_map=self.device_map,
+            attention=self.attention,
+            sampling=self.sampling,
+        )
 
 
 @dataclass(frozen=True)
@@ -82,17 +103,7 @@ class Cell:
 @lru_cache(1)
 def _model(settings: ModelSettings) -> LoadedModel:
     """Load a model once in a process."""
-    source = resolve_model(settings.name, settings.revision)
-    model = load_model(
-        settings.name,
-        source,
-        dtype=settings.dtype,
-        device=settings.device,
-        profile=settings.profile,
-        device_map=settings.device_map,
-        attention=settings.attention,
-        sampling=settings.sampling,
-    )
+    model = settings.load()
     if model.fingerprint != settings.fingerprint:
         raise UsageError(
             f"the model '{settings.name}' is another one on {socket.gethostname()}: copy the run's model there"

@@ -83,7 +83,7 @@ def demand(adapter: Adapter, prepared: PreparedRequest, result: PrefillResult, s
         prefill_bytes=shape.layers * (weights + prepared.layout.tokens * token),
         head_flops=head_flops(shape),
         head_bytes=head_flops(shape) / 2 * number,
-        fetch_bytes=float(prepared.fetched_bytes),
+        fetch_bytes=float(prepared.fetched_bytes * shape.parts),
     )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from runners.base import Request
 from runners.defaults import DonorPolicy
 from runners.engine.first_token import PlannedRequest
+from runners.engine.parallel import everywhere
 from runners.engine.prefill import PrefillResult
 from runners.engine.prompt.resolve import Encoded
 from runners.engine.store.entries import DonorKV
@@ -71,7 +72,7 @@ class Offer:
         if prepared.prefix_tokens != self.prefix_tokens or not torch.equal(planned.plan.depth, self.depth):
             return False
         entry = prepared.match.entry
-        return entry is None or (
+        return entry is None or everywhere(
             torch.equal(entry.k[:, :, reused], self.k[:, :, reused])
             and torch.equal(entry.v[:, :, reused], self.v[:, :, reused])
         )

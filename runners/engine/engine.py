@@ -21,6 +21,7 @@ from runners.engine.kv.workspace import Workspace
 from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
+from runners.engine.parallel import bytes_over_ranks
 from runners.engine.prefill import PrefillResult
 from runners.engine.prompt.resolve import Encoded
 from runners.engine.store.disk.tier import DiskTier
@@ -111,7 +112,7 @@ class Engine:
         except PromptError as error:
             return Response(Status.ERROR, error=str(error))
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if not self._is_survivable(error):
                 raise
             return Response(Status.OUT_OF_MEMORY, error=(str(error) or "out of memory").splitlines()[0])
 
@@ -184,8 +185,8 @@ class Engine:
             **spent,
         )
         response = self._respond(planned, first.result, first.logits, token_ids, fallbacks)
-        peak_bytes = None if taken is None or response.status is not Status.OK else allocated + taken
-        return replace(response, timing=timing, peak_bytes=peak_bytes)
+        peak_bytes = bytes_over_ranks(None if taken is None else allocated + taken)
+        return replace(response, timing=timing, peak_bytes=peak_bytes if response.status is Status.OK else None)
 
     def _continue(self, first: FirstToken, limit: int) -> tuple[FirstToken, tuple[int, ...]]:
         """Decode up to ``limit`` tokens; everything reused is computed before a token that is in doubt."""
@@ -220,11 +221,12 @@ class Engine:
     ) -> Response:
         """Make the response, but for its times and its peak, when the stores are filled."""
         adapter, prepared, selection = self._adapter, planned.prepared, planned.context.selection_flops
+        parts, per_token = adapter.shape.parts, self._stores.bytes_per_vision_token()
         cache = replace(
             count(adapter, prepared, planned.plan, result, selection),
-            stored_bytes=self._stores.tiers.nbytes(DEVICE),
-            host_bytes=self._stores.tiers.nbytes(HOST),
-            kv_bytes_per_token=self._stores.bytes_per_vision_token(),
+            stored_bytes=self._stores.tiers.nbytes(DEVICE) * parts,
+            host_bytes=self._stores.tiers.nbytes(HOST) * parts,
+            kv_bytes_per_token=None if per_token is None else per_token * parts,
         )
         fallbacks += differences(cache, prepared, result, self._method.rotates)
         cache = replace(cache, fallbacks=fallbacks)
@@ -293,9 +295,13 @@ class Engine:
             damaged.drop()
             return None
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if not self._is_survivable(error):
                 raise
             return None
+
+    def _is_survivable(self, error: BaseException) -> bool:
+        """Whether memory ran out here; not where other processes then wait in the middle of a layer."""
+        return is_out_of_memory(error) and self._adapter.shape.parts == 1
 
     def _allocated(self) -> int:
         """Bytes of weights, workspace, recordings and stores in the device's memory, which for a CPU is the host's."""

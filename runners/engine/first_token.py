@@ -19,6 +19,7 @@ from runners.engine.kv.workspace import Workspace
 from runners.engine.loading import Loader
 from runners.engine.measure.timing import Part, TtftClock
 from runners.engine.method import Method, PlanContext
+from runners.engine.parallel import failing_alike, require_agreement
 from runners.engine.plan import Plan
 from runners.engine.prefill import PrefillResult, prefill
 from runners.engine.prepared import PreparedRequest
@@ -175,7 +176,8 @@ class Prefiller:
         encoded: Encoded | None = None,
     ) -> PlannedRequest:
         adapter = self._adapter
-        rendered = adapter.render(request.messages)
+        with failing_alike("whether a prompt can be rendered in time"):
+            rendered = adapter.render(request.messages)
         media = resolve_media(adapter, rendered.media, self._fingerprint, stores, clock, encoded)
         grids = [media.grids[key] for key in media.keys]
         layout = lay_out(adapter, rendered, media.keys, grids, symbols, request.max_new_tokens)
@@ -186,7 +188,9 @@ class Prefiller:
         prepared = self._loader.load(layout, media, prompt, match, request.max_new_tokens)
         clock.cut("load")
         context = self._context(request, prepared, clock)
-        return PlannedRequest(rendered, prepared, context, self._method.plan(context))
+        plan = self._method.plan(context)
+        require_agreement("the plan of a request", lambda: plan.decision)
+        return PlannedRequest(rendered, prepared, context, plan)
 
     def _embed(self, layout: Layout, media: ResolvedMedia, room: int) -> PromptTensors:
         """Embed the text, put the media's features in place, and compute rotary angles of ``room`` more tokens, too."""

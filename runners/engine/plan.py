@@ -101,6 +101,13 @@ class Plan:
             raise ValueError("a plan's depth is a vector of int64")
 
     @property
+    def decision(self) -> bytes:
+        """All that was decided, for processes that have to decide the same."""
+        rehearsed = b"" if self.rehearsed is None else self.rehearsed.numpy().tobytes()
+        rest = repr((self.answer is None, self.repair, self.least_margin, self.refine is None, self.looks_in))
+        return self.depth.numpy().tobytes() + rehearsed + rest.encode()
+
+    @property
     def remaining(self) -> Tensor:
         """Depth of every token that is left to compute: 0 for those that were rehearsed, ``(tokens,)``."""
         return self.depth if self.rehearsed is None else self.depth.masked_fill(self.rehearsed, 0)

@@ -17,6 +17,7 @@ from runners.engine.forward.token_set import TokenSet
 from runners.engine.graphs.arena import LARGEST
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.measure.flops import attention_flops, block_flops, kv_flops
+from runners.engine.parallel import require_agreement
 from runners.engine.plan import FreshLayer, Plan
 from runners.engine.prompt.tensors import PromptTensors
 
@@ -199,7 +200,9 @@ class _Prefill:
     def _drop(self, index: int, kept: Tensor | None) -> None:
         """Make a layer the last one of those computed tokens that are not kept, ``(computed,)`` bool; None for none."""
         if kept is not None:
-            self.depth[self.active.tokens[~kept.cpu()]] = index + 1
+            kept = kept.cpu()
+            require_agreement(f"the tokens that go on behind layer {index}", kept.numpy().tobytes)
+            self.depth[self.active.tokens[~kept]] = index + 1
             self._ends.add(index + 1)
 
     def _kept(self, index: int) -> Tensor:

@@ -19,6 +19,7 @@ class TextShape:
         deepstack: after how many of the first layers features are added to the hidden states of vision tokens
             (DeepStack, arXiv 2406.04334).
         experts: of how many a token goes through in a layer with experts; 0 where there are none.
+        parts: processes that the heads, and each MLP, are divided among; all other sizes are of the whole model.
     """
 
     layers: int
@@ -32,6 +33,17 @@ class TextShape:
     rope_axes: int
     deepstack: int = 0
     experts: int = 0
+    parts: int = 1
+
+    @property
+    def own_heads(self) -> int:
+        """Heads of this process."""
+        return self.heads // self.parts
+
+    @property
+    def own_kv_heads(self) -> int:
+        """Heads of keys and values of this process."""
+        return self.kv_heads // self.parts
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,7 @@ class KVShape:
     """All that the memory for a model's keys and values depends on, besides the number of tokens.
 
     Attributes:
+        kv_heads: of this process.
         page: the number of tokens is rounded up to a multiple of this, as the attention backend asks for it.
         device, dtype: of the model.
     """

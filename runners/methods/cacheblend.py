@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from runners.engine.method import PlanContext
+from runners.engine.parallel import sum_over_ranks
 from runners.engine.plan import FreshLayer, Plan
 from runners.methods.parts.layer_schedule import LayerSchedule, layer_weights, spread
 from runners.methods.parts.ratio import RatioMethod
@@ -63,7 +64,7 @@ class CacheBlend(RatioMethod):
         def refine(fresh: FreshLayer) -> Tensor | None:
             if fresh.layer == CHECK_LAYER or self.gradual:
                 change = fresh.change_v() if self.score == "v" else fresh.change_k()
-                deviations[fresh.tokens] = change.float().pow(2).sum(dim=(0, 2)).cpu()
+                deviations[fresh.tokens] = sum_over_ranks(change.float().pow(2).sum(dim=(0, 2))).cpu()
             return keep(fresh)
 
         return Plan(everything, refine, drops(counts) | {CHECK_LAYER})

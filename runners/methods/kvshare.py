@@ -17,6 +17,7 @@ from torch import Tensor
 from runners.defaults import DonorPolicy, from_setting
 from runners.engine.kv.rotary import rotate
 from runners.engine.method import PlanContext
+from runners.engine.parallel import sum_over_ranks
 from runners.engine.plan import FreshLayer, Plan
 from runners.methods.parts.attention_mass import attention_mass, attention_mass_flops
 from runners.methods.parts.layer_schedule import linear_weights, spread
@@ -56,7 +57,7 @@ class KVShare(RatioMethod):
 
         def score(fresh: FreshLayer, rows: Tensor) -> Tensor:
             chosen = rows.to(fresh.v.device)
-            deviation = fresh.change_v(chosen).float().abs().sum(dim=(0, 2))
+            deviation = sum_over_ranks(fresh.change_v(chosen).float().abs().sum(dim=(0, 2)))
             return (_attention_mass(context, fresh)[fresh.at[chosen]] * deviation).cpu()
 
         return Plan(everything, shrink(context, counts, score), drops(counts))

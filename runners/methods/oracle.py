@@ -22,6 +22,7 @@ from torch import Tensor
 from runners.engine.forward.capture import Capture
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.method import PlanContext
+from runners.engine.parallel import sum_over_ranks
 from runners.engine.plan import Plan
 from runners.engine.prefill import prefill
 from runners.methods.parts.attention_mass import captured_attention, question_span
@@ -87,4 +88,4 @@ def _captured_question(context: PlanContext, truth: KVBuffer) -> Capture:
 
 def _change(true: Tensor, stored: Tensor, at: Tensor) -> Tensor:
     """Compute the L2 distance of tokens over all heads, ``(tokens,)``, of ``(kv_heads, capacity, head_dim)`` each."""
-    return (true[:, at] - stored[:, at]).float().square().sum(dim=(0, 2)).sqrt()
+    return sum_over_ranks((true[:, at] - stored[:, at]).float().square().sum(dim=(0, 2))).sqrt()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, PretrainedConfig
+from transformers import __version__ as transformers_version
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from runners.engine.adapters.base import Adapter
@@ -22,6 +23,7 @@ from runners.engine.adapters.template import adopt_template
 from runners.engine.errors import UnsupportedModel, first_line
 from runners.engine.media.sampling import FrameSampling
 from runners.models import lora
+from runners.models.division import plan_division
 from runners.models.files import ModelFiles, survey
 from runners.models.placement import place
 from runners.models.rehearsal import rehearse_model, rehearse_picture
@@ -71,6 +73,9 @@ def load_files(name: str, path: Path, dtype: torch.dtype, device: str, device_ma
         outline = _outline(path, dtype)
         _require_weights(files, outline)
     where = place(name, device, device_map, lambda: outline)
+    division = plan_division(name, outline)
+    if division is not None and files.adapter:
+        raise UsageError(f"model '{name}' has an adapter beside its weights, which cannot be divided: merge it first")
     with _one_line(name, "the weights"):
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             path,
@@ -79,13 +84,15 @@ def load_files(name: str, path: Path, dtype: torch.dtype, device: str, device_ma
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, by name
             adapter_kwargs=lora.UNSEEN,
+            **({} if division is None else {"distributed_config": division}),
             **LOCAL,
         )
         model, loading = loaded
         if wrong := sorted(loading["mismatched_keys"]):
             key, held, wanted = wrong[0]
+            divided = "" if division is None else f"transformers {transformers_version} does not divide it rightly: "
             raise UsageError(
-                f"{key} has the shape {list(held)} in its files, and {list(wanted)} by its config.json"
+                f"{divided}{key} has the shape {list(held)} in its files, and {list(wanted)} by its config.json"
                 + (f", and {len(wrong) - 1} more weights differ" if len(wrong) > 1 else "")
             )
     if missing := sorted(loading["missing_keys"]):

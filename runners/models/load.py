@@ -66,18 +66,32 @@ class LoadedModel:
             "fused": list(self.adapter.fused),
             "graphs": obstacle(self.adapter) or "recorded behind the answer",
             "dtype": str(self.adapter.dtype).removeprefix("torch."),
-            "device": str(self.adapter.device),
+            "device": _name_device(self.adapter),
             **describe_device(self.adapter.device),
             "profile": plain(asdict(self.profile)),
             "layers": self.adapter.shape.layers,
         }
 
     def ceilings(self) -> dict[str, float]:
-        """Measure what the device reaches with the model's numbers, see ``roofline.Ceilings``; takes under a second."""
+        """Measure what the device reaches with the model's numbers, see ``roofline.Ceilings``; takes under a second.
+
+        Of a model in several processes it is what their devices reach together: all measure at the same time.
+        """
+        import torch
+
         from runners.engine.measure.roofline import measure_ceilings
+        from runners.engine.parallel import sum_over_ranks
 
         adapter = self.adapter
-        return asdict(measure_ceilings(adapter.device, adapter.dtype, adapter.weight_bytes))
+        own = asdict(measure_ceilings(adapter.device, adapter.dtype, adapter.weight_bytes))
+        rates = sum_over_ranks(torch.tensor([*own.values()], dtype=torch.float64))
+        return dict(zip(own, rates.tolist(), strict=True))
+
+
+def _name_device(adapter: Adapter) -> str:
+    """Name the device; the kind of them and their number where several processes share the model."""
+    parts = adapter.shape.parts
+    return str(adapter.device) if parts == 1 else f"{parts} x {adapter.device.type}"
 
 
 def describe_models() -> dict[str, str]:
@@ -155,6 +169,7 @@ def load_model(
     from runners.engine.errors import UnsupportedModel
     from runners.engine.graphs.policy import graphs_of
     from runners.engine.kv.workspace import Workspace
+    from runners.engine.parallel import require_agreement
     from runners.models import checkpoint
     from runners.models.shapes import assembly
 
@@ -172,6 +187,7 @@ def load_model(
             adapter, fingerprint = checkpoint.load_checkpoint(name, source, numbers, device, device_map, sampling)
     except UnsupportedModel as error:
         raise UsageError(f"model '{name}': {error}") from error
+    require_agreement("the files of the model", fingerprint.encode)
     if adapter.device.type == "cuda":  # on a CPU one product is no faster than those that it stands for
         adapter.fuse()
     adapter.attention = choose_backend(attention, adapter.device, adapter.dtype, adapter.shape.head_dim)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from runners.engine.parallel import ranks
 from runners.models.choices import AUTO
+from runners.ranks import launched, refuse_launch
 from workloads.errors import UsageError
 
 
@@ -21,17 +22,20 @@ def place(name: str, device: str, device_map: str, outline: Callable[[], Any]) -
         outline: makes the model on the meta device; asked only where its sizes matter.
 
     Raises:
-        UsageError: there is no such device, or one is not enough, or this is one of several processes for one model.
+        UsageError: there is no such device, or one is not enough, or this is one of several processes of a command
+            that runs in one.
     """
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        raise UsageError("started by torchrun, but a model runs in one process on one device: start vlcache by itself")
+    if ranks() == 1:
+        refuse_launch("this command")
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("device 'cuda' was asked for, but torch sees no CUDA device: use --device cpu")
     if device_map == AUTO:
         if device != AUTO:
             raise UsageError(f"--device {device} and --device-map auto exclude each other: drop one")
         return _with_room(name, outline)
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == AUTO else device)
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == AUTO else device
+    launch = launched()
+    return torch.device(kind if launch is None or kind == "cpu" else f"{kind}:{launch.local_rank}")
 
 
 def _with_room(name: str, outline: Callable[[], Any]) -> torch.device:

@@ -49,6 +49,6 @@ def rehearse_model(adapter: Adapter, pixels: Pixels) -> None:
         raise UnsupportedModel("the angles of its rotary embedding are not finite numbers, one for each of a head's")
     layer, hidden = adapter.layers[0], adapter.embed(torch.zeros(1, dtype=torch.int64, device=adapter.device))
     _, q, k, _ = layer.project_qkv(hidden)
-    if len(q) != shape.heads or len(k) != shape.kv_heads or shape.heads % shape.kv_heads:
+    if len(q) != shape.own_heads or len(k) != shape.own_kv_heads or shape.heads % shape.kv_heads:
         raise UnsupportedModel(f"its {shape.heads} heads and {shape.kv_heads} of keys do not go together")
     adapter.head(layer.finish(hidden, q.transpose(0, 1).flatten(1)))

@@ -420,18 +420,21 @@ def test_few_recordings_are_held_those_used_last(lab: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "attention", "experts", "reason"),
+    ("device", "attention", "experts", "parts", "reason"),
     [
-        ("cpu", Sdpa(), 0, "recording needs a CUDA device"),
-        ("cuda", Flash(lambda: None, lambda: None), 0, "attention by 'flash' cannot be recorded"),
-        ("cuda", Flex(lambda: None), 0, "attention by 'flex' cannot be recorded"),
-        ("cuda", TritonAttention(), 8, "layers with experts launch what their tokens choose"),
-        ("cuda", TritonAttention(), 0, None),
-        ("cuda", Sdpa(), 0, None),
+        ("cpu", Sdpa(), 0, 1, "recording needs a CUDA device"),
+        ("cuda", Flash(lambda: None, lambda: None), 0, 1, "attention by 'flash' cannot be recorded"),
+        ("cuda", Flex(lambda: None), 0, 1, "attention by 'flex' cannot be recorded"),
+        ("cuda", TritonAttention(), 8, 1, "layers with experts launch what their tokens choose"),
+        ("cuda", TritonAttention(), 0, 2, "processes that share a model wait for each other in every layer"),
+        ("cuda", TritonAttention(), 0, 1, None),
+        ("cuda", Sdpa(), 0, 1, None),
     ],
 )
-def test_what_keeps_a_model_from_being_recorded(device: str, attention: Any, experts: int, reason: str | None) -> None:
-    shape = SimpleNamespace(experts=experts)
+def test_what_keeps_a_model_from_being_recorded(
+    device: str, attention: Any, experts: int, parts: int, reason: str | None
+) -> None:
+    shape = SimpleNamespace(experts=experts, parts=parts)
     adapter: Any = SimpleNamespace(device=torch.device(device), attention=attention, shape=shape)
     assert obstacle(adapter) == reason
 

@@ -13,9 +13,10 @@ import torch
 from runners.builtin.architecture import build_config, build_model
 from runners.builtin.tokenizer import build_tokenizer
 from runners.engine.attention.sdpa import Sdpa
-from runners.models import checkpoint
+from runners.models import checkpoint, placement
 from runners.models.load import load_model, resolve_model
 from runners.models.placement import place
+from runners.ranks import Launch
 from workloads.errors import UsageError
 
 
@@ -94,8 +95,19 @@ def test_without_accelerate_the_line_says_how_to_get_it(monkeypatch: pytest.Monk
 
 
 def test_one_of_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
-    assert refusal("cpu", "single").startswith("started by torchrun, but a model runs in one process on one device")
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "2")
+    assert refusal("cpu", "single").startswith("started by torchrun, but this command runs in one process: torchrun is")
+
+
+def test_each_of_several_processes_has_the_device_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(placement, "ranks", lambda: 4)
+    monkeypatch.setattr(placement, "launched", lambda: Launch(rank=3, size=4, local_rank=1, local_size=2))
+    assert place("mine", "auto", "single", never) == torch.device("cuda:1")
+    assert place("mine", "cpu", "single", never) == torch.device("cpu")
 
 
 def test_a_device_and_a_map_exclude_each_other() -> None:

@@ -21,7 +21,10 @@ def bench(config: BenchConfig) -> ExitCode:
     """Answer workloads with several runners and compare their speed and their answers."""
     from runners.registry import METHODS, SERVERS, read_names
     from vlcache_cli.jobs.bench import measure, parse_runners, prepare, read_inputs, require_reference
+    from vlcache_cli.jobs.ranks import follow_if_launched
 
+    if (followed := follow_if_launched()) is not None:
+        return followed
     named = read_names(config.runner)
     if all(
         runner.method in (*METHODS, *SERVERS) for runner in named

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from runners.ranks import refuse_launch
 from vlcache_cli import console
 from vlcache_cli.commands.bench import tell_failures
 from vlcache_cli.config.commands import ProfileConfig
@@ -21,6 +22,7 @@ def profile(config: ProfileConfig) -> ExitCode:
     """Measure a model: in which layers reused media go wrong, what that costs, and which settings follow."""
     from vlcache_cli.jobs.profile import measure, prepare
 
+    refuse_launch("vlcache profile")
     job = prepare(config)
     with job.lock, stopping_in(config.output):
         profiled = measure(job)

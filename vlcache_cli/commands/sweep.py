@@ -24,8 +24,11 @@ FEWEST_VISITS = 3
 def sweep(config: SweepConfig) -> ExitCode:
     """Answer workloads at several recompute ratios: which setting is the fastest that keeps the answers?"""
     from vlcache_cli.jobs.bench import measure, prepare, read_inputs
+    from vlcache_cli.jobs.ranks import follow_if_launched
     from vlcache_cli.jobs.ratios import describe, expand, name_runners
 
+    if (followed := follow_if_launched()) is not None:
+        return followed
     if config.request_rate:
         return sweep_rates(config)
     inputs = read_inputs(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from workloads.errors import UsageError
 
 if TYPE_CHECKING:
     from runners.base import Runner
+    from runners.cluster.cell import ModelSettings
     from runners.load.session import LoadOptions
     from runners.models.load import LoadedModel
     from runners.records import Record
@@ -75,6 +77,22 @@ def answers_of(
     return chain.from_iterable(answer(workload, stream) for workload, stream in streams.items())
 
 
+def settings_of_model(config: RunConfig) -> ModelSettings:
+    """How the model of a run is loaded, for processes that load it, too."""
+    from runners.cluster.cell import ModelSettings
+
+    return ModelSettings(
+        name=config.model,
+        revision=config.revision,
+        dtype=config.dtype,
+        device=config.device,
+        profile=config.profile,
+        device_map=config.device_map,
+        attention=config.attn,
+        sampling=config.sampling,
+    )
+
+
 def answers_on_cluster(
     config: RunConfig,
     streams: Mapping[str, Stream],
@@ -87,22 +105,12 @@ def answers_on_cluster(
 
     Of a watched workload only those up to its decision are yielded, block after block, see ``runners.cluster.prefix``.
     """
-    from runners.cluster.cell import Cell, ModelSettings
+    from runners.cluster.cell import Cell
     from runners.cluster.prefix import Prefix
     from runners.cluster.ray import run_cells
     from runners.session import SessionOptions
 
-    settings = ModelSettings(
-        name=config.model,
-        revision=config.revision,
-        dtype=config.dtype,
-        device=config.device,
-        profile=config.profile,
-        device_map=config.device_map,
-        attention=config.attn,
-        sampling=config.sampling,
-        fingerprint=model.fingerprint,
-    )
+    settings = replace(settings_of_model(config), fingerprint=model.fingerprint)
     cells = [
         Cell(
             model=settings,

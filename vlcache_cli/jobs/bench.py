@@ -16,6 +16,7 @@ from vlcache_cli.jobs.deciding import Deciding
 from vlcache_cli.jobs.follow_up import choose, count_spared, describe_follow_up, follow_up, require_followable
 from vlcache_cli.jobs.live_manifest import LiveManifest
 from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
+from vlcache_cli.jobs.ranks import leading_if_launched, led, require_divisible_work
 from vlcache_cli.jobs.streams import Stream, count_turns, open_streams, require_legible
 from workloads.errors import UsageError
 
@@ -147,6 +148,7 @@ def prepare(
         UsageError: the reference is not among the runners, or the folder is of another run or cannot be written to.
     """
     require_reference(config, [spec.label for spec in specs])
+    require_divisible_work(config, specs)
     require_loadable(config, specs, inputs.streams)
     require_spreadable(config, specs)
     require_followable(config, inputs.streams)
@@ -174,10 +176,10 @@ def measure(job: Job) -> Measurements:
     from runners.build import build_runners, open_servers
 
     config = job.config
-    with open_servers(job.specs) as servers:
+    with open_servers(job.specs) as servers, leading_if_launched(config, job.specs) as leader:
         model = None if job.model is None else _load(config, job.model)
         disk = None if model is None else open_disk(config)
-        runners = build_runners(job.specs, model, servers, config.reference, config.adopt, disk)
+        runners = led(leader, build_runners(job.specs, model, servers, config.reference, config.adopt, disk))
         described = next(iter(servers.values())).describe_model() if model is None else _describe(model)
         not_warmed = frozenset(label for label, server in servers.items() if not server.forgets)
         run = _serve(job, described, runners, model, not_warmed)

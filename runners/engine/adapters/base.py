@@ -2,7 +2,8 @@
 
 The engine calls the language model's layers itself, on any subset of tokens, so an adapter hands out their parts.
 Tensors have no batch axis: hidden states are ``(tokens, hidden)``, keys and values ``(kv_heads, tokens, head_dim)``,
-queries ``(heads, tokens, head_dim)``; all before RoPE unless said otherwise.
+queries ``(heads, tokens, head_dim)``; all before RoPE unless said otherwise. Where a model is divided among processes
+(``runners.engine.parallel``), heads are those of this process, and hidden states and logits are whole in all of them.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ class TextLayer(Protocol):
         ...
 
     def project_output(self, attended: Tensor) -> Tensor:
-        """The output projection of ``(tokens, heads * head_dim)`` to ``(tokens, hidden)``."""
+        """The output projection of ``(tokens, heads * head_dim)`` to ``(tokens, hidden)``.
+
+        Where heads are divided among processes, the part of it that adds up to the whole over all of them, less a bias.
+        """
         ...
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
@@ -73,7 +77,7 @@ class Adapter(Protocol):
     end_tokens: frozenset[int]
     sampling: FrameSampling
     attention: Attention
-    weight_bytes: int
+    weight_bytes: int  # of this process
 
     @property
     def kv_shape(self) -> KVShape:

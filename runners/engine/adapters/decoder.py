@@ -10,10 +10,12 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from runners.engine.adapters.base import RenderedPrompt
 from runners.engine.adapters.chat import encoded, render
@@ -22,6 +24,7 @@ from runners.engine.attention.base import Attention
 from runners.engine.attention.sdpa import Sdpa
 from runners.engine.errors import UnsupportedModel
 from runners.engine.media.sampling import DEFAULT_SAMPLING
+from runners.engine.parallel import own_part, ranks
 from runners.engine.shapes import KVShape, MediaGrid, TextShape
 from workloads.records import Media, MediaKind, Message
 
@@ -73,7 +76,7 @@ class DecoderLayer:
 
     def project_output(self, attended: Tensor) -> Tensor:
         """See ``TextLayer``."""
-        output: Tensor = self._o(attended)
+        output: Tensor = self._o(attended) if ranks() == 1 else linear(attended, own_part(self._o.weight))
         return output
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
@@ -107,13 +110,13 @@ class DecoderAdapter:
         image_processor: Any,
         holes: Mapping[MediaKind, str],
     ) -> None:
-        self.shape = shape
+        self.shape = replace(shape, parts=ranks())
         self._text, self._head = text, model.lm_head
         self._tokenizer, self._image_processor, self._holes = tokenizer, image_processor, dict(holes)
-        self.layers: Sequence[DecoderLayer] = [DecoderLayer(layer, shape) for layer in text.layers]
+        self.layers: Sequence[DecoderLayer] = [DecoderLayer(layer, self.shape) for layer in text.layers]
         weight = text.embed_tokens.weight
         self.device, self.dtype = weight.device, weight.dtype
-        self.weight_bytes = sum(part.numel() * part.element_size() for part in model.parameters())
+        self.weight_bytes = sum(own_part(weight).nbytes for weight in model.parameters())
         self.sampling = DEFAULT_SAMPLING
         self.attention: Attention = Sdpa()
         ends = model.generation_config.eos_token_id
@@ -125,7 +128,7 @@ class DecoderAdapter:
         shape = self.shape
         return KVShape(
             layers=shape.layers,
-            kv_heads=shape.kv_heads,
+            kv_heads=shape.own_kv_heads,
             head_dim=shape.head_dim,
             page=self.attention.page,
             device=self.device,

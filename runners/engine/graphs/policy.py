@@ -16,6 +16,8 @@ def obstacle(adapter: Adapter) -> str | None:
         return "recording needs a CUDA device"
     if not adapter.attention.recordable:
         return f"attention by '{adapter.attention.name}' cannot be recorded"
+    if adapter.shape.parts > 1:
+        return "processes that share a model wait for each other in every layer"
     if adapter.shape.experts:
         return "layers with experts launch what their tokens choose"
     return None

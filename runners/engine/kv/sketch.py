@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from runners.engine.adapters.base import Adapter
+from runners.engine.parallel import sum_over_ranks
 
 WIDTH = 64
 
@@ -24,16 +25,18 @@ class OutputSketch:
         self._folded: dict[int, Tensor] = {}
 
     def __call__(self, layer: int, attended: Tensor) -> Tensor:
-        """Sketch outputs before their projection, ``(tokens, heads * head_dim)``, as ``(tokens, width)``."""
+        """Sketch outputs before their projection, ``(tokens, heads * head_dim)``, as ``(tokens, width)``.
+
+        Sketches are sums over heads: that of the whole output is the sum over all processes, and whole in all of them.
+        """
         if layer not in self._folded:
             self._folded[layer] = self._fold(layer)
-        sketched: Tensor = attended @ self._folded[layer]
-        return sketched
+        return sum_over_ranks(attended @ self._folded[layer])
 
     def _fold(self, layer: int) -> Tensor:
         """Multiply output and random projection, ``(heads * head_dim, width)``; a bias would cancel out."""
         shape, device, dtype = self._adapter.shape, self._adapter.device, self._adapter.dtype
-        every = torch.eye(shape.heads * shape.head_dim, device=device, dtype=dtype)
+        every = torch.eye(shape.own_heads * shape.head_dim, device=device, dtype=dtype)
         nothing = torch.zeros_like(every[:1])
         project = self._adapter.layers[layer].project_output
         weights = (project(every) - project(nothing)).float()

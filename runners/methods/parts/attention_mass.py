@@ -15,6 +15,7 @@ from runners.engine.forward.capture import Capture
 from runners.engine.kv.rotary import rotate
 from runners.engine.measure.flops import attention_flops
 from runners.engine.method import PlanContext
+from runners.engine.parallel import ranks, sum_over_ranks
 from runners.engine.shapes import TextShape
 
 MOST_AT_ONCE = 1 << 24  # attention probabilities
@@ -74,7 +75,7 @@ def question_span(context: PlanContext) -> slice:
 
 
 def attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:
-    """Compute the mean attention probability of every key over heads and queries, ``(layers, tokens)`` float32.
+    """Compute the mean attention probability of every key over all heads and queries, ``(layers, tokens)`` float32.
 
     Args:
         q, k, at: see ``attention_rows``.
@@ -82,13 +83,14 @@ def attention_mass(q: Tensor, k: Tensor, at: Tensor) -> Tensor:
     mass = torch.zeros(len(q), k.shape[2], dtype=torch.float32, device=q.device)
     for layers, _, mean in attention_rows(q, k, at):
         mass[layers, : mean.shape[-1]] += mean.sum(dim=1)
-    return mass / len(at)
+    return mean_over_ranks(mass) / len(at)
 
 
 def attention_rows(q: Tensor, k: Tensor, at: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Compute attention probabilities, the mean over heads, for as many layers and queries at a time as allowed.
+    """Compute attention probabilities, for as many layers and queries at a time as allowed: the mean over own heads.
 
-    That is ``MOST_AT_ONCE`` probabilities, one layer and one query at least.
+    That is ``MOST_AT_ONCE`` probabilities, one layer and one query at least. ``mean_over_ranks`` of what is made of
+    them is that over all heads.
 
     Args:
         q: rotated queries, ``(layers, heads, queries, head_dim)``.
@@ -114,6 +116,11 @@ def attention_rows(q: Tensor, k: Tensor, at: Tensor) -> Iterator[tuple[slice, sl
             asked = q[layers, :, rows].float().reshape(len(keys), kv_heads, -1, head_dim)
             logits = (asked @ keys[..., :reach]).view(len(keys), heads, -1, reach)
             yield layers, rows, logits.masked_fill_(unseen, -torch.inf).softmax(dim=-1).mean(dim=1)
+
+
+def mean_over_ranks(attention: Tensor) -> Tensor:
+    """Average means over the heads of each process, so that they are means over all heads."""
+    return sum_over_ranks(attention) / ranks()
 
 
 def attention_mass_flops(shape: TextShape, at: Tensor) -> float:

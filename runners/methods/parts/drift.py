@@ -41,7 +41,7 @@ def drift(context: PlanContext, among: Tensor) -> Tensor:
     now = _attended_now(context, among)
     then = torch.cat([probe.outputs[:, rows] for probe, rows in _probes(context, among)], dim=1)
     outputs = torch.stack([context.sketch(layer, rows) for layer, rows in zip(layers, now, strict=True)])
-    context.selection_flops += 2.0 * now.numel() * context.sketch.width
+    context.selection_flops += 2.0 * now.numel() * context.adapter.shape.parts * context.sketch.width
     change: Tensor = (outputs - then).float().norm(dim=-1)
     return change
 
@@ -57,7 +57,7 @@ def _attended_now(context: PlanContext, among: Tensor) -> Tensor:
     seen = slice(view.reach + -view.reach % attention.page)
     layer_kv = [context.kv.layer(layer) for layer in layers]
     k, v = (torch.cat([kv[which][:, seen] for kv in layer_kv]) for which in (0, 1))
-    attended = attention.attend(q.reshape(len(layers) * shape.heads, len(at), shape.head_dim), k, v, view)
+    attended = attention.attend(q.reshape(len(layers) * shape.own_heads, len(at), shape.head_dim), k, v, view)
     context.selection_flops += len(layers) * attention_flops(shape, float((at + 1).sum()))
     return attended.view(len(at), len(layers), -1).transpose(0, 1)
 

@@ -13,7 +13,13 @@ from torch import Tensor
 from runners.engine.forward.capture import Capture
 from runners.engine.method import PlanContext
 from runners.engine.plan import Answer
-from runners.methods.parts.attention_mass import attention_mass_flops, attention_rows, question_queries, question_span
+from runners.methods.parts.attention_mass import (
+    attention_mass_flops,
+    attention_rows,
+    mean_over_ranks,
+    question_queries,
+    question_span,
+)
 from runners.methods.parts.value_norm import value_norms
 
 
@@ -58,4 +64,4 @@ def _reads(context: PlanContext, capture: Capture) -> tuple[Tensor, Tensor]:
         attention[layers] += read.sum(dim=1) / len(at)
         written[rows] += (read * norms[layers, None]).sum(dim=0)
     context.selection_flops += context.layers * attention_mass_flops(context.adapter.shape, at.cpu())
-    return attention, written.amax(dim=0) / context.layers
+    return mean_over_ranks(attention), mean_over_ranks(written).amax(dim=0) / context.layers

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from runners.engine.method import PlanContext
+from runners.engine.parallel import sum_over_ranks
 
 
 def value_norms(context: PlanContext) -> Tensor:
     """Compute the L2 norm of every reusable token's V over all heads, ``(layers, candidates)`` float32."""
     at = context.candidates().to(context.adapter.device)
-    return torch.stack([values[:, at].float().square().sum(dim=(0, 2)).sqrt() for values in context.kv.v])
+    squares = torch.stack([values[:, at].float().square().sum(dim=(0, 2)) for values in context.kv.v])
+    return sum_over_ranks(squares).sqrt()

@@ -60,7 +60,10 @@ SOURCES: dict[str, Sequence[Source]] = {
         *(source for name in ("binding", "multi-hop", "doc-qa", "video", "image-chat") for source in both(name)),
         *(source for name in ("gui-agent@window=5", "gui-agent@window=10") for source in both(name, 120)),
     ],
-    "reader": [*(Source(name, "own", 300) for name in ("versions", "quote", "prose")), Source("page-break", "own", 240)],
+    "reader": [
+        *(Source(name, "own", 300) for name in ("versions", "quote", "prose")),
+        Source("page-break", "own", 240),
+    ],
 }
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import takewhile
 from math import inf
 
@@ -166,16 +166,15 @@ def _cost(fitted: Sequence[CalibrationRequest], fit: Callable[[Sequence[Calibrat
     requests each has one or two at a level.
     """
     numbers = np.array(_numbered([request.case for request in fitted])) % FOLDS
-    parts = []
+    estimates = np.empty((len(fitted), len(fitted[0].outcomes) + 1))
     for fold in set(numbers.tolist()):
-        rest = [request for request, number in zip(fitted, numbers, strict=True) if number != fold]
+        rest, held = (
+            [fitted[place] for place in np.flatnonzero(part).tolist()] for part in (numbers != fold, numbers == fold)
+        )
         if not rest:
             return EVERYTHING
         model = fit(rest)
-        parts.append((numbers == fold, _estimates(model, fitted)))
-    estimates = np.zeros_like(parts[0][1])
-    for held, found in parts:
-        estimates[held] = found[held]
+        estimates[numbers == fold] = _estimates(model, held)
     most = USUAL_RISK / 2 * len(_first_of_each(fitted))
     trials = _trials(estimates, model.least_margin, fitted)
     kept = list(takewhile(lambda trial: trial.changed <= most, trials))
@@ -242,6 +241,7 @@ def _promise(trials: Sequence[_Trial], requests: int, risk: float) -> Promise:
     return Promise(risk, last.threshold, last.changed, round(last.bound, DIGITS), round(last.computed, DIGITS))
 
 
+@cache
 def changed_bound(changed: int, requests: int) -> float:
     """Bound the share of changed answers from above at ``CONFIDENCE`` (Clopper-Pearson, one-sided)."""
     return 1.0 if changed >= requests else float(beta.ppf(CONFIDENCE, changed + 1, requests - changed))

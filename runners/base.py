@@ -95,11 +95,11 @@ class Primer(Protocol):
 
     @property
     def primes(self) -> bool:
-        """Whether it can, and what it stores then is what it would store behind an answer."""
+        """Whether it can: what it stores then of a medium is what it would store behind an answer."""
         ...
 
-    def prime(self, media: Sequence[Media]) -> None:
-        """Store media; those that cannot be read are left to the request that shows them again."""
+    def prime(self, media: Sequence[Media], kept: Sequence[Media]) -> None:
+        """Store those media of a request that are ``kept``; what goes wrong, requests that show them again tell."""
         ...
 
 

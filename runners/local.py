@@ -66,11 +66,11 @@ class LocalRunner:
     @property
     def primes(self) -> bool:
         """See ``Primer``."""
-        return self._method.compiles_donors
+        return self._engine.primes
 
-    def prime(self, media: Sequence[Media]) -> None:
+    def prime(self, media: Sequence[Media], kept: Sequence[Media]) -> None:
         """See ``Primer``."""
-        self._engine.prime(media)
+        self._engine.prime(media, kept)
 
     def describe(self) -> dict[str, Any]:
         """See ``Runner``."""

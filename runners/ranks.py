@@ -35,6 +35,10 @@ class RankLost(Exception):
     """Another process of the model ended, or did not answer in time."""
 
 
+class RanksDiffer(RuntimeError):
+    """Processes of one model decided differently, so that what they compute does not belong together."""
+
+
 def launched() -> Launch | None:
     """Read what torchrun says of this process; None where it runs a model alone.
 

@@ -42,7 +42,7 @@ class SessionOptions:
         cold_before: cold requests of the same workload that the runners answered before this stream.
         spares: whether cold requests, in which no answer can differ, are not answered where nobody needs the reply: not
             by the reference, which then must store nothing, unless another runner failed; nor by a ``Primer``, which
-            stores those of their media that come back.
+            stores those of their media that come back, unless later turns share their exact prefix.
     """
 
     reference: str
@@ -55,11 +55,8 @@ class SessionOptions:
 
     def asks(self, runner: Runner, item: StreamRequest) -> bool:
         """Whether a runner is asked a request, all others having answered it."""
-        return not (self.spares and item.is_spared and self.is_sparing(runner))
-
-    def is_sparing(self, runner: Runner) -> bool:
-        """Whether a runner does without the cold requests that nobody needs the answer of."""
-        return runner.label == self.reference or primer(runner) is not None
+        is_needless = runner.label == self.reference or (item.is_last and primer(runner) is not None)
+        return not (self.spares and item.is_spared and is_needless)
 
 
 class Watch(Protocol):
@@ -98,6 +95,11 @@ class StreamRequest:
     def is_spared(self) -> bool:
         """Whether nobody needs the answer: nothing is compared, and the history has a gold one."""
         return self.warmth is Warmth.COLD and self.turn.answer.has_gold
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other request begins with this one."""
+        return self.turn_index == len(self.conversation.turns) - 1
 
     @property
     def adoptable(self) -> bool:
@@ -157,7 +159,7 @@ def serve(
         else:
             come_back = [medium for medium in item.media if _identity(medium) in returning]
             for priming in filter(None, (primer(runners[index]) for index in spared if come_back)):
-                priming.prime(come_back)
+                priming.prime(item.media, come_back)
         places = [index for index in places if runners[index].label in responses]
         reference = responses.get(options.reference)
         replies[item.turn.id] = "" if reference is None else reference.text or ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from runners.parallel.failures import code_told_elsewhere
-from runners.ranks import RankLost
+from runners.ranks import RankLost, RanksDiffer
 from vlcache_cli import console
 from vlcache_cli.commands import bench, cache, doctor, gate, lm_eval, profile, report, sweep
 from vlcache_cli.commands import list as listing
@@ -82,7 +82,7 @@ def _require_usable(arguments: Sequence[str]) -> None:
 def _stopped(cause: BaseException, folder: Path | None, arguments: Sequence[str]) -> int:
     if isinstance(cause, KeyboardInterrupt):
         return _fail(interrupted(arguments, folder), ExitCode.INTERRUPTED)
-    if isinstance(cause, RankLost):
+    if isinstance(cause, RankLost | RanksDiffer):
         return _fail(str(cause), ExitCode.INTERNAL)
     if isinstance(cause, OSError) and (refusal := refused(cause)):
         return _refused(refusal)

@@ -73,7 +73,7 @@ def _table(answers: Sequence[Answer], rows: Sequence[Row], reference: str) -> Ta
 
 
 def _asked(rows: Sequence[Row], reference: str) -> str:
-    """Count the requests, and those that every runner was asked; the reference is spared some that others are."""
+    """Count the requests, and those that every runner was asked; those that follow up are asked of few."""
     asked: dict[str, list[int]] = {}
     for row in [row for row in rows if row.runner != reference] or rows:
         asked.setdefault(row.workload, []).append(row.requests)

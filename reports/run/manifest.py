@@ -257,10 +257,12 @@ class FollowUp:
     Attributes:
         requests: how many, by workload; those that have none are not named.
         chosen: the label of that runner, by workload; those for which none was are not named. None before the choice.
+        begins: with what the ids of these requests begin; None in runs of an earlier version.
     """
 
     requests: dict[str, int] = field(default_factory=dict)
     chosen: dict[str, str] | None = None
+    begins: str | None = None
 
     def asks(self, workload: str, label: str) -> bool:
         """Whether a runner was chosen."""

@@ -23,6 +23,7 @@ from reports.summary.served import served_values
 from runners.records import Warmth
 
 RANDOM = "random"
+KINDS = ("media", "kv", "encoder")  # of hits
 # what answers are worth; their intervals and changes need scores, and of random weights there are none
 SPEEDS = (
     "ttft_speedup",
@@ -58,7 +59,7 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
         shares = manifest.alpha_shares(workload)
         paired = Paired.of(records, manifest.reference, lossless, manifest.sequential, shares)
         pairs.append(paired)
-        alike = records[records["request"].isin(_asked_of_all(records, manifest, workload))]
+        alike = records[_first_requests(records, manifest, workload)]
         paired_alike = Paired.of(alike, manifest.reference, lossless)
         noise = records[records["runner"].isin(manifest.noise_arms)]
         for label in sorted(manifest.labels, key=lambda label: label != manifest.reference):
@@ -72,12 +73,12 @@ def summarise(run: Measurements, margin: float, alpha: float) -> list[Row]:
     return [replace(row, pooled_loss_at_most=pooled[row.runner]) if _is_open(row) else row for row in rows]
 
 
-def _asked_of_all(records: pd.DataFrame, manifest: Manifest, workload: str) -> pd.Series[str]:
-    """Ids of the requests whose cold and warm ones may be mixed: if some runner was asked on, the first ones."""
-    if workload not in (manifest.follow_up.chosen or {}):
-        return records["request"]
-    asked = records.groupby("request")["runner"].nunique()
-    return pd.Series(asked.index[asked == records["runner"].nunique()])
+def _first_requests(records: pd.DataFrame, manifest: Manifest, workload: str) -> pd.Series[bool]:
+    """Which records are of requests that every runner was asked: all but those that follow up."""
+    follow_up = manifest.follow_up
+    if workload not in follow_up.requests or follow_up.begins is None:
+        return pd.Series(True, index=records.index)
+    return ~records["request"].str.startswith(follow_up.begins)
 
 
 def _is_open(row: Row) -> bool:
@@ -111,7 +112,7 @@ def _row(
         "alpha": alpha,
         "noise_flip_rate": _flip_rate(noise),
     }
-    values |= mixed | _answers(mine, label, paired, alpha) | _times(mine, label, paired, alpha)
+    values |= mixed | _answers(mine, label, paired, alpha) | _times(mine, label, paired, alpha) | _reuse(mine)
     values |= served_values(mine) | load_values(mine, manifest.slo, alpha)
     values |= proof_values(mine, noise, paired, manifest, margin, alpha) | _gains(label, paired, manifest)
     promised, threshold = manifest.promised_risk(label), manifest.risk_threshold(label)
@@ -186,13 +187,16 @@ def _times(mine: pd.DataFrame, label: str, paired: Paired, alpha: float) -> Valu
 
 
 def _of_any_request(mine: pd.DataFrame, label: str, paired: Paired) -> Values:
-    """Times and reuse of requests of any warmth, which all runners have to share for that.
+    """Times, hits and bytes of requests of any warmth, which all runners have to share for that.
 
-    They are weighed by their warmth, because cold ones may be adopted and are then not timed.
+    Times are weighed by warmth, because cold requests may be adopted and are then not timed.
     """
-    answered = mine[mine["ok"]]
+    answered, measured = mine[mine["ok"]], mine[mine["media"].notna()]
     ttft, warmths = answered["ttft_ms"], answered["warmth"].tolist()
-    return _reuse(mine) | {
+    return {
+        "vision_tokens": _mean(measured["vision_tokens"]),
+        "kv_bytes_per_token": _mean(measured["kv_bytes_per_token"]),
+        **{f"{kind}_hit_rate": _share(measured[f"{kind}_hits"], measured["media"]) for kind in KINDS},
         "ttft_ms_p50": stratified_percentile(ttft, warmths, 50),
         "ttft_ms_p90": stratified_percentile(ttft, warmths, 90),
         "ttft_ms_p99": stratified_percentile(ttft, warmths, 99),
@@ -253,22 +257,19 @@ def _break_even(label: str, paired: Paired) -> float | None:
 
 
 def _reuse(mine: pd.DataFrame) -> Values:
-    """What was computed and what came from the stores; ratios are ratios of sums over requests."""
+    """What was computed and came from the stores where media came back; ratios are ratios of sums over requests."""
     measured = mine[mine["media"].notna()]
     warm = measured[measured["warmth"] == Warmth.WARM.value]
     values: Values = {
-        "vision_tokens": _mean(measured["vision_tokens"]),
         "recompute_ratio": _share(warm["computed_token_layers"], warm["vision_tokens"] * warm["layers"]),
         "reuse_predicted": _rest(_share(warm["planned_token_layers"], warm["vision_tokens"] * warm["layers"])),
         "reuse_achieved": _rest(_share(warm["computed_token_layers"], warm["vision_tokens"] * warm["layers"])),
         "executed_flops_ratio": _share(warm["flops"], warm["full_flops"]),
         "fallbacks": int(measured["fallbacks"].sum()),
-        "kv_bytes_per_token": _mean(measured["kv_bytes_per_token"]),
         "peak_memory_mb": None if measured["peak_bytes"].isna().all() else float(measured["peak_bytes"].max() / 1e6),
     }
-    for kind in ("media", "kv", "encoder"):
+    for kind in KINDS:
         hits, recurring = measured[f"{kind}_hits"], measured["recurring_media"]
-        values[f"{kind}_hit_rate"] = _share(hits, measured["media"])
         values[f"{kind}_hit_rate_recurring"] = _share(hits.clip(upper=recurring), recurring)
     return values
 

@@ -72,6 +72,7 @@ class Engine:
         self._prefiller = Prefiller(adapter, workspace, method, profile, sketch)
         self._symbols = SymbolTable()
         on_disk = None if disk is None else disk(self._symbols, self._prefiller.probes, sketch.width)
+        self._has_disk = on_disk is not None
         self._stores = Stores(budget, host_budget, method.prefix_block, on_disk, packs)
         self._keeper = Keeper(adapter, method, self._stores, self._prefiller.probes, sketch)
         self._lookup: Lookup = Allowed(self._stores, method.uses_encoder_cache, method.uses_prefix)
@@ -86,17 +87,29 @@ class Engine:
         self._sent_before.clear()
         self._keeper.too_large.clear()
 
+    @property
+    def primes(self) -> bool:
+        """See ``Primer``; what a disk tier has of media is read by answers alone."""
+        return self._method.compiles_donors and not self._has_disk
+
     @torch.inference_mode()
-    def prime(self, media: Sequence[Media]) -> None:
-        """Store new media with compiled donors, and answer nothing; see ``Primer``."""
-        request = Request("", (Message("user", tuple(media)),), max_new_tokens=1)
+    def prime(self, media: Sequence[Media], kept: Sequence[Media]) -> None:
+        """Store the new ones of the media that are ``kept``, with compiled donors, and answer nothing; see ``Primer``.
+
+        The others are shown, too, where they tell how the encoder sees these.
+        """
+        alike = self._adapter.variant(tuple(kept)) == self._adapter.variant(tuple(media))
+        request = Request("", (Message("user", tuple(kept if alike else media)),), max_new_tokens=1)
         try:
-            planned = self._prefiller.plan(request, self._lookup, self._symbols)
-            self._keeper.keep_primed(planned.prepared)
-            self._stores.drain()
-            self._sent_before.update(planned.prepared.media.keys)
-        except (MediaError, PromptError):
+            prepared = self._prefiller.plan(request, self._lookup, self._symbols).prepared
+            shown = zip(prepared.media.keys, request.messages[0].content, strict=True)
+            self._keeper.keep_primed(prepared, {key for key, medium in shown if medium in kept})
+            self._sent_before.update(prepared.media.keys)
+        except (MediaError, PromptTooLong, PromptError):
             return
+        except (MemoryError, RuntimeError) as error:
+            if not self._is_survivable(error):
+                raise
         finally:
             self._stores.release()
 

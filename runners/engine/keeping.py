@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -68,9 +68,9 @@ class Keeper:
             kept.prefix = self._stores.prefixes.put(_symbols(prepared, exact), k, v)
         return kept
 
-    def keep_primed(self, prepared: PreparedRequest) -> None:
-        """Put new media with compiled donors, of a request that nobody answers."""
-        for segment in self._new_media(prepared):
+    def keep_primed(self, prepared: PreparedRequest, keys: Collection[str]) -> None:
+        """Put the new ones of these media with compiled donors, of a request that nobody answers."""
+        for segment in [segment for segment in self._new_media(prepared) if segment.key in keys]:
             features = prepared.media.features[segment.key].clone()
             self._put(segment, features, self._compile(segment, features))
 

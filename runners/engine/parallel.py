@@ -15,9 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-
-class RanksDiffer(RuntimeError):
-    """Processes of one model decided differently, so that what they compute does not belong together."""
+from runners.ranks import RanksDiffer
 
 
 def ranks() -> int:

@@ -15,7 +15,7 @@ from runners.models import hub
 from runners.models.choices import AUTO, SINGLE
 from runners.models.environment import describe_device
 from runners.models.shapes.catalogue import Shape, find_shape, published
-from runners.profile import ModelProfile, load_profile, plain, read_profile
+from runners.profile import FILE_NAME, ModelProfile, load_profile, plain, read_profile
 from runners.reader import cache as reader
 from workloads.errors import UsageError, unknown_name
 
@@ -157,8 +157,8 @@ def load_model(
     Args:
         dtype: of the weights; ``auto`` is float32 for files, and bfloat16 for a shape, as published.
         device, device_map: see ``placement.place``.
-        profile: file with what was measured for the model; that beside its weights, if any, when None (that of the
-            reader comes with vlcache, and its weights do not).
+        profile: file with what was measured for the model; that beside its weights, if any, when None; of the reader
+            else that which comes with vlcache.
         attention: a name of ``engine.backends``, or ``auto``.
         sampling: which frames of videos are looked at.
     """
@@ -197,6 +197,7 @@ def load_model(
     if isinstance(source, Shape):
         return LoadedModel(name, adapter, workspace, fingerprint, measured, random_weights=True)
     if profile is None:
-        measured = load_profile(reader.PROFILE_FOLDER if name == "reader" else source, layers)
+        own = name != "reader" or (source / FILE_NAME).exists()
+        measured = load_profile(source if own else reader.PROFILE_FOLDER, layers)
     revision = hub.revision_of(source)
     return LoadedModel(name, adapter, workspace, fingerprint, measured, revision=revision)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from runners.base import Request, Response
-from runners.engine.parallel import RanksDiffer
 from runners.local import LocalRunner, build_runners
 from runners.parallel.commands import NOTHING, Answer, End, Reset, Setup, digest
-from runners.parallel.group import broadcast, joined, noticing_loss
-from runners.ranks import Launch
+from runners.parallel.group import broadcast, joined, noticing_loss, require_devices
+from runners.ranks import Launch, RanksDiffer
 
 
 def follow(launch: Launch) -> None:
@@ -16,10 +15,12 @@ def follow(launch: Launch) -> None:
     Raises:
         RankLost: another process is gone.
         RanksDiffer: an answer is not that of rank 0.
-        UsageError: the model cannot be loaded here.
+        UsageError: the model cannot be loaded here, or the processes of this machine have no device each.
     """
     with joined(launch):
-        runners = _build(broadcast())
+        setup = broadcast()
+        require_devices(launch, setup.model.device)
+        runners = _build(setup)
         before, request = NOTHING, None
         while True:
             command = broadcast()

@@ -68,8 +68,8 @@ def joined(launch: Launch) -> Iterator[None]:
             backend = "cpu:gloo,cuda:nccl"
         store.set_timeout(TIMEOUT)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
-    yield
     with noticing_loss():
+        yield
         dist.barrier()
         dist.destroy_process_group()
         failures.unshare()

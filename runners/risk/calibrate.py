@@ -160,7 +160,7 @@ def _fit_model(
 
 
 def _cost(fitted: Sequence[CalibrationRequest], fit: Callable[[Sequence[CalibrationRequest]], RiskModel]) -> float:
-    """Compute the mean share of tokens that keeps ``USUAL_RISK`` on the requests of the fit: all where nothing does.
+    """Compute the mean share of tokens that keeps half of ``USUAL_RISK`` on the fitted requests: all if nothing does.
 
     Every request is estimated by what was fitted to the cases of the other folds. Kinds are not told apart: of so few
     requests each has one or two at a level.

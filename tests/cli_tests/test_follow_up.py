@@ -36,7 +36,11 @@ def test_who_lost_nothing_is_asked_on_with_the_reference(bench: Bench, capsys: p
     (stream,) = open_streams(BenchConfig(workload=("binding",), samples=12, follow_up=36)).values()
     requests = count_turns(stream.follow_up)
     assert requests == 33, "those of a case that does not come back are left out"
-    assert manifest()["follow_up"] == {"requests": {"binding": requests}, "chosen": {"binding": "vlcache"}}
+    assert manifest()["follow_up"] == {
+        "requests": {"binding": requests},
+        "chosen": {"binding": "vlcache"},
+        "begins": "1.",
+    }
     counts = asked()
     assert counts["prefix-cache"] == 12 < counts["full"] == counts["vlcache"]
     losses = {row["runner"]: row["loss_at_most"] for row in json.loads(out)["summary"]}

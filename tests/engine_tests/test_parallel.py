@@ -12,7 +12,6 @@ from torch import Tensor
 
 from runners.engine import parallel
 from runners.engine.parallel import (
-    RanksDiffer,
     bytes_over_ranks,
     everywhere,
     failing_alike,
@@ -24,6 +23,7 @@ from runners.engine.parallel import (
 from runners.engine.plan import Plan
 from runners.engine.shapes import TextShape
 from runners.methods.parts.attention_mass import attention_mass
+from runners.ranks import RanksDiffer
 from runners.records import Repair
 
 SHAPE = TextShape(

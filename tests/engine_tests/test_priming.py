@@ -10,6 +10,8 @@ import pytest
 
 from runners.base import Request, primer
 from runners.defaults import RunnerDefaults
+from runners.engine.errors import PromptError, PromptTooLong
+from runners.engine.first_token import Prefiller
 from runners.local import LocalRunner, build_runners
 from runners.records import Record, Status, Warmth
 from runners.registry import parse_specs
@@ -58,7 +60,7 @@ def test_requests_that_show_primed_media_are_answered_as_behind_answers(lab: Any
 def test_only_media_that_come_back_are_stored(lab: Any) -> None:
     a, b = lab.picture(0), lab.picture(1)
     more, fewer = build(lab, "vlcache"), build(lab, "vlcache")
-    more[0].prime([a, b])
+    more[0].prime([a, b], [a, b])
     run(stream(("look: ", a, b), (a, "?")), [*build(lab, "full"), *fewer], spares=True)
     asked = Request("again", (Message("user", (a, "?")),), 1)
     stored = [runner.answer(asked).cache for (runner,) in (more, fewer)]
@@ -80,3 +82,28 @@ def test_media_that_cannot_be_read_are_told_by_the_request_that_shows_them_again
     talks = stream((BROKEN, "?"), (BROKEN, "again?"))
     records = run(talks, build(lab, "full", "vlcache"), spares=True)
     assert {(record.request, record.status) for record in records} == {("1", Status.BAD_MEDIA)}
+
+
+@pytest.mark.parametrize("error", [PromptTooLong("too long"), MemoryError(), PromptError("no")])
+def test_what_goes_wrong_while_priming_is_left_to_requests(
+    lab: Any, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any) -> None:
+        raise error
+
+    (runner,) = build(lab, "vlcache")
+    monkeypatch.setattr(Prefiller, "plan", fail)
+    runner.prime([lab.picture(0)], [lab.picture(0)])
+    monkeypatch.undo()
+    asked = Request("then", (Message("user", (lab.picture(0), "?")),), 1)
+    assert runner.answer(asked).status is Status.OK
+
+
+def test_an_error_of_our_own_while_priming_is_not_hidden(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: Any) -> None:
+        raise RuntimeError("a mistake")
+
+    (runner,) = build(lab, "vlcache")
+    monkeypatch.setattr(Prefiller, "plan", fail)
+    with pytest.raises(RuntimeError, match="a mistake"):
+        runner.prime([lab.picture(0)], [lab.picture(0)])

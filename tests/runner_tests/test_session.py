@@ -59,8 +59,9 @@ class Priming(Memory):
 
     primes: bool = True
 
-    def prime(self, media: Sequence[Media]) -> None:
-        self.log.append(Request("+".join(medium.name for medium in media), (), 0))
+    def prime(self, media: Sequence[Media], kept: Sequence[Media]) -> None:
+        assert set(kept) <= set(media)
+        self.log.append(Request("+".join(medium.name for medium in kept), (), 0))
 
 
 def conversation(name: str, *turns: Sequence[str | Media], system: str = "Be brief.") -> Conversation:
@@ -149,11 +150,11 @@ def test_a_sparing_run_goes_on_as_if_it_had_never_been_broken_off(cut: int, kind
 
 
 def test_a_primer_stores_what_comes_back_of_the_cold_requests_that_nobody_is_asked() -> None:
+    talks = [conversation("one", (A, B)), conversation("two", ("?", B)), conversation("three", (C,)), *STREAM[3:]]
     full, primed = Memory("full"), Priming("reuse")
-    keys = {record.key for record in run([full, primed], SPARING)}
-    assert not {"work/one-0/full", "work/one-0/reuse", "work/four-0/full", "work/four-0/reuse"} & keys
-    assert [entry.id for entry in primed.asked if entry.max_new_tokens == 0] == [A.name]
-    assert [entry.id for entry in primed.asked if entry.max_new_tokens] == [entry.id for entry in full.asked]
+    keys = {record.key for record in serve("work", talks, [full, primed], SPARING, {})}
+    assert keys == {"work/two-0/full", "work/two-0/reuse", "work/four-0/reuse"}, "four-1 begins with four-0"
+    assert [entry.id for entry in primed.asked] == [B.name, "two-0", "four-0"], "of the others nothing comes back"
 
 
 def test_cold_requests_before_a_stream_count_to_those_that_everybody_computes() -> None:

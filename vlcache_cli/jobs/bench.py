@@ -13,7 +13,7 @@ from vlcache_cli.config.commands import RunConfig
 from vlcache_cli.config.setting import settings_of
 from vlcache_cli.jobs.answers import answers_of, answers_on_cluster, require_spreadable
 from vlcache_cli.jobs.deciding import Deciding
-from vlcache_cli.jobs.follow_up import choose, count_spared, describe_follow_up, follow_up, require_followable
+from vlcache_cli.jobs.follow_up import choose, count_answers, describe_follow_up, follow_up, require_followable
 from vlcache_cli.jobs.live_manifest import LiveManifest
 from vlcache_cli.jobs.loading import describe_load, labels_under_load, loads_of, require_loadable
 from vlcache_cli.jobs.ranks import leading_if_launched, led, require_divisible_work
@@ -254,9 +254,8 @@ def _serve(
         return record.workload if watch is None or not watch.decided else f"{record.workload}: {watch.decided} decided"
 
     with job.folder.appending() as append:
-        spared = {workload: count_spared(manifest, stream) for workload, stream in job.streams.items()}
         primed = {runner.label for runner in runners if primer(runner)}
-        total = partial(_total, job, live, spared, primed, len(finished))
+        total = partial(_total, job, live, primed, len(finished))
         for answered in console.track(answers, "answers", total, about):
             record = answered.unjudged() if manifest.model.random_weights else answered
             append(record)
@@ -274,23 +273,22 @@ def _followed_up(
     """Yield what follows up, when the first requests are among the ``records``; the choice is kept in the manifest."""
     if live.now.follow_up.chosen is None:
         chosen = choose(live.now, records, job.streams)
-        live.put("follow_up", {"requests": live.now.follow_up.requests, "chosen": chosen})
+        live.put("follow_up", asdict(replace(live.now.follow_up, chosen=chosen)))
     yield from follow_up(job.config, live.now, job.streams, runners, finished)
 
 
-def _total(job: Job, live: LiveManifest, spared: Mapping[str, int], primed: Collection[str], finished: int) -> int:
+def _total(job: Job, live: LiveManifest, primed: Collection[str], finished: int) -> int:
     """Answers to come; until it is chosen whether a runner is asked on, as if one were on each workload.
 
-    ``spared``: requests that follow up and that the reference is not asked, nor a runner of ``primed``, by workload.
+    ``primed``: labels of the runners that store media without an answer.
     """
     labels, chosen = live.now.labels, live.now.follow_up.chosen
     total = sum(stream.turns * len(labels) for stream in job.streams.values())
     for workload, stream in job.streams.items():
-        more = count_turns(stream.follow_up)
-        total -= more * len(labels)
+        total -= count_turns(stream.follow_up) * len(labels)
         if chosen is None or workload in chosen:
-            total += 2 * more - spared[workload] * (2 if (chosen or {}).get(workload) in primed else 1)
-    return total - finished
+            total += count_answers(live.now, stream, chosen is not None and chosen[workload] in primed)
+    return max(total - finished, 0)
 
 
 def open_disk(config: RunConfig) -> DiskStore | None:

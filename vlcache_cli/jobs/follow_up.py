@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlcache_cli import console
-from vlcache_cli.jobs.streams import count_turns
+from vlcache_cli.jobs.streams import count_turns, follow_up_prefix
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def describe_follow_up(streams: Mapping[str, Stream]) -> dict[str, Any]:
     """What follows up, for a manifest, before anyone is chosen; empty where nothing does."""
     requests = {workload: count_turns(stream.follow_up) for workload, stream in streams.items() if stream.follow_up}
-    return {"follow_up": {"requests": requests, "chosen": None}} if requests else {}
+    if not requests:
+        return {}
+    (begins,) = {follow_up_prefix(stream) for workload, stream in streams.items() if workload in requests}
+    return {"follow_up": {"requests": requests, "chosen": None, "begins": begins}}
 
 
 def require_followable(config: RunConfig, streams: Mapping[str, Stream]) -> None:
@@ -70,13 +73,13 @@ def spares(manifest: Manifest) -> bool:
     return not manifest.reuses(manifest.reference)
 
 
-def count_spared(manifest: Manifest, stream: Stream) -> int:
-    """Count the requests that follow up and that runners without need of them are not asked."""
+def count_answers(manifest: Manifest, stream: Stream, primes: bool) -> int:
+    """Count the answers of the reference and of a chosen runner, which ``primes`` or not, to what follows up."""
     from runners.session import requests_of, turns_of
 
-    if not spares(manifest):
-        return 0
-    return sum(item.is_spared for item in requests_of(turns_of(stream.follow_up)))
+    asked = list(requests_of(turns_of(stream.follow_up)))
+    spared = [item for item in asked if spares(manifest) and item.is_spared]
+    return 2 * len(asked) - len(spared) - (sum(item.is_last for item in spared) if primes else 0)
 
 
 def follow_up(

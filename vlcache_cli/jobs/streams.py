@@ -88,6 +88,11 @@ def count_turns(conversations: Sequence[Conversation]) -> int:
     return sum(len(conversation.turns) for conversation in conversations)
 
 
+def follow_up_prefix(stream: Stream) -> str:
+    """With what the ids of the requests that follow up begin."""
+    return _prefix(len(stream.blocks))
+
+
 def require_legible(model: str, workloads: Sequence[str]) -> None:
     """UsageError when a workload shows what the model is known not to be able to read; most models are not known."""
     from runners.models.choices import READS
@@ -199,12 +204,17 @@ def _numbered(conversation: Conversation, block: int) -> Conversation:
     """The same with the number of its block before its names, but for the first: names are unique in a stream."""
     if block == 0:
         return conversation
+    prefix = _prefix(block)
     return replace(
         conversation,
-        id=f"{block}.{conversation.id}",
-        cluster_id=f"{block}.{conversation.cluster_id}",
-        turns=tuple(replace(turn, id=f"{block}.{turn.id}") for turn in conversation.turns),
+        id=f"{prefix}{conversation.id}",
+        cluster_id=f"{prefix}{conversation.cluster_id}",
+        turns=tuple(replace(turn, id=f"{prefix}{turn.id}") for turn in conversation.turns),
     )
+
+
+def _prefix(block: int) -> str:
+    return f"{block}."
 
 
 def _require_steerable(name: str, defaults: WorkloadDefaults, config: StreamConfig) -> None:

@@ -103,8 +103,9 @@ class Engine:
         try:
             prepared = self._prefiller.plan(request, self._lookup, self._symbols).prepared
             shown = zip(prepared.media.keys, request.messages[0].content, strict=True)
-            self._keeper.keep_primed(prepared, {key for key, medium in shown if medium in kept})
-            self._sent_before.update(prepared.media.keys)
+            keys = {key for key, medium in shown if medium in kept}
+            self._keeper.keep_primed(prepared, keys)
+            self._sent_before.update(keys)
         except (MediaError, PromptTooLong, PromptError):
             return
         except (MemoryError, RuntimeError) as error:

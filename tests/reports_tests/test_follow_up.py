@@ -133,6 +133,28 @@ def test_two_looks_share_alpha_and_a_run_with_one_has_all_of_it(make_manifest: A
     assert alone["binding", "vlcache"] == pytest.approx(1 - DEFAULT_ALPHA ** (1 / (FIRST + SEPARATE)))
 
 
+def test_what_mixes_cold_and_warm_requests_is_of_the_first_ones(make_manifest: Any, make_record: MakeRecord) -> None:
+    records = answers(make_record, FIRST)
+    more = [
+        replace(
+            record, request=f"1.{record.request}", key=f"1.{record.key}", timing=replace(record.timing, ttft_ms=1e3)
+        )
+        for record in answers(make_record, SEPARATE, FIRST)
+        if record.timing is not None and record.runner in ("full", "vlcache")
+    ]
+    manifest = make_manifest({"binding": "vlcache", "video": "vlcache"}, begins="1.")
+
+    def rows(records: list[Record]) -> dict[tuple[str, str], Row]:
+        found: list[Row] = summarise(Measurements(manifest, records), DEFAULT_MARGIN, DEFAULT_ALPHA)
+        return {(row.workload, row.runner): row for row in found}
+
+    first, whole = rows(records), rows(records + more)
+    for key, row in whole.items():
+        assert (row.ttft_ms_p50, row.ttft_ms_p99) == (first[key].ttft_ms_p50, first[key].ttft_ms_p99)
+        assert (row.ttft_speedup_all, row.kv_hit_rate) == (first[key].ttft_speedup_all, first[key].kv_hit_rate)
+    assert (whole["binding", "vlcache"].loss_at_most or 1) < (first["binding", "vlcache"].loss_at_most or 0)
+
+
 def test_nothing_is_pooled_of_who_was_asked_on_here_alone(make_manifest: Any, make_record: MakeRecord) -> None:
     records = answers(make_record, FIRST)
 

@@ -255,7 +255,12 @@ def _serve(
 
     with job.folder.appending() as append:
         primed = {runner.label for runner in runners if primer(runner)}
-        total = partial(_total, job, live, primed, len(finished))
+        following = {
+            (workload, primes): count_answers(manifest, stream, primes)
+            for workload, stream in job.streams.items()
+            for primes in (False, True)
+        }
+        total = partial(_total, job, live, following, primed, len(finished))
         for answered in console.track(answers, "answers", total, about):
             record = answered.unjudged() if manifest.model.random_weights else answered
             append(record)
@@ -277,17 +282,21 @@ def _followed_up(
     yield from follow_up(job.config, live.now, job.streams, runners, finished)
 
 
-def _total(job: Job, live: LiveManifest, primed: Collection[str], finished: int) -> int:
+def _total(
+    job: Job, live: LiveManifest, following: Mapping[tuple[str, bool], int], primed: Collection[str], finished: int
+) -> int:
     """Answers to come; until it is chosen whether a runner is asked on, as if one were on each workload.
 
-    ``primed``: labels of the runners that store media without an answer.
+    Args:
+        following: ``count_answers``, by workload and by whether the chosen runner primes.
+        primed: labels of the runners that store media without an answer.
     """
     labels, chosen = live.now.labels, live.now.follow_up.chosen
     total = sum(stream.turns * len(labels) for stream in job.streams.values())
     for workload, stream in job.streams.items():
         total -= count_turns(stream.follow_up) * len(labels)
         if chosen is None or workload in chosen:
-            total += count_answers(live.now, stream, chosen is not None and chosen[workload] in primed)
+            total += following[workload, chosen is not None and chosen[workload] in primed]
     return max(total - finished, 0)
 
 

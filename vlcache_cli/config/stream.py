@@ -155,6 +155,21 @@ class StreamConfig:
     )
     json: bool = setting(False, OUTPUT, readers.switch, "Print one JSON document instead of tables.")
 
+    def loading(self, profile: Path | None = None) -> dict[str, Any]:
+        """How the model is loaded: keyword arguments of ``load_model``.
+
+        Args:
+            profile: see there.
+        """
+        return {
+            "dtype": self.dtype,
+            "device": self.device,
+            "profile": profile,
+            "device_map": self.device_map,
+            "attention": self.attn,
+            "sampling": self.sampling,
+        }
+
     def follow_up_of(self, default: int) -> int:
         """Requests asked beyond the first ones, of a runner whose loss they can bound; ``default``: of the workload."""
         return 0

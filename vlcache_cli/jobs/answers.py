@@ -81,16 +81,7 @@ def settings_of_model(config: RunConfig) -> ModelSettings:
     """How the model of a run is loaded, for processes that load it, too."""
     from runners.cluster.cell import ModelSettings
 
-    return ModelSettings(
-        name=config.model,
-        revision=config.revision,
-        dtype=config.dtype,
-        device=config.device,
-        profile=config.profile,
-        device_map=config.device_map,
-        attention=config.attn,
-        sampling=config.sampling,
-    )
+    return ModelSettings(name=config.model, revision=config.revision, **config.loading(config.profile))
 
 
 def answers_on_cluster(

@@ -191,16 +191,7 @@ def measure(job: Job) -> Measurements:
 def _load(config: RunConfig, source: Source) -> LoadedModel:
     from runners.models.load import load_model
 
-    return load_model(
-        config.model,
-        source,
-        dtype=config.dtype,
-        device=config.device,
-        profile=config.profile,
-        device_map=config.device_map,
-        attention=config.attn,
-        sampling=config.sampling,
-    )
+    return load_model(config.model, source, **config.loading(config.profile))
 
 
 def _describe(model: LoadedModel) -> dict[str, Any]:

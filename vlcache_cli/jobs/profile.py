@@ -115,15 +115,7 @@ def measure(job: ProfileJob) -> Profiled:
     from runners.profile import write_profile
 
     config, folder = job.config, job.folder
-    model = load_model(
-        config.model,
-        job.model,
-        dtype=config.dtype,
-        device=config.device,
-        device_map=config.device_map,
-        attention=config.attn,
-        sampling=config.sampling,
-    )
+    model = load_model(config.model, job.model, **config.loading())
     records: list[Record] = []
     profile, layers = model.profile, None
     if not config.only_risk:

@@ -93,8 +93,8 @@ class StreamRequest:
 
     @property
     def is_spared(self) -> bool:
-        """Whether nobody needs the answer: nothing is compared, and the history has a gold one."""
-        return self.warmth is Warmth.COLD and self.turn.answer.has_gold
+        """Whether nobody needs the answer: nothing is compared, and a history that it is in has a gold one."""
+        return self.warmth is Warmth.COLD and (self.turn.answer.has_gold or self.is_last)
 
     @property
     def is_last(self) -> bool:

@@ -28,8 +28,8 @@ from runners.methods.vlcache import VLCache, is_behind_new_media, plan_repair
 from runners.models.load import LoadedModel
 from runners.records import Record, Repair, Warmth
 from runners.risk.calibrate import CalibrationRequest, Outcome
-from runners.session import SessionOptions, serve
-from workloads.records import Conversation
+from runners.session import SessionOptions, requests_of, serve, turns_of
+from workloads.records import Conversation, Media
 
 LEVELS = (0.0, 0.03, 0.2)
 CHUNK = 64  # tokens, of the computation that shows what rounding alone changes
@@ -115,6 +115,15 @@ class AssessingRunner:
         """See ``Runner``."""
         return self._engine.answer(request)
 
+    @property
+    def primes(self) -> bool:
+        """See ``Primer``."""
+        return self._engine.primes
+
+    def prime(self, media: Sequence[Media], kept: Sequence[Media]) -> None:
+        """See ``Primer``."""
+        self._engine.prime(media, kept)
+
     def reset(self) -> None:
         """See ``Runner``."""
         self._engine.reset()
@@ -128,16 +137,24 @@ class AssessingRunner:
         return {"label": self.label}
 
 
+def count_assessed(conversations: Sequence[Conversation], runner: AssessingRunner) -> int:
+    """Count the requests that ``assess`` answers."""
+    asked = requests_of(turns_of(conversations))
+    return sum(not (runner.primes and item.is_spared and item.is_last) for item in asked)
+
+
 def assess(
     workload: str, conversations: Sequence[Conversation], runner: AssessingRunner, limit: int
 ) -> Iterator[tuple[Record, CalibrationRequest | None]]:
-    """Answer every request; of the warm ones in which there was something to decide, also what was found out.
+    """Answer requests; of the warm ones in which there was something to decide, yield also what was found out.
+
+    Cold ones are answered where a reply or an exact prefix of theirs comes back; of the others the media are stored.
 
     Yields:
         the record, and the request for the calibration.
     """
     runner.reset()
-    options = SessionOptions(reference=runner.label, seed=0, max_new_tokens=limit, warmup=0)
+    options = SessionOptions(reference="", seed=0, max_new_tokens=limit, warmup=0, spares=True)
     for record in serve(workload, conversations, [runner], options, {}):
         found = runner.take(record.request)
         if found is None or record.warmth is Warmth.COLD:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from vlcache_cli import console
@@ -50,20 +49,20 @@ def calibrate(
     Raises:
         UsageError: too few requests had anything to decide.
     """
-    from runners.analysis.assess import AssessingRunner, assess
+    from runners.analysis.assess import AssessingRunner, assess, count_assessed
     from runners.methods.parts.signals import SIGNALS
     from runners.methods.vlcache import VLCache
     from runners.risk import calibrate as calibration
 
     donor = config.donor or VLCache().donor
     probed = replace(model, profile=replace(profile, risk=None))
-    served = chain.from_iterable(
-        assess(name, stream.conversations, AssessingRunner(probed, config.device_budget, limit, donor), limit)
-        for name, stream in streams.items()
-        for limit in [stream.options.max_new_tokens]
-    )
-    turns = sum(stream.turns for stream in streams.values())
-    seen = list(console.track(served, "requests to calibrate on", turns))
+    seen = []
+    for name, stream in streams.items():
+        limit = stream.options.max_new_tokens
+        runner = AssessingRunner(probed, config.device_budget, limit, donor)
+        served = assess(name, stream.conversations, runner, limit)
+        asked = count_assessed(stream.conversations, runner)
+        seen += console.track(served, f"requests of {name} to calibrate on", asked)
     requests = [request for _, request in seen if request is not None]
     try:
         risk = calibration.calibrate(SIGNALS, donor, requests)

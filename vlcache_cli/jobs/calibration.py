@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runners.models.load import LoadedModel
     from runners.profile import ModelProfile
     from runners.records import Record
+    from runners.risk.calibrate import CalibrationRequest
     from runners.risk.model import RiskModel
 
 USUAL_REUSE = 0.67
@@ -56,7 +57,7 @@ def calibrate(
 
     donor = config.donor or VLCache().donor
     probed = replace(model, profile=replace(profile, risk=None))
-    seen = []
+    seen: list[tuple[Record, CalibrationRequest | None]] = []
     for name, stream in streams.items():
         limit = stream.options.max_new_tokens
         runner = AssessingRunner(probed, config.device_budget, limit, donor)

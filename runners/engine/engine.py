@@ -18,6 +18,7 @@ from runners.engine.first_token import FirstToken, PlannedRequest, Prefiller
 from runners.engine.keeping import Keeper, Kept, exact_tokens
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.kv.workspace import Workspace
+from runners.engine.looks import Looks
 from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
@@ -69,7 +70,8 @@ class Engine:
     ) -> None:
         self._adapter, self._workspace, self._method, self._strict = adapter, workspace, method, strict
         sketch = OutputSketch(adapter)
-        self._prefiller = Prefiller(adapter, workspace, method, profile, sketch)
+        self._looks = Looks()
+        self._prefiller = Prefiller(adapter, workspace, method, profile, sketch, self._looks)
         self._symbols = SymbolTable()
         on_disk = None if disk is None else disk(self._symbols, self._prefiller.probes, sketch.width)
         self._has_disk = on_disk is not None
@@ -85,6 +87,7 @@ class Engine:
         self._stores.use_disk(True)
         self._stores.clear()
         self._sent_before.clear()
+        self._looks.forget()
         self._keeper.too_large.clear()
 
     @property
@@ -170,6 +173,7 @@ class Engine:
                 Status.ERROR, error=f"the model's logits are not finite in {adapter.dtype}: try another --dtype"
             )
 
+        looked = planned.plan, planned.context, first.result.flops
         watch = TtftClock(adapter.device)
         first, token_ids = self._continue(first, request.max_new_tokens)
         decoded, _ = watch.stop()
@@ -188,6 +192,7 @@ class Engine:
 
         host_ttft = first.ttft_ms if prepared.found_on_host else self._time_again(request, on_host)
         disk_ttft = self._time_again(request, on_disk)
+        self._looks.note(*looked)
         spent = {f"{part}_ms": first.parts.get(part, 0.0) for part in PARTS}
         timing = Timing(
             ttft_ms=first.ttft_ms,

@@ -17,6 +17,7 @@ from runners.engine.kv.fetch import Fetcher
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.kv.workspace import Workspace
 from runners.engine.loading import Loader
+from runners.engine.looks import Looks
 from runners.engine.measure.timing import Part, TtftClock
 from runners.engine.method import Method, PlanContext
 from runners.engine.parallel import failing_alike, require_agreement
@@ -70,9 +71,16 @@ class Prefiller:
     """Computes first tokens with one method."""
 
     def __init__(
-        self, adapter: Adapter, workspace: Workspace, method: Method, profile: ModelProfile, sketch: OutputSketch
+        self,
+        adapter: Adapter,
+        workspace: Workspace,
+        method: Method,
+        profile: ModelProfile,
+        sketch: OutputSketch,
+        looks: Looks,
     ) -> None:
         self._adapter, self._method, self._profile, self._sketch = adapter, method, profile, sketch
+        self._looks = looks
         self.probes = method.probe_layers(adapter.shape.layers, profile)
         self._fingerprint = adapter.processor_fingerprint()
         self._loader = Loader(adapter, workspace, method, Fetcher(adapter.device))
@@ -213,5 +221,6 @@ class Prefiller:
             profile=self._profile,
             sketch=self._sketch,
             probe_layers=self.probes,
+            looks_pay=self._looks.pay,
             clock=clock,
         )

@@ -65,6 +65,7 @@ class PlanContext:
         sketch: the random projection by which attention outputs in a donor's probe were sketched.
         probe_layers: layers of which donors have a probe.
         selection_flops: FLOPs spent on choosing tokens; a method adds to it.
+        looks_pay: whether looking at what is at stake has paid of late; see ``runners.engine.looks``.
         clock: books passes made while planning to a part of their own; None where nothing is timed.
     """
 
@@ -79,6 +80,7 @@ class PlanContext:
     sketch: OutputSketch
     probe_layers: tuple[int, ...] = ()
     selection_flops: float = 0.0
+    looks_pay: bool = True
     clock: TtftClock | None = None
 
     @property

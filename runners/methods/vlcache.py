@@ -106,23 +106,30 @@ class VLCache(ReuseMethod):
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
-        count, risk = len(context.candidates()), self.risk_model(context.profile)
-        fixed = float(self.share) if self.share != AUTO else self.ratio if risk is None else None
-        if count == 0 or self.takes_exact_path(context):
-            return Plan(context.compute(context.candidates()))
-        if fixed is not None and context.budget(fixed) == count:
-            return Plan(context.compute(context.candidates()), repair=Repair(EVERYTHING, 0.0))
-        if fixed is not None and context.budget(fixed) == 0:
-            return Plan(context.required, repair=Repair(0.0, None))
+        candidates, risk = context.candidates(), self.risk_model(context.profile)
+        if not len(candidates) or self.takes_exact_path(context):
+            return Plan(context.compute(candidates))
+        if self.share != AUTO or risk is None:
+            return self._plan_share(context, self.ratio if self.share == AUTO else float(self.share))
+        watches = self.ratio == EVERYTHING
+        if watches and not (risk.lets_reuse(self.risk) and context.looks_pay):
+            return Plan(context.compute(candidates), repair=Repair(EVERYTHING, 0.0, unlooked=not context.looks_pay))
         text = run_text_pass(context)
-        if fixed is not None or risk is None:
-            return plan_repair(context, text, Repair(self.ratio if fixed is None else fixed, None), self.donor)
         repair = risk.choose(read_signals(context, text), self.risk, is_behind_new_media(context))
         if repair.share > self.ratio:
             repair = replace(repair, share=self.ratio, risk=None)
         plan = plan_repair(context, text, repair, self.donor)
-        watched = self.ratio == EVERYTHING and plan.repair is not None and context.budget(plan.repair.share) < count
-        return replace(plan, least_margin=risk.least_margin) if watched else plan
+        is_watched = watches and plan.repair is not None and context.budget(plan.repair.share) < len(candidates)
+        return replace(plan, least_margin=risk.least_margin) if is_watched else plan
+
+    def _plan_share(self, context: PlanContext, share: float) -> Plan:
+        """Plan to compute a share of the vision tokens that no estimate chose, and look only if it is some of them."""
+        count, candidates = context.budget(share), context.candidates()
+        if count == len(candidates):
+            return Plan(context.compute(candidates), repair=Repair(EVERYTHING, 0.0))
+        if count == 0:
+            return Plan(context.required, repair=Repair(0.0, None))
+        return plan_repair(context, run_text_pass(context), Repair(share, None), self.donor)
 
     def takes_exact_path(self, context: PlanContext) -> bool:
         """Whether computing everything is no dearer than choosing: most of it is to be computed in any case."""

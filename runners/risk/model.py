@@ -109,6 +109,11 @@ class RiskModel:
         """Find the least cautious promise of at most a risk; None where all promise less."""
         return next((promise for promise in reversed(self.promises) if promise.risk <= risk), None)
 
+    def lets_reuse(self, risk: float) -> bool:
+        """Whether a promise of at most this risk can be kept without computing everything in every request."""
+        promise = self.promise(risk)
+        return promise is not None and promise.threshold > 0
+
     def choose(self, signals: Sequence[float], risk: float, behind_new_media: bool = False) -> Repair:
         """Choose the cheapest level whose estimate is at most the threshold of the promise for ``risk``.
 

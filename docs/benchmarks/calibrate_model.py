@@ -25,7 +25,7 @@ from runners.analysis.assess import LEVELS, AssessingRunner, assess
 from runners.methods.parts.signals import SIGNALS
 from runners.models.load import LoadedModel, load_model, resolve_model
 from runners.profile import write_profile
-from runners.risk.calibrate import CalibrationRequest, Outcome, calibrate
+from runners.risk.calibrate import RANKINGS, CalibrationRequest, Outcome, calibrate
 from workloads.base import StreamOptions
 from workloads.records import Popularity
 from workloads.registry import load_workload
@@ -33,7 +33,7 @@ from workloads.registry import load_workload
 EVEN_REUSE = 0.67
 SEED = 601
 BUDGET = 8 << 30
-HEADER = {"signals": list(SIGNALS), "levels": list(LEVELS)}
+HEADER = {"signals": list(SIGNALS), "rankings": list(RANKINGS), "levels": list(LEVELS)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,10 @@ def assessed(model: LoadedModel, source: Source, kept: Path) -> list[Calibration
 def read(line: str, source: Source) -> CalibrationRequest:
     """Read what ``assessed`` wrote of one request."""
     found = json.loads(line)
-    outcomes = {float(share): Outcome(**outcome) for share, outcome in found.pop("outcomes").items()}
+    outcomes = {
+        ranking: {float(share): Outcome(**outcome) for share, outcome in levels.items()}
+        for ranking, levels in found.pop("outcomes").items()
+    }
     found |= {"case": f"{source.popularity}/{found['case']}", "signals": tuple(found["signals"]), "outcomes": outcomes}
     return CalibrationRequest(**found)
 
@@ -102,6 +105,7 @@ def main(name: str, folder: Path) -> None:
     risk = calibrate(SIGNALS, "template", requests)
     comment = "Risk: docs/benchmarks/calibrate_model.py."
     write_profile(folder / "vlcache.yaml", replace(loaded.profile, risk=risk), comment)
+    print(f"ranking: {risk.ranking}")
     print(f"logit margin below which a token is in doubt: {risk.least_margin:g}\n")
     print("| promise | threshold | changed of separate requests | bound | tokens computed |\n|---|---|---|---|---|")
     for promise in risk.promises:

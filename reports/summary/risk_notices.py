@@ -1,4 +1,4 @@
-"""Warnings about promises: no calibration, requests unlike those calibrated on, and promises that were not kept."""
+"""Warnings about promises: no calibration, requests unlike those calibrated on, looks in vain, and broken promises."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from reports.summary.notice import Notice, NoticeKind
 from reports.summary.row import Row
 
-MANY_UNLIKE = 0.05  # of the warm requests
+MANY_UNLIKE = 0.05  # of the warm requests looked at
+MANY_UNLOOKED = 0.05  # of the warm requests
 
 
 def risk_notices(rows: Sequence[Row]) -> Iterator[Notice]:
@@ -17,6 +18,7 @@ def risk_notices(rows: Sequence[Row]) -> Iterator[Notice]:
             continue
         yield from _uncalibrated(row)
         yield from _unlike(row)
+        yield from _unlooked(row)
         yield from _broken(row)
 
 
@@ -48,9 +50,20 @@ def _unlike(row: Row) -> Iterator[Notice]:
         yield _notice(
             row,
             NoticeKind.UNLIKE,
-            f"{100 * row.unlike_share:.0f} % of the warm requests are unlike those that {row.runner} was calibrated on "
-            f"({row.calibration})",
+            f"{100 * row.unlike_share:.0f} % of the warm requests looked at are unlike those that {row.runner} was "
+            f"calibrated on ({row.calibration})",
             "everything is computed there: calibrate on such requests with vlcache profile",
+        )
+
+
+def _unlooked(row: Row) -> Iterator[Notice]:
+    if row.unlooked_share is not None and row.unlooked_share > MANY_UNLOOKED:
+        yield _notice(
+            row,
+            NoticeKind.UNLOOKED,
+            f"{row.runner} computed everything in {100 * row.unlooked_share:.0f} % of the warm requests without "
+            "looking at what is at stake, since its looks before them saved nothing",
+            "answers there are those of full recomputation: a calibration on such requests may keep more of them",
         )
 
 

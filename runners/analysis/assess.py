@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import product, takewhile
 
 from torch import Tensor
 
@@ -27,11 +27,12 @@ from runners.methods.parts.text_pass import run_text_pass
 from runners.methods.vlcache import VLCache, is_behind_new_media, plan_repair
 from runners.models.load import LoadedModel
 from runners.records import Record, Repair, Warmth
-from runners.risk.calibrate import CalibrationRequest, Outcome
+from runners.risk.calibrate import RANKINGS, CalibrationRequest, Outcome
+from runners.risk.model import Ranking
 from runners.session import SessionOptions, requests_of, serve, turns_of
 from workloads.records import Conversation, Media
 
-LEVELS = (0.0, 0.03, 0.2)
+LEVELS = (0.0, 0.03, 0.08, 0.2)
 CHUNK = 64  # tokens, of the computation that shows what rounding alone changes
 
 
@@ -40,7 +41,7 @@ class Assessed:
     """What was found out about one request; see ``CalibrationRequest``."""
 
     signals: tuple[float, ...]
-    outcomes: dict[float, Outcome]
+    outcomes: dict[Ranking, dict[float, Outcome]]
     behind_new_media: bool
 
 
@@ -64,13 +65,17 @@ class Assessing(VLCache):
         stored = context.kv.copy()
         text = run_text_pass(context)
         signals = read_signals(context, text)
-        plans = {share: plan_repair(context, text, Repair(share, None), self.donor) for share in LEVELS}
-        over = context.kv.copy()
-        answers = {share: self._answer(context, over, plan) for share, plan in plans.items()}
+        over, answers = context.kv.copy(), dict[tuple[Ranking, float], Continuation]()
+        for ranking, share in product(RANKINGS, LEVELS):
+            known = answers.get((RANKINGS[0], share)) if share == 0 else None
+            plan = plan_repair(context, text, Repair(share, None), self.donor, ranking)
+            answers[ranking, share] = known or self._answer(context, over, plan)
         right = {self._answer(context, stored, everything).tokens}
         if any(answer.tokens not in right for answer in answers.values()):
             right.add(self._answer(context, stored, everything, CHUNK).tokens)
-        outcomes = {share: compare(answer, right) for share, answer in answers.items()}
+        outcomes = {
+            ranking: {share: compare(answers[ranking, share], right) for share in LEVELS} for ranking in RANKINGS
+        }
         self.found[context.request] = Assessed(signals, outcomes, is_behind_new_media(context))
         return everything
 

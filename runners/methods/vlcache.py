@@ -10,15 +10,16 @@ is computed before one of them is given.
 Nothing is chosen for a model that was not calibrated: there it computes everything, or as many of the best ranked
 tokens as ``ratio`` allows.
 
-Tokens are ranked by two rules in turn, because each alone fails somewhere (docs/method.md): what a token writes to the
-question at most, times a coefficient of its medium (after CONDUIT, arXiv 2609.05821), finds what matters where change
-is spread over all tokens; the root of attention times drift finds the few that changed.
+Tokens are ranked by what they write to the question at most, times a coefficient of their medium (after CONDUIT, arXiv
+2609.05821), which finds what matters where change is spread over all tokens; and, where that alone was not found to be
+enough for the model, in turn by the root of attention times drift, which finds the few that changed (docs/method.md).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ from runners.methods.parts.signals import SIGNALS, read_signals
 from runners.methods.parts.text_pass import TextPass, run_text_pass
 from runners.profile import ModelProfile, default_probe_layers
 from runners.records import Repair
-from runners.risk.model import EVERYTHING, RiskModel
+from runners.risk.model import EVERYTHING, UNFITTED, Ranking, RiskModel
 from workloads.errors import UsageError
 
 AUTO = "auto"
@@ -52,6 +53,7 @@ class VLCache(ReuseMethod):
         ratio: a budget: no request computes a larger share of the vision tokens, whatever the risk.
         share: compute this share of the vision tokens, the best ranked first, in every request; ``auto``: as the risk
             takes.
+        ranking: ``written``, ``written+drift``, or ``auto``, which takes what was fitted to the model, or else both.
         probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else those of
             ``runners.profile.default_probe_layers``.
         donor: ``template`` unless told otherwise; a calibration counts for the donor policy that it was made with.
@@ -60,6 +62,7 @@ class VLCache(ReuseMethod):
     risk: float = from_setting("risk")
     ratio: float = from_setting("recompute_ratio", EVERYTHING)
     share: str = AUTO
+    ranking: Literal["auto", "written", "written+drift"] = "auto"
     probe: str = AUTO
     donor: DonorPolicy = from_setting("donor", "template")
 
@@ -93,6 +96,8 @@ class VLCache(ReuseMethod):
                 "the model's risk was calibrated with other signals than this version reads: calibrate again with "
                 "vlcache profile, or give a share=, which needs no estimate"
             )
+        if self.resolved_ranking(profile) == "written":
+            return ()
         if self.probe == AUTO:
             return profile.probe_layers or default_probe_layers(layers)
         chosen = tuple(sorted({int(layer) for layer in self.probe.split("+")}))
@@ -103,6 +108,13 @@ class VLCache(ReuseMethod):
     def risk_model(self, profile: ModelProfile) -> RiskModel | None:
         """Return what the model was calibrated with, if its media were stored in the same context as here."""
         return profile.risk if profile.risk is not None and profile.risk.donor == self.donor else None
+
+    def resolved_ranking(self, profile: ModelProfile) -> Ranking:
+        """Return the ranking that was asked for, or that was fitted to the model."""
+        if self.ranking != "auto":
+            return self.ranking
+        risk = self.risk_model(profile)
+        return UNFITTED if risk is None else risk.ranking
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
@@ -118,7 +130,7 @@ class VLCache(ReuseMethod):
         repair = risk.choose(read_signals(context, text), self.risk, is_behind_new_media(context))
         if repair.share > self.ratio:
             repair = replace(repair, share=self.ratio, risk=None)
-        plan = plan_repair(context, text, repair, self.donor)
+        plan = plan_repair(context, text, repair, self.donor, self.resolved_ranking(context.profile))
         is_watched = watches and plan.repair is not None and context.budget(plan.repair.share) < len(candidates)
         return replace(plan, least_margin=risk.least_margin) if is_watched else plan
 
@@ -129,7 +141,8 @@ class VLCache(ReuseMethod):
             return Plan(context.compute(candidates), repair=Repair(EVERYTHING, 0.0))
         if count == 0:
             return Plan(context.required, repair=Repair(0.0, None))
-        return plan_repair(context, run_text_pass(context), Repair(share, None), self.donor)
+        ranking = self.resolved_ranking(context.profile)
+        return plan_repair(context, run_text_pass(context), Repair(share, None), self.donor, ranking)
 
     def takes_exact_path(self, context: PlanContext) -> bool:
         """Whether computing everything is no dearer than choosing: most of it is to be computed in any case."""
@@ -145,7 +158,7 @@ def is_behind_new_media(context: PlanContext) -> bool:
     )
 
 
-def plan_repair(context: PlanContext, text: TextPass, repair: Repair, donor: DonorPolicy) -> Plan:
+def plan_repair(context: PlanContext, text: TextPass, repair: Repair, donor: DonorPolicy, ranking: Ranking) -> Plan:
     """Plan a level of repair after the text pass, whose answer stands where nothing is to be computed.
 
     What the pass computed before the question stays. Where a share that an estimate asks for comes to no token at all,
@@ -159,7 +172,7 @@ def plan_repair(context: PlanContext, text: TextPass, repair: Repair, donor: Don
     chosen = context.candidates()
     if count == len(chosen):
         return Plan(context.compute(chosen), rehearsed=_before_reuse(context), repair=repair)
-    chosen = chosen[rank(context, text, count)[:count]]
+    chosen = chosen[rank(context, text, count, ranking)[:count]]
     return Plan(context.compute(chosen), rehearsed=required_before_question(context, donor), repair=repair)
 
 
@@ -173,13 +186,15 @@ def _before_reuse(context: PlanContext) -> Tensor:
     return exact
 
 
-def rank(context: PlanContext, text: TextPass, count: int) -> Tensor:
-    """Order the candidates by what they write to the question and by what changed in them, in turn: ``(candidates,)``.
+def rank(context: PlanContext, text: TextPass, count: int, ranking: Ranking) -> Tensor:
+    """Order the candidates by what they write to the question, and in turn by what changed in them: ``(candidates,)``.
 
     Args:
         count: how many are to be computed; drift is looked for among ``SHORTLIST`` times as many.
     """
     written = text.written.cpu() * image_coefficients(context, text.written.cpu())
+    if ranking == "written":
+        return written.argsort(descending=True, stable=True)
     attention = text.attention.mean(dim=0).cpu()
     shortlist = attention.topk(min(len(attention), SHORTLIST * count)).indices.sort().values
     changed = torch.zeros_like(attention)

@@ -1,9 +1,10 @@
 """Fitting and calibration of a risk model: logistic regressions, and a threshold that keeps a promise.
 
 An answer whose tokens are in doubt is computed in full before they are given (``Plan.least_margin``), so that what
-counts is what changes in spite of it. The penalty of the fit and the margin are chosen on its requests, by
-cross-validation over their cases: of the pairs with which the estimates keep half of ``USUAL_RISK`` for hardly more
-tokens than with the best, the smallest penalty, and with it the largest margin.
+counts is what changes in spite of it. The ranking of tokens, the penalty of the fit and the margin are chosen on its
+requests, by cross-validation over their cases: of the settings with which the estimates keep half of ``USUAL_RISK`` for
+hardly more tokens than with the best, the ranking that needs no probe, the smallest penalty and the largest margin, in
+this order.
 
 The cases (clusters of requests that share media) are split: on one part the regressions are fitted, on the other the
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
@@ -18,10 +19,10 @@ computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from itertools import takewhile
+from functools import cache
+from itertools import product, takewhile
 from math import inf
 
 import numpy as np
@@ -31,7 +32,7 @@ from scipy.special import expit
 from scipy.stats import beta
 
 from runners.defaults import DonorPolicy
-from runners.risk.model import EVERYTHING, Promise, RiskLevel, RiskModel
+from runners.risk.model import EVERYTHING, Promise, Ranking, RiskLevel, RiskModel
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +40,7 @@ CONFIDENCE = 0.95
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
 USUAL_RISK = 0.02
 HARDLY = 0.05  # so many more tokens, relatively, a smaller penalty and then a larger margin may cost
+RANKINGS: tuple[Ranking, ...] = ("written", "written+drift")  # the first needs no probe
 MARGINS = (0.0, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)  # logit margins below which a token may be in doubt
 RIDGES = (1.0, 5.0)  # penalties of the weights, ascending: few requests take a larger one
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
@@ -75,15 +77,24 @@ class CalibrationRequest:
     Attributes:
         family: its workload.
         case: requests of one case share media.
-        outcomes: by the share of vision tokens that is computed.
+        outcomes: by the ranking of the vision tokens, and by the share of them that is computed.
         behind_new_media: whether a reused token stood behind a medium that no store knew.
     """
 
     family: str
     case: str
     signals: tuple[float, ...]
-    outcomes: Mapping[float, Outcome]
+    outcomes: Mapping[Ranking, Mapping[float, Outcome]]
     behind_new_media: bool = False
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What is chosen by cross-validation."""
+
+    ranking: Ranking
+    ridge: float
+    margin: float
 
 
 def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[CalibrationRequest]) -> RiskModel:
@@ -92,7 +103,7 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
     Args:
         names: of the signals.
         donor: context in which the media of the requests were stored.
-        requests: at least two cases, all with the same levels.
+        requests: at least two cases, all with the same rankings and levels.
 
     Raises:
         ValueError: there are fewer.
@@ -104,80 +115,80 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
     if not tested:
         raise ValueError("a calibration needs requests of two cases at least")
 
-    def fit(part: Sequence[CalibrationRequest], ridge: float, margin: float) -> RiskModel:
-        return _fit_model(names, donor, requests, part, ridge, margin)
-
-    costs = {
-        (ridge, margin): _cost(fitted, partial(fit, ridge=ridge, margin=margin))
-        for ridge in RIDGES
-        for margin in MARGINS
-    }
-    ridge = min(_cheap(costs))[0]
-    margin = max(_cheap({pair: cost for pair, cost in costs.items() if pair[0] == ridge}))[1]
-    model = replace(fit(fitted, ridge, margin), requests=separate)
-    trials = list(_trials(_estimates(model, tested), model.least_margin, tested))
+    empty = _without_levels(names, donor, requests)
+    setting = _choose(empty, fitted)
+    model = replace(_with_levels(empty, fitted, setting), requests=separate)
+    trials = list(_trials(_estimates(model, tested), model, tested))
     return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
 
 
-def _cheap(costs: Mapping[tuple[float, float], float]) -> list[tuple[float, float]]:
-    """Return the pairs of a penalty and a margin that cost hardly more than the best."""
-    return [pair for pair, cost in costs.items() if cost <= (1 + HARDLY) * min(costs.values())]
+def _choose(empty: RiskModel, fitted: Sequence[CalibrationRequest]) -> _Setting:
+    """Choose the setting that costs hardly more than the best and is the first in the order that the module tells."""
+    settings = [_Setting(*parts) for parts in product(RANKINGS, RIDGES, sorted(MARGINS, reverse=True))]
+    settings = [setting for setting in settings if setting.ranking in fitted[0].outcomes]
+    costs = {setting: _cost(empty, fitted, setting) for setting in settings}
+    cheapest = min(costs.values())
+    return next(setting for setting, cost in costs.items() if cost <= (1 + HARDLY) * cheapest)
 
 
-def _fit_model(
-    names: Sequence[str],
-    donor: DonorPolicy,
-    requests: Sequence[CalibrationRequest],
-    fitted: Sequence[CalibrationRequest],
-    ridge: float,
-    least_margin: float,
-) -> RiskModel:
-    """Fit the levels to what changes in spite of a margin; no promises are made yet."""
-    signals = _signals(fitted)
-    centre, scale = signals.mean(axis=0), np.maximum(signals.std(axis=0), 1e-6)
-    levels = []
-    for share in sorted(requests[0].outcomes):
-        outcomes = [request.outcomes[share] for request in fitted]
-        changed = np.array([outcome.changed and not outcome.in_doubt(least_margin) for outcome in outcomes])
-        weights, intercept = _fit((signals - centre) / scale, changed, ridge)
-        levels.append(RiskLevel(share, _rounded(weights), float(f"{intercept:.6g}")))
+def _without_levels(names: Sequence[str], donor: DonorPolicy, requests: Sequence[CalibrationRequest]) -> RiskModel:
+    """Make a model of what all requests tell: the range of their signals; no level is fitted and no promise made."""
     every = _signals(requests)
     slack = SLACK * (every.max(axis=0) - every.min(axis=0)) + 1e-6
     return RiskModel(
         signals=tuple(names),
         low=_rounded(every.min(axis=0) - slack),
         high=_rounded(every.max(axis=0) + slack),
-        centre=_rounded(centre),
-        scale=_rounded(scale),
-        levels=tuple(levels),
+        centre=(),
+        scale=(),
+        levels=(),
         promises=(),
         families=tuple(dict.fromkeys(request.family for request in requests)),
         donor=donor,
         requests=0,
         confidence=CONFIDENCE,
-        least_margin=least_margin,
     )
 
 
-def _cost(fitted: Sequence[CalibrationRequest], fit: Callable[[Sequence[CalibrationRequest]], RiskModel]) -> float:
+def _with_levels(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting: _Setting) -> RiskModel:
+    """Fit the levels to what changes in spite of a margin."""
+    signals = _signals(fitted)
+    centre, scale = signals.mean(axis=0), np.maximum(signals.std(axis=0), 1e-6)
+    levels = []
+    for share in sorted(fitted[0].outcomes[setting.ranking]):
+        outcomes = [request.outcomes[setting.ranking][share] for request in fitted]
+        changed = np.array([outcome.changed and not outcome.in_doubt(setting.margin) for outcome in outcomes])
+        weights, intercept = _fit((signals - centre) / scale, changed, setting.ridge)
+        levels.append(RiskLevel(share, _rounded(weights), float(f"{intercept:.6g}")))
+    return replace(
+        empty,
+        centre=_rounded(centre),
+        scale=_rounded(scale),
+        levels=tuple(levels),
+        least_margin=setting.margin,
+        ranking=setting.ranking,
+    )
+
+
+def _cost(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting: _Setting) -> float:
     """Compute the mean share of tokens that keeps half of ``USUAL_RISK`` on the fitted requests: all if nothing does.
 
     Every request is estimated by what was fitted to the cases of the other folds. Kinds are not told apart: of so few
     requests each has one or two at a level.
     """
     numbers = np.array(_numbered([request.case for request in fitted])) % FOLDS
-    estimates = np.empty((len(fitted), len(fitted[0].outcomes) + 1))
+    estimates = np.empty((len(fitted), len(fitted[0].outcomes[setting.ranking]) + 1))
+    model = empty
     for fold in set(numbers.tolist()):
         rest, held = (
             [fitted[place] for place in np.flatnonzero(part).tolist()] for part in (numbers != fold, numbers == fold)
         )
         if not rest:
             return EVERYTHING
-        model = fit(rest)
+        model = _with_levels(empty, rest, setting)
         estimates[numbers == fold] = _estimates(model, held)
     most = USUAL_RISK / 2 * len(_first_of_each(fitted))
-    trials = _trials(estimates, model.least_margin, fitted)
-    kept = list(takewhile(lambda trial: trial.changed <= most, trials))
+    kept = list(takewhile(lambda trial: trial.changed <= most, _trials(estimates, model, fitted)))
     return kept[-1].mean if kept else EVERYTHING
 
 
@@ -205,11 +216,12 @@ def _estimates(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Floa
     return np.array([model.estimates(request.signals, request.behind_new_media) for request in requests])
 
 
-def _trials(estimates: Floats, least_margin: float, requests: Sequence[CalibrationRequest]) -> Iterator[_Trial]:
+def _trials(estimates: Floats, model: RiskModel, requests: Sequence[CalibrationRequest]) -> Iterator[_Trial]:
     """Choose levels for all requests, whose ``_estimates`` are given, below every one of ``THRESHOLDS`` in turn."""
-    levels = [*sorted(requests[0].outcomes), EVERYTHING]
-    outcomes = [[*(request.outcomes[share] for share in levels[:-1]), RIGHT] for request in requests]
-    doubts = np.array([[outcome.in_doubt(least_margin) for outcome in row] for row in outcomes])
+    levels = [*(level.share for level in model.levels), EVERYTHING]
+    ranked = [request.outcomes[model.ranking] for request in requests]
+    outcomes = [[*(found[share] for share in levels[:-1]), RIGHT] for found in ranked]
+    doubts = np.array([[outcome.in_doubt(model.least_margin) for outcome in row] for row in outcomes])
     changed = np.array([[outcome.changed for outcome in row] for row in outcomes]) & ~doubts
     computed = np.where(doubts, EVERYTHING, levels)
     kinds = np.array(_numbered([(request.family, request.behind_new_media) for request in requests]))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval, Lt
 
@@ -25,6 +25,12 @@ Number = Annotated[float, Interval(gt=-1e300, lt=1e300)]
 Positive = Annotated[float, Gt(0), Lt(1e300)]
 Count = Annotated[int, Ge(0)]
 Margin = Annotated[float, Interval(ge=0, lt=1e300)]
+
+Ranking = Literal["written", "written+drift"]
+"""By what tokens are ranked: what they write to the question, or that and their drift, in turn (docs/method.md)."""
+
+UNFITTED: Ranking = "written+drift"
+"""The ranking of a model to which none was fitted."""
 
 EVERYTHING = 1.0
 """The level that computes all reusable tokens: lossless, and always there."""
@@ -77,6 +83,7 @@ class RiskModel:
         confidence: of the promises.
         least_margin: logit margin below which a token of an answer is in doubt; the levels were fitted to what changes
             in spite of that.
+        ranking: of the tokens that a level computes first.
     """
 
     signals: tuple[str, ...]
@@ -91,6 +98,7 @@ class RiskModel:
     requests: Count
     confidence: Share
     least_margin: Margin = 0.0
+    ranking: Ranking = UNFITTED
 
     def check(self, where: str) -> None:
         """Check that all parts fit; UsageError, which begins with ``where``, if not."""

@@ -29,8 +29,10 @@ def test_a_stream_is_assessed_once(script: Any, tmp_path: Path) -> None:
     for request in first:
         assert request.case.startswith("own/binding/")
         assert len(request.signals) == len(SIGNALS)
-        assert list(request.outcomes) == sorted(request.outcomes)
-        assert all(outcome.margin >= 0 for outcome in request.outcomes.values())
+        assert list(request.outcomes) == list(script.RANKINGS)
+        for levels in request.outcomes.values():
+            assert list(levels) == sorted(levels)
+            assert all(outcome.margin >= 0 for outcome in levels.values())
 
 
 def test_every_source_is_a_stream_of_its_own(script: Any) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from runners.base import Request
 from runners.engine.engine import Engine
+from runners.engine.looks import FEWEST, PAUSE
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
 from runners.methods.full_recompute import FullRecompute
@@ -229,6 +230,60 @@ def test_probes_other_than_those_of_the_calibration_change_the_choice_of_tokens_
     risk = risk_model({0.0: -3})
     one, other = (answer_last(calibrated(lab, VLCache(probe=p), risk), moved(lab)) for p in ("0", "0+1"))
     lab.assert_equal(one, other)
+
+
+def both_again(lab: Any, engine: Engine, count: int) -> list[Any]:
+    """Responses to requests that bring both pictures of ``moved`` back, each behind another text."""
+    *_, last = moved(lab)
+    return [engine.answer(greeted(last, f"{number} ")) for number in range(count)]
+
+
+def greeted(request: Request, greeting: str) -> Request:
+    *earlier, last = request.messages
+    return replace(request, messages=(*earlier, replace(last, content=(greeting, *last.content))))
+
+
+def test_where_looks_end_with_everything_computed_there_are_no_more_for_a_while(lab: Any) -> None:
+    unlike = replace(risk_model({0.0: -3}), high=(-WIDE,) * len(SIGNALS))
+    engine = calibrated(lab, VLCache(), unlike)
+    answer_last(engine, moved(lab)[:2])
+    responses = both_again(lab, engine, FEWEST + PAUSE + 2)
+    looked, without = Repair(1.0, 0.0, unlike=True), Repair(1.0, 0.0, unlooked=True)
+    assert [response.repair for response in responses] == [looked] * FEWEST + [without] * PAUSE + [looked, without]
+    assert responses[FEWEST].cache.flops < responses[0].cache.flops
+    engine.reset()
+    assert answer_last(engine, moved(lab)).repair == looked, "forgotten with the stores"
+
+
+def test_what_is_in_doubt_after_every_look_is_computed_without_one(lab: Any) -> None:
+    engine = calibrated(lab, VLCache(), replace(risk_model({0.0: -3}), least_margin=WIDE))
+    answer_last(engine, moved(lab)[:2])
+    *looked, last = both_again(lab, engine, FEWEST + 1)
+    assert all(response.repair.in_doubt for response in looked)
+    assert last.repair == Repair(1.0, 0.0, unlooked=True)
+    lab.assert_equal(last, lab.answer(FullRecompute(), greeted(moved(lab)[-1], f"{FEWEST} ")))
+
+
+@pytest.mark.parametrize(
+    ("method", "odds", "repair"), [(VLCache(), -3, Repair(0.0, None)), (VLCache(ratio=0.1), 3, Repair(0.1, None))]
+)
+def test_looks_that_save_something_go_on(lab: Any, method: VLCache, odds: float, repair: Repair) -> None:
+    engine = calibrated(lab, method, risk_model({0.0: odds}))
+    answer_last(engine, moved(lab)[:2])
+    assert {replace(response.repair, risk=None) for response in both_again(lab, engine, FEWEST + 2)} == {repair}
+
+
+def test_a_model_for_which_drift_was_not_needed_stores_no_probes(lab: Any) -> None:
+    risk = risk_model({0.0: 3, 0.2: -3})
+    fitted, asked = (
+        calibrated(lab, method, replace(risk, ranking=ranking))
+        for method, ranking in [(VLCache(), "written"), (VLCache(ranking="written"), "written+drift")]
+    )
+    both = calibrated(lab, VLCache(), risk)
+    one, same, probed = (answer_last(engine, moved(lab)) for engine in (fitted, asked, both))
+    assert one.repair.share == 0.2
+    lab.assert_equal(one, same)
+    assert one.cache.kv_bytes_per_token < probed.cache.kv_bytes_per_token
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_tables_show_what_was_promised_and_found(promising: Callable[..., Run]) 
     text, markdown = (write([run], form, ReportOptions()).decode() for form in ("table", "md"))
     assert text.count("repair and its risk") == 1
     line = next(line for line in text.partition("repair and its risk")[2].splitlines() if line.startswith("binding"))
-    assert line.split()[1:10] == [RISKY, "25", "50", "25", "0", "0", "0.0", "0.0", "2.0"]
+    assert line.split()[1:11] == [RISKY, "25", "50", "25", "0", "0", "0", "0.0", "0.0", "2.0"]
     (heading,) = (line for line in markdown.splitlines() if "epair and" in line)
     assert heading == "## Repair and its risk"
     lines = markdown.partition(heading)[2].partition("##")[0].strip().splitlines()

@@ -23,7 +23,7 @@ from runners.records import Record, Repair, Status, Warmth
 MakeRecord = Callable[..., Record]
 
 ALPHA = 0.05
-SHARES = ("kept_share", "repaired_share", "recomputed_share", "unlike_share", "doubt_share")
+SHARES = ("kept_share", "repaired_share", "recomputed_share", "unlike_share", "unlooked_share", "doubt_share")
 FOUND = ("risk_found", "risk_found_ci_low", "risk_found_ci_high")
 
 
@@ -38,10 +38,11 @@ def decided(make_record: MakeRecord) -> Callable[..., Record]:
         *,
         unlike: bool = False,
         in_doubt: bool = False,
+        unlooked: bool = False,
         **other: Any,
     ) -> Record:
         record = make_record(f"q{number}", "vlcache", **other)
-        return replace(record, repair=Repair(share, risk, unlike, in_doubt))
+        return replace(record, repair=Repair(share, risk, unlike, in_doubt, unlooked))
 
     return make
 
@@ -60,10 +61,13 @@ def test_levels_are_shares_of_the_warm_requests(decided: Callable[..., Record]) 
         (1.0, {"in_doubt": True}),
         (1.0, {"unlike": True}),
         (1, {"unlike": True}),
+        (1, {"unlooked": True}),
+        (1, {"unlooked": True}),
     ]
     records = [decided(number, share, **why) for number, (share, why) in enumerate(levels)]
     found = values(records)
-    assert [found[name] for name in SHARES] == [3 / 8, 2 / 8, 3 / 8, 2 / 8, 1 / 8]
+    assert [found[name] for name in SHARES] == [3 / 10, 2 / 10, 5 / 10, 2 / 8, 2 / 10, 1 / 10]
+    assert values(records[-2:])["unlike_share"] is None, "none was looked at"
     assert (found["risk_promised"], found["risk_threshold"]) == (0.02, 0.015)
     assert found["calibration"] == "300 requests of quote"
 
@@ -86,7 +90,7 @@ def test_cold_partial_and_failed_requests_take_no_part(decided: Callable[..., Re
         decided(3, 1.0, 0.5, status=Status.ERROR),
     ]
     found = values(records)
-    assert [found[name] for name in SHARES] == [1, 0, 0, 0, 0]
+    assert [found[name] for name in SHARES] == [1, 0, 0, 0, 0, 0]
     assert (found["risk_predicted"], found["risk_found"]) == (0.01, 0)
 
 
@@ -161,7 +165,7 @@ def test_records_with_and_without_a_decision_come_back(decided: Callable[..., Re
     back = [Record.from_json(json.loads(json.dumps(record.to_json()))) for record in records]
     assert back == records
     frame = to_frame(back)
-    assert frame[list(REPAIR)].iloc[1].tolist() == [0.05, 0.0125, 0, 0]
+    assert frame[list(REPAIR)].iloc[1].tolist() == [0.05, 0.0125, 0, 0, 0]
     assert frame["repair_unlike"].tolist()[1:] == [0, 1, 0]
     assert frame["repair_risk"].isna().tolist() == [True, False, False, True]
     assert frame[list(REPAIR)].iloc[0].isna().all()

@@ -160,6 +160,7 @@ PROMISED = replace(
     repaired_share=0.125,
     recomputed_share=0.125,
     unlike_share=0.0625,
+    unlooked_share=0.0,
     doubt_share=0.0375,
     recompute_ratio=0.21,
     recompute_ratio_p90=1.0,
@@ -175,15 +176,15 @@ NAKED = row("vlcache@risk=0.05", "video", kept_share=0.0, recomputed_share=1.0, 
 
 def test_runners_that_promise_a_risk_have_a_table_of_their_own() -> None:
     table = repair_table([FULL, PROMISED, row("full", "video"), NAKED])
-    titles = "workload|runner|kept %|repaired %|recomputed %|unlike %|in doubt %|computed %|computed p90, %"
+    titles = "workload|runner|kept %|repaired %|recomputed %|unlike %|unlooked %|in doubt %|computed %|computed p90, %"
     more = ("promised %", "predicted %", "found %", "calibrated on")
     assert [column.title for column in table.columns] == [*titles.split("|"), *more]
     assert table.rows == [
         [
-            *("binding", "vlcache", "75", "12", "12", "6", "4", "21.0", "100.0", "2.0", "0.6", "12.5 [1.6,38.3]"),
+            *("binding", "vlcache", "75", "12", "12", "6", "0", "4", "21.0", "100.0", "2.0", "0.6", "12.5 [1.6,38.3]"),
             "290 requests of quote, prose",
         ],
-        ["video", "vlcache@risk=0.05", "0", "-", "100", "-", "-", "-", "-", "5.0", "0.0", "-", "uncalibrated"],
+        ["video", "vlcache@risk=0.05", "0", "-", "100", "-", "-", "-", "-", "-", "5.0", "0.0", "-", "uncalibrated"],
     ]
 
 

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.risk.calibrate import CONFIDENCE, MARGINS, RIGHT, CalibrationRequest, Outcome, calibrate, changed_bound
-from runners.risk.model import EVERYTHING, RiskModel
+from runners.risk.model import EVERYTHING, UNFITTED, Ranking, RiskModel
 
 NAMES = ("drift", "noise")
 SURE = 9.0  # a logit margin
 
 
-def outcomes(changed: dict[float, bool], margin: float = SURE) -> dict[float, Outcome]:
-    """What each level does to an answer whose tokens are all given with one margin."""
-    return {share: Outcome(change, margin) for share, change in changed.items()}
+def outcomes(changed: dict[float, bool], margin: float = SURE) -> dict[Ranking, dict[float, Outcome]]:
+    """What each level does to an answer whose tokens are all given with one margin, by the one ranking tried."""
+    return {UNFITTED: {share: Outcome(change, margin) for share, change in changed.items()}}
 
 
 def stream(rng: np.random.Generator, cases: int, per_case: int = 2, shift: float = 0.0) -> list[CalibrationRequest]:
@@ -41,7 +41,7 @@ def stream(rng: np.random.Generator, cases: int, per_case: int = 2, shift: float
 
 def changed_by(model: RiskModel, risk: float, requests: list[CalibrationRequest]) -> float:
     """Share of answers that change where the model decides."""
-    chosen = [r.outcomes.get(model.choose(r.signals, risk).share, RIGHT) for r in requests]
+    chosen = [r.outcomes[model.ranking].get(model.choose(r.signals, risk).share, RIGHT) for r in requests]
     return float(np.mean([found.changed and not found.in_doubt(model.least_margin) for found in chosen]))
 
 
@@ -101,7 +101,8 @@ def test_what_no_signal_tells_is_caught_where_the_answer_is_in_doubt() -> None:
         for margin in [0.3 if hurt or case % 8 == 0 else SURE]
     ]
     promise = calibrate(NAMES, "template", requests).promise(0.02)
-    blind = [replace(request, outcomes=outcomes({0.0: request.outcomes[0.0].changed})) for request in requests]
+    changed = [request.outcomes[UNFITTED][0.0].changed for request in requests]
+    blind = [replace(r, outcomes=outcomes({0.0: hurt})) for r, hurt in zip(requests, changed, strict=True)]
     unseen = calibrate(NAMES, "template", blind).promise(0.02)
     assert promise is not None
     assert unseen is not None
@@ -116,6 +117,19 @@ def test_of_margins_that_cost_the_same_the_largest_is_taken() -> None:
     assert sure.least_margin == max(MARGINS) < SURE, "no answer has a smaller margin, so watching costs nothing"
     doubtful = [replace(request, outcomes=outcomes({0.0: False, 0.2: False}, 0.7)) for request in requests]
     assert calibrate(NAMES, "template", doubtful).least_margin == 0.5, "more would doubt every answer"
+
+
+@pytest.mark.parametrize(("blind", "ranking"), [(0.0, "written"), (0.3, "written+drift")])
+def test_drift_is_probed_only_where_it_is_needed(blind: float, ranking: Ranking) -> None:
+    """A share of the answers that drift repairs stays changed by the other ranking."""
+    rng = np.random.default_rng(15)
+    requests = [
+        replace(request, outcomes={"written": outcomes(levels)[UNFITTED]} | request.outcomes)
+        for request in stream(rng, 450)
+        for harmed in [request.outcomes[UNFITTED][0.0].changed]
+        for levels in [{0.0: harmed, 0.2: harmed and bool(rng.random() < blind)}]
+    ]
+    assert calibrate(NAMES, "template", requests).ranking == ranking
 
 
 def test_a_margin_is_not_chosen_by_what_many_signals_explain_of_few_requests() -> None:

@@ -18,7 +18,7 @@ from workloads.errors import UsageError
 def model() -> RiskModel:
     rng = np.random.default_rng(3)
     requests = [
-        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {0.0: kept, 0.1: RIGHT})
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {"written": {0.0: kept, 0.1: RIGHT}})
         for case in range(40)
         for kept in [Outcome(changed=case % 5 == 0, margin=1.0)]
     ]

@@ -1,0 +1,119 @@
+"""Answer requests that a model was not calibrated on, by full recomputation and other runners, and compare.
+
+    python docs/benchmarks/held_out.py reader FOLDER --workload versions=130,quote=90 --runner conduit,vlcache
+    python docs/benchmarks/held_out.py reader FOLDER --workload versions=130,quote=90 --runner conduit@ratio=0.25
+
+Media of cold requests are stored without an answer where nobody needs it, which halves the time of `vlcache bench`.
+FOLDER keeps the records of every workload and runner, so that a script that was stopped, or is asked for other runners,
+goes on; `full` answers beside what is new, for its times. The table is of the requests that bring media back: answers
+that differ from those of `full`, with an upper bound of their share (Clopper-Pearson, 95 %) over the first request of
+every case, for no two of these share media; lost and won ones; vision tokens computed and FLOPs, in percent of all;
+and how many times as fast the first token comes, by the medians of each runner and of `full` beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from runners.defaults import RunnerDefaults
+from runners.local import build_runner
+from runners.models.load import LoadedModel, load_model, resolve_model
+from runners.records import Record, Status, Warmth
+from runners.registry import RunnerSpec, parse_specs
+from runners.risk.calibrate import changed_bound
+from runners.session import COMPUTED_BY_ALL, SessionOptions, serve
+from workloads.base import StreamOptions
+from workloads.registry import load_workload
+
+REFERENCE = "full"
+HEAD = "| family | runner | requests | changed | at most, % | lost, won | tokens, % | FLOPs, % | TTFT |"
+
+
+def main() -> None:
+    """Answer what was not answered yet, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=7101)
+    parser.add_argument("--workload", required=True, help="NAME=REQUESTS,...")
+    parser.add_argument("--popularity", default="own", choices=("own", "even"))
+    parser.add_argument("--runner", required=True, help="all but full, such as conduit,vlcache")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    model = load_model(options.model, resolve_model(options.model))
+    reference, *specs = parse_specs([REFERENCE, *options.runner.split(",")], RunnerDefaults())
+    print(HEAD, "|---" * HEAD.count(" | ") + "|---|", sep="\n")
+    for text in options.workload.split(","):
+        name, _, count = text.partition("=")
+        begin = f"{name}-{options.popularity}-{options.seed}-{count}"
+        kept = {spec.label: options.folder / f"{begin}-{spec.label}.jsonl" for spec in specs}
+        new = [spec for spec in specs if not kept[spec.label].exists()]
+        answered = answer(model, name, int(count), options, [reference, *new]) if new else []
+        for spec in new:
+            lines = (json.dumps(r.to_json()) for r in answered if r.runner in (reference.label, spec.label))
+            kept[spec.label].write_text("".join(f"{line}\n" for line in lines))
+        for label, file in kept.items():
+            records = [Record.from_json(json.loads(line)) for line in file.read_text().splitlines()]
+            print(table_line(name, label, records), flush=True)
+
+
+def answer(
+    model: LoadedModel, name: str, count: int, asked: argparse.Namespace, specs: Sequence[RunnerSpec]
+) -> list[Record]:
+    """Answer a stream by some runners, cold requests only where a reply or an exact prefix comes back."""
+    workload = load_workload(name)
+    rate = workload.defaults.usual_reuse_rate(asked.popularity)
+    stream = StreamOptions(count, asked.seed, reuse_rate=rate, popularity=asked.popularity)
+    conversations = list(workload.conversations(stream))
+    options = SessionOptions(
+        REFERENCE,
+        seed=asked.seed,
+        max_new_tokens=workload.defaults.max_new_tokens,
+        warmup=0,
+        cold_before=COMPUTED_BY_ALL,
+        spares=True,
+    )
+    return list(serve(name, conversations, [build_runner(spec, model) for spec in specs], options, {}))
+
+
+def table_line(name: str, label: str, records: Sequence[Record]) -> str:
+    """Compare a runner with the reference: one line of the table."""
+    warm = [record for record in records if record.warmth is not Warmth.COLD]
+    failed = [record for record in warm if record.status is not Status.OK]
+    if failed:
+        print(f"{len(failed)} answers failed, the first with: {failed[0].error}", file=sys.stderr)
+    full = {record.request: record for record in warm if record.runner == REFERENCE and record.status is Status.OK}
+    mine = [
+        record for record in warm if record.runner == label and record.request in full and record.agrees is not None
+    ]
+    scored = [(full[record.request].score, record.score) for record in mine]
+    gains = [ours - theirs for theirs, ours in scored if theirs is not None and ours is not None]
+    first = list({record.cluster_id: record for record in reversed(mine)}.values())
+    bound = changed_bound(sum(not record.agrees for record in first), len(first))
+    tokens = sum(record.cache.computed_token_layers / record.cache.layers for record in mine)
+    vision, flops = (sum(getattr(record.cache, part) for record in mine) for part in ("vision_tokens", "flops"))
+    times = [median(record.timing.ttft_ms for record in part if record.timing) for part in (full.values(), mine)]
+    values = (
+        name,
+        f"`{label}`",
+        len(mine),
+        sum(not record.agrees for record in mine),
+        f"{100 * bound:.1f}",
+        f"{sum(gain < 0 for gain in gains)}, {sum(gain > 0 for gain in gains)}" if gains else "",
+        f"{100 * tokens / vision:.1f}",
+        f"{100 * flops / sum(record.cache.full_flops for record in mine):.1f}",
+        f"{times[0] / times[1]:.2f}",
+    )
+    return "| " + " | ".join(str(value) for value in values) + " |"
+
+
+if __name__ == "__main__":
+    with torch.inference_mode():
+        main()

@@ -2,8 +2,9 @@
 
     python docs/benchmarks/calibrate_model.py builtin FOLDER
     python docs/benchmarks/calibrate_model.py reader FOLDER
+    python docs/benchmarks/calibrate_model.py builtin FOLDER MODEL
 
-In streams of even popularity most requests of `binding` and `multi-hop` bring a new picture beside reused ones; in
+The last does it for another model, on the streams of the one named. In streams of even popularity most requests of `binding` and `multi-hop` bring a new picture beside reused ones; in
 those of popularity own every request that comes back has all its media stored. A threshold has to hold for both.
 FOLDER keeps what was found of every stream, so that a script that was stopped goes on with the next one, if signals and
 levels are still the same. Then the profile of the model with its new risk model is written to FOLDER/vlcache.yaml, and
@@ -93,10 +94,10 @@ def read(line: str, source: Source) -> CalibrationRequest:
     return CalibrationRequest(**found)
 
 
-def main(name: str, folder: Path) -> None:
+def main(name: str, folder: Path, other: str | None = None) -> None:
     """Assess all streams, calibrate, and write the profile."""
     folder.mkdir(parents=True, exist_ok=True)
-    loaded = load_model(name, resolve_model(name))
+    loaded = load_model(other or name, resolve_model(other or name))
     model = replace(loaded, profile=replace(loaded.profile, risk=None))
     requests: list[CalibrationRequest] = []
     for source in SOURCES[name]:
@@ -117,4 +118,4 @@ def main(name: str, folder: Path) -> None:
 
 if __name__ == "__main__":
     with torch.inference_mode():
-        main(sys.argv[1], Path(sys.argv[2]))
+        main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -4,8 +4,9 @@
     python docs/benchmarks/calibrate_model.py reader FOLDER
     python docs/benchmarks/calibrate_model.py builtin FOLDER MODEL
 
-The last does it for another model, on the streams of the one named. In streams of even popularity most requests of `binding` and `multi-hop` bring a new picture beside reused ones; in
-those of popularity own every request that comes back has all its media stored. A threshold has to hold for both.
+The last does it for another model, on the streams of the one named. In streams of even popularity most requests of
+`binding` and `multi-hop` bring a new picture beside reused ones; in those of popularity own every request that comes
+back has all its media stored. A threshold has to hold for both.
 FOLDER keeps what was found of every stream, so that a script that was stopped goes on with the next one, if signals and
 levels are still the same. Then the profile of the model with its new risk model is written to FOLDER/vlcache.yaml, and
 what every promise rests on is printed. Some 15 minutes on a CPU for the embedded model, an hour and a half for the

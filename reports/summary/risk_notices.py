@@ -33,7 +33,7 @@ def _uncalibrated(row: Row) -> Iterator[Notice]:
         yield _notice(
             row,
             NoticeKind.UNCALIBRATED,
-            f"{row.runner} is uncalibrated on this model with its donor policy, so it computes everything",
+            f"{row.runner} is uncalibrated on this model with its donors and ranking, so it computes everything",
             "vlcache profile calibrates it; --recompute-ratio 0.05 reuses without a promise",
         )
     elif row.risk_promised is not None and row.risk_threshold == 0:

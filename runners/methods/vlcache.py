@@ -53,7 +53,8 @@ class VLCache(ReuseMethod):
         ratio: a budget: no request computes a larger share of the vision tokens, whatever the risk.
         share: compute this share of the vision tokens, the best ranked first, in every request; ``auto``: as the risk
             takes.
-        ranking: ``written``, ``written+drift``, or ``auto``, which takes what was fitted to the model, or else both.
+        ranking: ``written``, ``written+drift``, or ``auto``, which takes what was fitted to the model, or else both;
+            a calibration counts for the ranking that it was made with.
         probe: layers probed for drift, as in ``0+1``; ``auto`` takes those measured for the model, or else those of
             ``runners.profile.default_probe_layers``.
         donor: ``template`` unless told otherwise; a calibration counts for the donor policy that it was made with.
@@ -97,6 +98,8 @@ class VLCache(ReuseMethod):
                 "vlcache profile, or give a share=, which needs no estimate"
             )
         if self.resolved_ranking(profile) == "written":
+            if self.probe != AUTO:
+                raise UsageError(f"probe={self.probe}: only ranking=written+drift probes, and this ranks by written")
             return ()
         if self.probe == AUTO:
             return profile.probe_layers or default_probe_layers(layers)
@@ -106,8 +109,10 @@ class VLCache(ReuseMethod):
         return chosen
 
     def risk_model(self, profile: ModelProfile) -> RiskModel | None:
-        """Return what the model was calibrated with, if its media were stored in the same context as here."""
-        return profile.risk if profile.risk is not None and profile.risk.donor == self.donor else None
+        """Return what the model was calibrated with, if media were stored and tokens ranked there as here."""
+        risk = profile.risk
+        counts = risk is not None and risk.donor == self.donor and self.ranking in ("auto", risk.ranking)
+        return risk if counts else None
 
     def resolved_ranking(self, profile: ModelProfile) -> Ranking:
         """Return the ranking that was asked for, or that was fitted to the model."""

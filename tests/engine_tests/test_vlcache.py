@@ -275,15 +275,19 @@ def test_looks_that_save_something_go_on(lab: Any, method: VLCache, odds: float,
 
 def test_a_model_for_which_drift_was_not_needed_stores_no_probes(lab: Any) -> None:
     risk = risk_model({0.0: 3, 0.2: -3})
-    fitted, asked = (
-        calibrated(lab, method, replace(risk, ranking=ranking))
-        for method, ranking in [(VLCache(), "written"), (VLCache(ranking="written"), "written+drift")]
-    )
-    both = calibrated(lab, VLCache(), risk)
-    one, same, probed = (answer_last(engine, moved(lab)) for engine in (fitted, asked, both))
+    fitted = calibrated(lab, VLCache(), replace(risk, ranking="written"))
+    asked = calibrated(lab, VLCache(ranking="written", share="0.2"), risk)
+    one, same, probed = (answer_last(e, moved(lab)) for e in (fitted, asked, calibrated(lab, VLCache(), risk)))
     assert one.repair.share == 0.2
     lab.assert_equal(one, same)
     assert one.cache.kv_bytes_per_token < probed.cache.kv_bytes_per_token
+    with pytest.raises(UsageError, match="probe=0: only ranking=written\\+drift probes"):
+        calibrated(lab, VLCache(probe="0"), replace(risk, ranking="written"))
+
+
+def test_a_calibration_with_another_ranking_does_not_count(lab: Any) -> None:
+    response = answer_last(calibrated(lab, VLCache(ranking="written"), risk_model({0.0: -3})), moved(lab))
+    assert response.repair == Repair(1.0, 0.0)
 
 
 @pytest.mark.parametrize(

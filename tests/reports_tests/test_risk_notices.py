@@ -36,7 +36,7 @@ BROKEN = {"risk_found": 0.08, "risk_found_ci_low": 0.05, "risk_found_ci_high": 0
         (
             EVERYTHING | {"calibration": None},
             NoticeKind.UNCALIBRATED,
-            "vlcache is uncalibrated on this model with its donor policy, so it computes everything",
+            "vlcache is uncalibrated on this model with its donors and ranking, so it computes everything",
             "vlcache profile calibrates it",
         ),
         (

@@ -6,18 +6,17 @@ where the two differ, two tokens are so near that rounding alone decides, and ei
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import product, takewhile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 
 from torch import Tensor
 
 from runners.base import Request, Response
 from runners.defaults import DonorPolicy
 from runners.engine.chunks import prefill_in_chunks
-from runners.engine.decode import Continuation, decode
+from runners.engine.decode import decode, retrace
 from runners.engine.engine import Engine
-from runners.engine.forward.margin import logit_margin
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.method import PlanContext
 from runners.engine.plan import Plan
@@ -65,45 +64,44 @@ class Assessing(VLCache):
         stored = context.kv.copy()
         text = run_text_pass(context)
         signals = read_signals(context, text)
-        over, answers = context.kv.copy(), dict[tuple[Ranking, float], Continuation]()
-        for ranking, share in product(RANKINGS, LEVELS):
-            known = answers.get((RANKINGS[0], share)) if share == 0 else None
-            plan = plan_repair(context, text, Repair(share, None), self.donor, ranking)
-            answers[ranking, share] = known or self._answer(context, over, plan)
-        right = {self._answer(context, stored, everything).tokens}
-        if any(answer.tokens not in right for answer in answers.values()):
-            right.add(self._answer(context, stored, everything, CHUNK).tokens)
-        outcomes = {
-            ranking: {share: compare(answers[ranking, share], right) for share in LEVELS} for ranking in RANKINGS
-        }
+        over = context.kv.copy()
+        right = [self._answer(context, stored, everything)]
+        outcomes: dict[Ranking, dict[float, Outcome]] = {ranking: {} for ranking in RANKINGS}
+        for share, ranking in product(LEVELS, RANKINGS):
+            if share == 0 and ranking != RANKINGS[0]:
+                outcomes[ranking][share] = outcomes[RANKINGS[0]][share]
+                continue
+            started = _start(context, over, plan_repair(context, text, Repair(share, None), self.donor, ranking))
+            if len(right) == 1 and _compare(context, started, right).changed:
+                right.append(self._answer(context, stored, everything, CHUNK))
+            outcomes[ranking][share] = _compare(context, started, right)
         self.found[context.request] = Assessed(signals, outcomes, is_behind_new_media(context))
         return everything
 
-    def _answer(self, context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> Continuation:
-        """Answer by a plan, over a copy of keys and values; margins are of all tokens, the first among them."""
-        adapter, prompt, kv = context.adapter, context.prompt, over.copy()
-        if plan.answer is not None:
-            hidden: Tensor = plan.answer.hidden
-        elif chunk:
-            hidden = prefill_in_chunks(adapter, prompt, kv, plan, chunk).hidden
-        else:
-            hidden = prefill(adapter, prompt, kv, plan).hidden
-        logits = adapter.head(hidden)[0]
-        continued = decode(adapter, prompt, kv, [int(logits.argmax())], self.limit, least_margin=0.0)
-        return replace(continued, margins=(float(logit_margin(logits)), *continued.margins))
+    def _answer(self, context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> tuple[int, ...]:
+        """Answer by a plan, over a copy of keys and values."""
+        kv, logits = _start(context, over, plan, chunk)
+        return decode(context.adapter, context.prompt, kv, [int(logits.argmax())], self.limit).tokens
 
 
-def compare(answer: Continuation, right: Collection[tuple[int, ...]]) -> Outcome:
+def _start(context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> tuple[KVBuffer, Tensor]:
+    """Execute a plan over a copy of keys and values; return it, and the logits of the first token."""
+    adapter, prompt, kv = context.adapter, context.prompt, over.copy()
+    if plan.answer is not None:
+        hidden: Tensor = plan.answer.hidden
+    elif chunk:
+        hidden = prefill_in_chunks(adapter, prompt, kv, plan, chunk).hidden
+    else:
+        hidden = prefill(adapter, prompt, kv, plan).hidden
+    return kv, adapter.head(hidden)[0]
+
+
+def _compare(context: PlanContext, started: tuple[KVBuffer, Tensor], right: Sequence[tuple[int, ...]]) -> Outcome:
     """Say whether an answer is none of the ``right`` ones, and its smallest margin up to where it leaves the last."""
-    if answer.tokens in right:
-        return Outcome(changed=False, margin=min(answer.margins))
-    same = max(_common(answer.tokens, tokens) for tokens in right)
-    return Outcome(changed=True, margin=min(answer.margins[: same + 1]))
-
-
-def _common(left: Sequence[int], right: Sequence[int]) -> int:
-    """Count the leading tokens that two answers share."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
+    found = [retrace(context.adapter, context.prompt, *started, answer) for answer in right]
+    same = [retraced for retraced, answer in zip(found, right, strict=True) if retraced.same == len(answer)]
+    nearest = same[0] if same else max(found, key=lambda retraced: retraced.same)
+    return Outcome(not same, min(nearest.margins))
 
 
 class AssessingRunner:

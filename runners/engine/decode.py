@@ -76,17 +76,56 @@ def decode(
     return Continuation(tuple(tokens), tuple(margins))
 
 
+@dataclass(frozen=True)
+class Retraced:
+    """How far greedy decoding would give an answer.
+
+    Attributes:
+        same: leading tokens of the answer that it would give.
+        margins: logit margins of these, and of the first that it would not.
+    """
+
+    same: int
+    margins: tuple[float, ...]
+
+
+def retrace(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, logits: Tensor, answer: Sequence[int]) -> Retraced:
+    """Compare what ``decode`` would give with an answer, in one pass over its tokens in place of one for each.
+
+    As a speculative decoder checks a draft (arXiv 2211.17192). Up to rounding, the outcome is that of ``decode``.
+
+    Args:
+        prompt, kv: as of ``decode``; keys and values of the answer's tokens are written behind the prompt's.
+        logits: of the answer's first token, ``(vocabulary,)``.
+        answer: one token at least.
+    """
+    tokens = torch.tensor(answer, device=adapter.device)
+    rows = logits[None]
+    if len(answer) > 1:
+        start, end = len(prompt.hidden), len(prompt.hidden) + len(answer) - 1
+        rows = torch.cat((rows, _logits_behind(adapter, prompt, kv, slice(start, end), tokens[:-1])))
+    right = rows.argmax(dim=-1) == tokens
+    same = len(answer) if bool(right.all()) else int(right.int().argmin())
+    return Retraced(same, tuple(logit_margin(rows[: same + 1]).tolist()))
+
+
 def _next(
     adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, at: int, token: int, watched: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The token after ``token``, whose index in the sequence is ``at``; its logit margin if watched; each ``(1,)``."""
-    slot = slice(at, at + 1)
-    rows = PlacedRows((prompt.cos[slot], prompt.sin[slot]), LookBack.of(torch.tensor([at]), adapter.device))
-    hidden = adapter.embed(torch.tensor([token], device=adapter.device))
-    for index in range(adapter.shape.layers):
-        hidden = run_layer(adapter, index, hidden, rows, LayerKV(*kv.layer(index), slot)).hidden
-    logits = adapter.head(hidden)
+    tokens = torch.tensor([token], device=adapter.device)
+    logits = _logits_behind(adapter, prompt, kv, slice(at, at + 1), tokens)
     return logits.argmax(dim=-1), logit_margin(logits) if watched else None
+
+
+def _logits_behind(adapter: Adapter, prompt: PromptTensors, kv: KVBuffer, slots: slice, tokens: Tensor) -> Tensor:
+    """Compute the logits behind each of some tokens in a row, whose places are ``slots``, ``(tokens, vocabulary)``."""
+    at = torch.arange(slots.start, slots.stop)
+    rows = PlacedRows((prompt.cos[slots], prompt.sin[slots]), LookBack.of(at, adapter.device))
+    hidden = adapter.embed(tokens)
+    for index in range(adapter.shape.layers):
+        hidden = run_layer(adapter, index, hidden, rows, LayerKV(*kv.layer(index), slots)).hidden
+    return adapter.head(hidden)
 
 
 def _replayed(

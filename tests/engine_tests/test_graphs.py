@@ -25,8 +25,9 @@ from runners.engine.attention.flex import Flex
 from runners.engine.attention.sdpa import Sdpa
 from runners.engine.attention.triton_attention import TritonAttention
 from runners.engine.attention.view import LookBack
-from runners.engine.decode import Continuation, decode
+from runners.engine.decode import Continuation, decode, retrace
 from runners.engine.forward.capture import Capture
+from runners.engine.forward.margin import logit_margin
 from runners.engine.graphs.arena import LARGEST, Arena
 from runners.engine.graphs.graphs import Graphs
 from runners.engine.graphs.policy import graphs_of, obstacle
@@ -121,6 +122,23 @@ def test_what_was_given_is_gone_on_from_as_if_it_had_just_been_decoded(lab: Any,
     doubt = decode(lab.adapter, prompt, memory[1], [1], limit, least_margin=max(whole.margins) + 1)
     assert doubt.in_doubt
     assert doubt.tokens == (1,)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("wrong", [None, 0, 2, 4])
+def test_an_answer_is_retraced_up_to_its_first_wrong_token(lab: Any, wrong: int | None) -> None:
+    tokens, limit = 6, 5
+    prompt, plan = random_prompt(lab.adapter, tokens, limit, 0), Plan(torch.full((tokens,), lab.adapter.shape.layers))
+    kv, again = (KVBuffer.allocate(lab.adapter.kv_shape, tokens + limit) for _ in range(2))
+    logits = [lab.adapter.head(prefill(lab.adapter, prompt, memory, plan).hidden)[0] for memory in (kv, again)]
+    whole = decode(lab.adapter, prompt, kv, [int(logits[0].argmax())], limit, least_margin=0.0)
+    answer = list(whole.tokens)
+    if wrong is not None:
+        answer[wrong] = (answer[wrong] + 1) % lab.adapter.shape.vocabulary
+    found = retrace(lab.adapter, prompt, again, logits[1], answer)
+    assert found.same == (limit if wrong is None else wrong)
+    margins = [float(logit_margin(logits[0])), *whole.margins]
+    assert found.margins == pytest.approx(margins[: found.same + 1], abs=1e-4)
 
 
 def both_ways(adapter: Any, workspace: Workspace, plan: Plan, seed: int) -> None:

@@ -95,10 +95,10 @@ def table_line(name: str, label: str, records: Sequence[Record]) -> str:
     ]
     scored = [(full[record.request].score, record.score) for record in mine]
     gains = [ours - theirs for theirs, ours in scored if theirs is not None and ours is not None]
+    caches = [record.cache for record in mine if record.cache is not None]
     first = list({record.cluster_id: record for record in reversed(mine)}.values())
     bound = changed_bound(sum(not record.agrees for record in first), len(first))
-    tokens = sum(record.cache.computed_token_layers / record.cache.layers for record in mine)
-    vision, flops = (sum(getattr(record.cache, part) for record in mine) for part in ("vision_tokens", "flops"))
+    tokens = sum(cache.computed_token_layers / cache.layers for cache in caches)
     times = [median(record.timing.ttft_ms for record in part if record.timing) for part in (full.values(), mine)]
     values = (
         name,
@@ -107,8 +107,8 @@ def table_line(name: str, label: str, records: Sequence[Record]) -> str:
         sum(not record.agrees for record in mine),
         f"{100 * bound:.1f}",
         f"{sum(gain < 0 for gain in gains)}, {sum(gain > 0 for gain in gains)}" if gains else "",
-        f"{100 * tokens / vision:.1f}",
-        f"{100 * flops / sum(record.cache.full_flops for record in mine):.1f}",
+        f"{100 * tokens / sum(cache.vision_tokens for cache in caches):.1f}",
+        f"{100 * sum(cache.flops for cache in caches) / sum(cache.full_flops for cache in caches):.1f}",
         f"{times[0] / times[1]:.2f}",
     )
     return "| " + " | ".join(str(value) for value in values) + " |"

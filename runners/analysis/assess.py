@@ -7,7 +7,7 @@ where the two differ, two tokens are so near that rounding alone decides, and ei
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from torch import Tensor
@@ -17,9 +17,10 @@ from runners.defaults import DonorPolicy
 from runners.engine.chunks import prefill_in_chunks
 from runners.engine.decode import decode, retrace
 from runners.engine.engine import Engine
+from runners.engine.forward.capture import Capture
 from runners.engine.kv.buffer import KVBuffer
 from runners.engine.method import PlanContext
-from runners.engine.plan import Plan
+from runners.engine.plan import Answer, Plan
 from runners.engine.prefill import prefill
 from runners.methods.parts.signals import read_signals
 from runners.methods.parts.text_pass import run_text_pass
@@ -64,41 +65,39 @@ class Assessing(VLCache):
         stored = context.kv.copy()
         text = run_text_pass(context)
         signals = read_signals(context, text)
-        over = context.kv.copy()
-        right = [self._answer(context, stored, everything)]
+        plans = {
+            (ranking, share): plan_repair(context, text, Repair(share, None), self.donor, ranking)
+            for share, ranking in product(LEVELS, RANKINGS)
+        }
+        over, capture = context.kv.copy(), Capture(context.probe_layers)
+        result = context.rehearse(everything.depth, capture, to_head=True)
+        right = [self._answer(context, context.kv, result.hidden)]
         outcomes: dict[Ranking, dict[float, Outcome]] = {ranking: {} for ranking in RANKINGS}
-        for share, ranking in product(LEVELS, RANKINGS):
-            if share == 0 and ranking != RANKINGS[0]:
+        for (ranking, share), plan in plans.items():
+            if share == 0 and 0 in outcomes[RANKINGS[0]]:
                 outcomes[ranking][share] = outcomes[RANKINGS[0]][share]
                 continue
-            started = _start(context, over, plan_repair(context, text, Repair(share, None), self.donor, ranking))
-            if len(right) == 1 and _compare(context, started, right).changed:
-                right.append(self._answer(context, stored, everything, CHUNK))
-            outcomes[ranking][share] = _compare(context, started, right)
+            kv = over.copy()
+            answer = prefill(context.adapter, context.prompt, kv, plan) if plan.answer is None else plan.answer
+            outcome = _compare(context, kv, answer.hidden, right)
+            if outcome.changed and len(right) == 1:
+                chunked = prefill_in_chunks(context.adapter, context.prompt, stored, everything, CHUNK)
+                right.append(self._answer(context, stored, chunked.hidden))
+                outcome = _compare(context, kv, answer.hidden, right)
+            outcomes[ranking][share] = outcome
         self.found[context.request] = Assessed(signals, outcomes, is_behind_new_media(context))
-        return everything
+        return replace(everything, answer=Answer(result.hidden, result.flops, capture))
 
-    def _answer(self, context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> tuple[int, ...]:
-        """Answer by a plan, over a copy of keys and values."""
-        kv, logits = _start(context, over, plan, chunk)
-        return decode(context.adapter, context.prompt, kv, [int(logits.argmax())], self.limit).tokens
-
-
-def _start(context: PlanContext, over: KVBuffer, plan: Plan, chunk: int = 0) -> tuple[KVBuffer, Tensor]:
-    """Execute a plan over a copy of keys and values; return it, and the logits of the first token."""
-    adapter, prompt, kv = context.adapter, context.prompt, over.copy()
-    if plan.answer is not None:
-        hidden: Tensor = plan.answer.hidden
-    elif chunk:
-        hidden = prefill_in_chunks(adapter, prompt, kv, plan, chunk).hidden
-    else:
-        hidden = prefill(adapter, prompt, kv, plan).hidden
-    return kv, adapter.head(hidden)[0]
+    def _answer(self, context: PlanContext, kv: KVBuffer, hidden: Tensor) -> tuple[int, ...]:
+        """Decode an answer behind the last token's final hidden state."""
+        first = int(context.adapter.head(hidden)[0].argmax())
+        return decode(context.adapter, context.prompt, kv, [first], self.limit).tokens
 
 
-def _compare(context: PlanContext, started: tuple[KVBuffer, Tensor], right: Sequence[tuple[int, ...]]) -> Outcome:
+def _compare(context: PlanContext, kv: KVBuffer, hidden: Tensor, right: Sequence[tuple[int, ...]]) -> Outcome:
     """Say whether an answer is none of the ``right`` ones, and its smallest margin up to where it leaves the last."""
-    found = [retrace(context.adapter, context.prompt, *started, answer) for answer in right]
+    logits = context.adapter.head(hidden)[0]
+    found = [retrace(context.adapter, context.prompt, kv, logits, answer) for answer in right]
     same = [retraced for retraced, answer in zip(found, right, strict=True) if retraced.same == len(answer)]
     nearest = same[0] if same else max(found, key=lambda retraced: retraced.same)
     return Outcome(not same, min(nearest.margins))

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,6 +36,7 @@ from workloads.registry import load_workload
 EVEN_REUSE = 0.67
 SEED = 601
 BUDGET = 8 << 30
+DIGITS = 5
 HEADER = {"signals": list(SIGNALS), "rankings": list(RANKINGS), "levels": list(LEVELS)}
 
 
@@ -79,9 +81,18 @@ def assessed(model: LoadedModel, source: Source, kept: Path) -> list[Calibration
         limit = workload.defaults.max_new_tokens
         runner = AssessingRunner(model, BUDGET, limit, "template")
         found = assess(source.workload, list(workload.conversations(options)), runner, limit)
-        lines = [json.dumps(HEADER), *(json.dumps(asdict(request)) for _, request in found if request is not None)]
-        kept.write_text("".join(f"{line}\n" for line in lines))
+        rows = [HEADER, *(rounded(asdict(request)) for _, request in found if request is not None)]
+        kept.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return [read(line, source) for line in kept.read_text().splitlines()[1:]]
+
+
+def rounded(values: Any) -> Any:
+    """Round all numbers in what ``asdict`` gives: more digits would tell apart machines, not requests."""
+    if isinstance(values, dict):
+        return {name: rounded(value) for name, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [rounded(value) for value in values]
+    return round(values, DIGITS) if isinstance(values, float) else values
 
 
 def read(line: str, source: Source) -> CalibrationRequest:

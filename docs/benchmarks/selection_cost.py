@@ -1,11 +1,11 @@
 """What does choosing cost? Every selector at 500, 2,000 and 8,000 vision tokens, on one machine, request by request.
 
     python docs/benchmarks/selection_cost.py [--tokens N ...] [--layers L] [--hidden H] [--ratio R] [--requests N]
-        [--device cpu|cuda] [--dtype float32|bfloat16]
+        [--runner RUNNERS] [--device cpu|cuda] [--dtype float32|bfloat16]
 
 Builds a Qwen2.5-VL with random weights, heads of 64 and a fourth as many key heads: what is measured depends on shapes,
-not on what weights know, so nothing here says who chooses well. Ours runs twice, with a risk model that finds nothing
-at risk in any request (`vlcache keeps`), and with one that has the ratio repaired in all (`vlcache repairs`). Four
+not on what weights know, so nothing here says who chooses well. Ours runs with a risk model that finds nothing at risk
+in any request (`vlcache keeps`), and with one that has the ratio repaired in all, once by each ranking. Four
 pictures come one by one, then together in another order under new texts; the runners answer each of these warm
 requests in random order, and the medians are printed.
 `select` is time spent choosing before the prefill. Methods that choose within the prefill (cacheblend, kvshare) pay by
@@ -36,9 +36,10 @@ from runners.engine.kv.workspace import Workspace
 from runners.engine.method import Method, PlanContext
 from runners.methods.parts.signals import SIGNALS
 from runners.methods.vlcache import VLCache
-from runners.profile import ModelProfile, default_probe_layers
+from runners.profile import ModelProfile
 from runners.registry import load_method, parse_specs
-from runners.risk.model import Promise, RiskLevel, RiskModel
+from runners.risk.calibrate import RANKINGS
+from runners.risk.model import Promise, Ranking, RiskLevel, RiskModel
 from workloads.records import Media, Message
 from workloads.synthetic.drawing import CELL
 
@@ -103,7 +104,7 @@ class Entrant:
         figures = [
             f"{ttft_ms:.1f}",
             f"{full_ms / ttft_ms:.2f}",
-            f"{100 * median(timing.select_ms / timing.ttft_ms for timing in timings):.1f}",
+            f"{100 * median((timing.select_ms or 0) / timing.ttft_ms for timing in timings):.1f}",
             f"{100 * median(c.computed_token_layers / (c.vision_tokens * c.layers) for c in caches):.1f}",
             f"{100 * median(cache.flops / cache.full_flops for cache in caches):.1f}",
             f"{100 * median(f / c.flops for f, c in zip(self.selection_flops[1:], caches, strict=True)):.1f}",
@@ -124,6 +125,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=512, help="a multiple of 256")
     parser.add_argument("--ratio", type=float, default=0.05)
     parser.add_argument("--requests", type=int, default=3, help="warm requests measured")
+    parser.add_argument("--runner", default=",".join(RUNNERS), help="full and full-reuse among them; ours always run")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     options = parser.parse_args()
@@ -139,7 +141,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for tokens in options.tokens:
-        entrants = measure(adapter, tokens, options.ratio, options.requests)
+        entrants = measure(adapter, tokens, options.ratio, options.requests, options.runner)
         reuse_bytes = next(entrant.bytes_per_token for entrant in entrants if entrant.label == "full-reuse")
         for entrant in entrants:
             print(entrant.row(tokens, entrants[0].ttft_ms(), reuse_bytes))
@@ -169,15 +171,17 @@ def random_adapter(layers: int, hidden: int, device: str, dtype: torch.dtype) ->
     return build_adapter(model.to(device, dtype).eval(), tokenizer, images)
 
 
-def measure(adapter: Adapter, tokens: int, ratio: float, requests: int) -> list[Entrant]:
+def measure(adapter: Adapter, tokens: int, ratio: float, requests: int, runners: str) -> list[Entrant]:
     """Let every runner meet the pictures, then answer warm requests, one runner after the other in random order."""
     pictures = [_picture(index, tokens // PICTURES // COLUMNS) for index in range(PICTURES)]
     meeting = [_ask(f"meet-{index}", "Look: ", picture) for index, picture in enumerate(pictures)]
-    specs = parse_specs(RUNNERS, RunnerDefaults(ratio))
+    specs = parse_specs(runners.split(","), RunnerDefaults(ratio))
     workspace = Workspace(adapter.kv_shape)
     entrants = [Entrant(spec.label, load_method(spec), adapter, workspace) for spec in specs]
-    for label, share in (("vlcache keeps", 0.0), ("vlcache repairs", ratio)):
-        entrants.append(Entrant(label, VLCache(), adapter, workspace, always(share, adapter.shape.layers)))
+    entrants.append(Entrant("vlcache keeps", VLCache(), adapter, workspace, always(0.0, RANKINGS[0])))
+    for ranking in RANKINGS:
+        label = f"vlcache repairs, {ranking}"
+        entrants.append(Entrant(label, VLCache(), adapter, workspace, always(ratio, ranking)))
     for entrant in entrants:
         entrant.meet(meeting)
     rng = np.random.default_rng(0)
@@ -189,9 +193,8 @@ def measure(adapter: Adapter, tokens: int, ratio: float, requests: int) -> list[
     return entrants
 
 
-def always(share: float, layers: int) -> ModelProfile:
+def always(share: float, ranking: Ranking) -> ModelProfile:
     """A profile whose risk model chooses the same level in every request."""
-    probes = default_probe_layers(layers)
     flat = (0.0,) * len(SIGNALS)
     far = (1e6,) * len(SIGNALS)
     risk = RiskModel(
@@ -206,8 +209,9 @@ def always(share: float, layers: int) -> ModelProfile:
         donor="template",
         requests=0,
         confidence=0.95,
+        ranking=ranking,
     )
-    return ModelProfile(probe_layers=probes, risk=risk)
+    return ModelProfile(risk=risk)
 
 
 def _picture(seed: int, rows: int) -> Media:

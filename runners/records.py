@@ -206,14 +206,14 @@ class Repair:
         risk: estimated probability that the answer changes; None where the level was given, not chosen.
         unlike: whether the request is unlike those of the calibration, so that everything is computed.
         in_doubt: whether a token of the answer was in doubt, so that everything was computed after all.
-        unlooked: whether everything was computed without an estimate, since looks of late did not pay.
+        skipped: whether everything was computed without an estimate, since those before saved nothing.
     """
 
     share: Number
     risk: Number | None
     unlike: bool = False
     in_doubt: bool = False
-    unlooked: bool = False
+    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from runners.divergence import kl_divergence
 from runners.endpoint.first_tokens import divergence_of_returned
 from runners.records import Record, Status, Warmth, record_key
 from workloads.judgement import Judgement
-from workloads.records import NO_REPLIES, Answer, Conversation, Media, Turn, media_in
+from workloads.records import NO_REPLIES, Answer, Conversation, Media, Message, Turn, media_in
 from workloads.scoring import judge
 from workloads.seeding import stream
 
@@ -41,8 +41,8 @@ class SessionOptions:
         not_warmed: labels of the runners that could not forget them, and get none.
         cold_before: cold requests of the same workload that the runners answered before this stream.
         spares: whether cold requests, in which no answer can differ, are not answered where nobody needs the reply: not
-            by the reference, which then must store nothing, unless another runner failed; nor by a ``Primer``, which
-            stores those of their media that come back, unless later turns share their exact prefix.
+            by a reference that stores nothing, unless another runner failed; nor by a ``Primer``, which stores those of
+            their media that come back, unless later requests share their exact prefix.
     """
 
     reference: str
@@ -55,7 +55,8 @@ class SessionOptions:
 
     def asks(self, runner: Runner, item: StreamRequest) -> bool:
         """Whether a runner is asked a request, all others having answered it."""
-        is_needless = runner.label == self.reference or (item.is_last and primer(runner) is not None)
+        stores = primer(runner) is not None
+        is_needless = not item.prefix_returns if stores else runner.label == self.reference
         return not (self.spares and item.is_spared and is_needless)
 
 
@@ -77,6 +78,7 @@ class StreamRequest:
 
     Attributes:
         cold_before: cold requests before it.
+        prefix_returns: whether a later request begins with the same text and first medium, as the next turn does.
     """
 
     conversation: Conversation
@@ -85,6 +87,7 @@ class StreamRequest:
     warmth: Warmth
     recurring: int
     cold_before: int
+    prefix_returns: bool = False
 
     @property
     def turn(self) -> Turn:
@@ -94,12 +97,8 @@ class StreamRequest:
     @property
     def is_spared(self) -> bool:
         """Whether nobody needs the answer: nothing is compared, and a history that it is in has a gold one."""
-        return self.warmth is Warmth.COLD and (self.turn.answer.has_gold or self.is_last)
-
-    @property
-    def is_last(self) -> bool:
-        """Whether no other request begins with this one."""
-        return self.turn_index == len(self.conversation.turns) - 1
+        is_last_turn = self.turn_index == len(self.conversation.turns) - 1
+        return self.warmth is Warmth.COLD and (self.turn.answer.has_gold or is_last_turn)
 
     @property
     def adoptable(self) -> bool:
@@ -201,14 +200,31 @@ def requests_of(turns: Iterable[tuple[Conversation, int]], cold: int = 0) -> Ite
 
     ``cold``: cold requests that were answered before the first.
     """
+    asked = list(turns)
+    beginnings = [_beginning(conversation.prompt(index)) for conversation, index in asked]
+    last = {beginning: place for place, beginning in enumerate(beginnings)}
     seen: set[tuple[str, bytes]] = set()
-    for conversation, index in turns:
+    for place, (conversation, index) in enumerate(asked):
         media = media_in(conversation.prompt(index))
         recurring = sum(_identity(item) in seen for item in media)
         warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
         seen.update(_identity(item) for item in media)
-        yield StreamRequest(conversation, index, media, warmth, recurring, cold)
+        is_last_turn = index == len(conversation.turns) - 1
+        returns = not is_last_turn or last[beginnings[place]] > place
+        yield StreamRequest(conversation, index, media, warmth, recurring, cold, returns)
         cold += warmth is Warmth.COLD
+
+
+def _beginning(prompt: Sequence[Message]) -> tuple[object, ...]:
+    """What a prompt shares with those that begin with the same text and medium: all of it where it has no media."""
+    parts: list[object] = []
+    for message in prompt:
+        parts.append(message.role)
+        for part in message.content:
+            parts.append(part if isinstance(part, str) else _identity(part))
+            if not isinstance(part, str):
+                return tuple(parts)
+    return tuple(parts)
 
 
 def _identity(medium: Media) -> tuple[str, bytes]:

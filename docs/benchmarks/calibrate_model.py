@@ -7,10 +7,10 @@
 The last does it for another model, on the streams of the one named. In streams of even popularity most requests of
 `binding` and `multi-hop` bring a new picture beside reused ones; in those of popularity own every request that comes
 back has all its media stored. A threshold has to hold for both.
-FOLDER keeps what was found of every stream, so that a script that was stopped goes on with the next one, if signals and
-levels are still the same. Then the profile of the model with its new risk model is written to FOLDER/vlcache.yaml, and
-what every promise rests on is printed. Some 15 minutes on a CPU for the embedded model, an hour and a half for the
-reader.
+FOLDER keeps what was found of every stream, so that a script that was stopped goes on with the next one, if model,
+signals and levels are still the same. Then the profile of the model with its new risk model is written to
+FOLDER/vlcache.yaml, and what every promise rests on is printed. Some 10 minutes on a CPU core for the embedded model,
+40 for the reader.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ EVEN_REUSE = 0.67
 SEED = 601
 BUDGET = 8 << 30
 DIGITS = 5
-HEADER = {"signals": list(SIGNALS), "rankings": list(RANKINGS), "levels": list(LEVELS)}
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ SOURCES: dict[str, Sequence[Source]] = {
 
 def assessed(model: LoadedModel, source: Source, kept: Path) -> list[CalibrationRequest]:
     """Assess the requests of one stream, or read what was found of it; cases are told apart from other streams'."""
-    if not kept.exists() or json.loads(kept.read_text().partition("\n")[0]) != HEADER:
+    if not kept.exists() or json.loads(kept.read_text().partition("\n")[0]) != header(model):
         workload = load_workload(source.workload)
         even = source.popularity == "even"
         rate = EVEN_REUSE if even else workload.defaults.usual_reuse_rate(source.popularity)
@@ -81,9 +80,15 @@ def assessed(model: LoadedModel, source: Source, kept: Path) -> list[Calibration
         limit = workload.defaults.max_new_tokens
         runner = AssessingRunner(model, BUDGET, limit, "template")
         found = assess(source.workload, list(workload.conversations(options)), runner, limit)
-        rows = [HEADER, *(rounded(asdict(request)) for _, request in found if request is not None)]
+        rows = [header(model), *(rounded(asdict(request)) for _, request in found if request is not None)]
         kept.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return [read(line, source) for line in kept.read_text().splitlines()[1:]]
+
+
+def header(model: LoadedModel) -> dict[str, object]:
+    """What the outcomes in a file depend on."""
+    asked = {"signals": list(SIGNALS), "rankings": list(RANKINGS), "levels": list(LEVELS)}
+    return {"model": model.fingerprint, **asked}
 
 
 def rounded(values: Any) -> Any:

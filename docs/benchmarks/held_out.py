@@ -1,14 +1,15 @@
 """Answer requests that a model was not calibrated on, by full recomputation and other runners, and compare.
 
-    python docs/benchmarks/held_out.py reader FOLDER --workload versions=130,quote=90 --runner conduit,vlcache
-    python docs/benchmarks/held_out.py reader FOLDER --workload versions=130,quote=90 --runner conduit@ratio=0.25
+    python docs/benchmarks/held_out.py reader FOLDER --workload versions --workload quote --runner conduit,vlcache
+    python docs/benchmarks/held_out.py reader FOLDER --workload versions --samples 60 --runner conduit@ratio=0.25
 
 Media of cold requests are stored without an answer where nobody needs it, which halves the time of `vlcache bench`.
-FOLDER keeps the records of every workload and runner, so that a script that was stopped, or is asked for other runners,
-goes on; `full` answers beside what is new, for its times. The table is of the requests that bring media back: answers
-that differ from those of `full`, with an upper bound of their share (Clopper-Pearson, 95 %) over the first request of
-every case, for no two of these share media; lost and won ones; vision tokens computed and FLOPs, in percent of all;
-and how many times as fast the first token comes, by the medians of each runner and of `full` beside it.
+FOLDER keeps the records of every workload and runner, of one model and profile, so that a script that was stopped, or
+is asked for other runners, goes on; `full` answers beside what is new, for its times. The table is of the requests that
+bring media back: answers that differ from those of `full`, with an upper bound of their share (Clopper-Pearson, 95 %)
+over the first request of every case, for no two of these share media; lost and won ones; vision tokens computed and
+FLOPs, in percent of all; and how many times as fast the first token comes, by the medians of each runner and of `full`
+beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
@@ -42,35 +44,40 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=7101)
-    parser.add_argument("--workload", required=True, help="NAME=REQUESTS,...")
+    parser.add_argument("--workload", required=True, action="append")
+    parser.add_argument("--samples", type=int, default=120, help="requests of each workload, cold ones among them")
     parser.add_argument("--popularity", default="own", choices=("own", "even"))
-    parser.add_argument("--runner", required=True, help="all but full, such as conduit,vlcache")
+    parser.add_argument("--runner", required=True, action="append", help="all but full, such as conduit,vlcache")
+    parser.add_argument("--profile", type=Path, help="in place of the model's own")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    model = load_model(options.model, resolve_model(options.model))
-    reference, *specs = parse_specs([REFERENCE, *options.runner.split(",")], RunnerDefaults())
+    model = load_model(options.model, resolve_model(options.model), profile=options.profile)
+    head = json.dumps({"model": model.fingerprint, "profile": sha256(repr(model.profile).encode()).hexdigest()})
+    reference, *specs = parse_specs([REFERENCE, *options.runner], RunnerDefaults())
     print(HEAD, "|---" * HEAD.count(" | ") + "|---|", sep="\n")
-    for text in options.workload.split(","):
-        name, _, count = text.partition("=")
-        begin = f"{name}-{options.popularity}-{options.seed}-{count}"
+    for name in options.workload:
+        begin = f"{name}-{options.popularity}-{options.seed}-{options.samples}"
         kept = {spec.label: options.folder / f"{begin}-{spec.label}.jsonl" for spec in specs}
-        new = [spec for spec in specs if not kept[spec.label].exists()]
-        answered = answer(model, name, int(count), options, [reference, *new]) if new else []
+        new = [spec for spec in specs if not holds(kept[spec.label], head)]
+        answered = answer(model, name, options, [reference, *new]) if new else []
         for spec in new:
             lines = (json.dumps(r.to_json()) for r in answered if r.runner in (reference.label, spec.label))
-            kept[spec.label].write_text("".join(f"{line}\n" for line in lines))
+            kept[spec.label].write_text("".join(f"{line}\n" for line in (head, *lines)))
         for label, file in kept.items():
-            records = [Record.from_json(json.loads(line)) for line in file.read_text().splitlines()]
+            records = [Record.from_json(json.loads(line)) for line in file.read_text().splitlines()[1:]]
             print(table_line(name, label, records), flush=True)
 
 
-def answer(
-    model: LoadedModel, name: str, count: int, asked: argparse.Namespace, specs: Sequence[RunnerSpec]
-) -> list[Record]:
+def holds(file: Path, head: str) -> bool:
+    """Whether a file has records of this model and profile."""
+    return file.exists() and file.read_text().partition("\n")[0] == head
+
+
+def answer(model: LoadedModel, name: str, asked: argparse.Namespace, specs: Sequence[RunnerSpec]) -> list[Record]:
     """Answer a stream by some runners, cold requests only where a reply or an exact prefix comes back."""
     workload = load_workload(name)
     rate = workload.defaults.usual_reuse_rate(asked.popularity)
-    stream = StreamOptions(count, asked.seed, reuse_rate=rate, popularity=asked.popularity)
+    stream = StreamOptions(asked.samples, asked.seed, reuse_rate=rate, popularity=asked.popularity)
     conversations = list(workload.conversations(stream))
     options = SessionOptions(
         REFERENCE,
@@ -93,13 +100,16 @@ def table_line(name: str, label: str, records: Sequence[Record]) -> str:
     mine = [
         record for record in warm if record.runner == label and record.request in full and record.agrees is not None
     ]
+    if not mine:
+        return f"| {name} | `{label}` | 0 |" + " |" * (HEAD.count(" | ") - 2)
     scored = [(full[record.request].score, record.score) for record in mine]
     gains = [ours - theirs for theirs, ours in scored if theirs is not None and ours is not None]
     caches = [record.cache for record in mine if record.cache is not None]
     first = list({record.cluster_id: record for record in reversed(mine)}.values())
     bound = changed_bound(sum(not record.agrees for record in first), len(first))
     tokens = sum(cache.computed_token_layers / cache.layers for cache in caches)
-    times = [median(record.timing.ttft_ms for record in part if record.timing) for part in (full.values(), mine)]
+    beside = [full[record.request] for record in mine]
+    times = [median(record.timing.ttft_ms for record in part if record.timing) for part in (beside, mine)]
     values = (
         name,
         f"`{label}`",

@@ -57,12 +57,14 @@ class RiskDescription:
 
     Attributes:
         donor: context in which media were stored; None in old runs, whose runners all had that of the calibration.
+        ranking: of the tokens to compute first; None in old runs, likewise.
     """
 
     families: tuple[str, ...]
     requests: int
     promises: tuple[PromiseDescription, ...] = ()
     donor: str | None = None
+    ranking: str | None = None
 
     @property
     def description(self) -> str:
@@ -372,12 +374,13 @@ class Manifest:
         return next(runner.promised_risk for runner in self.runners if runner.label == label)
 
     def calibration(self, label: str) -> RiskDescription | None:
-        """The model's calibration, if a runner stores media in the context for which it was made."""
+        """The model's calibration, if a runner stores media and ranks tokens as it was made for."""
         risk = self.model.profile.risk
         if risk is None or risk.donor is None:
             return risk
-        donors = [runner.options.get("donor") for runner in self.runners if runner.label == label]
-        return risk if risk.donor in donors else None
+        options = next(runner.options for runner in self.runners if runner.label == label)
+        ranks_so = risk.ranking is None or options.get("ranking", "auto") in ("auto", risk.ranking)
+        return risk if options.get("donor") == risk.donor and ranks_so else None
 
     def risk_threshold(self, label: str) -> float | None:
         """The largest estimate with which a runner reuses something; None without promise or calibration."""

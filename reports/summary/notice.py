@@ -29,7 +29,7 @@ class NoticeKind(StrEnum):
     FALLING = "falling"
     UNCALIBRATED = "uncalibrated"
     UNLIKE = "unlike"
-    UNLOOKED = "unlooked"
+    SKIPPED = "skipped"
     BROKEN_PROMISE = "broken-promise"
     INVALID_STATE = "invalid-state"
     UNCHECKED_STATE = "unchecked-state"

@@ -37,7 +37,7 @@ def repair_values(
         "repaired_share": None,
         "recomputed_share": None,
         "unlike_share": None,
-        "unlooked_share": None,
+        "skipped_share": None,
         "doubt_share": None,
         "risk_predicted": None,
         "risk_found": None,
@@ -49,13 +49,13 @@ def repair_values(
     }
     if chosen.empty:
         return values
-    share, looked = chosen["repair_share"], chosen[chosen["repair_unlooked"] == 0]
+    share, looked = chosen["repair_share"], chosen[chosen["repair_skipped"] == 0]
     values |= {
         "kept_share": float((share == 0).mean()),
         "repaired_share": float(((share > 0) & (share < 1)).mean()),
         "recomputed_share": float((share == 1).mean()),
         "unlike_share": None if looked.empty else float(looked["repair_unlike"].mean()),
-        "unlooked_share": float(chosen["repair_unlooked"].mean()),
+        "skipped_share": float(chosen["repair_skipped"].mean()),
         "doubt_share": float(chosen["repair_in_doubt"].mean()),
     }
     separate = separate_requests(chosen)

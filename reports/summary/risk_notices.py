@@ -8,7 +8,7 @@ from reports.summary.notice import Notice, NoticeKind
 from reports.summary.row import Row
 
 MANY_UNLIKE = 0.05  # of the warm requests looked at
-MANY_UNLOOKED = 0.05  # of the warm requests
+MANY_SKIPPED = 0.05  # of the warm requests
 
 
 def risk_notices(rows: Sequence[Row]) -> Iterator[Notice]:
@@ -18,7 +18,7 @@ def risk_notices(rows: Sequence[Row]) -> Iterator[Notice]:
             continue
         yield from _uncalibrated(row)
         yield from _unlike(row)
-        yield from _unlooked(row)
+        yield from _skipped(row)
         yield from _broken(row)
 
 
@@ -56,13 +56,13 @@ def _unlike(row: Row) -> Iterator[Notice]:
         )
 
 
-def _unlooked(row: Row) -> Iterator[Notice]:
-    if row.unlooked_share is not None and row.unlooked_share > MANY_UNLOOKED:
+def _skipped(row: Row) -> Iterator[Notice]:
+    if row.skipped_share is not None and row.skipped_share > MANY_SKIPPED:
         yield _notice(
             row,
-            NoticeKind.UNLOOKED,
-            f"{row.runner} computed everything in {100 * row.unlooked_share:.0f} % of the warm requests without "
-            "looking at what is at stake, since its looks before them saved nothing",
+            NoticeKind.SKIPPED,
+            f"{row.runner} computed everything in {100 * row.skipped_share:.0f} % of the warm requests without "
+            "estimating their risk, since the estimates before them saved nothing",
             "answers there are those of full recomputation: a calibration on such requests may keep more of them",
         )
 

@@ -319,16 +319,16 @@ class Row:
         spec=".0f",
     )
     unlike_share: float | None = column(
-        "warm requests looked at that are unlike those that the model was calibrated on: everything was computed",
+        "warm requests, of those looked at, unlike those that the model was calibrated on: everything was computed",
         unit="0..1",
         title="un-\nlike\n%",
         scale=100,
         spec=".0f",
     )
-    unlooked_share: float | None = column(
-        "warm requests of which everything was computed without an estimate, since looks before them did not pay",
+    skipped_share: float | None = column(
+        "warm requests of which everything was computed without an estimate, since those before saved nothing",
         unit="0..1",
-        title="un-\nlooked\n%",
+        title="skip-\nped\n%",
         scale=100,
         spec=".0f",
     )

@@ -17,7 +17,7 @@ NAMES = (
     "repaired_share",
     "recomputed_share",
     "unlike_share",
-    "unlooked_share",
+    "skipped_share",
     "doubt_share",
     "recompute_ratio",
     "recompute_ratio_p90",

@@ -141,8 +141,12 @@ class AssessingRunner:
 
 def count_assessed(conversations: Sequence[Conversation], runner: AssessingRunner) -> int:
     """Count the requests that ``assess`` answers."""
-    asked = requests_of(turns_of(conversations))
-    return sum(not (runner.primes and item.is_spared and item.is_last) for item in asked)
+    options = _options(runner, limit=1)
+    return sum(options.asks(runner, item) for item in requests_of(turns_of(conversations)))
+
+
+def _options(runner: AssessingRunner, limit: int) -> SessionOptions:
+    return SessionOptions(runner.label, seed=0, max_new_tokens=limit, warmup=0, spares=runner.primes)
 
 
 def assess(
@@ -150,14 +154,14 @@ def assess(
 ) -> Iterator[tuple[Record, CalibrationRequest | None]]:
     """Answer requests; of the warm ones in which there was something to decide, yield also what was found out.
 
-    Cold ones are answered where a reply or an exact prefix of theirs comes back; of the others the media are stored.
+    Cold ones are answered where a reply or an exact prefix of theirs comes back, or where that stores what comes back;
+    of the others the media are stored without an answer.
 
     Yields:
         the record, and the request for the calibration.
     """
     runner.reset()
-    options = SessionOptions(reference="", seed=0, max_new_tokens=limit, warmup=0, spares=True)
-    for record in serve(workload, conversations, [runner], options, {}):
+    for record in serve(workload, conversations, [runner], _options(runner, limit), {}):
         found = runner.take(record.request)
         if found is None or record.warmth is Warmth.COLD:
             yield record, None

@@ -35,7 +35,7 @@ from runners.methods.parts.signals import SIGNALS, read_signals
 from runners.methods.parts.text_pass import TextPass, run_text_pass
 from runners.profile import ModelProfile, default_probe_layers
 from runners.records import Repair
-from runners.risk.model import EVERYTHING, UNFITTED, Ranking, RiskModel
+from runners.risk.model import DEFAULT_RANKING, EVERYTHING, Ranking, RiskModel
 from workloads.errors import UsageError
 
 AUTO = "auto"
@@ -99,7 +99,10 @@ class VLCache(ReuseMethod):
             )
         if self.resolved_ranking(profile) == "written":
             if self.probe != AUTO:
-                raise UsageError(f"probe={self.probe}: only ranking=written+drift probes, and this ranks by written")
+                raise UsageError(
+                    f"probe={self.probe}: tokens are ranked by written, which probes nothing; add "
+                    "ranking=written+drift, for which the model was not calibrated"
+                )
             return ()
         if self.probe == AUTO:
             return profile.probe_layers or default_probe_layers(layers)
@@ -119,7 +122,7 @@ class VLCache(ReuseMethod):
         if self.ranking != "auto":
             return self.ranking
         risk = self.risk_model(profile)
-        return UNFITTED if risk is None else risk.ranking
+        return DEFAULT_RANKING if risk is None else risk.ranking
 
     def plan(self, context: PlanContext) -> Plan:
         """See ``Method``."""
@@ -129,8 +132,10 @@ class VLCache(ReuseMethod):
         if self.share != AUTO or risk is None:
             return self._plan_share(context, self.ratio if self.share == AUTO else float(self.share))
         watches = self.ratio == EVERYTHING
-        if watches and not (risk.lets_reuse(self.risk) and context.looks_pay):
-            return Plan(context.compute(candidates), repair=Repair(EVERYTHING, 0.0, unlooked=not context.looks_pay))
+        if watches and not risk.lets_reuse(self.risk):
+            return Plan(context.compute(candidates), repair=Repair(EVERYTHING, 0.0))
+        if watches and not context.looks_pay:
+            return Plan(context.compute(candidates), repair=Repair(EVERYTHING, 0.0, skipped=True))
         text = run_text_pass(context)
         repair = risk.choose(read_signals(context, text), self.risk, is_behind_new_media(context))
         if repair.share > self.ratio:

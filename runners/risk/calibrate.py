@@ -4,17 +4,17 @@ An answer whose tokens are in doubt is computed in full before they are given (`
 counts is what changes in spite of it. The ranking of tokens, the penalty of the fit and the margin are chosen on its
 requests, by cross-validation over their cases: of the settings with which the estimates keep half of ``USUAL_RISK`` for
 hardly more tokens than with the best, the ranking that needs no probe, the smallest penalty and the largest margin, in
-this order.
+this order. Where no setting keeps it, nothing tells them apart, and the most cautious is taken.
 
 The cases (clusters of requests that share media) are split: on one part the regressions are fitted, on the other the
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
-stops at the first whose upper bound of the share of changed answers exceeds the promised risk, or that changes more
-than that share of the answers that one kind of request got at one level, here of all requests of the cases that are
-tested, and the one before it is taken. Requests of one kind are of one family, all with or all without reused tokens
-behind new media; what is computed in full hides no other level's changes. Such a sequence needs no more requests than
-one test: for a risk of 0.02 these are 149 without a changed answer. With fewer nothing passes, and everything is
-computed.
+stops at the first whose upper bound of the share of changed answers exceeds the promised risk, or that for sure
+changes more than that share of the answers that one kind of request got at one level (by the lower bound, of all
+requests of the cases that are tested), and the one before it is taken. Requests of one kind are of one family, all with
+or all without reused tokens behind new media; what is computed in full hides no other level's changes. Such a sequence
+needs no more requests than one test: for a risk of 0.02 these are 149 without a changed answer. With fewer nothing
+passes, and everything is computed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
 USUAL_RISK = 0.02
-HARDLY = 0.05  # so many more tokens, relatively, a smaller penalty and then a larger margin may cost
+HARDLY = 0.02  # of the vision tokens: so many more may be computed with what is preferred
 RANKINGS: tuple[Ranking, ...] = ("written", "written+drift")  # the first needs no probe
 MARGINS = (0.0, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)  # logit margins below which a token may be in doubt
 RIDGES = (1.0, 5.0)  # penalties of the weights, ascending: few requests take a larger one
@@ -124,11 +124,13 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
 
 def _choose(empty: RiskModel, fitted: Sequence[CalibrationRequest]) -> _Setting:
     """Choose the setting that costs hardly more than the best and is the first in the order that the module tells."""
-    settings = [_Setting(*parts) for parts in product(RANKINGS, RIDGES, sorted(MARGINS, reverse=True))]
-    settings = [setting for setting in settings if setting.ranking in fitted[0].outcomes]
+    rankings = [ranking for ranking in RANKINGS if ranking in fitted[0].outcomes]
+    settings = [_Setting(*parts) for parts in product(rankings, RIDGES, sorted(MARGINS, reverse=True))]
     costs = {setting: _cost(empty, fitted, setting) for setting in settings}
     cheapest = min(costs.values())
-    return next(setting for setting, cost in costs.items() if cost <= (1 + HARDLY) * cheapest)
+    if cheapest == EVERYTHING:
+        return _Setting(rankings[-1], max(RIDGES), max(MARGINS))
+    return next(setting for setting, cost in costs.items() if cost <= cheapest + HARDLY and cost < EVERYTHING)
 
 
 def _without_levels(names: Sequence[str], donor: DonorPolicy, requests: Sequence[CalibrationRequest]) -> RiskModel:
@@ -199,8 +201,9 @@ class _Trial:
     Attributes:
         changed, bound, computed: of the separate ones, see ``Promise``.
         mean: share of the vision tokens that is computed, over all of them.
-        worst: largest share of changed answers that any kind has, of those answered at one level, so that none pays for
-            the others, and none hides behind what is computed in full.
+        worst: share of changed answers that a kind of request has for sure among those answered at one level, of the
+            kind and level of which it is largest, so that none pays for the others, and none hides behind what is
+            computed in full. A lower bound, for a level has few requests of a kind.
     """
 
     threshold: float
@@ -236,7 +239,10 @@ def _trials(estimates: Floats, model: RiskModel, requests: Sequence[CalibrationR
             bound=changed_bound(lost, len(separate)),
             computed=float(shares[separate].mean()),
             mean=float(shares.mean()),
-            worst=float((np.bincount(groups, changes) / np.maximum(np.bincount(groups), 1)).max()),
+            worst=max(
+                changed_for_sure(int(found), int(count))
+                for found, count in zip(np.bincount(groups, changes), np.bincount(groups), strict=True)
+            ),
         )
 
 
@@ -257,6 +263,12 @@ def _promise(trials: Sequence[_Trial], requests: int, risk: float) -> Promise:
 def changed_bound(changed: int, requests: int) -> float:
     """Bound the share of changed answers from above at ``CONFIDENCE`` (Clopper-Pearson, one-sided)."""
     return 1.0 if changed >= requests else float(beta.ppf(CONFIDENCE, changed + 1, requests - changed))
+
+
+@cache
+def changed_for_sure(changed: int, requests: int) -> float:
+    """Bound the share of changed answers from below at ``CONFIDENCE`` (Clopper-Pearson, one-sided)."""
+    return float(beta.ppf(1 - CONFIDENCE, changed, requests - changed + 1)) if changed else 0.0
 
 
 def _fit(signals: Floats, changed: NDArray[np.bool_], ridge: float) -> tuple[Floats, float]:

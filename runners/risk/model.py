@@ -29,8 +29,8 @@ Margin = Annotated[float, Interval(ge=0, lt=1e300)]
 Ranking = Literal["written", "written+drift"]
 """By what tokens are ranked: what they write to the question, or that and their drift, in turn (docs/method.md)."""
 
-UNFITTED: Ranking = "written+drift"
-"""The ranking of a model to which none was fitted."""
+DEFAULT_RANKING: Ranking = "written+drift"
+"""The ranking where none was found to suffice."""
 
 EVERYTHING = 1.0
 """The level that computes all reusable tokens: lossless, and always there."""
@@ -98,7 +98,7 @@ class RiskModel:
     requests: Count
     confidence: Share
     least_margin: Margin = 0.0
-    ranking: Ranking = UNFITTED
+    ranking: Ranking = DEFAULT_RANKING
 
     def check(self, where: str) -> None:
         """Check that all parts fit; UsageError, which begins with ``where``, if not."""
@@ -132,7 +132,7 @@ class RiskModel:
         if self.unlike(signals):
             return Repair(EVERYTHING, 0.0, unlike=True)
         promise = self.promise(risk)
-        if promise is None or promise.threshold == 0:
+        if promise is None or not self.lets_reuse(risk):
             return Repair(EVERYTHING, 0.0)
         return self.choose_below(signals, promise.threshold, behind_new_media)
 

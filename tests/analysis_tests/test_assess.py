@@ -27,7 +27,7 @@ def model() -> LoadedModel:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("workload", ["binding", "image-chat"])
+@pytest.mark.parametrize("workload", ["binding", "image-chat", "gui-agent@window=5"])
 def test_cold_requests_are_answered_only_where_a_reply_or_a_prefix_comes_back(
     model: LoadedModel, workload: str
 ) -> None:
@@ -40,11 +40,10 @@ def test_cold_requests_are_answered_only_where_a_reply_or_a_prefix_comes_back(
     few, every = (list(filter(None, (request for _, request in found))) for found in seen.values())
     assert [(r.case, r.behind_new_media) for r in few] == [(r.case, r.behind_new_media) for r in every]
     assert len(few) > 3, "media come back"
-    assert (len(seen["AssessingRunner"]) < 12) == (workload == "binding"), "a chat goes on"
+    assert (len(seen["AssessingRunner"]) < 12) == (workload != "image-chat"), "a chat goes on"
     for request, same in zip(few, every, strict=True):
         assert request.signals == pytest.approx(same.signals, abs=1e-4), "an exact prefix is a little longer"
         for ranking, share in product(RANKINGS, LEVELS):
             outcome = request.outcomes[ranking][share]
             assert outcome.changed == same.outcomes[ranking][share].changed
             assert outcome.margin == pytest.approx(same.outcomes[ranking][share].margin, abs=1e-3)
-        assert len({levels[0.0] for levels in request.outcomes.values()}) == 1, "without tokens no ranking matters"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,10 +22,13 @@ def script(script_of: Callable[[str], ModuleType]) -> Any:
 
 def test_a_stream_is_assessed_once(script: Any, tmp_path: Path) -> None:
     source, kept = script.Source("binding", "own", 8), tmp_path / "binding-own.jsonl"
+    model = load_model("builtin", resolve_model("builtin"))
     with torch.inference_mode():
-        first = script.assessed(load_model("builtin", resolve_model("builtin")), source, kept)
+        first = script.assessed(model, source, kept)
     assert source.file == kept.name
-    assert script.assessed(None, source, kept) == first, "what was found is read, and no model is asked"
+    no_adapter: Any = None
+    again = script.assessed(replace(model, adapter=no_adapter), source, kept)
+    assert again == first, "what was found is read, and no model is asked"
     assert first
     for request in first:
         assert request.case.startswith("own/binding/")

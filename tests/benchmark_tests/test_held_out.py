@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,9 +19,9 @@ def script(script_of: Callable[[str], ModuleType]) -> Any:
 def test_runners_are_added_to_what_was_kept(
     script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def table(runners: str) -> list[list[str]]:
-        command = ["held_out", "builtin", str(tmp_path), "--workload", "binding=10", "--runner", runners]
-        monkeypatch.setattr("sys.argv", command)
+    def table(*runners: str) -> list[list[str]]:
+        asked = ["--workload", "binding", "--samples", "10", *chain.from_iterable(("--runner", r) for r in runners)]
+        monkeypatch.setattr("sys.argv", ["held_out", "builtin", str(tmp_path), *asked])
         script.main()
         return [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
 
@@ -28,7 +29,7 @@ def test_runners_are_added_to_what_was_kept(
     assert len(head) == len(rule) == len(blind)
     assert blind[:2] == ["binding", "`full-reuse`"]
     assert int(blind[3]) > 0, "blind reuse changes answers of this workload"
-    _, _, again, exact = table("full-reuse,full@chunk=64")
+    _, _, again, exact = table("full-reuse", "full@chunk=64")
     assert again == blind, "it was not answered again"
-    assert exact[3] == "0"
+    assert exact[:4] == ["binding", "`full@chunk=64`", blind[2], "0"]
     assert float(exact[6]) == 100

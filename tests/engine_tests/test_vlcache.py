@@ -248,7 +248,7 @@ def test_where_looks_end_with_everything_computed_there_are_no_more_for_a_while(
     engine = calibrated(lab, VLCache(), unlike)
     answer_last(engine, moved(lab)[:2])
     responses = both_again(lab, engine, FEWEST + PAUSE + 2)
-    looked, without = Repair(1.0, 0.0, unlike=True), Repair(1.0, 0.0, unlooked=True)
+    looked, without = Repair(1.0, 0.0, unlike=True), Repair(1.0, 0.0, skipped=True)
     assert [response.repair for response in responses] == [looked] * FEWEST + [without] * PAUSE + [looked, without]
     assert responses[FEWEST].cache.flops < responses[0].cache.flops
     engine.reset()
@@ -260,7 +260,7 @@ def test_what_is_in_doubt_after_every_look_is_computed_without_one(lab: Any) -> 
     answer_last(engine, moved(lab)[:2])
     *looked, last = both_again(lab, engine, FEWEST + 1)
     assert all(response.repair.in_doubt for response in looked)
-    assert last.repair == Repair(1.0, 0.0, unlooked=True)
+    assert last.repair == Repair(1.0, 0.0, skipped=True)
     lab.assert_equal(last, lab.answer(FullRecompute(), greeted(moved(lab)[-1], f"{FEWEST} ")))
 
 
@@ -281,7 +281,7 @@ def test_a_model_for_which_drift_was_not_needed_stores_no_probes(lab: Any) -> No
     assert one.repair.share == 0.2
     lab.assert_equal(one, same)
     assert one.cache.kv_bytes_per_token < probed.cache.kv_bytes_per_token
-    with pytest.raises(UsageError, match="probe=0: only ranking=written\\+drift probes"):
+    with pytest.raises(UsageError, match=r"probe=0: .* by written, which probes nothing; add ranking=written\+drift"):
         calibrated(lab, VLCache(probe="0"), replace(risk, ranking="written"))
 
 

@@ -23,7 +23,7 @@ from runners.records import Record, Repair, Status, Warmth
 MakeRecord = Callable[..., Record]
 
 ALPHA = 0.05
-SHARES = ("kept_share", "repaired_share", "recomputed_share", "unlike_share", "unlooked_share", "doubt_share")
+SHARES = ("kept_share", "repaired_share", "recomputed_share", "unlike_share", "skipped_share", "doubt_share")
 FOUND = ("risk_found", "risk_found_ci_low", "risk_found_ci_high")
 
 
@@ -38,11 +38,11 @@ def decided(make_record: MakeRecord) -> Callable[..., Record]:
         *,
         unlike: bool = False,
         in_doubt: bool = False,
-        unlooked: bool = False,
+        skipped: bool = False,
         **other: Any,
     ) -> Record:
         record = make_record(f"q{number}", "vlcache", **other)
-        return replace(record, repair=Repair(share, risk, unlike, in_doubt, unlooked))
+        return replace(record, repair=Repair(share, risk, unlike, in_doubt, skipped))
 
     return make
 
@@ -61,8 +61,8 @@ def test_levels_are_shares_of_the_warm_requests(decided: Callable[..., Record]) 
         (1.0, {"in_doubt": True}),
         (1.0, {"unlike": True}),
         (1, {"unlike": True}),
-        (1, {"unlooked": True}),
-        (1, {"unlooked": True}),
+        (1, {"skipped": True}),
+        (1, {"skipped": True}),
     ]
     records = [decided(number, share, **why) for number, (share, why) in enumerate(levels)]
     found = values(records)
@@ -225,6 +225,16 @@ def test_a_calibration_counts_for_its_donor_policy(
     label = checked.labels[0]
     assert (checked.calibration(label) is not None) == counts
     assert checked.risk_threshold(label) == (0.015 if counts else None)
+
+
+@pytest.mark.parametrize(("of_runner", "counts"), [(None, True), ("auto", True), ("written", True), ("other", False)])
+def test_a_calibration_counts_for_its_ranking(manifest: dict[str, Any], of_runner: str | None, counts: bool) -> None:
+    risk = {"families": ["quote"], "requests": 290, "promises": [], "donor": "template", "ranking": "written"}
+    manifest["model"]["profile"] = {"risk": risk}
+    ranking = {} if of_runner is None else {"ranking": of_runner}
+    manifest["runners"][0] |= {"promised_risk": 0.02, "options": {"donor": "template"} | ranking}
+    checked = Manifest.check(manifest, "here")
+    assert (checked.calibration(checked.labels[0]) is not None) == counts
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,9 @@ BROKEN = {"risk_found": 0.08, "risk_found_ci_low": 0.05, "risk_found_ci_high": 0
             "calibrate on such requests",
         ),
         (
-            {"unlooked_share": 0.3},
-            NoticeKind.UNLOOKED,
-            "vlcache computed everything in 30 % of the warm requests without looking at what is at stake",
+            {"skipped_share": 0.3},
+            NoticeKind.SKIPPED,
+            "vlcache computed everything in 30 % of the warm requests without estimating their risk",
             "a calibration on such requests may keep more of them",
         ),
         (
@@ -80,7 +80,7 @@ def test_each_has_its_reason_and_its_advice(values: dict[str, Any], kind: Notice
 
 def test_where_all_is_well_there_is_none() -> None:
     assert notices() == []
-    assert notices(unlike_share=0.05, unlooked_share=0.05) == []
+    assert notices(unlike_share=0.05, skipped_share=0.05) == []
     assert notices(**EVERYTHING) == [], "where computing everything is cheaper than choosing"
     assert notices(risk_found=0.03, risk_found_ci_low=0.015) == [], "more than promised, but not for sure"
     assert notices(risk_found=None, risk_found_ci_low=None, risk_found_ci_high=None) == []

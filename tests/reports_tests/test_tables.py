@@ -160,7 +160,7 @@ PROMISED = replace(
     repaired_share=0.125,
     recomputed_share=0.125,
     unlike_share=0.0625,
-    unlooked_share=0.0,
+    skipped_share=0.0,
     doubt_share=0.0375,
     recompute_ratio=0.21,
     recompute_ratio_p90=1.0,
@@ -176,7 +176,7 @@ NAKED = row("vlcache@risk=0.05", "video", kept_share=0.0, recomputed_share=1.0, 
 
 def test_runners_that_promise_a_risk_have_a_table_of_their_own() -> None:
     table = repair_table([FULL, PROMISED, row("full", "video"), NAKED])
-    titles = "workload|runner|kept %|repaired %|recomputed %|unlike %|unlooked %|in doubt %|computed %|computed p90, %"
+    titles = "workload|runner|kept %|repaired %|recomputed %|unlike %|skipped %|in doubt %|computed %|computed p90, %"
     more = ("promised %", "predicted %", "found %", "calibrated on")
     assert [column.title for column in table.columns] == [*titles.split("|"), *more]
     assert table.rows == [

@@ -10,8 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.risk.calibrate import CONFIDENCE, MARGINS, RIGHT, CalibrationRequest, Outcome, calibrate, changed_bound
-from runners.risk.model import EVERYTHING, UNFITTED, Ranking, RiskModel
+from runners.risk.calibrate import (
+    CONFIDENCE,
+    MARGINS,
+    RANKINGS,
+    RIGHT,
+    CalibrationRequest,
+    Outcome,
+    calibrate,
+    changed_bound,
+    changed_for_sure,
+)
+from runners.risk.model import DEFAULT_RANKING, EVERYTHING, Ranking, RiskModel
 
 NAMES = ("drift", "noise")
 SURE = 9.0  # a logit margin
@@ -19,7 +29,7 @@ SURE = 9.0  # a logit margin
 
 def outcomes(changed: dict[float, bool], margin: float = SURE) -> dict[Ranking, dict[float, Outcome]]:
     """What each level does to an answer whose tokens are all given with one margin, by the one ranking tried."""
-    return {UNFITTED: {share: Outcome(change, margin) for share, change in changed.items()}}
+    return {DEFAULT_RANKING: {share: Outcome(change, margin) for share, change in changed.items()}}
 
 
 def stream(rng: np.random.Generator, cases: int, per_case: int = 2, shift: float = 0.0) -> list[CalibrationRequest]:
@@ -91,6 +101,35 @@ def test_no_kind_of_request_pays_for_the_others() -> None:
     assert told.computed > 0.5, "of their own kind they are too many wherever they are kept"
 
 
+def test_one_changed_answer_of_a_rare_kind_proves_nothing() -> None:
+    """One request in a hundred is of a kind of its own, and one of these changes, whatever is repaired."""
+    rng = np.random.default_rng(16)
+    requests = [
+        replace(
+            CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), outcomes({0.0: hurt, 0.2: hurt})),
+            behind_new_media=case % 100 == 1,
+        )
+        for case in range(1200)
+        for hurt in [case == 601]
+    ]
+    promise = calibrate(NAMES, "template", requests).promise(0.02)
+    assert promise is not None
+    assert promise.computed < 0.1
+    assert promise.changed == 1
+
+
+def test_where_no_setting_keeps_anything_the_most_cautious_is_taken() -> None:
+    rng = np.random.default_rng(17)
+    hopeless = [
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), dict.fromkeys(RANKINGS, levels))
+        for case in range(300)
+        for levels in [{0.0: Outcome(changed=True, margin=SURE)}]
+    ]
+    model = calibrate(NAMES, "template", hopeless)
+    assert (model.ranking, model.least_margin) == (DEFAULT_RANKING, max(MARGINS))
+    assert all(promise.computed == 1 for promise in model.promises)
+
+
 def test_what_no_signal_tells_is_caught_where_the_answer_is_in_doubt() -> None:
     """One in eleven changes without a sign in its signals, at a margin that one in eight of the others has, too."""
     rng = np.random.default_rng(12)
@@ -101,7 +140,7 @@ def test_what_no_signal_tells_is_caught_where_the_answer_is_in_doubt() -> None:
         for margin in [0.3 if hurt or case % 8 == 0 else SURE]
     ]
     promise = calibrate(NAMES, "template", requests).promise(0.02)
-    changed = [request.outcomes[UNFITTED][0.0].changed for request in requests]
+    changed = [request.outcomes[DEFAULT_RANKING][0.0].changed for request in requests]
     blind = [replace(r, outcomes=outcomes({0.0: hurt})) for r, hurt in zip(requests, changed, strict=True)]
     unseen = calibrate(NAMES, "template", blind).promise(0.02)
     assert promise is not None
@@ -124,9 +163,9 @@ def test_drift_is_probed_only_where_it_is_needed(blind: float, ranking: Ranking)
     """A share of the answers that drift repairs stays changed by the other ranking."""
     rng = np.random.default_rng(15)
     requests = [
-        replace(request, outcomes={"written": outcomes(levels)[UNFITTED]} | request.outcomes)
+        replace(request, outcomes={"written": outcomes(levels)[DEFAULT_RANKING]} | request.outcomes)
         for request in stream(rng, 450)
-        for harmed in [request.outcomes[UNFITTED][0.0].changed]
+        for harmed in [request.outcomes[DEFAULT_RANKING][0.0].changed]
         for levels in [{0.0: harmed, 0.2: harmed and bool(rng.random() < blind)}]
     ]
     assert calibrate(NAMES, "template", requests).ranking == ranking
@@ -200,3 +239,8 @@ def test_the_bound_is_that_of_the_binomial(changed: int, requests: int) -> None:
     else:
         assert binom.cdf(changed, requests, bound) == pytest.approx(1 - CONFIDENCE, abs=1e-9)
     assert bound >= changed / requests
+
+
+@pytest.mark.parametrize(("changed", "requests"), [(0, 10), (1, 2), (3, 30), (5, 5)])
+def test_what_changes_for_sure_is_the_bound_of_what_stays(changed: int, requests: int) -> None:
+    assert changed_for_sure(changed, requests) == pytest.approx(1 - changed_bound(requests - changed, requests))

@@ -74,7 +74,8 @@ def calibrate(
 
 
 def _tell(risk: RiskModel) -> None:
-    """Say what is promised, and warn where too few requests were seen for it."""
+    """Say what was fitted and what is promised, and warn where too few requests were seen for it."""
+    console.note(f"tokens ranked by {risk.ranking}, in doubt below a logit margin of {risk.least_margin:g}")
     for promise in risk.promises:
         if promise.threshold > 0:
             console.note(

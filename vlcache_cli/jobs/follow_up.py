@@ -79,7 +79,7 @@ def count_answers(manifest: Manifest, stream: Stream, primes: bool) -> int:
 
     asked = list(requests_of(turns_of(stream.follow_up)))
     spared = [item for item in asked if spares(manifest) and item.is_spared]
-    return 2 * len(asked) - len(spared) - (sum(item.is_last for item in spared) if primes else 0)
+    return 2 * len(asked) - len(spared) - (sum(not item.prefix_returns for item in spared) if primes else 0)
 
 
 def follow_up(

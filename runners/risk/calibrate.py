@@ -1,20 +1,21 @@
 """Fitting and calibration of a risk model: logistic regressions, and a threshold that keeps a promise.
 
 An answer whose tokens are in doubt is computed in full before they are given (``Plan.least_margin``), so that what
-counts is what changes in spite of it. The ranking of tokens, the penalty of the fit and the margin are chosen on its
-requests, by cross-validation over their cases: of the settings with which the estimates keep half of ``USUAL_RISK`` for
-hardly more tokens than with the best, the ranking that needs no probe, the smallest penalty and the largest margin, in
-this order. Where no setting keeps it, nothing tells them apart, and the most cautious is taken.
+counts is what changes in spite of it. The ranking of tokens is that with which fewer answers changed. The levels that
+may be chosen, the penalty of the fit and the margin are chosen on its requests, by cross-validation over their cases:
+of the settings with which as small a share of answers changes as the tests will allow, for hardly more tokens than with
+the best, the fewest levels, the largest penalty and the largest margin, in this order. So few requests are not asked
+for more than they can tell. Where no setting keeps it, nothing tells them apart, and the most cautious is taken.
 
 The cases (clusters of requests that share media) are split: on one part the regressions are fitted, on the other the
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
 stops at the first whose upper bound of the share of changed answers exceeds the promised risk, or that for sure
 changes more than that share of the answers that one kind of request got at one level (by the lower bound, of all
-requests of the cases that are tested), and the one before it is taken. Requests of one kind are of one family, all with
-or all without reused tokens behind new media; what is computed in full hides no other level's changes. Such a sequence
-needs no more requests than one test: for a risk of 0.02 these are 149 without a changed answer. With fewer nothing
-passes, and everything is computed.
+requests of the cases that are tested); of those before it the most cautious is taken that computes hardly more than the
+last. Requests of one kind are of one family, all with or all without reused tokens behind new media; what is computed
+in full hides no other level's changes. Such a sequence needs no more requests than one test: for a risk of 0.02 these
+are 149 without a changed answer. With fewer nothing passes, and everything is computed.
 """
 
 from __future__ import annotations
@@ -37,12 +38,14 @@ from runners.risk.model import EVERYTHING, Promise, Ranking, RiskLevel, RiskMode
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+FOR_SURE = 0.99  # confidence with which a kind of request is found out, of many kinds and thresholds
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
 USUAL_RISK = 0.02
-HARDLY = 0.02  # of the vision tokens: so many more may be computed with what is preferred
+HARDLY = 0.1  # so many more tokens, relatively, may be computed with a setting that is preferred
+CAUTION = 0.2  # so many more tokens, relatively, may be computed with a more cautious threshold
 RANKINGS: tuple[Ranking, ...] = ("written", "written+drift")  # the first needs no probe
-MARGINS = (0.0, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)  # logit margins below which a token may be in doubt
-RIDGES = (1.0, 5.0)  # penalties of the weights, ascending: few requests take a larger one
+MARGINS = (3.0, 2.0, 1.5, 1.0, 0.5, 0.2, 0.1, 0.0)  # logit margins below which a token may be in doubt
+RIDGES = (5.0, 1.0)  # penalties of the weights: few requests take a larger one
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
 FIT = 3  # every FIT-th case is for fitting, the others for testing
 FOLDS = 3  # of the cross-validation
@@ -90,9 +93,10 @@ class CalibrationRequest:
 
 @dataclass(frozen=True)
 class _Setting:
-    """What is chosen by cross-validation."""
+    """What is chosen before the regressions are fitted: levels by their shares, ascending."""
 
     ranking: Ranking
+    levels: tuple[float, ...]
     ridge: float
     margin: float
 
@@ -116,21 +120,41 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
         raise ValueError("a calibration needs requests of two cases at least")
 
     empty = _without_levels(names, donor, requests)
-    setting = _choose(empty, fitted)
+    setting = _choose(empty, fitted, _changes_allowed(separate) / separate)
     model = replace(_with_levels(empty, fitted, setting), requests=separate)
     trials = list(_trials(_estimates(model, tested), model, tested))
     return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
 
 
-def _choose(empty: RiskModel, fitted: Sequence[CalibrationRequest]) -> _Setting:
-    """Choose the setting that costs hardly more than the best and is the first in the order that the module tells."""
-    rankings = [ranking for ranking in RANKINGS if ranking in fitted[0].outcomes]
-    settings = [_Setting(*parts) for parts in product(rankings, RIDGES, sorted(MARGINS, reverse=True))]
-    costs = {setting: _cost(empty, fitted, setting) for setting in settings}
+def _choose(empty: RiskModel, fitted: Sequence[CalibrationRequest], allowed: float) -> _Setting:
+    """Choose the first setting, in the order that the module tells, of those that cost hardly more than the best.
+
+    Args:
+        allowed: share of the cases that may change.
+    """
+    ranking = _ranking(fitted)
+    ladders = _ladders(sorted(fitted[0].outcomes[ranking]))
+    settings = [_Setting(ranking, *parts) for parts in product(ladders, RIDGES, MARGINS)]
+    costs = {setting: _cost(empty, fitted, setting, allowed) for setting in settings}
     cheapest = min(costs.values())
     if cheapest == EVERYTHING:
-        return _Setting(rankings[-1], max(RIDGES), max(MARGINS))
-    return next(setting for setting, cost in costs.items() if cost <= cheapest + HARDLY and cost < EVERYTHING)
+        return settings[0]
+    return next(setting for setting, cost in costs.items() if cost <= (1 + HARDLY) * cheapest and cost < EVERYTHING)
+
+
+def _ranking(fitted: Sequence[CalibrationRequest]) -> Ranking:
+    """Choose the ranking with which fewer answers changed, over all levels; the one without a probe if both do."""
+    rankings = [ranking for ranking in RANKINGS if ranking in fitted[0].outcomes]
+    changed = {
+        ranking: sum(outcome.changed for request in fitted for outcome in request.outcomes[ranking].values())
+        for ranking in rankings
+    }
+    return min(rankings, key=lambda ranking: changed[ranking])
+
+
+def _ladders(shares: Sequence[float]) -> list[tuple[float, ...]]:
+    """Levels to choose from, fewest first: the last alone, the first and the last, and one more before it each time."""
+    return [(shares[-1],), *((shares[0], *shares[-count:]) for count in range(1, len(shares)))]
 
 
 def _without_levels(names: Sequence[str], donor: DonorPolicy, requests: Sequence[CalibrationRequest]) -> RiskModel:
@@ -157,7 +181,7 @@ def _with_levels(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting
     signals = _signals(fitted)
     centre, scale = signals.mean(axis=0), np.maximum(signals.std(axis=0), 1e-6)
     levels = []
-    for share in sorted(fitted[0].outcomes[setting.ranking]):
+    for share in setting.levels:
         outcomes = [request.outcomes[setting.ranking][share] for request in fitted]
         changed = np.array([outcome.changed and not outcome.in_doubt(setting.margin) for outcome in outcomes])
         weights, intercept = _fit((signals - centre) / scale, changed, setting.ridge)
@@ -172,14 +196,14 @@ def _with_levels(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting
     )
 
 
-def _cost(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting: _Setting) -> float:
-    """Compute the mean share of tokens that keeps half of ``USUAL_RISK`` on the fitted requests: all if nothing does.
+def _cost(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting: _Setting, allowed: float) -> float:
+    """Compute the mean share of tokens with which an ``allowed`` share of the fitted cases changes: all if none does.
 
     Every request is estimated by what was fitted to the cases of the other folds. Kinds are not told apart: of so few
     requests each has one or two at a level.
     """
     numbers = np.array(_numbered([request.case for request in fitted])) % FOLDS
-    estimates = np.empty((len(fitted), len(fitted[0].outcomes[setting.ranking]) + 1))
+    estimates = np.empty((len(fitted), len(setting.levels) + 1))
     model = empty
     for fold in set(numbers.tolist()):
         rest, held = (
@@ -189,7 +213,7 @@ def _cost(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting: _Sett
             return EVERYTHING
         model = _with_levels(empty, rest, setting)
         estimates[numbers == fold] = _estimates(model, held)
-    most = USUAL_RISK / 2 * len(_first_of_each(fitted))
+    most = allowed * len(_first_of_each(fitted))
     kept = list(takewhile(lambda trial: trial.changed <= most, _trials(estimates, model, fitted)))
     return kept[-1].mean if kept else EVERYTHING
 
@@ -247,7 +271,10 @@ def _trials(estimates: Floats, model: RiskModel, requests: Sequence[CalibrationR
 
 
 def _promise(trials: Sequence[_Trial], requests: int, risk: float) -> Promise:
-    """Take the last of the trials, from the most cautious on, before the promise would be broken.
+    """Take one of the trials, from the most cautious on, before the promise would be broken.
+
+    That is the most cautious one that computes hardly more than the last: little is gained by all the risk that may be
+    taken. Every trial before the first that fails keeps the promise.
 
     Args:
         requests: number of separate ones.
@@ -255,8 +282,8 @@ def _promise(trials: Sequence[_Trial], requests: int, risk: float) -> Promise:
     kept = list(takewhile(lambda trial: trial.bound <= risk and trial.worst <= risk, trials))
     if not kept:
         return Promise(risk, 0.0, 0, round(changed_bound(0, requests), DIGITS), EVERYTHING)
-    last = kept[-1]
-    return Promise(risk, last.threshold, last.changed, round(last.bound, DIGITS), round(last.computed, DIGITS))
+    taken = next(trial for trial in kept if trial.computed <= (1 + CAUTION) * kept[-1].computed)
+    return Promise(risk, taken.threshold, taken.changed, round(taken.bound, DIGITS), round(taken.computed, DIGITS))
 
 
 @cache
@@ -267,8 +294,13 @@ def changed_bound(changed: int, requests: int) -> float:
 
 @cache
 def changed_for_sure(changed: int, requests: int) -> float:
-    """Bound the share of changed answers from below at ``CONFIDENCE`` (Clopper-Pearson, one-sided)."""
-    return float(beta.ppf(1 - CONFIDENCE, changed, requests - changed + 1)) if changed else 0.0
+    """Bound the share of changed answers from below at ``FOR_SURE`` (Clopper-Pearson, one-sided)."""
+    return float(beta.ppf(1 - FOR_SURE, changed, requests - changed + 1)) if changed else 0.0
+
+
+def _changes_allowed(requests: int) -> int:
+    """Count how many of so many requests may change with ``USUAL_RISK`` kept, 0 where even that is too many."""
+    return max(0, sum(1 for _ in takewhile(lambda k: changed_bound(k, requests) <= USUAL_RISK, range(requests))) - 1)
 
 
 def _fit(signals: Floats, changed: NDArray[np.bool_], ridge: float) -> tuple[Floats, float]:

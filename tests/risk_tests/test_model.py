@@ -20,7 +20,7 @@ def model() -> RiskModel:
     requests = [
         CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {"written": {0.0: kept, 0.1: RIGHT}})
         for case in range(40)
-        for kept in [Outcome(changed=case % 5 == 0, margin=1.0)]
+        for kept in [Outcome(changed=case % 5 == 0, margin=9.0)]
     ]
     return calibrate(("drift", "noise"), "template", requests)
 

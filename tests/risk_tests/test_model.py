@@ -32,10 +32,13 @@ def test_a_profile_keeps_it(tmp_path: Path, model: RiskModel) -> None:
 
 
 def test_parts_that_do_not_fit_are_refused_in_one_line(tmp_path: Path, model: RiskModel) -> None:
-    file = tmp_path / "vlcache.yaml"
+    file, level = tmp_path / "vlcache.yaml", model.levels[-1]
     for wrong, message in (
         (replace(model, centre=(0.0,)), "one number for each of its 2 signals in every list"),
-        (replace(model, levels=model.levels[::-1]), "levels of risk must ascend, below a share of 1"),
+        (
+            replace(model, levels=(model.levels[-1], replace(model.levels[-1], share=0.0))),
+            "levels of risk must ascend, below a share of 1",
+        ),
         (replace(model, promises=model.promises[::-1]), "promises of risk must ascend"),
     ):
         write_profile(file, ModelProfile(risk=wrong), "made by a test")

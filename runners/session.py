@@ -211,7 +211,7 @@ def requests_of(turns: Iterable[tuple[Conversation, int]], cold: int = 0) -> Ite
         seen.update(_identity(item) for item in media)
         is_last_turn = index == len(conversation.turns) - 1
         returns = not is_last_turn or last[beginnings[place]] > place
-        yield StreamRequest(conversation, index, media, warmth, recurring, cold, returns)
+        yield StreamRequest(conversation, index, media, warmth, recurring, cold, prefix_returns=returns)
         cold += warmth is Warmth.COLD
 
 

@@ -7,9 +7,9 @@ Media of cold requests are stored without an answer where nobody needs it, which
 FOLDER keeps the records of every workload and runner, of one model and profile, so that a script that was stopped, or
 is asked for other runners, goes on; `full` answers beside what is new, for its times. The table is of the requests that
 bring media back: answers that differ from those of `full`, with an upper bound of their share (Clopper-Pearson, 95 %)
-over the first request of every case, for no two of these share media; lost and won ones; vision tokens computed and
-FLOPs, in percent of all; and how many times as fast the first token comes, by the medians of each runner and of `full`
-beside it.
+over the first request of every case, for no two of these share media; and lost and won ones. Of those that show nothing
+new also vision tokens computed and FLOPs, in percent of all; and how many times as fast the first token comes, by the
+medians of each runner and of `full` beside it.
 """
 
 from __future__ import annotations
@@ -104,12 +104,13 @@ def table_line(name: str, label: str, records: Sequence[Record]) -> str:
         return f"| {name} | `{label}` | 0 |" + " |" * (HEAD.count(" | ") - 2)
     scored = [(full[record.request].score, record.score) for record in mine]
     gains = [ours - theirs for theirs, ours in scored if theirs is not None and ours is not None]
-    caches = [record.cache for record in mine if record.cache is not None]
+    known = [record for record in mine if record.warmth is Warmth.WARM]
+    caches = [record.cache for record in known if record.cache is not None]
     first = list({record.cluster_id: record for record in reversed(mine)}.values())
     bound = changed_bound(sum(not record.agrees for record in first), len(first))
     tokens = sum(cache.computed_token_layers / cache.layers for cache in caches)
-    beside = [full[record.request] for record in mine]
-    times = [median(record.timing.ttft_ms for record in part if record.timing) for part in (beside, mine)]
+    beside = [full[record.request] for record in known]
+    times = [median([r.timing.ttft_ms for r in part if r.timing] or [0.0]) for part in (beside, known)]
     values = (
         name,
         f"`{label}`",
@@ -117,11 +118,16 @@ def table_line(name: str, label: str, records: Sequence[Record]) -> str:
         sum(not record.agrees for record in mine),
         f"{100 * bound:.1f}",
         f"{sum(gain < 0 for gain in gains)}, {sum(gain > 0 for gain in gains)}" if gains else "",
-        f"{100 * tokens / sum(cache.vision_tokens for cache in caches):.1f}",
-        f"{100 * sum(cache.flops for cache in caches) / sum(cache.full_flops for cache in caches):.1f}",
-        f"{times[0] / times[1]:.2f}",
+        percent(tokens, sum(cache.vision_tokens for cache in caches)),
+        percent(sum(cache.flops for cache in caches), sum(cache.full_flops for cache in caches)),
+        f"{times[0] / times[1]:.2f}" if times[1] else "",
     )
     return "| " + " | ".join(str(value) for value in values) + " |"
+
+
+def percent(part: float, whole: float) -> str:
+    """Write a share in percent; nothing of nothing."""
+    return f"{100 * part / whole:.1f}" if whole else ""
 
 
 if __name__ == "__main__":

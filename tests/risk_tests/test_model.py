@@ -36,7 +36,7 @@ def test_parts_that_do_not_fit_are_refused_in_one_line(tmp_path: Path, model: Ri
     for wrong, message in (
         (replace(model, centre=(0.0,)), "one number for each of its 2 signals in every list"),
         (
-            replace(model, levels=(model.levels[-1], replace(model.levels[-1], share=0.0))),
+            replace(model, levels=(level, replace(level, share=0.0))),
             "levels of risk must ascend, below a share of 1",
         ),
         (replace(model, promises=model.promises[::-1]), "promises of risk must ascend"),

@@ -18,7 +18,7 @@ from runners.engine.first_token import FirstToken, PlannedRequest, Prefiller
 from runners.engine.keeping import Keeper, Kept, exact_tokens
 from runners.engine.kv.sketch import OutputSketch
 from runners.engine.kv.workspace import Workspace
-from runners.engine.looks import Looks, weigh
+from runners.engine.looks import Looks
 from runners.engine.measure.peak import PeakMeter
 from runners.engine.measure.timing import PARTS, TtftClock
 from runners.engine.method import Method
@@ -173,7 +173,7 @@ class Engine:
                 Status.ERROR, error=f"the model's logits are not finite in {adapter.dtype}: try another --dtype"
             )
 
-        look = weigh(planned.plan, planned.context, first.result.flops)
+        repair, looked = planned.plan.repair, planned.context.selection_flops > 0
         watch = TtftClock(adapter.device)
         first, token_ids = self._continue(first, request.max_new_tokens)
         decoded, _ = watch.stop()
@@ -192,7 +192,7 @@ class Engine:
 
         host_ttft = first.ttft_ms if prepared.found_on_host else self._time_again(request, on_host)
         disk_ttft = self._time_again(request, on_disk)
-        self._looks.note(look)
+        self._looks.note(repair, looked)
         spent = {f"{part}_ms": first.parts.get(part, 0.0) for part in PARTS}
         timing = Timing(
             ttft_ms=first.ttft_ms,

@@ -1,75 +1,48 @@
 """Whether it pays to look: to estimate what is at stake in a request before anything reused is computed.
 
-A look that ends with everything computed was in vain, and cost time. Where the looks of late cost more than they saved,
-everything is computed without one, so that a method that looks is hardly slower than full recomputation on requests in
-which nothing can be reused; every few requests another look tells whether that has changed.
+A look that ends with everything computed before the first token was in vain, and cost time. Where nearly all looks of
+late were, everything is computed without one, so that a method that looks is hardly slower than full recomputation on
+requests in which nothing can be reused; every few requests another look tells whether that has changed.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
-from runners.engine.measure.flops import prefill_flops
-from runners.engine.method import PlanContext
-from runners.engine.plan import Plan
+from runners.records import Repair
 from runners.risk.model import EVERYTHING
 
 WINDOW = 16  # looks that are remembered
 FEWEST = 8  # looks, before they are judged
+MOST_IN_VAIN = 0.75  # of the looks: where one costs a fifth of a prefill and saves three, more do not pay
 PAUSE = 8  # requests without a look, before the next one
-SMALL_PASS = 2.0  # a pass of few tokens reads all weights for them, and takes so many times what its FLOPs tell
-
-
-@dataclass(frozen=True)
-class Look:
-    """The work up to a first token, relative to that of computing everything; None where the look was skipped."""
-
-    work: float | None
 
 
 class Looks:
-    """The looks of one engine of late."""
+    """Which looks of one engine of late were in vain."""
 
     def __init__(self) -> None:
-        self._work: deque[float] = deque(maxlen=WINDOW)
+        self._in_vain: deque[bool] = deque(maxlen=WINDOW)
         self._skipped = 0
 
     @property
     def pay(self) -> bool:
         """Whether to look at the next request."""
-        judged = len(self._work) >= FEWEST and sum(self._work) > len(self._work)
+        count = len(self._in_vain)
+        judged = count >= FEWEST and sum(self._in_vain) > MOST_IN_VAIN * count
         return not judged or self._skipped >= PAUSE
 
-    def note(self, look: Look | None) -> None:
-        """Remember a request; None: nothing of it was looked at or skipped."""
-        if look is None:
+    def note(self, repair: Repair | None, looked: bool) -> None:
+        """Remember what was decided before the first token; without a choice by a look, or its omission, nothing."""
+        if repair is None:
             return
-        if look.work is None:
+        if repair.skipped:
             self._skipped += 1
-            return
-        self._work.append(look.work)
-        self._skipped = 0
+        elif looked and repair.risk is not None:
+            self._in_vain.append(repair.share == EVERYTHING)
+            self._skipped = 0
 
     def forget(self) -> None:
         """Start anew."""
-        self._work.clear()
+        self._in_vain.clear()
         self._skipped = 0
-
-
-def weigh(plan: Plan, context: PlanContext, flops: float) -> Look | None:
-    """Weigh the look at a request; None where no level of repair was chosen by one.
-
-    Args:
-        plan: that was executed last before the first token.
-        flops: of all that was computed for it, beside selection.
-    """
-    repair = plan.repair
-    if repair is not None and repair.skipped:
-        return Look(None)
-    if repair is None or repair.risk is None or context.selection_flops == 0:
-        return None
-    everything = prefill_flops(context.adapter.shape, context.compute(context.candidates()).nonzero()[:, 0])
-    spent = context.selection_flops + flops
-    small = {0.0: spent, EVERYTHING: spent - everything}.get(repair.share, context.selection_flops)
-    return Look((spent + (SMALL_PASS - 1) * small) / everything)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from runners.engine.shapes import TextShape
 
 
@@ -28,18 +25,10 @@ def head_flops(shape: TextShape) -> float:
     return 2.0 * shape.hidden * shape.vocabulary
 
 
-def prefill_flops(shape: TextShape, tokens: Tensor) -> float:
-    """A prefill of the tokens with these indices, with early exit from the last layer for all but the last.
-
-    Args:
-        tokens: ascending, at least one; each attends to all up to its own.
-    """
-    count = len(tokens)
-    inner = block_flops(shape, count) + attention_flops(shape, float((tokens + 1).sum()))
-    last = block_flops(shape, 1) + attention_flops(shape, int(tokens[-1]) + 1)
-    return shape.layers * kv_flops(shape, count) + (shape.layers - 1) * inner + last
-
-
 def full_prefill_flops(shape: TextShape, tokens: int) -> float:
-    """A prefill that computes everything, and the output head for its last token."""
-    return prefill_flops(shape, torch.arange(tokens)) + head_flops(shape)
+    """A prefill that computes everything, with early exit from the last layer for all tokens but the last."""
+    every = kv_flops(shape, tokens) * shape.layers
+    inner = block_flops(shape, tokens) + attention_flops(shape, tokens * (tokens + 1) / 2)
+    return (
+        every + (shape.layers - 1) * inner + block_flops(shape, 1) + attention_flops(shape, tokens) + head_flops(shape)
+    )

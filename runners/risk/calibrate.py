@@ -1,7 +1,8 @@
 """Fitting and calibration of a risk model: logistic regressions, and a threshold that keeps a promise.
 
 An answer whose tokens are in doubt is computed in full before they are given (``Plan.least_margin``), so that what
-counts is what changes in spite of it. The ranking of tokens is that with which fewer answers changed. The levels that
+counts is what changes in spite of it. The ranking of tokens is the default one, unless fewer answers changed with the
+one that needs no probe and chance does not explain it (sign test). The levels that
 may be chosen, the penalty of the fit and the margin are chosen on its requests, by cross-validation over their cases:
 of the settings with which as small a share of answers changes as the tests will allow, for hardly more tokens than with
 the best, the fewest levels, the largest penalty and the largest margin, in this order. So few requests are not asked
@@ -25,15 +26,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product, takewhile
 from math import inf
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
 from runners.defaults import DonorPolicy
-from runners.risk.model import EVERYTHING, Promise, Ranking, RiskLevel, RiskModel
+from runners.risk.model import DEFAULT_RANKING, EVERYTHING, Promise, Ranking, RiskLevel, RiskModel
 
 Floats = NDArray[np.float64]
 
@@ -42,8 +44,8 @@ FOR_SURE = 0.99  # confidence with which a kind of request is found out, of many
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
 USUAL_RISK = 0.02
 HARDLY = 0.1  # so many more tokens, relatively, may be computed with a setting that is preferred
-CAUTION = 0.2  # so many more tokens, relatively, may be computed with a more cautious threshold
-RANKINGS: tuple[Ranking, ...] = ("written", "written+drift")  # the first needs no probe
+CAUTION = 0.5  # so many more tokens, relatively, may be computed with a more cautious threshold
+RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
 MARGINS = (3.0, 2.0, 1.5, 1.0, 0.5, 0.2, 0.1, 0.0)  # logit margins below which a token may be in doubt
 RIDGES = (5.0, 1.0)  # penalties of the weights: few requests take a larger one
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
@@ -143,13 +145,20 @@ def _choose(empty: RiskModel, fitted: Sequence[CalibrationRequest], allowed: flo
 
 
 def _ranking(fitted: Sequence[CalibrationRequest]) -> Ranking:
-    """Choose the ranking with which fewer answers changed, over all levels; the one without a probe if both do."""
-    rankings = [ranking for ranking in RANKINGS if ranking in fitted[0].outcomes]
-    changed = {
-        ranking: sum(outcome.changed for request in fitted for outcome in request.outcomes[ranking].values())
-        for ranking in rankings
-    }
-    return min(rankings, key=lambda ranking: changed[ranking])
+    """Choose the ranking: the default one, unless fewer answers changed with another, and not by chance."""
+    others = [ranking for ranking in fitted[0].outcomes if ranking != DEFAULT_RANKING]
+    return next((ranking for ranking in others if _is_better(ranking, fitted)), DEFAULT_RANKING)
+
+
+def _is_better(ranking: Ranking, fitted: Sequence[CalibrationRequest]) -> bool:
+    """Whether fewer answers changed, over all levels, than with the default ranking (one-sided sign test)."""
+    pairs = [
+        (outcome.changed, request.outcomes[DEFAULT_RANKING][share].changed)
+        for request in fitted
+        for share, outcome in request.outcomes[ranking].items()
+    ]
+    lost, won = (sum(pair == found for pair in pairs) for found in ((True, False), (False, True)))
+    return bool(binom.cdf(lost, lost + won, 0.5) <= 1 - CONFIDENCE)
 
 
 def _ladders(shares: Sequence[float]) -> list[tuple[float, ...]]:

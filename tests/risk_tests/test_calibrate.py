@@ -159,15 +159,21 @@ def test_of_margins_that_cost_the_same_the_largest_is_taken() -> None:
     assert calibrate(NAMES, "template", doubtful).least_margin == 0.5, "more would doubt every answer"
 
 
-@pytest.mark.parametrize(("blind", "ranking"), [(0.0, "written"), (0.3, "written+drift")])
-def test_drift_is_probed_only_where_it_is_needed(blind: float, ranking: Ranking) -> None:
-    """A share of the answers that drift repairs stays changed by the other ranking."""
+@pytest.mark.parametrize(
+    ("written", "drift", "ranking"),
+    [(0.05, 0.3, "written"), (0.3, 0.05, "written+drift"), (0.05, 0.05, "written+drift"), (0.0, 0.0, "written+drift")],
+)
+def test_drift_is_not_probed_where_it_does_harm(written: float, drift: float, ranking: Ranking) -> None:
+    """Shares of the answers that stay changed by either ranking: without a difference the default is taken."""
     rng = np.random.default_rng(15)
+
+    def repaired(harmed: bool, share: float) -> dict[float, Outcome]:
+        return outcomes({0.0: harmed, 0.2: harmed and bool(rng.random() < share)})[DEFAULT_RANKING]
+
     requests = [
-        replace(request, outcomes={"written": outcomes(levels)[DEFAULT_RANKING]} | request.outcomes)
+        replace(request, outcomes={"written": repaired(harmed, written), "written+drift": repaired(harmed, drift)})
         for request in stream(rng, 450)
         for harmed in [request.outcomes[DEFAULT_RANKING][0.0].changed]
-        for levels in [{0.0: harmed, 0.2: harmed and bool(rng.random() < blind)}]
     ]
     assert calibrate(NAMES, "template", requests).ranking == ranking
 

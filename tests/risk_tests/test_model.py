@@ -10,7 +10,7 @@ import pytest
 
 from runners.profile import ModelProfile, read_profile, write_profile
 from runners.risk.calibrate import RIGHT, CalibrationRequest, Outcome, calibrate
-from runners.risk.model import RiskModel, logistic
+from runners.risk.model import DEFAULT_RANKING, RiskModel, logistic
 from workloads.errors import UsageError
 
 
@@ -18,7 +18,9 @@ from workloads.errors import UsageError
 def model() -> RiskModel:
     rng = np.random.default_rng(3)
     requests = [
-        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), {"written": {0.0: kept, 0.1: RIGHT}})
+        CalibrationRequest(
+            "some", f"case-{case}", (rng.normal(), rng.normal()), {DEFAULT_RANKING: {0.0: kept, 0.1: RIGHT}}
+        )
         for case in range(40)
         for kept in [Outcome(changed=case % 5 == 0, margin=9.0)]
     ]

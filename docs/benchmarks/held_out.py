@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--workload", required=True, action="append")
     parser.add_argument("--samples", type=int, default=120, help="requests of each workload, cold ones among them")
     parser.add_argument("--popularity", default="own", choices=("own", "even"))
+    parser.add_argument("--reuse-rate", type=float, help="as of vlcache bench; its usual one when not given")
     parser.add_argument("--runner", required=True, action="append", help="all but full, such as conduit,vlcache")
     parser.add_argument("--profile", type=Path, help="in place of the model's own")
     options = parser.parse_args()
@@ -56,7 +57,7 @@ def main() -> None:
     reference, *specs = parse_specs([REFERENCE, *options.runner], RunnerDefaults())
     print(HEAD, "|---" * HEAD.count(" | ") + "|---|", sep="\n")
     for name in options.workload:
-        begin = f"{name}-{options.popularity}-{options.seed}-{options.samples}"
+        begin = f"{name}-{options.popularity}-{options.reuse_rate}-{options.seed}-{options.samples}"
         kept = {spec.label: options.folder / f"{begin}-{spec.label}.jsonl" for spec in specs}
         new = [spec for spec in specs if not holds(kept[spec.label], head)]
         answered = answer(model, name, options, [reference, *new]) if new else []
@@ -76,7 +77,8 @@ def holds(file: Path, head: str) -> bool:
 def answer(model: LoadedModel, name: str, asked: argparse.Namespace, specs: Sequence[RunnerSpec]) -> list[Record]:
     """Answer a stream by some runners, cold requests only where a reply or an exact prefix comes back."""
     workload = load_workload(name)
-    rate = workload.defaults.usual_reuse_rate(asked.popularity)
+    usual = workload.defaults.usual_reuse_rate(asked.popularity)
+    rate = usual if asked.reuse_rate is None else asked.reuse_rate
     stream = StreamOptions(asked.samples, asked.seed, reuse_rate=rate, popularity=asked.popularity)
     conversations = list(workload.conversations(stream))
     options = SessionOptions(

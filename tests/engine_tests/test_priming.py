@@ -79,7 +79,7 @@ def test_cold_requests_are_answered_by_who_needs_them_for_the_store(lab: Any, sp
 
 
 def test_media_that_cannot_be_read_are_told_by_the_request_that_shows_them_again(lab: Any) -> None:
-    talks = stream((BROKEN, "?"), (BROKEN, "again?"))
+    talks = stream((BROKEN, "?"), ("again: ", BROKEN))
     records = run(talks, build(lab, "full", "vlcache"), spares=True)
     assert {(record.request, record.status) for record in records} == {("1", Status.BAD_MEDIA)}
 

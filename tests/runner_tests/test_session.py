@@ -157,6 +157,12 @@ def test_a_primer_stores_what_comes_back_of_the_cold_requests_that_nobody_is_ask
     assert [entry.id for entry in primed.asked] == [B.name, "two-0", "four-0"], "of the others nothing comes back"
 
 
+def test_a_primer_is_asked_where_a_later_request_begins_alike() -> None:
+    talks = [conversation("one", (A, B)), conversation("two", (A, C))]
+    keys = {record.key for record in serve("work", talks, [Memory("full"), Priming("reuse")], SPARING, {})}
+    assert keys == {"work/one-0/reuse", "work/two-0/full", "work/two-0/reuse"}, "of one-0 a prefix comes back"
+
+
 def test_cold_requests_before_a_stream_count_to_those_that_everybody_computes() -> None:
     group = runners("full", "reuse")
     run(group, replace(OPTIONS, cold_before=COMPUTED_BY_ALL))

@@ -78,7 +78,7 @@ class StreamRequest:
 
     Attributes:
         cold_before: cold requests before it.
-        prefix_returns: whether a later request begins with the same text and first medium, as the next turn does.
+        begins_another: whether a later request begins with the same text and first medium.
     """
 
     conversation: Conversation
@@ -87,7 +87,7 @@ class StreamRequest:
     warmth: Warmth
     recurring: int
     cold_before: int
-    prefix_returns: bool = False
+    begins_another: bool = False
 
     @property
     def turn(self) -> Turn:
@@ -97,8 +97,17 @@ class StreamRequest:
     @property
     def is_spared(self) -> bool:
         """Whether nobody needs the answer: nothing is compared, and a history that it is in has a gold one."""
-        is_last_turn = self.turn_index == len(self.conversation.turns) - 1
-        return self.warmth is Warmth.COLD and (self.turn.answer.has_gold or is_last_turn)
+        return self.warmth is Warmth.COLD and (self.turn.answer.has_gold or self.is_last_turn)
+
+    @property
+    def is_last_turn(self) -> bool:
+        """Whether the conversation ends with it."""
+        return self.turn_index == len(self.conversation.turns) - 1
+
+    @property
+    def prefix_returns(self) -> bool:
+        """Whether an exact prefix of it comes back, with the next turn or with another request."""
+        return self.begins_another or not self.is_last_turn
 
     @property
     def adoptable(self) -> bool:
@@ -201,17 +210,17 @@ def requests_of(turns: Iterable[tuple[Conversation, int]], cold: int = 0) -> Ite
     ``cold``: cold requests that were answered before the first.
     """
     asked = list(turns)
-    beginnings = [_beginning(conversation.prompt(index)) for conversation, index in asked]
+    prompts = [conversation.prompt(index) for conversation, index in asked]
+    beginnings = [_beginning(prompt) for prompt in prompts]
     last = {beginning: place for place, beginning in enumerate(beginnings)}
     seen: set[tuple[str, bytes]] = set()
     for place, (conversation, index) in enumerate(asked):
-        media = media_in(conversation.prompt(index))
+        media = media_in(prompts[place])
         recurring = sum(_identity(item) in seen for item in media)
         warmth = Warmth.COLD if not recurring else Warmth.WARM if recurring == len(media) else Warmth.PARTIAL
         seen.update(_identity(item) for item in media)
-        is_last_turn = index == len(conversation.turns) - 1
-        returns = not is_last_turn or last[beginnings[place]] > place
-        yield StreamRequest(conversation, index, media, warmth, recurring, cold, prefix_returns=returns)
+        again = last[beginnings[place]] > place
+        yield StreamRequest(conversation, index, media, warmth, recurring, cold, begins_another=again)
         cold += warmth is Warmth.COLD
 
 

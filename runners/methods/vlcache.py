@@ -11,8 +11,8 @@ Nothing is chosen for a model that was not calibrated: there it computes everyth
 tokens as ``ratio`` allows.
 
 Tokens are ranked by what they write to the question at most, times a coefficient of their medium (after CONDUIT, arXiv
-2609.05821), which finds what matters where change is spread over all tokens; and, where that alone was not found to be
-enough for the model, in turn by the root of attention times drift, which finds the few that changed (docs/method.md).
+2609.05821), which finds what matters where change is spread over all tokens; and, unless that alone was found to be
+better for the model, in turn by the root of attention times drift, which finds the few that changed (docs/method.md).
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class VLCache(ReuseMethod):
         if self.share != AUTO or risk is None:
             return self._plan_share(context, self.ratio if self.share == AUTO else float(self.share))
         watches = self.ratio == EVERYTHING
-        if watches and not risk.lets_reuse(self.risk):
+        if watches and risk.kept_promise(self.risk) is None:
             return Plan(context.compute(candidates), repair=Repair(EVERYTHING, 0.0))
         if watches and not context.looks_pay:
             return Plan(context.compute(candidates), repair=Repair(EVERYTHING, 0.0, skipped=True))

@@ -2,11 +2,11 @@
 
 An answer whose tokens are in doubt is computed in full before they are given (``Plan.least_margin``), so that what
 counts is what changes in spite of it. The ranking of tokens is the default one, unless fewer answers changed with the
-one that needs no probe and chance does not explain it (sign test). The levels that
-may be chosen, the penalty of the fit and the margin are chosen on its requests, by cross-validation over their cases:
-of the settings with which as small a share of answers changes as the tests will allow, for hardly more tokens than with
-the best, the fewest levels, the largest penalty and the largest margin, in this order. So few requests are not asked
-for more than they can tell. Where no setting keeps it, nothing tells them apart, and the most cautious is taken.
+one that needs no probe and chance does not explain it (sign test). The levels that may be chosen, the penalty of the
+fit and the margin are chosen on its requests, by cross-validation over their cases: of the settings with which as small
+a share of answers changes as the tests will allow, for hardly more tokens than with the best, the fewest levels, the
+largest penalty and the largest margin, in this order. So few requests are not asked for more than they can tell. Where
+no setting keeps it, nothing tells them apart, and the most cautious is taken.
 
 The cases (clusters of requests that share media) are split: on one part the regressions are fitted, on the other the
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.

@@ -30,7 +30,7 @@ Ranking = Literal["written", "written+drift"]
 """By what tokens are ranked: what they write to the question, or that and their drift, in turn (docs/method.md)."""
 
 DEFAULT_RANKING: Ranking = "written+drift"
-"""The ranking where none was found to suffice."""
+"""The ranking, unless another was found to be better."""
 
 EVERYTHING = 1.0
 """The level that computes all reusable tokens: lossless, and always there."""
@@ -117,10 +117,10 @@ class RiskModel:
         """Find the least cautious promise of at most a risk; None where all promise less."""
         return next((promise for promise in reversed(self.promises) if promise.risk <= risk), None)
 
-    def lets_reuse(self, risk: float) -> bool:
-        """Whether a promise of at most this risk can be kept without computing everything in every request."""
+    def kept_promise(self, risk: float) -> Promise | None:
+        """Find ``promise``, if it can be kept without computing everything in every request; else None."""
         promise = self.promise(risk)
-        return promise is not None and promise.threshold > 0
+        return None if promise is None or promise.threshold == 0 else promise
 
     def choose(self, signals: Sequence[float], risk: float, behind_new_media: bool = False) -> Repair:
         """Choose the cheapest level whose estimate is at most the threshold of the promise for ``risk``.
@@ -131,8 +131,8 @@ class RiskModel:
         """
         if self.unlike(signals):
             return Repair(EVERYTHING, 0.0, unlike=True)
-        promise = self.promise(risk)
-        if promise is None or not self.lets_reuse(risk):
+        promise = self.kept_promise(risk)
+        if promise is None:
             return Repair(EVERYTHING, 0.0)
         return self.choose_below(signals, promise.threshold, behind_new_media)
 

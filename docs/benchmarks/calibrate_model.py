@@ -28,7 +28,9 @@ from runners.analysis.assess import LEVELS, AssessingRunner, assess
 from runners.methods.parts.signals import SIGNALS
 from runners.models.load import LoadedModel, load_model, resolve_model
 from runners.profile import write_profile
-from runners.risk.calibrate import RANKINGS, CalibrationRequest, Outcome, calibrate
+from runners.risk.calibrate import calibrate
+from runners.risk.model import RANKINGS
+from runners.risk.outcomes import CalibrationRequest, Outcome
 from workloads.base import StreamOptions
 from workloads.records import Popularity
 from workloads.registry import load_workload

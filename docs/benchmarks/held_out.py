@@ -29,7 +29,7 @@ from runners.local import build_runner
 from runners.models.load import LoadedModel, load_model, resolve_model
 from runners.records import Record, Status, Warmth
 from runners.registry import RunnerSpec, parse_specs
-from runners.risk.calibrate import changed_bound
+from runners.risk.bounds import changed_bound
 from runners.session import COMPUTED_BY_ALL, SessionOptions, serve
 from workloads.base import StreamOptions
 from workloads.registry import load_workload

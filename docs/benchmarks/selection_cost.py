@@ -38,8 +38,7 @@ from runners.methods.parts.signals import SIGNALS
 from runners.methods.vlcache import VLCache
 from runners.profile import ModelProfile
 from runners.registry import load_method, parse_specs
-from runners.risk.calibrate import RANKINGS
-from runners.risk.model import Promise, Ranking, RiskLevel, RiskModel
+from runners.risk.model import RANKINGS, Promise, Ranking, RiskLevel, RiskModel
 from workloads.records import Media, Message
 from workloads.synthetic.drawing import CELL
 

@@ -27,8 +27,8 @@ from runners.methods.parts.text_pass import run_text_pass
 from runners.methods.vlcache import VLCache, is_behind_new_media, plan_repair
 from runners.models.load import LoadedModel
 from runners.records import Record, Repair, Warmth
-from runners.risk.calibrate import RANKINGS, CalibrationRequest, Outcome
-from runners.risk.model import Ranking
+from runners.risk.model import RANKINGS, Ranking
+from runners.risk.outcomes import CalibrationRequest, Outcome
 from runners.session import SessionOptions, requests_of, serve, turns_of
 from workloads.records import Conversation, Media
 

@@ -21,76 +21,29 @@ are 149 without a changed answer. With fewer nothing passes, and everything is c
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import product, takewhile
-from math import inf
-from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
-from scipy.stats import beta, binom
+from scipy.stats import binom
 
 from runners.defaults import DonorPolicy
+from runners.risk.bounds import CONFIDENCE, changed_bound
 from runners.risk.model import DEFAULT_RANKING, EVERYTHING, Promise, Ranking, RiskLevel, RiskModel
+from runners.risk.outcomes import CalibrationRequest, first_of_each, numbered
+from runners.risk.regression import Floats, fit_logistic
+from runners.risk.trials import DIGITS, Trial, estimate_all, try_thresholds
 
-Floats = NDArray[np.float64]
-
-CONFIDENCE = 0.95
-FOR_SURE = 0.99  # confidence with which a kind of request is found out, of many kinds and thresholds
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
 USUAL_RISK = 0.02
 HARDLY = 0.1  # so many more tokens, relatively, may be computed with a setting that is preferred
 CAUTION = 0.5  # so many more tokens, relatively, may be computed with a more cautious threshold
-RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
 MARGINS = (3.0, 2.0, 1.5, 1.0, 0.5, 0.2, 0.1, 0.0)  # logit margins below which a token may be in doubt
 RIDGES = (5.0, 1.0)  # penalties of the weights: few requests take a larger one
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
 FIT = 3  # every FIT-th case is for fitting, the others for testing
 FOLDS = 3  # of the cross-validation
-DIGITS = 6
-THRESHOLDS = tuple(round(float(value), DIGITS) for value in expit(np.linspace(-9, 2, 111)))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a level of repair does to an answer.
-
-    Attributes:
-        changed: whether it changes.
-        margin: smallest logit margin of its tokens, up to the first that differs from the true answer.
-    """
-
-    changed: bool
-    margin: float
-
-    def in_doubt(self, least_margin: float) -> bool:
-        """Whether a token is in doubt before the answer goes wrong, so that it is computed in full, and right."""
-        return self.margin < least_margin
-
-
-RIGHT = Outcome(changed=False, margin=inf)  # of an answer that is computed in full
-
-
-@dataclass(frozen=True)
-class CalibrationRequest:
-    """A warm request of the calibration: its signals, and what each level of repair does to its answer.
-
-    Attributes:
-        family: its workload.
-        case: requests of one case share media.
-        outcomes: by the ranking of the vision tokens, and by the share of them that is computed.
-        behind_new_media: whether a reused token stood behind a medium that no store knew.
-    """
-
-    family: str
-    case: str
-    signals: tuple[float, ...]
-    outcomes: Mapping[Ranking, Mapping[float, Outcome]]
-    behind_new_media: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,17 +67,17 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
     Raises:
         ValueError: there are fewer.
     """
-    numbers = _numbered([request.case for request in requests])
+    numbers = numbered([request.case for request in requests])
     fitted = [request for request, case in zip(requests, numbers, strict=True) if case % FIT == 0]
     tested = [request for request, case in zip(requests, numbers, strict=True) if case % FIT]
-    separate = len(_first_of_each(tested))
+    separate = len(first_of_each(tested))
     if not tested:
         raise ValueError("a calibration needs requests of two cases at least")
 
     empty = _without_levels(names, donor, requests)
     setting = _choose(empty, fitted, _changes_allowed(separate) / separate)
     model = replace(_with_levels(empty, fitted, setting), requests=separate)
-    trials = list(_trials(_estimates(model, tested), model, tested))
+    trials = list(try_thresholds(estimate_all(model, tested), model, tested))
     return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
 
 
@@ -193,7 +146,7 @@ def _with_levels(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting
     for share in setting.levels:
         outcomes = [request.outcomes[setting.ranking][share] for request in fitted]
         changed = np.array([outcome.changed and not outcome.in_doubt(setting.margin) for outcome in outcomes])
-        weights, intercept = _fit((signals - centre) / scale, changed, setting.ridge)
+        weights, intercept = fit_logistic((signals - centre) / scale, changed, setting.ridge)
         levels.append(RiskLevel(share, _rounded(weights), float(f"{intercept:.6g}")))
     return replace(
         empty,
@@ -211,7 +164,7 @@ def _cost(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting: _Sett
     Every request is estimated by what was fitted to the cases of the other folds. Kinds are not told apart: of so few
     requests each has one or two at a level.
     """
-    numbers = np.array(_numbered([request.case for request in fitted])) % FOLDS
+    numbers = np.array(numbered([request.case for request in fitted])) % FOLDS
     estimates = np.empty((len(fitted), len(setting.levels) + 1))
     model = empty
     for fold in set(numbers.tolist()):
@@ -221,65 +174,13 @@ def _cost(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting: _Sett
         if not rest:
             return EVERYTHING
         model = _with_levels(empty, rest, setting)
-        estimates[numbers == fold] = _estimates(model, held)
-    most = allowed * len(_first_of_each(fitted))
-    kept = list(takewhile(lambda trial: trial.changed <= most, _trials(estimates, model, fitted)))
+        estimates[numbers == fold] = estimate_all(model, held)
+    most = allowed * len(first_of_each(fitted))
+    kept = list(takewhile(lambda trial: trial.changed <= most, try_thresholds(estimates, model, fitted)))
     return kept[-1].mean if kept else EVERYTHING
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """What a threshold would have done to the tested requests.
-
-    Attributes:
-        changed, bound, computed: of the separate ones, see ``Promise``.
-        mean: share of the vision tokens that is computed, over all of them.
-        worst: share of changed answers that a kind of request has for sure among those answered at one level, of the
-            kind and level of which it is largest, so that none pays for the others, and none hides behind what is
-            computed in full. A lower bound, for a level has few requests of a kind.
-    """
-
-    threshold: float
-    changed: int
-    bound: float
-    computed: float
-    mean: float
-    worst: float
-
-
-def _estimates(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Floats:
-    """Estimate the risk of every request at every level, ``(requests, levels)``; everything computed is the last."""
-    return np.array([model.estimates(request.signals, request.behind_new_media) for request in requests])
-
-
-def _trials(estimates: Floats, model: RiskModel, requests: Sequence[CalibrationRequest]) -> Iterator[_Trial]:
-    """Choose levels for all requests, whose ``_estimates`` are given, below every one of ``THRESHOLDS`` in turn."""
-    levels = [*(level.share for level in model.levels), EVERYTHING]
-    ranked = [request.outcomes[model.ranking] for request in requests]
-    outcomes = [[*(found[share] for share in levels[:-1]), RIGHT] for found in ranked]
-    doubts = np.array([[outcome.in_doubt(model.least_margin) for outcome in row] for row in outcomes])
-    changed = np.array([[outcome.changed for outcome in row] for row in outcomes]) & ~doubts
-    computed = np.where(doubts, EVERYTHING, levels)
-    kinds = np.array(_numbered([(request.family, request.behind_new_media) for request in requests]))
-    separate, rows = _first_of_each(requests), np.arange(len(requests))
-    for threshold in THRESHOLDS:
-        chosen = (estimates <= threshold).argmax(axis=1)
-        changes, shares = changed[rows, chosen], computed[rows, chosen]
-        groups, lost = kinds * len(levels) + chosen, int(changes[separate].sum())
-        yield _Trial(
-            threshold=threshold,
-            changed=lost,
-            bound=changed_bound(lost, len(separate)),
-            computed=float(shares[separate].mean()),
-            mean=float(shares.mean()),
-            worst=max(
-                changed_for_sure(int(found), int(count))
-                for found, count in zip(np.bincount(groups, changes), np.bincount(groups), strict=True)
-            ),
-        )
-
-
-def _promise(trials: Sequence[_Trial], requests: int, risk: float) -> Promise:
+def _promise(trials: Sequence[Trial], requests: int, risk: float) -> Promise:
     """Take one of the trials, from the most cautious on, before the promise would be broken.
 
     That is the most cautious one that computes hardly more than the last: little is gained by all the risk that may be
@@ -295,56 +196,9 @@ def _promise(trials: Sequence[_Trial], requests: int, risk: float) -> Promise:
     return Promise(risk, taken.threshold, taken.changed, round(taken.bound, DIGITS), round(taken.computed, DIGITS))
 
 
-@cache
-def changed_bound(changed: int, requests: int) -> float:
-    """Bound the share of changed answers from above at ``CONFIDENCE`` (Clopper-Pearson, one-sided)."""
-    return 1.0 if changed >= requests else float(beta.ppf(CONFIDENCE, changed + 1, requests - changed))
-
-
-@cache
-def changed_for_sure(changed: int, requests: int) -> float:
-    """Bound the share of changed answers from below at ``FOR_SURE`` (Clopper-Pearson, one-sided)."""
-    return float(beta.ppf(1 - FOR_SURE, changed, requests - changed + 1)) if changed else 0.0
-
-
 def _changes_allowed(requests: int) -> int:
     """Count how many of so many requests may change with ``USUAL_RISK`` kept, 0 where even that is too many."""
     return max(0, sum(1 for _ in takewhile(lambda k: changed_bound(k, requests) <= USUAL_RISK, range(requests))) - 1)
-
-
-def _fit(signals: Floats, changed: NDArray[np.bool_], ridge: float) -> tuple[Floats, float]:
-    """Fit a logistic regression with a ridge penalty: weights and intercept.
-
-    Half a changed and half an unchanged answer are added without signals, so that the intercept stays finite where all
-    answers are alike.
-    """
-    count = signals.shape[1]
-
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        weights, intercept = parameters[:count], parameters[count]
-        score = signals @ weights + intercept
-        error = expit(score) - changed
-        prior = expit(intercept) - 0.5
-        value = np.logaddexp(0, score).sum() - score[changed].sum() + 0.5 * ridge * weights @ weights
-        value += np.logaddexp(0, intercept) - 0.5 * intercept
-        return float(value), np.append(signals.T @ error + ridge * weights, error.sum() + prior)
-
-    found = minimize(loss, np.zeros(count + 1), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
-    return found.x[:count], float(found.x[count])
-
-
-def _first_of_each(requests: Sequence[CalibrationRequest]) -> list[int]:
-    """Find the places of the first request of each case."""
-    first: dict[str, int] = {}
-    for place, request in enumerate(requests):
-        first.setdefault(request.case, place)
-    return list(first.values())
-
-
-def _numbered(labels: Sequence[Hashable]) -> list[int]:
-    """Number equal labels alike, from 0 on in the order in which they first come."""
-    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
-    return [numbers[label] for label in labels]
 
 
 def _signals(requests: Sequence[CalibrationRequest]) -> Floats:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge, Gt, Interval, Lt
 
@@ -28,6 +28,8 @@ Margin = Annotated[float, Interval(ge=0, lt=1e300)]
 
 Ranking = Literal["written", "written+drift"]
 """By what tokens are ranked: what they write to the question, or that and their drift, in turn (docs/method.md)."""
+
+RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
 
 DEFAULT_RANKING: Ranking = "written+drift"
 """The ranking, unless another was found to be better."""

@@ -10,7 +10,7 @@ import torch
 
 from runners.analysis.assess import LEVELS, AssessingRunner, assess, count_assessed
 from runners.models.load import LoadedModel, load_model, resolve_model
-from runners.risk.calibrate import RANKINGS
+from runners.risk.model import RANKINGS
 from workloads.base import StreamOptions
 from workloads.registry import load_workload
 

@@ -10,19 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.risk.calibrate import (
-    CONFIDENCE,
-    FOR_SURE,
-    MARGINS,
-    RANKINGS,
-    RIGHT,
-    CalibrationRequest,
-    Outcome,
-    calibrate,
-    changed_bound,
-    changed_for_sure,
-)
-from runners.risk.model import DEFAULT_RANKING, EVERYTHING, Ranking, RiskModel
+from runners.risk.bounds import CONFIDENCE, FOR_SURE, changed_bound, changed_for_sure
+from runners.risk.calibrate import MARGINS, calibrate
+from runners.risk.model import DEFAULT_RANKING, EVERYTHING, RANKINGS, Ranking, RiskModel
+from runners.risk.outcomes import RIGHT, CalibrationRequest, Outcome
 
 NAMES = ("drift", "noise")
 SURE = 9.0  # a logit margin

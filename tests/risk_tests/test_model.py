@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from runners.profile import ModelProfile, read_profile, write_profile
-from runners.risk.calibrate import RIGHT, CalibrationRequest, Outcome, calibrate
+from runners.risk.calibrate import calibrate
 from runners.risk.model import DEFAULT_RANKING, RiskModel, logistic
+from runners.risk.outcomes import RIGHT, CalibrationRequest, Outcome
 from workloads.errors import UsageError
 
 

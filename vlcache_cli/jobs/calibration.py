@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from runners.models.load import LoadedModel
     from runners.profile import ModelProfile
     from runners.records import Record
-    from runners.risk.calibrate import CalibrationRequest
     from runners.risk.model import RiskModel
+    from runners.risk.outcomes import CalibrationRequest
 
 USUAL_REUSE = 0.67
 

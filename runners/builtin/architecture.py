@@ -17,12 +17,15 @@ MERGE = 2
 TOKENS_PER_SECOND = 2  # steps of the temporal position
 MOST_VISION_TOKENS = 1280
 CONTEXT = 4096
+ROTARY_BASE = 10_000.0  # of the vision encoder; servers compute with it, whatever a configuration says
 EMBEDDING_STD = 0.25
 INITIAL_STD = 0.1  # the usual 0.02 leaves attention flat at these widths, and neighbours are never learned
 
 
-def build_config(tokenizer: PreTrainedTokenizerBase, layers: int = 8) -> Qwen2_5_VLConfig:
-    """The configuration, with ``layers`` decoder layers of width 128."""
+def build_config(
+    tokenizer: PreTrainedTokenizerBase, layers: int = 8, rotary_base: float = ROTARY_BASE
+) -> Qwen2_5_VLConfig:
+    """The configuration, with ``layers`` decoder layers of width 128 and a vision encoder of ``rotary_base``."""
     tokens = tokenizer.get_vocab()
     return Qwen2_5_VLConfig(
         text_config={
@@ -46,7 +49,7 @@ def build_config(tokenizer: PreTrainedTokenizerBase, layers: int = 8) -> Qwen2_5
             "intermediate_size": 128,
             "initializer_range": INITIAL_STD,
             "num_heads": 2,
-            "rope_parameters": {"rope_type": "axial", "rope_theta": 50.0},
+            "rope_parameters": {"rope_type": "axial", "rope_theta": rotary_base},
             "patch_size": PATCH,
             "spatial_merge_size": MERGE,
             "temporal_patch_size": 2,

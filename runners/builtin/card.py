@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+
+from transformers import Qwen2_5_VLForConditionalGeneration
 
 from runners.builtin.exam import SAMPLES, SEED
 
@@ -18,13 +21,13 @@ A Qwen2.5-VL of {parameters:,} parameters ({layers} decoder layers, float32, {me
 own generators of card pages and clips. It answers in one token and knows nothing else: it exists so that reuse methods
 can be told apart, offline and on a CPU.
 
-Made by `python -m runners.builtin.train --output DIR {arguments}` in {steps} steps;
-losses on the way are in `training_log.jsonl`. Lessons are drawn from the `train` split, benchmarks from `bench`: a
+Made by {recipe}.
+
+Losses on the way are in `training_log.jsonl`. Lessons are drawn from the `train` split, benchmarks from `bench`: a
 seed's random stream is named after its split, so the two cannot meet.
 
-Its vision encoder turns positions with a rotary base of 50, as `config.json` says. Servers that ignore this and
-compute with the usual 10,000 answer some questions otherwise (28 of 30 answers agreed on vLLM 0.32). Training it again
-with 10,000 is open.
+Its vision encoder turns positions with a rotary base of {rotary_base:,.0f}. Servers may compute with
+10,000, the usual one, whatever `config.json` says.
 
 ## Accuracy with full recomputation
 
@@ -36,16 +39,19 @@ with 10,000 is open.
 
 
 def write_card(
-    path: Path, results: Mapping[str, Mapping[str, float]], parameters: int, layers: int, steps: int, arguments: str
+    path: Path,
+    model: Qwen2_5_VLForConditionalGeneration,
+    recipe: str,
+    results: Mapping[str, Mapping[str, float]],
 ) -> None:
-    """Write ``README.md`` beside the weights in ``path``."""
+    """Write ``README.md`` beside the weights in ``path``; ``recipe`` tells how they were made."""
     megabytes = sum(file.stat().st_size for file in path.glob("model*.safetensors")) / 1e6
     text = HEADER.format(
-        parameters=parameters,
-        layers=layers,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        layers=model.config.text_config.num_hidden_layers,
+        rotary_base=model.config.vision_config.rope_parameters["rope_theta"],
         megabytes=megabytes,
-        arguments=arguments,
-        steps=steps,
+        recipe=recipe,
         samples=SAMPLES,
         seed=SEED,
     )
@@ -53,3 +59,10 @@ def write_card(
         kinds = ", ".join(f"{family} {share:.3f}" for family, share in families.items() if family != "all")
         text += f"| {workload} | {families['all']:.3f} | {kinds} |\n"
     (path / "README.md").write_text(text)
+
+
+def recipe_of(path: Path) -> str:
+    """How the model in ``path`` was made, as its card says."""
+    card = path / "README.md"
+    made = re.search(r"^Made by (.*?)[;.]$", card.read_text(), re.MULTILINE) if card.is_file() else None
+    return made[1] if made else "what its card does not tell"

@@ -91,6 +91,7 @@ CURRICULA: Mapping[str, Curriculum] = {
     "complete": COMPLETE,  # the embedded model
     "short": SHORT,  # shorter and without hops, to check methods on another seed
     "deeper": DEEPER,  # for a model grown from a trained one
+    "further": (*DEEPER, COMPLETE[-1]),  # for one that goes on from a trained one with another rotary base
 }
 
 

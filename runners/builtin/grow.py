@@ -1,4 +1,4 @@
-"""A deeper model that begins as a shallower trained one: new layers that at first do nothing, then learn.
+"""A model that begins as a trained one, perhaps a shallower one: new layers at first do nothing, then learn.
 
 Net2DeeperNet (arXiv 1511.05641): a new layer's output projections start at zero, so the function is unchanged. They
 stand behind the first layer, which moves everything the shallow model does to greater depth.
@@ -17,16 +17,16 @@ BEHIND = 1  # layers of the shallow model that stay before the new ones
 
 
 def grow_from(model: Qwen2_5_VLForConditionalGeneration, shallow: Path) -> None:
-    """Give ``model`` the weights in directory ``shallow``; its further layers are silenced.
+    """Give ``model`` the weights in directory ``shallow``; the layers it has more are silenced.
 
     Raises:
-        UsageError: ``shallow`` has not fewer layers.
+        UsageError: ``shallow`` has more layers.
     """
     source = Qwen2_5_VLForConditionalGeneration.from_pretrained(shallow, local_files_only=True, use_safetensors=True)
     layers, known = model.model.language_model.layers, source.model.language_model.layers
     new = len(layers) - len(known)
-    if new < 1:
-        raise UsageError(f"{shallow} has {len(known)} layers: to grow from it, ask for more than that with --layers")
+    if new < 0:
+        raise UsageError(f"{shallow} has {len(known)} layers: to grow from it, ask for as many or more with --layers")
     model.model.visual.load_state_dict(source.model.visual.state_dict())
     model.model.language_model.embed_tokens.load_state_dict(source.model.language_model.embed_tokens.state_dict())
     model.model.language_model.norm.load_state_dict(source.model.language_model.norm.state_dict())

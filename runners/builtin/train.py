@@ -1,8 +1,8 @@
-"""``python -m runners.builtin.train``: the embedded model's training recipe, from nothing, seeded and resumable.
+"""``python -m runners.builtin.train``: the embedded model's training recipe, seeded and resumable.
 
-Writes a complete Hugging Face directory with a model card. About 40 minutes on two CPU cores. Kill it and start it
-again with the same arguments: it goes on from its last checkpoint. Every step draws from a stream named after its own
-number, so a resumed run sees the same lessons.
+Writes a complete Hugging Face directory with a model card. From nothing about 50 minutes on two CPU cores. Kill it and
+start it again with the same arguments: it goes on from its last checkpoint. Every step draws from a stream named after
+its own number, so a resumed run sees the same lessons.
 """
 
 from __future__ import annotations
@@ -20,9 +20,15 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
 from runners.builtin import checkpoint
-from runners.builtin.architecture import TOKENS_PER_SECOND, build_config, build_image_processor, build_model
+from runners.builtin.architecture import (
+    ROTARY_BASE,
+    TOKENS_PER_SECOND,
+    build_config,
+    build_image_processor,
+    build_model,
+)
 from runners.builtin.batches import Collator
-from runners.builtin.card import write_card
+from runners.builtin.card import recipe_of, write_card
 from runners.builtin.curriculum import CURRICULA, Curriculum, Place, place_of, total_steps
 from runners.builtin.exam import examine
 from runners.builtin.grow import grow_from
@@ -35,28 +41,26 @@ WARMUP_STEPS = 50
 DECAY_SHARE = 0.3  # of a cycle's steps, at its end, down to zero
 LABELS_PER_ANSWER = 3  # after the question, where the answer stands, after the answer
 CHECKPOINT_EVERY = 100
+COMMAND = "python -m runners.builtin.train"
 LOG_EVERY = 20
 
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(prog="python -m runners.builtin.train", description=__doc__)
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="directory for the model, its log and checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another model")
     parser.add_argument("--layers", type=int, default=8, help="decoder layers")
     parser.add_argument("--curriculum", choices=sorted(CURRICULA), default="complete", help="see curriculum.py")
-    parser.add_argument("--grow-from", type=Path, help="directory of a trained model with fewer layers to begin with")
+    parser.add_argument("--rotary-base", type=float, default=ROTARY_BASE, help="of the vision encoder (default 10000)")
+    parser.add_argument("--grow-from", type=Path, help="directory of a trained model, no deeper, to begin with")
     parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile (needs a C++ compiler)")
     parser.add_argument("--bfloat16", action="store_true", help="autocast matrix products to bfloat16")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     curriculum = CURRICULA[options.curriculum]
     model = train(options, curriculum)
-    arguments = f"--seed {options.seed} --layers {options.layers} --curriculum {options.curriculum}"
-    arguments += f" --grow-from {options.grow_from.name}" if options.grow_from else ""
-    arguments += " --compile" * options.compile + " --bfloat16" * options.bfloat16
-    parameters = sum(weight.numel() for weight in model.parameters())
-    write_card(options.output, examine(options.output), parameters, options.layers, total_steps(curriculum), arguments)
+    write_card(options.output, model, made_with(options, total_steps(curriculum)), examine(options.output))
 
 
 def train(options: argparse.Namespace, curriculum: Curriculum) -> Qwen2_5_VLForConditionalGeneration:
@@ -66,7 +70,7 @@ def train(options: argparse.Namespace, curriculum: Curriculum) -> Qwen2_5_VLForC
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
     tokenizer = build_tokenizer()
-    config = build_config(tokenizer, options.layers)
+    config = build_config(tokenizer, options.layers, options.rotary_base)
     model = build_model(config)
     if options.grow_from:
         grow_from(model, options.grow_from)
@@ -109,6 +113,17 @@ def train(options: argparse.Namespace, curriculum: Curriculum) -> Qwen2_5_VLForC
             checkpoint.save(state, step + 1, objective, optimiser)
     write_model(objective.model, options.output)
     return objective.model
+
+
+def made_with(options: argparse.Namespace, steps: int) -> str:
+    """How a model is made with ``options``, in words; with how the one was made that it grows from."""
+    command = f"--seed {options.seed} --layers {options.layers} --curriculum {options.curriculum}"
+    command += f" --rotary-base {options.rotary_base:g}"
+    command += " --compile" * options.compile + " --bfloat16" * options.bfloat16
+    if options.grow_from is None:
+        return f"`{COMMAND} --output DIR {command}` in {steps} steps"
+    begun = recipe_of(options.grow_from)
+    return f"`{COMMAND} --output DIR --grow-from BEGUN {command}` in {steps} steps; BEGUN by {begun}"
 
 
 def write_model(model: Qwen2_5_VLForConditionalGeneration, output: Path) -> None:

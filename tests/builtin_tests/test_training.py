@@ -17,6 +17,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from runners.builtin import train as recipe
 from runners.builtin.architecture import build_config, build_model
+from runners.builtin.card import write_card
 from runners.builtin.curriculum import CURRICULA, Cycle, Stage, place_of, total_steps
 from runners.builtin.grow import grow_from
 from runners.builtin.lessons import Lesson, Syllabus, draw_lesson
@@ -38,7 +39,17 @@ def _frequent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _options(output: Path) -> Namespace:
-    return Namespace(output=output, seed=1, layers=2, grow_from=None, compile=False, bfloat16=False, device="cpu")
+    return Namespace(
+        output=output,
+        seed=1,
+        layers=2,
+        curriculum="tiny",
+        rotary_base=10_000.0,
+        grow_from=None,
+        compile=False,
+        bfloat16=False,
+        device="cpu",
+    )
 
 
 def _log(output: Path) -> list[dict[str, Any]]:
@@ -104,15 +115,29 @@ def test_what_is_written_loads_with_the_auto_classes(unbroken: Path) -> None:
     assert (processor.patch_size, processor.merge_size) == (8, 2)
 
 
-def test_a_grown_model_begins_as_the_shallow_one(unbroken: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layers", [2, 5])
+def test_a_grown_model_begins_as_the_trained_one(unbroken: Path, layers: int) -> None:
     shallow = Qwen2_5_VLForConditionalGeneration.from_pretrained(unbroken)
-    deep = build_model(build_config(build_tokenizer(), layers=5))
+    deep = build_model(build_config(build_tokenizer(), layers))
     grow_from(deep, unbroken)
     ids = torch.tensor([build_tokenizer().encode("Value of a and what is it")])
     with torch.no_grad():
         torch.testing.assert_close(deep(input_ids=ids).logits, shallow(input_ids=ids).logits, atol=1e-5, rtol=1e-5)
     with pytest.raises(UsageError, match="has 2 layers"):
-        grow_from(build_model(build_config(build_tokenizer(), layers=2)), unbroken)
+        grow_from(build_model(build_config(build_tokenizer(), layers=1)), unbroken)
+
+
+def test_a_card_tells_how_the_model_was_made_and_the_one_it_began_as(unbroken: Path, tmp_path: Path) -> None:
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(unbroken)
+    first = recipe.made_with(_options(tmp_path), 7)
+    write_card(tmp_path, model, first, {"doc-qa": {"all": 1.0, "value": 1.0}})
+    assert "rotary base of 10,000." in (tmp_path / "README.md").read_text()
+
+    options = _options(tmp_path / "grown")
+    options.grow_from, options.rotary_base = tmp_path, 50.0
+    second = recipe.made_with(options, 9)
+    assert "--rotary-base 50`" in second
+    assert second.endswith(f"in 9 steps; BEGUN by {first}")
 
 
 def test_the_learning_rate_warms_up_holds_and_falls_to_nothing_in_every_cycle() -> None:

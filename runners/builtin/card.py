@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from transformers import Qwen2_5_VLForConditionalGeneration
 
@@ -45,11 +46,12 @@ def write_card(
     results: Mapping[str, Mapping[str, float]],
 ) -> None:
     """Write ``README.md`` beside the weights in ``path``; ``recipe`` tells how they were made."""
+    config: Any = model.config
     megabytes = sum(file.stat().st_size for file in path.glob("model*.safetensors")) / 1e6
     text = HEADER.format(
         parameters=sum(weight.numel() for weight in model.parameters()),
-        layers=model.config.text_config.num_hidden_layers,
-        rotary_base=model.config.vision_config.rope_parameters["rope_theta"],
+        layers=config.text_config.num_hidden_layers,
+        rotary_base=config.vision_config.rope_parameters["rope_theta"],
         megabytes=megabytes,
         recipe=recipe,
         samples=SAMPLES,

@@ -2,11 +2,14 @@
 
     python docs/benchmarks/calibrate_model.py builtin FOLDER
     python docs/benchmarks/calibrate_model.py reader FOLDER
-    python docs/benchmarks/calibrate_model.py builtin FOLDER MODEL
+    python docs/benchmarks/calibrate_model.py builtin FOLDER --model MODEL
+    python docs/benchmarks/calibrate_model.py builtin FOLDER --leave-out binding
 
-The last does it for another model, on the streams of the one named. In streams of even popularity most requests of
-`binding` and `multi-hop` bring a new picture beside reused ones; in those of popularity own every request that comes
-back has all its media stored. A threshold has to hold for both.
+The third does it for another model, on the streams of the one named; the last calibrates on all families but one, and
+tells what that model of the risk would do to the one that it has not seen.
+
+In streams of even popularity most requests of `binding` and `multi-hop` bring a new picture beside reused ones; in
+those of popularity own every request that comes back has all its media stored. A threshold has to hold for both.
 FOLDER keeps what was found of every stream, so that a script that was stopped goes on with the next one, if model,
 signals and levels are still the same. Then the profile of the model with its new risk model is written to
 FOLDER/vlcache.yaml, and what every promise rests on is printed. Some 10 minutes on a CPU core for the embedded model,
@@ -15,6 +18,7 @@ FOLDER/vlcache.yaml, and what every promise rests on is printed. Some 10 minutes
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -28,9 +32,9 @@ from runners.analysis.assess import LEVELS, AssessingRunner, assess
 from runners.methods.parts.signals import SIGNALS
 from runners.models.load import LoadedModel, load_model, resolve_model
 from runners.profile import write_profile
-from runners.risk.calibrate import calibrate
-from runners.risk.model import RANKINGS
-from runners.risk.outcomes import CalibrationRequest, Outcome
+from runners.risk.calibrate import USUAL_RISK, calibrate
+from runners.risk.model import EVERYTHING, RANKINGS, RiskModel
+from runners.risk.outcomes import RIGHT, CalibrationRequest, Outcome
 from workloads.base import StreamOptions
 from workloads.records import Popularity
 from workloads.registry import load_workload
@@ -113,18 +117,35 @@ def read(line: str, source: Source) -> CalibrationRequest:
     return CalibrationRequest(**found)
 
 
-def main(name: str, folder: Path, other: str | None = None) -> None:
+def main() -> None:
     """Assess all streams, calibrate, and write the profile."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("streams", choices=SOURCES, help="the model whose streams are asked")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", help="another model than the one named")
+    parser.add_argument("--leave-out", action="append", default=[], help="a workload not to calibrate on; repeatable")
+    options = parser.parse_args()
+    folder, name = options.folder, options.model or options.streams
     folder.mkdir(parents=True, exist_ok=True)
-    loaded = load_model(other or name, resolve_model(other or name))
+    loaded = load_model(name, resolve_model(name))
     model = replace(loaded, profile=replace(loaded.profile, risk=None))
     requests: list[CalibrationRequest] = []
-    for source in SOURCES[name]:
+    for source in SOURCES[options.streams]:
         requests += assessed(model, source, folder / source.file)
         print(f"{source.workload}, {source.popularity}: {len(requests)} requests so far", file=sys.stderr)
-    risk = calibrate(SIGNALS, "template", requests)
+    risk = calibrate(SIGNALS, "template", [r for r in requests if r.family not in options.leave_out])
     comment = "Risk: docs/benchmarks/calibrate_model.py."
     write_profile(folder / "vlcache.yaml", replace(loaded.profile, risk=risk), comment)
+    tell(risk)
+    if options.leave_out:
+        print("\n| left out | requests | blind reuse changes | changed | kept | repaired | in full |")
+        print("|---" * 7 + "|")
+    for family in options.leave_out:
+        print(left_out(risk, family, [request for request in requests if request.family == family]))
+
+
+def tell(risk: RiskModel) -> None:
+    """Print what was fitted and what is promised."""
     print(f"ranking: {risk.ranking}")
     print(f"logit margin below which a token is in doubt: {risk.least_margin:g}\n")
     print("| promise | threshold | changed of separate requests | bound | tokens computed |\n|---|---|---|---|---|")
@@ -135,6 +156,23 @@ def main(name: str, folder: Path, other: str | None = None) -> None:
         )
 
 
+def left_out(risk: RiskModel, family: str, requests: Sequence[CalibrationRequest]) -> str:
+    """Say what a model of the risk would do to requests that it has not seen: one line of the table."""
+    chosen = [risk.choose(request.signals, USUAL_RISK, request.behind_new_media).share for request in requests]
+    found = [{**request.outcomes[risk.ranking], EVERYTHING: RIGHT} for request in requests]
+    outcomes = [outcomes[share] for outcomes, share in zip(found, chosen, strict=True)]
+    kept, everything = chosen.count(0), chosen.count(EVERYTHING)
+    counts = (
+        len(requests),
+        sum(outcomes[0].changed for outcomes in found),
+        sum(outcome.changed and not outcome.in_doubt(risk.least_margin) for outcome in outcomes),
+        kept,
+        len(requests) - kept - everything,
+        everything,
+    )
+    return f"| {family} | " + " | ".join(map(str, counts)) + " |"
+
+
 if __name__ == "__main__":
     with torch.inference_mode():
-        main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+        main()

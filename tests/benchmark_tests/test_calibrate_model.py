@@ -13,6 +13,8 @@ import torch
 
 from runners.methods.parts.signals import SIGNALS
 from runners.models.load import load_model, resolve_model
+from runners.risk.model import DEFAULT_RANKING, Promise, RiskLevel, RiskModel
+from runners.risk.outcomes import CalibrationRequest, Outcome
 
 
 @pytest.fixture
@@ -42,3 +44,27 @@ def test_a_stream_is_assessed_once(script: Any, tmp_path: Path) -> None:
 def test_every_source_is_a_stream_of_its_own(script: Any) -> None:
     for sources in script.SOURCES.values():
         assert len({source.file for source in sources}) == len(sources)
+
+
+def test_what_was_left_out_is_told_by_what_was_chosen_for_it(script: Any) -> None:
+    def request(signal: float, changed: bool, margin: float) -> CalibrationRequest:
+        levels = {0.0: Outcome(changed, margin), 0.2: Outcome(changed=False, margin=9.0)}
+        return CalibrationRequest("some", "case", (signal,), {DEFAULT_RANKING: levels})
+
+    risk = RiskModel(
+        signals=("one",),
+        low=(-5.0,),
+        high=(5.0,),
+        centre=(0.0,),
+        scale=(1.0,),
+        levels=(RiskLevel(0.0, (9.0,), 0.0), RiskLevel(0.2, (0.0,), -9.0)),
+        promises=(Promise(0.02, 0.1, 0, 0.01, 0.1),),
+        families=("other",),
+        donor="template",
+        requests=300,
+        confidence=0.95,
+        least_margin=0.5,
+    )
+    kept, doubted, repaired, unlike = (-1.0, True, 9.0), (-1.0, True, 0.2), (1.0, True, 9.0), (6.0, True, 9.0)
+    line = script.left_out(risk, "some", [request(*asked) for asked in (kept, doubted, repaired, unlike)])
+    assert line == "| some | 4 | 4 | 1 | 2 | 1 | 1 |"

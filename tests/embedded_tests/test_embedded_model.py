@@ -153,7 +153,7 @@ def test_what_is_harmless_is_kept_and_what_is_not_is_repaired() -> None:
         chosen[workload] = [record.repair for record in warm(records) if record.repair is not None]
         assert mean(bool(record.agrees) for record in warm(records)) >= 0.95
     kept = {workload: mean(repair.share == 0 for repair in repairs) for workload, repairs in chosen.items()}
-    assert kept["doc-qa"] >= 0.4
+    assert kept["doc-qa"] >= 0.25
     assert kept["binding"] <= 0.1
     assert mean(repair.share for repair in chosen["binding"]) <= 0.1, "a few tokens repair it"
 

@@ -173,6 +173,10 @@ def _options(text: str, options: str) -> dict[str, str]:
         key, found, value = (piece.strip() for piece in item.partition("="))
         if not found or not key or not value:
             raise UsageError(f"runner '{text}': write options as name@option=value,option=value")
+        if "@" in key:
+            raise UsageError(
+                f"runner '{text}': options reach to the end; give {key.partition('@')[0]} a --runner of its own"
+            )
         if key in pairs:
             raise UsageError(f"runner '{text}': option '{key}' is given twice")
         pairs[key] = value

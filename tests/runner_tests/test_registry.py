@@ -98,6 +98,9 @@ ERRORS = {
     "vlcache@ratio=": "runner 'vlcache@ratio=': write options as name@option=value,option=value",
     "vlcache@=1": "runner 'vlcache@=1': write options as name@option=value,option=value",
     "vlcache@ratio=0.1,ratio=0.2": "runner 'vlcache@ratio=0.1,ratio=0.2': option 'ratio' is given twice",
+    "conduit@ratio=0.1,vlcache@ratio=0.2": (
+        "runner 'conduit@ratio=0.1,vlcache@ratio=0.2': options reach to the end; give vlcache a --runner of its own"
+    ),
     "full,full": "runner 'full' is given twice: drop one, or tell them apart with name=...",
 }
 

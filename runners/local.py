@@ -7,7 +7,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from runners.base import Request, Response
 from runners.engine.adoption import Pool
 from runners.engine.engine import Engine
 from runners.engine.method import Method
@@ -17,12 +16,12 @@ from runners.engine.store.disk.settings import scope_of
 from runners.engine.store.disk.store import DiskStore
 from runners.engine.store.disk.tier import DiskTier
 from runners.engine.store.symbols import SymbolTable
+from runners.engine_runner import EngineRunner
 from runners.models.load import LoadedModel
 from runners.registry import RunnerSpec, load_method, source_of
-from workloads.records import Media
 
 
-class LocalRunner:
+class LocalRunner(EngineRunner):
     """See ``Runner``; ``pool`` and ``adopts`` as of ``Engine``, ``disk`` the disk tier of the process."""
 
     def __init__(
@@ -36,7 +35,7 @@ class LocalRunner:
         asked = load_method(spec)
         self._spec = spec
         self._method = asked.for_random_weights() if model.random_weights else asked
-        self._engine = Engine(
+        engine = Engine(
             model.adapter,
             model.workspace,
             self._method,
@@ -49,28 +48,12 @@ class LocalRunner:
             pool=pool,
             adopts=adopts,
         )
+        super().__init__(engine)
 
     @property
     def label(self) -> str:
         """See ``Runner``."""
         return self._spec.label
-
-    def answer(self, request: Request) -> Response:
-        """See ``Runner``."""
-        return self._engine.answer(request)
-
-    def reset(self) -> None:
-        """See ``Runner``."""
-        self._engine.reset()
-
-    @property
-    def primes(self) -> bool:
-        """See ``Primer``."""
-        return self._engine.primes
-
-    def prime(self, media: Sequence[Media], kept: Sequence[Media]) -> None:
-        """See ``Primer``."""
-        self._engine.prime(media, kept)
 
     def describe(self) -> dict[str, Any]:
         """See ``Runner``."""

@@ -12,7 +12,6 @@ from itertools import product
 
 from torch import Tensor
 
-from runners.base import Request, Response
 from runners.defaults import DonorPolicy
 from runners.engine.chunks import prefill_in_chunks
 from runners.engine.decode import decode, retrace
@@ -22,6 +21,7 @@ from runners.engine.kv.buffer import KVBuffer
 from runners.engine.method import PlanContext
 from runners.engine.plan import Answer, Plan
 from runners.engine.prefill import prefill
+from runners.engine_runner import EngineRunner
 from runners.methods.parts.signals import read_signals
 from runners.methods.parts.text_pass import run_text_pass
 from runners.methods.vlcache import VLCache, is_behind_new_media, plan_repair
@@ -30,7 +30,7 @@ from runners.records import Record, Repair, Warmth
 from runners.risk.model import RANKINGS, Ranking
 from runners.risk.outcomes import CalibrationRequest, Outcome
 from runners.session import SessionOptions, requests_of, serve, turns_of
-from workloads.records import Conversation, Media
+from workloads.records import Conversation
 
 LEVELS = (0.0, 0.03, 0.08, 0.2)
 CHUNK = 64  # tokens, of the computation that shows what rounding alone changes
@@ -103,32 +103,14 @@ def _compare(context: PlanContext, kv: KVBuffer, hidden: Tensor, right: Sequence
     return Outcome(not same, min(nearest.margins))
 
 
-class AssessingRunner:
+class AssessingRunner(EngineRunner):
     """See ``Runner``: serves a stream and assesses its requests."""
 
     label = "assessing"
 
     def __init__(self, model: LoadedModel, budget: int, limit: int, donor: DonorPolicy) -> None:
         self._method = Assessing(limit=limit, donor=donor)
-        self._engine = Engine(model.adapter, model.workspace, self._method, budget, profile=model.profile)
-        self._limit = limit
-
-    def answer(self, request: Request) -> Response:
-        """See ``Runner``."""
-        return self._engine.answer(request)
-
-    @property
-    def primes(self) -> bool:
-        """See ``Primer``."""
-        return self._engine.primes
-
-    def prime(self, media: Sequence[Media], kept: Sequence[Media]) -> None:
-        """See ``Primer``."""
-        self._engine.prime(media, kept)
-
-    def reset(self) -> None:
-        """See ``Runner``."""
-        self._engine.reset()
+        super().__init__(Engine(model.adapter, model.workspace, self._method, budget, profile=model.profile))
 
     def take(self, request: str) -> Assessed | None:
         """Take what was found out about a request; None where there was nothing to decide."""

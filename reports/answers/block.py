@@ -167,6 +167,8 @@ def _commands(answers: Sequence[Answer], manifest: Manifest, folder: str) -> Ite
         workloads = "" if tuple(names) == DEFAULT_WORKLOADS else " " + _flags("--workload", names)
         model = manifest.config.get("model", "builtin")
         flags = "" if model == "builtin" else f" --model {quote(str(model))}"
+        profile = manifest.config.get("profile")
+        flags += "" if profile is None else f" --profile {quote(str(profile))}"
         flags += "" if manifest.reference == "full" else f" --reference {quote(manifest.reference)}"
         asked = _flags("--runner", [manifest.spec(label) for label in (manifest.reference, *runners)])
         yield "next", f"vlcache bench --until-decided{flags}{workloads} {asked}"

@@ -307,6 +307,14 @@ def test_the_next_command_asks_those_that_are_open_until_they_are_decided() -> N
     assert proven.commands["next"] == "vlcache bench --model YOURS --workload YOURS.jsonl"
 
 
+def test_the_next_command_asks_the_same_model_with_the_same_profile() -> None:
+    known = manifest("full", "vlcache")
+    config: Any = known.config
+    config.update(model="my model", profile="my.yaml")
+    found = compose((row("full"), row("vlcache")), known, (), "results/run")
+    assert "--until-decided --model 'my model' --profile my.yaml --workload one" in found.commands["next"]
+
+
 @pytest.mark.parametrize("verdict", ["broken"])
 def test_a_lossless_runner_that_errs_is_a_fault(verdict: str) -> None:
     found = block(row("full"), row("encoder-cache", verdict=verdict, first_difference="q7"))

@@ -34,7 +34,7 @@ from runners.models.load import LoadedModel, load_model, resolve_model
 from runners.profile import write_profile
 from runners.risk.calibrate import USUAL_RISK, calibrate
 from runners.risk.model import EVERYTHING, RANKINGS, RiskModel
-from runners.risk.outcomes import RIGHT, CalibrationRequest, Outcome
+from runners.risk.outcomes import CalibrationRequest, Outcome
 from workloads.base import StreamOptions
 from workloads.records import Popularity
 from workloads.registry import load_workload
@@ -159,13 +159,12 @@ def tell(risk: RiskModel) -> None:
 def left_out(risk: RiskModel, family: str, requests: Sequence[CalibrationRequest]) -> str:
     """Say what a model of the risk would do to requests that it has not seen: one line of the table."""
     chosen = [risk.choose(request.signals, USUAL_RISK, request.behind_new_media).share for request in requests]
-    found = [{**request.outcomes[risk.ranking], EVERYTHING: RIGHT} for request in requests]
-    outcomes = [outcomes[share] for outcomes, share in zip(found, chosen, strict=True)]
+    outcomes = [request.outcome(risk.ranking, share) for request, share in zip(requests, chosen, strict=True)]
     kept, everything = chosen.count(0), chosen.count(EVERYTHING)
     counts = (
         len(requests),
-        sum(outcomes[0].changed for outcomes in found),
-        sum(outcome.changed and not outcome.in_doubt(risk.least_margin) for outcome in outcomes),
+        sum(request.outcome(risk.ranking, 0.0).changed for request in requests),
+        sum(outcome.stays_changed(risk.least_margin) for outcome in outcomes),
         kept,
         len(requests) - kept - everything,
         everything,

@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="another seed is another model")
     parser.add_argument("--layers", type=int, default=8, help="decoder layers")
     parser.add_argument("--curriculum", choices=sorted(CURRICULA), default="complete", help="see curriculum.py")
-    parser.add_argument("--rotary-base", type=float, default=ROTARY_BASE, help="of the vision encoder (default 10000)")
+    parser.add_argument("--rotary-base", type=float, default=ROTARY_BASE, help="of the vision encoder")
     parser.add_argument("--grow-from", type=Path, help="directory of a trained model, no deeper, to begin with")
     parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile (needs a C++ compiler)")
     parser.add_argument("--bfloat16", action="store_true", help="autocast matrix products to bfloat16")

@@ -144,8 +144,8 @@ def _with_levels(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting
     centre, scale = signals.mean(axis=0), np.maximum(signals.std(axis=0), 1e-6)
     levels = []
     for share in setting.levels:
-        outcomes = [request.outcomes[setting.ranking][share] for request in fitted]
-        changed = np.array([outcome.changed and not outcome.in_doubt(setting.margin) for outcome in outcomes])
+        outcomes = [request.outcome(setting.ranking, share) for request in fitted]
+        changed = np.array([outcome.stays_changed(setting.margin) for outcome in outcomes])
         weights, intercept = fit_logistic((signals - centre) / scale, changed, setting.ridge)
         levels.append(RiskLevel(share, _rounded(weights), float(f"{intercept:.6g}")))
     return replace(

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from runners.risk.model import Ranking
+from runners.risk.model import EVERYTHING, Ranking
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class Outcome:
     def in_doubt(self, least_margin: float) -> bool:
         """Whether a token is in doubt before the answer goes wrong, so that it is computed in full, and right."""
         return self.margin < least_margin
+
+    def stays_changed(self, least_margin: float) -> bool:
+        """Whether the answer changes although its tokens in doubt are computed in full."""
+        return self.changed and not self.in_doubt(least_margin)
 
 
 RIGHT = Outcome(changed=False, margin=inf)  # of an answer that is computed in full
@@ -45,6 +49,10 @@ class CalibrationRequest:
     signals: tuple[float, ...]
     outcomes: Mapping[Ranking, Mapping[float, Outcome]]
     behind_new_media: bool = False
+
+    def outcome(self, ranking: Ranking, share: float) -> Outcome:
+        """What a level of repair does to the answer; nothing where everything is computed."""
+        return RIGHT if share == EVERYTHING else self.outcomes[ranking][share]
 
 
 def first_of_each(requests: Sequence[CalibrationRequest]) -> list[int]:

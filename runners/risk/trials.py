@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from runners.risk.bounds import changed_bound, changed_for_sure
 from runners.risk.model import EVERYTHING, RiskModel
-from runners.risk.outcomes import RIGHT, CalibrationRequest, first_of_each, numbered
+from runners.risk.outcomes import CalibrationRequest, first_of_each, numbered
 from runners.risk.regression import Floats
 
 DIGITS = 6
@@ -45,8 +45,7 @@ def estimate_all(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Fl
 def try_thresholds(estimates: Floats, model: RiskModel, requests: Sequence[CalibrationRequest]) -> Iterator[Trial]:
     """Choose levels for all requests, whose estimates are given, below every one of ``THRESHOLDS`` in turn."""
     levels = [*(level.share for level in model.levels), EVERYTHING]
-    ranked = [request.outcomes[model.ranking] for request in requests]
-    outcomes = [[*(found[share] for share in levels[:-1]), RIGHT] for found in ranked]
+    outcomes = [[request.outcome(model.ranking, share) for share in levels] for request in requests]
     doubts = np.array([[outcome.in_doubt(model.least_margin) for outcome in row] for row in outcomes])
     changed = np.array([[outcome.changed for outcome in row] for row in outcomes]) & ~doubts
     computed = np.where(doubts, EVERYTHING, levels)

@@ -4,9 +4,12 @@
     python docs/benchmarks/calibrate_model.py reader FOLDER
     python docs/benchmarks/calibrate_model.py builtin FOLDER --model MODEL
     python docs/benchmarks/calibrate_model.py builtin FOLDER --leave-out binding
+    python docs/benchmarks/calibrate_model.py reader FOLDER --held-out 602
+    python docs/benchmarks/calibrate_model.py reader FOLDER --seed 601 --seed 602
 
-The third does it for another model, on the streams of the one named; the last calibrates on all families but one, and
-tells what that model of the risk would do to the one that it has not seen.
+The third does it for another model, on the streams of the one named. The fourth calibrates on all families but one, the
+fifth on all, and both tell what that model of the risk would do to requests that it has not seen: of that family, or of
+streams of another seed. The last calibrates on twice the requests.
 
 In streams of even popularity most requests of `binding` and `multi-hop` bring a new picture beside reused ones; in
 those of popularity own every request that comes back has all its media stored. A threshold has to hold for both.
@@ -23,6 +26,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +56,17 @@ class Source:
     workload: str
     popularity: Popularity
     requests: int
+    seed: int = SEED
+
+    @property
+    def name(self) -> str:
+        """What tells its cases from those of the other streams of a workload."""
+        return f"{self.popularity}-{self.seed}"
 
     @property
     def file(self) -> str:
         """Name of the file with what was found of it."""
-        return f"{self.workload}-{self.popularity}.jsonl"
+        return f"{self.workload}-{self.name}.jsonl"
 
 
 def both(workload: str, requests: int = 300) -> list[Source]:
@@ -82,7 +92,7 @@ def assessed(model: LoadedModel, source: Source, kept: Path) -> list[Calibration
         workload = load_workload(source.workload)
         even = source.popularity == "even"
         rate = EVEN_REUSE if even else workload.defaults.usual_reuse_rate(source.popularity)
-        options = StreamOptions(source.requests, SEED, reuse_rate=rate, popularity=source.popularity)
+        options = StreamOptions(source.requests, source.seed, reuse_rate=rate, popularity=source.popularity)
         limit = workload.defaults.max_new_tokens
         runner = AssessingRunner(model, BUDGET, limit, "template")
         found = assess(source.workload, list(workload.conversations(options)), runner, limit)
@@ -113,7 +123,7 @@ def read(line: str, source: Source) -> CalibrationRequest:
         ranking: {float(share): Outcome(**outcome) for share, outcome in levels.items()}
         for ranking, levels in found.pop("outcomes").items()
     }
-    found |= {"case": f"{source.popularity}/{found['case']}", "signals": tuple(found["signals"]), "outcomes": outcomes}
+    found |= {"case": f"{source.name}/{found['case']}", "signals": tuple(found["signals"]), "outcomes": outcomes}
     return CalibrationRequest(**found)
 
 
@@ -123,25 +133,30 @@ def main() -> None:
     parser.add_argument("streams", choices=SOURCES, help="the model whose streams are asked")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", help="another model than the one named")
+    parser.add_argument("--seed", type=int, action="append", help=f"of the streams, {SEED} if none; repeatable")
+    parser.add_argument("--held-out", type=int, action="append", default=[], help="another seed, to ask; repeatable")
     parser.add_argument("--leave-out", action="append", default=[], help="a workload not to calibrate on; repeatable")
     options = parser.parse_args()
     folder, name = options.folder, options.model or options.streams
     folder.mkdir(parents=True, exist_ok=True)
     loaded = load_model(name, resolve_model(name))
     model = replace(loaded, profile=replace(loaded.profile, risk=None))
-    requests: list[CalibrationRequest] = []
-    for source in SOURCES[options.streams]:
-        requests += assessed(model, source, folder / source.file)
-        print(f"{source.workload}, {source.popularity}: {len(requests)} requests so far", file=sys.stderr)
-    risk = calibrate(SIGNALS, "template", [r for r in requests if r.family not in options.leave_out])
+    fitted, unseen = [], []
+    seeds = options.seed or [SEED]
+    for seed, source in product((*seeds, *options.held_out), SOURCES[options.streams]):
+        of_seed = replace(source, seed=seed)
+        found = assessed(model, of_seed, folder / of_seed.file)
+        (unseen if seed in options.held_out or source.workload in options.leave_out else fitted).extend(found)
+        print(f"{of_seed.workload}, {of_seed.name}: {len(found)} requests", file=sys.stderr)
+    risk = calibrate(SIGNALS, "template", fitted)
     comment = "Risk: docs/benchmarks/calibrate_model.py."
     write_profile(folder / "vlcache.yaml", replace(loaded.profile, risk=risk), comment)
     tell(risk)
-    if options.leave_out:
-        print("\n| left out | requests | blind reuse changes | changed | kept | repaired | in full |")
+    if unseen:
+        print("\n| not calibrated on | requests | blind reuse changes | changed | kept | repaired | in full |")
         print("|---" * 7 + "|")
-    for family in options.leave_out:
-        print(left_out(risk, family, [request for request in requests if request.family == family]))
+    for family in dict.fromkeys(request.family for request in unseen):
+        print(unseen_line(risk, family, [request for request in unseen if request.family == family]))
 
 
 def tell(risk: RiskModel) -> None:
@@ -156,7 +171,7 @@ def tell(risk: RiskModel) -> None:
         )
 
 
-def left_out(risk: RiskModel, family: str, requests: Sequence[CalibrationRequest]) -> str:
+def unseen_line(risk: RiskModel, family: str, requests: Sequence[CalibrationRequest]) -> str:
     """Say what a model of the risk would do to requests that it has not seen: one line of the table."""
     chosen = [risk.choose(request.signals, USUAL_RISK, request.behind_new_media).share for request in requests]
     outcomes = [request.outcome(risk.ranking, share) for request, share in zip(requests, chosen, strict=True)]

@@ -17,6 +17,12 @@ def changed_bound(changed: int, requests: int) -> float:
 
 
 @cache
+def changed_likely(changed: int, requests: int) -> float:
+    """Bound the share of changed answers from above as it is more likely than not: at a confidence of one half."""
+    return 1.0 if changed >= requests else float(beta.ppf(0.5, changed + 1, requests - changed))
+
+
+@cache
 def changed_for_sure(changed: int, requests: int) -> float:
     """Bound the share of changed answers from below at ``FOR_SURE``."""
     return float(beta.ppf(1 - FOR_SURE, changed, requests - changed + 1)) if changed else 0.0

@@ -11,12 +11,13 @@ no setting keeps it, nothing tells them apart, and the most cautious is taken.
 The cases (clusters of requests that share media) are split: on one part the regressions are fitted, on the other the
 threshold is tested, one request of each case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
-stops at the first whose upper bound of the share of changed answers exceeds the promised risk, or that for sure
-changes more than that share of the answers that one kind of request got at one level (by the lower bound, of all
-requests of the cases that are tested); of those before it the most cautious is taken that computes hardly more than the
-last. Requests of one kind are of one family, all with or all without reused tokens behind new media; what is computed
-in full hides no other level's changes. Such a sequence needs no more requests than one test: for a risk of 0.02 these
-are 149 without a changed answer. With fewer nothing passes, and everything is computed.
+stops at the first whose upper bound of the share of changed answers exceeds the promised risk; that more likely than
+not changes more than that share of one family, if it has separate requests enough to tell; or that for sure does of
+the answers that one kind of request got at one level (by the lower bound, of all requests of the cases that are
+tested). Of those before it the most cautious is taken that computes hardly more than the last. Requests of one kind
+are of one family, all with or all without reused tokens behind new media; what is computed in full hides no other
+level's changes. Such a sequence needs no more requests than one test: for a risk of 0.02 these are 149 without a
+changed answer. With fewer nothing passes, and everything is computed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import numpy as np
 from scipy.stats import binom
 
 from runners.defaults import DonorPolicy
-from runners.risk.bounds import CONFIDENCE, changed_bound
+from runners.risk.bounds import CONFIDENCE, changed_bound, changed_likely
 from runners.risk.model import DEFAULT_RANKING, EVERYTHING, Promise, Ranking, RiskLevel, RiskModel
 from runners.risk.outcomes import CalibrationRequest, first_of_each, numbered
 from runners.risk.regression import Floats, fit_logistic
@@ -39,6 +40,7 @@ RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
 USUAL_RISK = 0.02
 HARDLY = 0.1  # so many more tokens, relatively, may be computed with a setting that is preferred
 CAUTION = 0.5  # so many more tokens, relatively, may be computed with a more cautious threshold
+PRICE = 0.1  # and so much less, relatively, may be saved with it
 MARGINS = (3.0, 2.0, 1.5, 1.0, 0.5, 0.2, 0.1, 0.0)  # logit margins below which a token may be in doubt
 RIDGES = (5.0, 1.0)  # penalties of the weights: few requests take a larger one
 SLACK = 0.1  # of the range of a signal, beyond either end: where a request is still like those of the calibration
@@ -189,11 +191,25 @@ def _promise(trials: Sequence[Trial], requests: int, risk: float) -> Promise:
     Args:
         requests: number of separate ones.
     """
-    kept = list(takewhile(lambda trial: trial.bound <= risk and trial.worst <= risk, trials))
+    kept = list(takewhile(lambda trial: _keeps(trial, risk), trials))
     if not kept:
         return Promise(risk, 0.0, 0, round(changed_bound(0, requests), DIGITS), EVERYTHING)
-    taken = next(trial for trial in kept if trial.computed <= (1 + CAUTION) * kept[-1].computed)
+    taken = next(trial for trial in kept if _costs_hardly_more(trial.computed, kept[-1].computed))
     return Promise(risk, taken.threshold, taken.changed, round(taken.bound, DIGITS), round(taken.computed, DIGITS))
+
+
+def _keeps(trial: Trial, risk: float) -> bool:
+    """Whether a trial keeps the promise of a risk for all requests in sum, for every kind, and for every family.
+
+    A family is asked for itself if it has so many separate requests that one changed answer would not be too many.
+    """
+    asked = [changed_likely(*family) for family in trial.families if changed_likely(1, family[1]) <= USUAL_RISK]
+    return max(trial.bound, trial.worst, *asked) <= risk
+
+
+def _costs_hardly_more(computed: float, least: float) -> bool:
+    """Whether a share of the tokens is little more than the least, and saves nearly as much: caution is worth that."""
+    return computed <= (1 + CAUTION) * least and 1 - computed >= (1 - PRICE) * (1 - least)
 
 
 def _changes_allowed(requests: int) -> int:

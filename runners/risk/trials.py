@@ -25,8 +25,9 @@ class Trial:
         changed, bound, computed: of the separate ones, see ``Promise``.
         mean: share of the vision tokens that is computed, over all of them.
         worst: share of changed answers that a kind of request has for sure among those answered at one level, of the
-            kind and level of which it is largest, so that none pays for the others, and none hides behind what is
-            computed in full. A lower bound, for a level has few requests of a kind.
+            kind and level of which it is largest, so that none hides behind what is computed in full. A lower bound,
+            for a level has few requests of a kind.
+        families: of every family, how many of its separate requests change, and how many there are.
     """
 
     threshold: float
@@ -35,6 +36,7 @@ class Trial:
     computed: float
     mean: float
     worst: float
+    families: tuple[tuple[int, int], ...]
 
 
 def estimate_all(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Floats:
@@ -51,6 +53,7 @@ def try_thresholds(estimates: Floats, model: RiskModel, requests: Sequence[Calib
     computed = np.where(doubts, EVERYTHING, levels)
     kinds = np.array(numbered([(request.family, request.behind_new_media) for request in requests]))
     separate, rows = first_of_each(requests), np.arange(len(requests))
+    families = np.array(numbered([requests[place].family for place in separate]))
     for threshold in THRESHOLDS:
         chosen = (estimates <= threshold).argmax(axis=1)
         changes, shares = changed[rows, chosen], computed[rows, chosen]
@@ -64,5 +67,9 @@ def try_thresholds(estimates: Floats, model: RiskModel, requests: Sequence[Calib
             worst=max(
                 changed_for_sure(int(found), int(count))
                 for found, count in zip(np.bincount(groups, changes), np.bincount(groups), strict=True)
+            ),
+            families=tuple(
+                (int(found), int(count))
+                for found, count in zip(np.bincount(families, changes[separate]), np.bincount(families), strict=True)
             ),
         )

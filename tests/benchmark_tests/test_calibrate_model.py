@@ -23,7 +23,7 @@ def script(script_of: Callable[[str], ModuleType]) -> Any:
 
 
 def test_a_stream_is_assessed_once(script: Any, tmp_path: Path) -> None:
-    source, kept = script.Source("binding", "own", 8), tmp_path / "binding-own.jsonl"
+    source, kept = script.Source("binding", "own", 8), tmp_path / "binding-own-601.jsonl"
     model = load_model("builtin", resolve_model("builtin"))
     with torch.inference_mode():
         first = script.assessed(model, source, kept)
@@ -33,7 +33,7 @@ def test_a_stream_is_assessed_once(script: Any, tmp_path: Path) -> None:
     assert again == first, "what was found is read, and no model is asked"
     assert first
     for request in first:
-        assert request.case.startswith("own/binding/")
+        assert request.case.startswith("own-601/binding/")
         assert len(request.signals) == len(SIGNALS)
         assert list(request.outcomes) == list(script.RANKINGS)
         for levels in request.outcomes.values():
@@ -46,7 +46,7 @@ def test_every_source_is_a_stream_of_its_own(script: Any) -> None:
         assert len({source.file for source in sources}) == len(sources)
 
 
-def test_what_was_left_out_is_told_by_what_was_chosen_for_it(script: Any) -> None:
+def test_what_was_not_seen_is_told_by_what_was_chosen_for_it(script: Any) -> None:
     def request(signal: float, changed: bool, margin: float) -> CalibrationRequest:
         levels = {0.0: Outcome(changed, margin), 0.2: Outcome(changed=False, margin=9.0)}
         return CalibrationRequest("some", "case", (signal,), {DEFAULT_RANKING: levels})
@@ -66,5 +66,5 @@ def test_what_was_left_out_is_told_by_what_was_chosen_for_it(script: Any) -> Non
         least_margin=0.5,
     )
     kept, doubted, repaired, unlike = (-1.0, True, 9.0), (-1.0, True, 0.2), (1.0, True, 9.0), (6.0, True, 9.0)
-    line = script.left_out(risk, "some", [request(*asked) for asked in (kept, doubted, repaired, unlike)])
+    line = script.unseen_line(risk, "some", [request(*asked) for asked in (kept, doubted, repaired, unlike)])
     assert line == "| some | 4 | 4 | 1 | 2 | 1 | 1 |"

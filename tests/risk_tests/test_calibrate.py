@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.risk.bounds import CONFIDENCE, FOR_SURE, changed_bound, changed_for_sure
-from runners.risk.calibrate import MARGINS, calibrate
+from runners.risk.bounds import CONFIDENCE, FOR_SURE, changed_bound, changed_for_sure, changed_likely
+from runners.risk.calibrate import FIT, MARGINS, calibrate
 from runners.risk.model import DEFAULT_RANKING, EVERYTHING, RANKINGS, Ranking, RiskModel
 from runners.risk.outcomes import RIGHT, CalibrationRequest, Outcome
+from runners.risk.trials import estimate_all, try_thresholds
 
 NAMES = ("drift", "noise")
 SURE = 9.0  # a logit margin
@@ -91,6 +93,51 @@ def test_no_kind_of_request_pays_for_the_others() -> None:
     assert told is not None
     assert together.computed < 0.1, "they are few among all"
     assert told.computed > 0.5, "of their own kind they are too many wherever they are kept"
+
+
+@pytest.mark.parametrize(("spread", "risk"), [(3.0, 0.1), (3.0, 0.05), (6.0, 0.05), (1.0, 0.1)])
+def test_caution_leaves_most_of_what_a_promise_lets_save(spread: float, risk: float) -> None:
+    rng = np.random.default_rng(19)
+    requests = [
+        CalibrationRequest("some", f"case-{case}", (signal, rng.normal()), outcomes({0.0: bool(rng.random() < harm)}))
+        for case in range(1500)
+        for signal in [rng.normal(0, spread)]
+        for harm in [1 / (1 + np.exp(3 - signal))]
+    ]
+    model = calibrate(NAMES, "template", requests)
+    tested = [request for case, request in enumerate(requests) if case % FIT]
+    trials = try_thresholds(estimate_all(model, tested), model, tested)
+    least = list(takewhile(lambda trial: max(trial.bound, trial.worst) <= risk, trials))[-1].computed
+    promise = model.promise(risk)
+    assert promise is not None
+    assert least < 1
+    assert least <= promise.computed <= 1.5 * least
+    assert 1 - promise.computed >= 0.9 * (1 - least)
+
+
+@pytest.mark.parametrize(("every", "hurts", "is_asked"), [(4, 60, True), (20, 30, False)])
+def test_no_family_hides_behind_the_others_that_has_requests_enough_to_tell(
+    every: int, hurts: int, is_asked: bool
+) -> None:
+    """One in so many requests is of a family of which some change, repaired or not: less than a percent of all.
+
+    Of the 800 that are tested these are 5 of 200, and 2 of 40, of whom one alone would be more than 2 %.
+    """
+    rng = np.random.default_rng(18)
+    hard = [case % every == 0 for case in range(1200)]
+    requests = [
+        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), outcomes({0.0: hurt, 0.2: hurt}))
+        for case in range(1200)
+        for hurt in [hard[case] and (case // every) % hurts == 1]
+    ]
+    apart = [
+        replace(request, family="hard" if is_hard else "easy") for request, is_hard in zip(requests, hard, strict=True)
+    ]
+    together, told = (calibrate(NAMES, "template", given).promise(0.02) for given in (requests, apart))
+    assert together is not None
+    assert told is not None
+    assert together.computed < 0.1
+    assert (told.computed > 0.5) == is_asked
 
 
 def test_one_changed_answer_of_a_rare_kind_proves_nothing() -> None:
@@ -247,3 +294,13 @@ def test_what_changes_for_sure_is_the_bound_of_the_binomial(changed: int, reques
     assert share <= changed / requests
     if changed:
         assert binom.sf(changed - 1, requests, share) == pytest.approx(1 - FOR_SURE, abs=1e-9)
+
+
+@pytest.mark.parametrize(("changed", "requests"), [(0, 34), (1, 84), (2, 112), (3, 3)])
+def test_a_share_is_as_likely_above_what_changes_likely_as_below(changed: int, requests: int) -> None:
+    from scipy.stats import binom
+
+    share = changed_likely(changed, requests)
+    assert changed / requests <= share <= changed_bound(changed, requests)
+    if changed < requests:
+        assert binom.cdf(changed, requests, share) == pytest.approx(0.5, abs=1e-9)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.run.manifest import RunnerDescription
+from reports.run.descriptions import RunnerDescription
 from reports.run.measurements import Measurements
 from reports.run.store import RunFolder
 from reports.statistics.intervals import Interval

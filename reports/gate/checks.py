@@ -13,7 +13,8 @@ from reports.gate.baseline import Baseline
 from reports.gate.evidence import Evidence, Subject
 from reports.gate.policy import Policy, baseline_limits, default_limits
 from reports.gate.requirements import REQUIREMENTS, Limits, Requirement
-from reports.run.manifest import Manifest, RunnerDescription
+from reports.run.descriptions import RunnerDescription
+from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
 from reports.statistics.intervals import Interval
 from reports.statistics.pairing import Paired

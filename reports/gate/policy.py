@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from reports.gate.requirements import REQUIREMENTS, Limits
-from reports.run.manifest import RunnerDescription
+from reports.run.descriptions import RunnerDescription
 from workloads.errors import UsageError, unknown_name
 
 ANY = "*"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reports.pictures import load_curve, working_set
 from reports.pictures.files import file_names, write_pictures
-from reports.run.manifest import AtRate
+from reports.run.descriptions import AtRate
 from reports.summary.row import Row
 from reports.sweep.load_knee import Knee
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from reports.pictures import png
-from reports.run.manifest import AtRate
+from reports.run.descriptions import AtRate
 from reports.summary.row import Row
 from reports.sweep.load_knee import Knee, curves
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reports.run.manifest import Ceilings
+from reports.run.descriptions import Ceilings
 
 
 def floor_ms(measured: pd.DataFrame, ceilings: Ceilings) -> pd.Series[float]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.run.manifest import LoadDescription
+from reports.run.descriptions import LoadDescription
 from reports.run.measurements import Measurements
 from reports.statistics.intervals import percentile
 from reports.statistics.serial import percentile_interval, serial_share_interval

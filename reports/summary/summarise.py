@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from reports.run.descriptions import Ceilings
 from reports.run.frame import without_times
-from reports.run.manifest import Ceilings, Manifest
+from reports.run.manifest import Manifest
 from reports.run.measurements import Measurements
 from reports.statistics.intervals import mean_interval, median_interval, percentile
 from reports.statistics.levels import ONE_LOOK

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reports.run.manifest import AtRate
+from reports.run.descriptions import AtRate
 from reports.summary.row import Row
 
 KEPT = 0.99  # share of answers that keep the objective, up to the knee

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from reports.run.manifest import Manifest, SweptRunner
+from reports.run.descriptions import SweptRunner
+from reports.run.manifest import Manifest
 from reports.summary.risk_notices import promise_is_broken
 from reports.summary.row import Row
 

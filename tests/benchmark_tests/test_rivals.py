@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reports.run.manifest import RunnerDescription
+from reports.run.descriptions import RunnerDescription
 
 FLIPS = {
     "full": None,

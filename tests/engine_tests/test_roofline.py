@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
+from reports.run.descriptions import Ceilings
 from reports.run.frame import FRAME_COLUMNS
-from reports.run.manifest import Ceilings
 from reports.summary.floor import floor_ms
 from runners.engine.measure import peak
 from runners.engine.measure.peak import PeakMeter

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.pictures.curve_files import draw_load
+from reports.run.descriptions import AtRate, LoadDescription
 from reports.run.frame import to_frame
-from reports.run.manifest import AtRate, LoadDescription
 from reports.statistics.slo import Slo
 from reports.summary.load import load_values, missed
 from reports.summary.row import Row

@@ -8,7 +8,7 @@ import pytest
 from reports.gate.policy import Policy, Rule, default_limits
 from reports.gate.policy_file import LARGEST_FILE, read_policy
 from reports.gate.requirements import REQUIREMENTS
-from reports.run.manifest import RunnerDescription
+from reports.run.descriptions import RunnerDescription
 from workloads.errors import UsageError
 
 

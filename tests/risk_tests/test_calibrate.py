@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.risk.bounds import CONFIDENCE, FOR_SURE, changed_bound, changed_for_sure, changed_likely
-from runners.risk.calibrate import FIT, MARGINS, calibrate
+from runners.risk.calibrate import FIT, calibrate
 from runners.risk.model import DEFAULT_RANKING, EVERYTHING, RANKINGS, Ranking, RiskModel
 from runners.risk.outcomes import RIGHT, CalibrationRequest, Outcome
+from runners.risk.setting import MARGINS
 from runners.risk.trials import estimate_all, try_thresholds
 
 NAMES = ("drift", "noise")

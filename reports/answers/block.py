@@ -18,6 +18,7 @@ from workloads.registry import DEFAULT_WORKLOADS
 WIDTH = 80
 MOST_UNSAFE = 5
 LABEL, NAME = 26, 14  # characters, of the screen's columns
+BRACKETED = TableColumn("best reuse (in brackets: not shown safe)", "best reuse\n(not shown safe)", max_width=LABEL)
 STYLES = {Word.YES: "green", Word.BOUNDED: "green", Word.NOT_YET: "yellow", Word.NO: "red", Word.TIMES_ONLY: ""}
 
 
@@ -57,13 +58,14 @@ def compose(rows: Sequence[Row], manifest: Manifest, notices: Sequence[Notice], 
 
 def _table(answers: Sequence[Answer], rows: Sequence[Row], reference: str) -> Table:
     first, sure = rows[0], f"{100 * (1 - rows[0].alpha):g} %"
+    bracketed = any(answer.reuse is None and answer.nearest is not None for answer in answers)
     return Table(
         title="What reuse gains",
         about=f"{_asked(rows, reference)}, {first.model} on {first.device} in {first.dtype}",
         columns=[
             TableColumn("workload", max_width=NAME),
             TableColumn("free: changes no answer", "free: changes\nno answer", max_width=LABEL),
-            TableColumn("best reuse (in brackets: not shown safe)", "best reuse\n(not shown safe)", max_width=LABEL),
+            BRACKETED if bracketed else TableColumn("best reuse", "best\nreuse", max_width=LABEL),
             TableColumn("over free", "over\nfree", right=True, wrap=False),
             TableColumn(f"loses less than, at {sure}", f"loses less\nthan ({sure})", right=True, wrap=False),
         ],
@@ -155,7 +157,8 @@ def _warnings(notices: Sequence[Notice]) -> Iterator[Note]:
             yield Note(f"{notice.workload}: {notice.text}.")
     if others := [notice for notice in notices if notice.kind.style == "yellow"]:
         kinds = ", ".join(dict.fromkeys(notice.kind.value.replace("-", " ") for notice in others))
-        yield Note(f"{len(others)} warnings ({kinds}): see every column.", "yellow")
+        counted = "1 warning" if len(others) == 1 else f"{len(others)} warnings"
+        yield Note(f"{counted} ({kinds}): see every column.", "yellow")
 
 
 def _commands(answers: Sequence[Answer], manifest: Manifest, folder: str) -> Iterator[tuple[str, str]]:

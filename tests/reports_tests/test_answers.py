@@ -295,6 +295,16 @@ def test_warnings_are_counted_and_what_is_red_is_said() -> None:
     notes = [note.text for note in block(row("full"), row("vlcache"), notices=(broken, few, few)).notes]
     assert "one: failed, counted as wrong: vlcache 3 of 190; look." in notes
     assert "2 warnings (contention): see every column." in notes
+    alone = [note.text for note in block(row("full"), row("vlcache"), notices=(few,)).notes]
+    assert "1 warning (contention): see every column." in alone
+
+
+def test_brackets_are_explained_where_there_are_any() -> None:
+    def heads(*rows: Row) -> list[str]:
+        return [column.title for column in block(*rows).table.columns]
+
+    assert "best reuse (in brackets: not shown safe)" in heads(row("full"), lossy("conduit", 0.2451))
+    assert "best reuse" in heads(row("full"), row("vlcache"))
 
 
 def test_the_next_command_asks_those_that_are_open_until_they_are_decided() -> None:

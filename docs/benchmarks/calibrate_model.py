@@ -129,21 +129,13 @@ def read(line: str, source: Source) -> CalibrationRequest:
 
 def main() -> None:
     """Assess all streams, calibrate, and write the profile."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("streams", choices=SOURCES, help="the model whose streams are asked")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", help="another model than the one named")
-    parser.add_argument("--seed", type=int, action="append", help=f"of the streams, {SEED} if none; repeatable")
-    parser.add_argument("--held-out", type=int, action="append", default=[], help="another seed, to ask; repeatable")
-    parser.add_argument("--leave-out", action="append", default=[], help="a workload not to calibrate on; repeatable")
-    options = parser.parse_args()
+    options = parse()
     folder, name = options.folder, options.model or options.streams
     folder.mkdir(parents=True, exist_ok=True)
     loaded = load_model(name, resolve_model(name))
     model = replace(loaded, profile=replace(loaded.profile, risk=None))
     fitted, unseen = [], []
-    seeds = options.seed or [SEED]
-    for seed, source in product((*seeds, *options.held_out), SOURCES[options.streams]):
+    for seed, source in product([*options.seed, *options.held_out], SOURCES[options.streams]):
         of_seed = replace(source, seed=seed)
         found = assessed(model, of_seed, folder / of_seed.file)
         (unseen if seed in options.held_out or source.workload in options.leave_out else fitted).extend(found)
@@ -157,6 +149,25 @@ def main() -> None:
         print("|---" * 7 + "|")
     for family in dict.fromkeys(request.family for request in unseen):
         print(unseen_line(risk, family, [request for request in unseen if request.family == family]))
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("streams", choices=SOURCES, help="the model whose streams are asked")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", help="another model than the one named")
+    parser.add_argument("--seed", type=int, action="append", help=f"of the streams, {SEED} if none; repeatable")
+    parser.add_argument("--held-out", type=int, action="append", default=[], help="another seed, to ask; repeatable")
+    parser.add_argument("--leave-out", action="append", default=[], help="a workload not to calibrate on; repeatable")
+    options = parser.parse_args()
+    options.seed = options.seed or [SEED]
+    seeds = [*options.seed, *options.held_out]
+    if len(set(seeds)) < len(seeds):
+        parser.error("a seed can be given once, to calibrate on or to hold out")
+    if unknown := set(options.leave_out) - {source.workload for source in SOURCES[options.streams]}:
+        parser.error(f"--leave-out {', '.join(sorted(unknown))}: there is no such stream")
+    return options
 
 
 def tell(risk: RiskModel) -> None:

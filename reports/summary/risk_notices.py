@@ -76,8 +76,8 @@ def _broken(row: Row) -> Iterator[Notice]:
         NoticeKind.BROKEN_PROMISE,
         f"{row.runner} promised to change {100 * promised:g} % of the answers at most and changed {100 * found:.1f} %, "
         f"at least {100 * low:.1f} % for sure",
-        f"these requests are unlike those it was calibrated on ({row.calibration}): do not use it here before "
-        "vlcache profile has seen them",
+        f"its calibration on {row.calibration} did not tell of requests like these: do not use it here before "
+        "vlcache profile has seen more of them",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import Qwen2_5_VLForConditionalGeneration
 
+from runners.builtin.architecture import ROTARY_BASE
 from runners.builtin.exam import SAMPLES, SEED
 
 HEADER = """---
@@ -27,8 +28,7 @@ Made by {recipe}.
 Losses on the way are in `training_log.jsonl`. Lessons are drawn from the `train` split, benchmarks from `bench`: a
 seed's random stream is named after its split, so the two cannot meet.
 
-Its vision encoder turns positions with a rotary base of {rotary_base:,.0f}. Servers may compute with
-10,000, the usual one, whatever `config.json` says.
+Its vision encoder turns positions with a rotary base of {rotary}.
 
 ## Accuracy with full recomputation
 
@@ -51,7 +51,7 @@ def write_card(
     text = HEADER.format(
         parameters=sum(weight.numel() for weight in model.parameters()),
         layers=config.text_config.num_hidden_layers,
-        rotary_base=config.vision_config.rope_parameters["rope_theta"],
+        rotary=_rotary(config.vision_config.rope_parameters["rope_theta"]),
         megabytes=megabytes,
         recipe=recipe,
         samples=SAMPLES,
@@ -61,6 +61,12 @@ def write_card(
         kinds = ", ".join(f"{family} {share:.3f}" for family, share in families.items() if family != "all")
         text += f"| {workload} | {families['all']:.3f} | {kinds} |\n"
     (path / "README.md").write_text(text)
+
+
+def _rotary(base: float) -> str:
+    """Write a rotary base, and where it is not the usual one, that servers may compute with that nevertheless."""
+    usual = "the usual one, with which servers compute"
+    return f"{base:,.0f}, {usual}" if base == ROTARY_BASE else f"{base:,.0f}, and not {ROTARY_BASE:,.0f}, {usual}"
 
 
 def recipe_of(path: Path) -> str:

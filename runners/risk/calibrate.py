@@ -7,27 +7,28 @@ The cases (clusters of requests that share media) are split: on one part the set
 (``runners.risk.setting``) and the regressions are fitted, on the other the threshold is tested, one request of each
 case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
-stops at the first whose upper bound of the share of changed answers exceeds the promised risk; that more likely than
-not changes more than that share of one family, if it has separate requests enough to tell; or that for sure does of
-the answers that one kind of request got at one level (by the lower bound, of all requests of the cases that are
-tested). Of those before it the most cautious is taken that computes hardly more than the last. Requests of one kind
-are of one family, all with or all without reused tokens behind new media; what is computed in full hides no other
-level's changes. Such a sequence needs no more requests than one test: for a risk of 0.02 these are 149 without a
-changed answer. With fewer nothing passes, and everything is computed.
+stops at the first that changes too many answers. Those are more than the promised risk by the upper bound of their
+share; or by its bound at a confidence of one half of one family, if it has separate requests enough to tell; or by its
+lower bound of the answers that one kind of request got at one level (of all requests of the cases that are tested). Of
+those before it the most cautious is taken that computes at most half as much more than the last, and saves nearly as
+much. Requests of one kind are of one family, all with or all without reused tokens behind new media; what is computed
+in full hides no other level's changes. Such a sequence needs no more requests than one test: for a risk of 0.02 these
+are 149 without a changed answer. With fewer nothing passes, and everything is computed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
 from runners.defaults import DonorPolicy
-from runners.risk.bounds import changed_bound, changed_likely
+from runners.risk.bounds import EVEN, changed_bound, changes_allowed
 from runners.risk.fit import with_levels, without_levels
 from runners.risk.model import EVERYTHING, Promise, RiskModel
 from runners.risk.outcomes import CalibrationRequest, first_of_each, numbered
-from runners.risk.setting import choose_setting
+from runners.risk.setting import Allowed, choose_setting
 from runners.risk.trials import DIGITS, Trial, estimate_all, try_thresholds
 
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
@@ -56,7 +57,7 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
         raise ValueError("a calibration needs requests of two cases at least")
 
     empty = without_levels(names, donor, requests)
-    setting = choose_setting(empty, fitted, _changes_allowed(separate) / separate)
+    setting = choose_setting(empty, fitted, _allowed(tested))
     model = replace(with_levels(empty, fitted, setting), requests=separate)
     trials = list(try_thresholds(estimate_all(model, tested), model, tested))
     return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
@@ -65,8 +66,8 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
 def _promise(trials: Sequence[Trial], requests: int, risk: float) -> Promise:
     """Take one of the trials, from the most cautious on, before the promise would be broken.
 
-    That is the most cautious one that computes hardly more than the last: little is gained by all the risk that may be
-    taken. Every trial before the first that fails keeps the promise.
+    That is the most cautious one that is worth its tokens, measured by the last: little is gained by all the risk that
+    may be taken. Every trial before the first that fails keeps the promise.
 
     Args:
         requests: number of separate ones.
@@ -74,24 +75,38 @@ def _promise(trials: Sequence[Trial], requests: int, risk: float) -> Promise:
     kept = list(takewhile(lambda trial: _keeps(trial, risk), trials))
     if not kept:
         return Promise(risk, 0.0, 0, round(changed_bound(0, requests), DIGITS), EVERYTHING)
-    taken = next(trial for trial in kept if _costs_hardly_more(trial.computed, kept[-1].computed))
+    taken = next(trial for trial in kept if _is_worth_its_tokens(trial.computed, kept[-1].computed))
     return Promise(risk, taken.threshold, taken.changed, round(taken.bound, DIGITS), round(taken.computed, DIGITS))
 
 
 def _keeps(trial: Trial, risk: float) -> bool:
-    """Whether a trial keeps the promise of a risk for all requests in sum, for every kind, and for every family.
+    """Whether a trial keeps the promise of a risk in sum, in every kind, and in every family that can tell.
 
-    A family is asked for itself if it has so many separate requests that one changed answer would not be too many.
+    One changed answer tells nothing of a family. The same families are asked at every risk, so that no smaller promise
+    is an easier one.
     """
-    asked = [changed_likely(*family) for family in trial.families if changed_likely(1, family[1]) <= USUAL_RISK]
-    return max(trial.bound, trial.worst, *asked) <= risk
+    asked = [counts for counts in trial.families.values() if counts[0] > 1 and _can_tell(counts[1])]
+    return max(trial.bound, trial.worst, *(changed_bound(*counts, EVEN) for counts in asked)) <= risk
 
 
-def _costs_hardly_more(computed: float, least: float) -> bool:
-    """Whether a share of the tokens is little more than the least, and saves nearly as much: caution is worth that."""
-    return computed <= (1 + CAUTION) * least and 1 - computed >= (1 - PRICE) * (1 - least)
+def _can_tell(requests: int) -> bool:
+    """Whether a family has separate requests enough to be asked by itself: one may change with ``USUAL_RISK`` kept."""
+    return changed_bound(1, requests, EVEN) <= USUAL_RISK
 
 
-def _changes_allowed(requests: int) -> int:
-    """Count how many of so many requests may change with ``USUAL_RISK`` kept, 0 where even that is too many."""
-    return max(0, sum(1 for _ in takewhile(lambda k: changed_bound(k, requests) <= USUAL_RISK, range(requests))) - 1)
+def _allowed(tested: Sequence[CalibrationRequest]) -> Allowed:
+    """Find what the tests of ``USUAL_RISK`` will let change, as shares of the cases."""
+    families = Counter(tested[place].family for place in first_of_each(tested))
+    return Allowed(
+        in_sum=changes_allowed(families.total(), USUAL_RISK) / families.total(),
+        by_family={
+            name: changes_allowed(count, USUAL_RISK, EVEN) / count
+            for name, count in families.items()
+            if _can_tell(count)
+        },
+    )
+
+
+def _is_worth_its_tokens(computed: float, last: float) -> bool:
+    """Whether a more cautious threshold computes little more than the last one kept, and saves nearly as much."""
+    return computed <= (1 + CAUTION) * last and 1 - computed >= (1 - PRICE) * (1 - last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,7 @@ class Trial:
     computed: float
     mean: float
     worst: float
-    families: tuple[tuple[int, int], ...]
+    families: Mapping[str, tuple[int, int]]
 
 
 def estimate_all(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Floats:
@@ -53,7 +53,8 @@ def try_thresholds(estimates: Floats, model: RiskModel, requests: Sequence[Calib
     computed = np.where(doubts, EVERYTHING, levels)
     kinds = np.array(numbered([(request.family, request.behind_new_media) for request in requests]))
     separate, rows = first_of_each(requests), np.arange(len(requests))
-    families = np.array(numbered([requests[place].family for place in separate]))
+    of_family = [requests[place].family for place in separate]
+    families, names = np.array(numbered(of_family)), list(dict.fromkeys(of_family))
     for threshold in THRESHOLDS:
         chosen = (estimates <= threshold).argmax(axis=1)
         changes, shares = changed[rows, chosen], computed[rows, chosen]
@@ -68,8 +69,10 @@ def try_thresholds(estimates: Floats, model: RiskModel, requests: Sequence[Calib
                 changed_for_sure(int(found), int(count))
                 for found, count in zip(np.bincount(groups, changes), np.bincount(groups), strict=True)
             ),
-            families=tuple(
-                (int(found), int(count))
-                for found, count in zip(np.bincount(families, changes[separate]), np.bincount(families), strict=True)
-            ),
+            families={
+                name: (int(found), int(count))
+                for name, found, count in zip(
+                    names, np.bincount(families, changes[separate]), np.bincount(families), strict=True
+                )
+            },
         )

@@ -68,3 +68,24 @@ def test_what_was_not_seen_is_told_by_what_was_chosen_for_it(script: Any) -> Non
     kept, doubted, repaired, unlike = (-1.0, True, 9.0), (-1.0, True, 0.2), (1.0, True, 9.0), (6.0, True, 9.0)
     line = script.unseen_line(risk, "some", [request(*asked) for asked in (kept, doubted, repaired, unlike)])
     assert line == "| some | 4 | 4 | 1 | 2 | 1 | 1 |"
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (["--held-out", "601"], "a seed can be given once"),
+        (["--seed", "7", "--seed", "7"], "a seed can be given once"),
+        (["--leave-out", "versions"], "--leave-out versions: there is no such stream"),
+    ],
+)
+def test_streams_that_cannot_be_told_apart_or_found_are_refused(
+    script: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    complaint: str,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["calibrate_model.py", "builtin", "folder", *given])
+    with pytest.raises(SystemExit, match="2"):
+        script.parse()
+    assert complaint in capsys.readouterr().err

@@ -131,7 +131,12 @@ def test_a_card_tells_how_the_model_was_made_and_the_one_it_began_as(unbroken: P
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(unbroken)
     first = recipe.made_with(_options(tmp_path), 7)
     write_card(tmp_path, model, first, {"doc-qa": {"all": 1.0, "value": 1.0}})
-    assert "rotary base of 10,000." in (tmp_path / "README.md").read_text()
+    assert "rotary base of 10,000, the usual one" in (tmp_path / "README.md").read_text()
+
+    model.config.vision_config.rope_parameters["rope_theta"] = 50.0
+    (tmp_path / "unusual").mkdir()
+    write_card(tmp_path / "unusual", model, first, {"doc-qa": {"all": 1.0, "value": 1.0}})
+    assert "rotary base of 50, and not 10,000" in (tmp_path / "unusual" / "README.md").read_text()
 
     options = _options(tmp_path / "grown")
     options.grow_from, options.rotary_base = tmp_path, 50.0

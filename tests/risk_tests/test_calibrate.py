@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.risk.bounds import CONFIDENCE, FOR_SURE, changed_bound, changed_for_sure, changed_likely
+from runners.risk.bounds import CONFIDENCE, EVEN, FOR_SURE, changed_bound, changed_for_sure, changes_allowed
 from runners.risk.calibrate import FIT, calibrate
 from runners.risk.model import DEFAULT_RANKING, EVERYTHING, RANKINGS, Ranking, RiskModel
 from runners.risk.outcomes import RIGHT, CalibrationRequest, Outcome
@@ -116,29 +116,39 @@ def test_caution_leaves_most_of_what_a_promise_lets_save(spread: float, risk: fl
     assert 1 - promise.computed >= 0.9 * (1 - least)
 
 
-@pytest.mark.parametrize(("every", "hurts", "is_asked"), [(4, 60, True), (20, 30, False)])
-def test_no_family_hides_behind_the_others_that_has_requests_enough_to_tell(
-    every: int, hurts: int, is_asked: bool
-) -> None:
-    """One in so many requests is of a family of which some change, repaired or not: less than a percent of all.
-
-    Of the 800 that are tested these are 5 of 200, and 2 of 40, of whom one alone would be more than 2 %.
-    """
+def with_family(requests: int, hurt: int, others: int = 600) -> list[CalibrationRequest]:
+    """A calibration that tests so many requests of a family, of which some change, repaired or not, beside others."""
     rng = np.random.default_rng(18)
-    hard = [case % every == 0 for case in range(1200)]
-    requests = [
-        CalibrationRequest("some", f"case-{case}", (rng.normal(), rng.normal()), outcomes({0.0: hurt, 0.2: hurt}))
-        for case in range(1200)
-        for hurt in [hard[case] and (case // every) % hurts == 1]
+    tested = [("hard", case < hurt) for case in range(requests)] + [("easy", False)] * others
+    rows = [row for place, row in enumerate(tested) for row in ([("easy", False)] if place % 2 == 0 else []) + [row]]
+    return [
+        CalibrationRequest(family, f"case-{case}", (rng.normal(), rng.normal()), outcomes({0.0: hurts, 0.2: hurts}))
+        for case, (family, hurts) in enumerate(rows)
     ]
-    apart = [
-        replace(request, family="hard" if is_hard else "easy") for request, is_hard in zip(requests, hard, strict=True)
-    ]
-    together, told = (calibrate(NAMES, "template", given).promise(0.02) for given in (requests, apart))
-    assert together is not None
-    assert told is not None
-    assert together.computed < 0.1
-    assert (told.computed > 0.5) == is_asked
+
+
+@pytest.mark.parametrize(
+    ("requests", "hurt", "is_kept"),
+    [(83, 1, True), (84, 1, True), (83, 2, True), (84, 2, False), (133, 2, False), (134, 2, True), (134, 3, False)],
+)
+def test_no_family_hides_behind_the_others_that_has_requests_enough_to_tell(
+    requests: int, hurt: int, is_kept: bool
+) -> None:
+    """One changed answer tells nothing, and a family of fewer than 84 is not asked; 600 others do not change."""
+    calibrated = with_family(requests, hurt)
+    model = calibrate(NAMES, "template", calibrated)
+    assert model.requests == requests + 600
+    promise = model.promise(0.02)
+    assert promise is not None
+    assert (promise.computed < 0.1) == is_kept
+
+
+@settings(deadline=None, max_examples=20)
+@given(requests=st.integers(40, 200), hurt=st.integers(0, 6))
+def test_a_larger_risk_never_takes_more(requests: int, hurt: int) -> None:
+    promises = calibrate(NAMES, "template", with_family(requests, hurt)).promises
+    thresholds = [promise.threshold for promise in promises]
+    assert thresholds == sorted(thresholds)
 
 
 def test_one_changed_answer_of_a_rare_kind_proves_nothing() -> None:
@@ -275,16 +285,25 @@ def test_one_case_cannot_be_split() -> None:
         calibrate(NAMES, "template", [request])
 
 
-@pytest.mark.parametrize(("changed", "requests"), [(0, 149), (1, 236), (4, 500), (3, 3)])
-def test_the_bound_is_that_of_the_binomial(changed: int, requests: int) -> None:
+@pytest.mark.parametrize("confidence", [CONFIDENCE, EVEN])
+@pytest.mark.parametrize(("changed", "requests"), [(0, 149), (1, 236), (2, 134), (4, 500), (3, 3)])
+def test_the_bound_is_that_of_the_binomial(changed: int, requests: int, confidence: float) -> None:
     from scipy.stats import binom
 
-    bound = changed_bound(changed, requests)
+    bound = changed_bound(changed, requests, confidence)
     if changed == requests:
         assert bound == 1
     else:
-        assert binom.cdf(changed, requests, bound) == pytest.approx(1 - CONFIDENCE, abs=1e-9)
+        assert binom.cdf(changed, requests, bound) == pytest.approx(1 - confidence, abs=1e-9)
     assert bound >= changed / requests
+
+
+@given(requests=st.integers(1, 600), risk=st.sampled_from([0.01, 0.02, 0.1]), even=st.booleans())
+def test_as_many_may_change_as_keep_the_risk(requests: int, risk: float, even: bool) -> None:
+    confidence = EVEN if even else CONFIDENCE
+    most = changes_allowed(requests, risk, confidence)
+    assert changed_bound(most + 1, requests, confidence) > risk
+    assert most == 0 or changed_bound(most, requests, confidence) <= risk
 
 
 @pytest.mark.parametrize(("changed", "requests"), [(0, 10), (1, 2), (3, 30), (5, 5)])
@@ -295,13 +314,3 @@ def test_what_changes_for_sure_is_the_bound_of_the_binomial(changed: int, reques
     assert share <= changed / requests
     if changed:
         assert binom.sf(changed - 1, requests, share) == pytest.approx(1 - FOR_SURE, abs=1e-9)
-
-
-@pytest.mark.parametrize(("changed", "requests"), [(0, 34), (1, 84), (2, 112), (3, 3)])
-def test_a_share_is_as_likely_above_what_changes_likely_as_below(changed: int, requests: int) -> None:
-    from scipy.stats import binom
-
-    share = changed_likely(changed, requests)
-    assert changed / requests <= share <= changed_bound(changed, requests)
-    if changed < requests:
-        assert binom.cdf(changed, requests, share) == pytest.approx(0.5, abs=1e-9)

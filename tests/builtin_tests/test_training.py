@@ -133,7 +133,8 @@ def test_a_card_tells_how_the_model_was_made_and_the_one_it_began_as(unbroken: P
     write_card(tmp_path, model, first, {"doc-qa": {"all": 1.0, "value": 1.0}})
     assert "rotary base of 10,000, the usual one" in (tmp_path / "README.md").read_text()
 
-    model.config.vision_config.rope_parameters["rope_theta"] = 50.0
+    config: Any = model.config
+    config.vision_config.rope_parameters["rope_theta"] = 50.0
     (tmp_path / "unusual").mkdir()
     write_card(tmp_path / "unusual", model, first, {"doc-qa": {"all": 1.0, "value": 1.0}})
     assert "rotary base of 50, and not 10,000" in (tmp_path / "unusual" / "README.md").read_text()

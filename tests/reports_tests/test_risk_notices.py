@@ -67,7 +67,7 @@ BROKEN = {"risk_found": 0.08, "risk_found_ci_low": 0.05, "risk_found_ci_high": 0
             BROKEN,
             NoticeKind.BROKEN_PROMISE,
             "vlcache promised to change 2 % of the answers at most and changed 8.0 %, at least 5.0 % for sure",
-            f"unlike those it was calibrated on ({CALIBRATED}): do not use it here",
+            f"its calibration on {CALIBRATED} did not tell of requests like these: do not use it here",
         ),
     ],
 )

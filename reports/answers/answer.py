@@ -67,7 +67,9 @@ class Answer:
     Attributes:
         free: the fastest lossless runner, if it is faster than the reference.
         reuse: the fastest runner that may change answers and was shown safe; None where none was.
-        nearest: where none was, the one whose loss is bounded best; the fastest where no answer can be judged.
+        nearest: where none was, the one of the others whose loss is bounded best; the fastest where no answer can be
+            judged.
+        in_vain: where none was faster than the reference, the fastest that was shown safe.
         unsafe: runners that surely lose answers, the margin or more.
         sentence: the answer in full.
     """
@@ -77,6 +79,7 @@ class Answer:
     free: Gain | None
     reuse: Gain | None
     nearest: Gain | None
+    in_vain: Gain | None
     unsafe: tuple[Loss, ...]
     sentence: str
 
@@ -176,9 +179,11 @@ def _answer(rows: Sequence[Row], manifest: Manifest, losing: set[str]) -> Answer
     proven = [row for row in honest if row.verdict == "non-inferior"]
     bounded = [row for row in honest if _is_safe(row)]
     free, reuse = _fastest(exact), _fastest(proven) or _fastest(bounded)
-    nearest = None
-    if reuse is None and honest:
-        nearest = _gain(min(honest, key=lambda row: (row.loss_at_most or 0.0, -(row.ttft_speedup or 0.0))))
+    nearest = in_vain = None
+    if reuse is None:
+        in_vain = max(filter(None, map(_gain, bounded)), key=lambda gain: gain.speedup, default=None)
+        open_ones = [row for row in honest if row not in bounded]
+        nearest = _gain(min(open_ones, key=_by_loss)) if open_ones else None
     unjudged = bool(lossy) and all(row.loss_at_most is None for row in lossy)
     if unjudged:
         nearest = _fastest(lossy)
@@ -189,6 +194,7 @@ def _answer(rows: Sequence[Row], manifest: Manifest, losing: set[str]) -> Answer
         free=free,
         reuse=reuse,
         nearest=nearest,
+        in_vain=in_vain,
         unsafe=unsafe,
         sentence="",
     )
@@ -196,6 +202,11 @@ def _answer(rows: Sequence[Row], manifest: Manifest, losing: set[str]) -> Answer
     found = replace(found, word=word)
     broken = [_broken_promise(row) for row in lossy if promise_is_broken(row)]
     return replace(found, sentence=" ".join([*broken, _sentence(found, rows[0], manifest.reference)]))
+
+
+def _by_loss(row: Row) -> tuple[float, float]:
+    """Order runners by what they may lose, and those that may lose the same by their speed."""
+    return row.loss_at_most or 0.0, -(row.ttft_speedup or 0.0)
 
 
 def _word(answer: Answer, any_lossy: bool, proven: set[str]) -> Word:
@@ -239,6 +250,9 @@ def _of_reuse(answer: Answer, row: Row, reference: str) -> str:
         if answer.nearest is not None:
             nearest = answer.nearest
             return f"No reuse is shown safe yet: {nearest.runner} {may_lose(nearest, row.margin)}."
+        if answer.in_vain is not None:
+            slow = answer.in_vain
+            return f"What keeps the answers is no faster than {reference}: {slow.runner}, {times(slow.speedup)}."
         if answer.word is Word.YES and free is not None:
             return f"{free.runner} changes no answer and is {times(free.speedup)} as {reference}."
         return "Every runner that may change answers loses some, here or on another workload of this run."

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from reports.answers.answer import Answer, Gain, Overall, Word, find_answers, find_overall, in_points, may_lose
+from reports.answers.answer import Answer, Gain, Overall, Word, find_answers, find_overall, in_points, may_lose, times
 from reports.run.manifest import Manifest
 from reports.statistics.formatting import UNDEFINED
 from reports.summary.notice import FACTS, Notice
@@ -49,6 +49,7 @@ def compose(rows: Sequence[Row], manifest: Manifest, notices: Sequence[Notice], 
         *_everywhere(find_overall(answers, rows, manifest)),
         *_unsafe(answers),
         *_unproven(answers, rows[0].margin),
+        *_in_vain(answers, manifest.reference),
         *_exact(rows),
         *_more(answers, rows[0].margin),
         *_warnings(notices),
@@ -93,6 +94,14 @@ def _cells(answer: Answer) -> list[str]:
 
 def _labelled(gain: Gain) -> str:
     return f"{gain.runner} {gain.speedup:.1f}x"
+
+
+def _in_vain(answers: Sequence[Answer], reference: str) -> Iterator[Note]:
+    """Say where what is shown safe gains nothing."""
+    for answer in answers:
+        if answer.in_vain is not None and answer.nearest is None:
+            slow = f"{answer.in_vain.runner}, {times(answer.in_vain.speedup)}"
+            yield Note(f"{answer.workload}: what keeps the answers is no faster than {reference}: {slow}.")
 
 
 def _exact(rows: Sequence[Row]) -> Iterator[Note]:

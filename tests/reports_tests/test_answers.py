@@ -299,6 +299,21 @@ def test_warnings_are_counted_and_what_is_red_is_said() -> None:
     assert "1 warning (contention): see every column." in alone
 
 
+def test_what_is_safe_and_no_faster_is_said_to_gain_nothing() -> None:
+    slow = lossy("vlcache", 0.0195, verdict="non-inferior", ttft_speedup=0.8)
+    found = answered(slow)
+    assert (found.word, found.reuse, found.nearest) == (Word.NO, None, None)
+    assert found.sentence == "What keeps the answers is no faster than full: vlcache, 0.8 times as fast."
+    shown_block = block(row("full"), slow)
+    assert [column.title for column in shown_block.table.columns][2] == "best reuse"
+    assert "one: what keeps the answers is no faster than full: vlcache, 0.8 times as fast." in [
+        note.text for note in shown_block.notes
+    ]
+    open_one = answered(slow, lossy("conduit", 0.06))
+    assert open_one.nearest is not None
+    assert (open_one.word, open_one.nearest.runner) == (Word.NOT_YET, "conduit")
+
+
 def test_brackets_are_explained_where_there_are_any() -> None:
     def heads(*rows: Row) -> list[str]:
         return [column.title for column in block(*rows).table.columns]

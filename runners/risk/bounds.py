@@ -9,18 +9,17 @@ from scipy.stats import beta
 
 CONFIDENCE = 0.95
 FOR_SURE = 0.99  # confidence with which a kind of request is found out, of many kinds and thresholds
-EVEN = 0.5  # confidence with which a family keeps a promise, of few requests: more likely than not
 
 
 @cache
-def changed_bound(changed: int, requests: int, confidence: float = CONFIDENCE) -> float:
-    """Bound the share of changed answers from above."""
-    return 1.0 if changed >= requests else float(beta.ppf(confidence, changed + 1, requests - changed))
+def changed_bound(changed: int, requests: int) -> float:
+    """Bound the share of changed answers from above at ``CONFIDENCE``."""
+    return 1.0 if changed >= requests else float(beta.ppf(CONFIDENCE, changed + 1, requests - changed))
 
 
-def changes_allowed(requests: int, risk: float, confidence: float = CONFIDENCE) -> int:
+def changes_allowed(requests: int, risk: float) -> int:
     """Count how many of so many requests may change with a risk kept, 0 where even none is too many."""
-    kept = takewhile(lambda changed: changed_bound(changed, requests, confidence) <= risk, range(requests))
+    kept = takewhile(lambda changed: changed_bound(changed, requests) <= risk, range(requests))
     return max(0, sum(1 for _ in kept) - 1)
 
 

@@ -8,27 +8,26 @@ The cases (clusters of requests that share media) are split: on one part the set
 case, so that the tests are of separate requests that the fit has not seen.
 Thresholds are tested in a fixed sequence from the most cautious on (learn then test, arXiv 2110.01052): the sequence
 stops at the first that changes too many answers. Those are more than the promised risk by the upper bound of their
-share; or by its bound at a confidence of one half of one family, if it has separate requests enough to tell; or by its
-lower bound of the answers that one kind of request got at one level (of all requests of the cases that are tested). Of
-those before it the most cautious is taken that computes at most half as much more than the last, and saves nearly as
-much. Requests of one kind are of one family, all with or all without reused tokens behind new media; what is computed
-in full hides no other level's changes. Such a sequence needs no more requests than one test: for a risk of 0.02 these
-are 149 without a changed answer. With fewer nothing passes, and everything is computed.
+share; or as they were counted in one family, if it has separate requests enough to tell; or by the lower bound of the
+answers that one kind of request got at one level (of all requests of the cases that are tested). Of those before it
+the most cautious is taken that computes at most half as much more than the last, and saves nearly as much. Requests of
+one kind are of one family, all with or all without reused tokens behind new media; what is computed in full hides no
+other level's changes. Such a sequence needs no more requests than one test: for a risk of 0.02 these are 149 without a
+changed answer. With fewer nothing passes, and everything is computed.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
 from runners.defaults import DonorPolicy
-from runners.risk.bounds import EVEN, changed_bound, changes_allowed
+from runners.risk.bounds import changed_bound, changes_allowed
 from runners.risk.fit import with_levels, without_levels
 from runners.risk.model import EVERYTHING, Promise, RiskModel
 from runners.risk.outcomes import CalibrationRequest, first_of_each, numbered
-from runners.risk.setting import Allowed, choose_setting
+from runners.risk.setting import choose_setting
 from runners.risk.trials import DIGITS, Trial, estimate_all, try_thresholds
 
 RISKS = (0.01, 0.02, 0.05, 0.1)  # that a promise is sought for
@@ -57,7 +56,7 @@ def calibrate(names: Sequence[str], donor: DonorPolicy, requests: Sequence[Calib
         raise ValueError("a calibration needs requests of two cases at least")
 
     empty = without_levels(names, donor, requests)
-    setting = choose_setting(empty, fitted, _allowed(tested))
+    setting = choose_setting(empty, fitted, changes_allowed(separate, USUAL_RISK) / separate, USUAL_RISK)
     model = replace(with_levels(empty, fitted, setting), requests=separate)
     trials = list(try_thresholds(estimate_all(model, tested), model, tested))
     return replace(model, promises=tuple(_promise(trials, separate, risk) for risk in RISKS))
@@ -80,31 +79,8 @@ def _promise(trials: Sequence[Trial], requests: int, risk: float) -> Promise:
 
 
 def _keeps(trial: Trial, risk: float) -> bool:
-    """Whether a trial keeps the promise of a risk in sum, in every kind, and in every family that can tell.
-
-    One changed answer tells nothing of a family. The same families are asked at every risk, so that no smaller promise
-    is an easier one.
-    """
-    asked = [counts for counts in trial.families.values() if counts[0] > 1 and _can_tell(counts[1])]
-    return max(trial.bound, trial.worst, *(changed_bound(*counts, EVEN) for counts in asked)) <= risk
-
-
-def _can_tell(requests: int) -> bool:
-    """Whether a family has separate requests enough to be asked by itself: one may change with ``USUAL_RISK`` kept."""
-    return changed_bound(1, requests, EVEN) <= USUAL_RISK
-
-
-def _allowed(tested: Sequence[CalibrationRequest]) -> Allowed:
-    """Find what the tests of ``USUAL_RISK`` will let change, as shares of the cases."""
-    families = Counter(tested[place].family for place in first_of_each(tested))
-    return Allowed(
-        in_sum=changes_allowed(families.total(), USUAL_RISK) / families.total(),
-        by_family={
-            name: changes_allowed(count, USUAL_RISK, EVEN) / count
-            for name, count in families.items()
-            if _can_tell(count)
-        },
-    )
+    """Whether a trial keeps the promise of a risk in sum, in every kind, and in every family that can tell."""
+    return max(trial.bound, trial.worst) <= risk and not trial.breaks(risk)
 
 
 def _is_worth_its_tokens(computed: float, last: float) -> bool:

@@ -9,8 +9,8 @@ nothing tells them apart, and the most cautious is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product, takewhile
 
 import numpy as np
@@ -19,8 +19,8 @@ from scipy.stats import binom
 from runners.risk.bounds import CONFIDENCE
 from runners.risk.fit import Setting, with_levels
 from runners.risk.model import DEFAULT_RANKING, EVERYTHING, Ranking, RiskModel
-from runners.risk.outcomes import CalibrationRequest, numbered
-from runners.risk.trials import Trial, estimate_all, try_thresholds
+from runners.risk.outcomes import CalibrationRequest, first_of_each, numbered
+from runners.risk.trials import estimate_all, try_thresholds
 
 HARDLY = 0.1  # so many more tokens, relatively, may be computed with a setting that is preferred
 MARGINS = (3.0, 2.0, 1.5, 1.0, 0.5, 0.2, 0.1, 0.0)  # logit margins below which a token may be in doubt
@@ -28,37 +28,19 @@ RIDGES = (5.0, 1.0)  # penalties of the weights: few requests take a larger one
 FOLDS = 3  # of the cross-validation
 
 
-@dataclass(frozen=True)
-class Allowed:
-    """What may change, as the tests will allow it: shares of all cases, and of those of each family asked by itself.
-
-    One changed answer tells nothing of a family.
-    """
-
-    in_sum: float
-    by_family: Mapping[str, float]
-
-    def __contains__(self, trial: Trial) -> bool:
-        counts = trial.families
-        cases = sum(count for _, count in counts.values())
-        asked = [(counts[name], share) for name, share in self.by_family.items() if name in counts]
-        return trial.changed <= self.in_sum * cases and all(
-            changed <= max(1, share * count) for (changed, count), share in asked
-        )
-
-
-def choose_setting(empty: RiskModel, fitted: Sequence[CalibrationRequest], allowed: Allowed) -> Setting:
+def choose_setting(empty: RiskModel, fitted: Sequence[CalibrationRequest], allowed: float, risk: float) -> Setting:
     """Choose the first setting, in the order that the module tells, of those that cost hardly more than the best.
 
     Args:
         empty: see ``without_levels``.
         fitted: what the levels are to be fitted to.
-        allowed: what may change.
+        allowed: share of all cases that may change.
+        risk: share of the cases of a family that may.
     """
     ranking = _ranking(fitted)
     ladders = _ladders(sorted(fitted[0].outcomes[ranking]))
     widest_settings = [Setting(ranking, ladders[-1], *parts) for parts in product(RIDGES, MARGINS)]
-    costs = dict(cost for widest in widest_settings for cost in _costs(empty, fitted, widest, ladders, allowed))
+    costs = dict(cost for widest in widest_settings for cost in _costs(empty, fitted, widest, ladders, allowed, risk))
     settings = [Setting(ranking, *parts) for parts in product(ladders, RIDGES, MARGINS)]
     cheapest = min(costs.values())
     if cheapest == EVERYTHING:
@@ -93,7 +75,8 @@ def _costs(
     fitted: Sequence[CalibrationRequest],
     widest: Setting,
     ladders: Sequence[tuple[float, ...]],
-    allowed: Allowed,
+    allowed: float,
+    risk: float,
 ) -> Iterator[tuple[Setting, float]]:
     """Compute for each ladder the mean share of tokens with which no more changes than is allowed: all if more does.
 
@@ -102,6 +85,7 @@ def _costs(
 
     Args:
         widest: the setting with all levels that a ladder has.
+        allowed, risk: see ``choose_setting``.
 
     Yields:
         the setting with each of the ladders, and its cost.
@@ -117,9 +101,10 @@ def _costs(
             return
         model = with_levels(empty, rest, widest)
         estimates[folds == fold] = estimate_all(model, held)
+    most = allowed * len(first_of_each(fitted))
     for ladder in ladders:
         places = [widest.levels.index(share) for share in ladder]
         part = replace(model, levels=tuple(model.levels[place] for place in places))
         trials = try_thresholds(estimates[:, [*places, -1]], part, fitted)
-        kept = list(takewhile(lambda trial: trial in allowed, trials))
+        kept = list(takewhile(lambda trial: trial.changed <= most and not trial.breaks(risk), trials))
         yield replace(widest, levels=ladder), kept[-1].mean if kept else EVERYTHING

@@ -14,6 +14,7 @@ from runners.risk.outcomes import CalibrationRequest, first_of_each, numbered
 from runners.risk.regression import Floats
 
 DIGITS = 6
+ENOUGH = 50  # separate requests of a family, which is then asked by itself
 THRESHOLDS = tuple(round(float(value), DIGITS) for value in expit(np.linspace(-9, 2, 111)))
 
 
@@ -37,6 +38,14 @@ class Trial:
     mean: float
     worst: float
     families: Mapping[str, tuple[int, int]]
+
+    def breaks(self, risk: float) -> list[str]:
+        """Name the families of which more answers change than a risk allows; one alone tells nothing.
+
+        The same families are asked at every risk, so that no smaller promise is an easier one.
+        """
+        counts = self.families.items()
+        return [name for name, (changed, count) in counts if count >= ENOUGH and changed > max(1, risk * count)]
 
 
 def estimate_all(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Floats:

@@ -182,7 +182,7 @@ def _answer(rows: Sequence[Row], manifest: Manifest, losing: set[str]) -> Answer
     nearest = in_vain = None
     if reuse is None:
         in_vain = max(filter(None, map(_gain, bounded)), key=lambda gain: gain.speedup, default=None)
-        open_ones = [row for row in honest if row not in bounded]
+        open_ones = [row for row in honest if not _is_safe(row)]
         nearest = _gain(min(open_ones, key=_by_loss)) if open_ones else None
     unjudged = bool(lossy) and all(row.loss_at_most is None for row in lossy)
     if unjudged:

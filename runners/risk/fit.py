@@ -53,7 +53,7 @@ def without_levels(names: Sequence[str], donor: DonorPolicy, requests: Sequence[
 
 
 def with_levels(empty: RiskModel, fitted: Sequence[CalibrationRequest], setting: Setting) -> RiskModel:
-    """Fit every level of a setting to the answers that change in spite of its margin, one without the others."""
+    """Fit every level of a setting to the answers that change in spite of its margin, each by itself."""
     signals = _signals(fitted)
     centre, scale = signals.mean(axis=0), np.maximum(signals.std(axis=0), 1e-6)
     levels = []

@@ -181,7 +181,7 @@ def _answer(rows: Sequence[Row], manifest: Manifest, losing: set[str]) -> Answer
     free, reuse = _fastest(exact), _fastest(proven) or _fastest(bounded)
     nearest = in_vain = None
     if reuse is None:
-        in_vain = max(filter(None, map(_gain, bounded)), key=lambda gain: gain.speedup, default=None)
+        in_vain = _fastest(bounded, beyond=0)
         open_ones = [row for row in honest if not _is_safe(row)]
         nearest = _gain(min(open_ones, key=_by_loss)) if open_ones else None
     unjudged = bool(lossy) and all(row.loss_at_most is None for row in lossy)
@@ -251,8 +251,7 @@ def _of_reuse(answer: Answer, row: Row, reference: str) -> str:
             nearest = answer.nearest
             return f"No reuse is shown safe yet: {nearest.runner} {may_lose(nearest, row.margin)}."
         if answer.in_vain is not None:
-            slow = answer.in_vain
-            return f"What keeps the answers is no faster than {reference}: {slow.runner}, {times(slow.speedup)}."
+            return f"What keeps the answers is {no_faster(answer.in_vain, reference)}."
         if answer.word is Word.YES and free is not None:
             return f"{free.runner} changes no answer and is {times(free.speedup)} as {reference}."
         return "Every runner that may change answers loses some, here or on another workload of this run."
@@ -260,6 +259,11 @@ def _of_reuse(answer: Answer, row: Row, reference: str) -> str:
         slower = f"What keeps the answers is no faster than {free.runner}, which changes none"
         return f"{slower}: {gain.runner}, {times(gain.speedup)} as {reference}."
     return f"{gain.runner} is {times(gain.speedup)} as {reference} and {_loses('loses less than', gain, row.margin)}."
+
+
+def no_faster(gain: Gain, reference: str) -> str:
+    """Say how fast a runner is that is shown safe and gains nothing."""
+    return f"no faster than {reference}: {gain.runner}, {times(gain.speedup)}"
 
 
 def may_lose(gain: Gain, margin: float) -> str:
@@ -288,9 +292,9 @@ def in_points(share: float, up: bool = False) -> str:
     return f"{tenths / 10:g} points"
 
 
-def _fastest(rows: Sequence[Row]) -> Gain | None:
-    """The fastest of these runners that is faster than the reference."""
-    gains = [gain for gain in map(_gain, rows) if gain is not None and gain.speedup > 1]
+def _fastest(rows: Sequence[Row], beyond: float = 1) -> Gain | None:
+    """The fastest of these runners that is faster than the reference, or than so many times as fast."""
+    gains = [gain for gain in map(_gain, rows) if gain is not None and gain.speedup > beyond]
     return max(gains, key=lambda gain: gain.speedup, default=None)
 
 

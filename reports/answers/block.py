@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from reports.answers.answer import Answer, Gain, Overall, Word, find_answers, find_overall, in_points, may_lose, times
+from reports.answers.answer import (
+    Answer,
+    Gain,
+    Overall,
+    Word,
+    find_answers,
+    find_overall,
+    in_points,
+    may_lose,
+    no_faster,
+)
 from reports.run.manifest import Manifest
 from reports.statistics.formatting import UNDEFINED
 from reports.summary.notice import FACTS, Notice
@@ -100,8 +110,7 @@ def _in_vain(answers: Sequence[Answer], reference: str) -> Iterator[Note]:
     """Say where what is shown safe gains nothing."""
     for answer in answers:
         if answer.in_vain is not None and answer.nearest is None:
-            slow = f"{answer.in_vain.runner}, {times(answer.in_vain.speedup)}"
-            yield Note(f"{answer.workload}: what keeps the answers is no faster than {reference}: {slow}.")
+            yield Note(f"{answer.workload}: what keeps the answers is {no_faster(answer.in_vain, reference)}.")
 
 
 def _exact(rows: Sequence[Row]) -> Iterator[Note]:

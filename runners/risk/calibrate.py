@@ -80,7 +80,7 @@ def _promise(trials: Sequence[Trial], requests: int, risk: float) -> Promise:
 
 def _keeps(trial: Trial, risk: float) -> bool:
     """Whether a trial keeps the promise of a risk in sum, in every kind, and in every family that can tell."""
-    return max(trial.bound, trial.worst) <= risk and not trial.breaks(risk)
+    return max(trial.bound, trial.worst) <= risk and not trial.breaks_in_a_family(risk)
 
 
 def _is_worth_its_tokens(computed: float, last: float) -> bool:

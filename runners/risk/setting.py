@@ -1,10 +1,10 @@
 """Chooses ranking, levels, penalty and margin of a risk model, on the requests that it is to be fitted to.
 
 The ranking is the default one, unless fewer answers changed with another and chance does not explain it (sign test).
-The others are chosen by cross-validation over the cases: of the settings with which as small a share of answers changes
-as the tests will allow, for hardly more tokens than with the best, the fewest levels, the largest penalty and the
-largest margin, in this order. So few requests are not asked for more than they can tell. Where no setting keeps it,
-nothing tells them apart, and the most cautious is taken.
+The others are chosen by cross-validation over the cases: of the settings with which as small a share of answers
+changes as the tests will allow, in sum and in every family, for hardly more tokens than with the best, the fewest
+levels, the largest penalty and the largest margin, in this order. So few requests are not asked for more than they can
+tell. Where no setting keeps it, nothing tells them apart, and the most cautious is taken.
 """
 
 from __future__ import annotations
@@ -106,5 +106,5 @@ def _costs(
         places = [widest.levels.index(share) for share in ladder]
         part = replace(model, levels=tuple(model.levels[place] for place in places))
         trials = try_thresholds(estimates[:, [*places, -1]], part, fitted)
-        kept = list(takewhile(lambda trial: trial.changed <= most and not trial.breaks(risk), trials))
+        kept = list(takewhile(lambda trial: trial.changed <= most and not trial.breaks_in_a_family(risk), trials))
         yield replace(widest, levels=ladder), kept[-1].mean if kept else EVERYTHING

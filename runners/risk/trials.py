@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from runners.risk.bounds import changed_bound, changed_for_sure
@@ -37,15 +38,14 @@ class Trial:
     computed: float
     mean: float
     worst: float
-    families: Mapping[str, tuple[int, int]]
+    families: Sequence[tuple[int, int]]
 
-    def breaks(self, risk: float) -> list[str]:
-        """Name the families of which more answers change than a risk allows; one alone tells nothing.
+    def breaks_in_a_family(self, risk: float) -> bool:
+        """Whether more answers of a family change than a risk allows; one alone tells nothing.
 
         The same families are asked at every risk, so that no smaller promise is an easier one.
         """
-        counts = self.families.items()
-        return [name for name, (changed, count) in counts if count >= ENOUGH and changed > max(1, risk * count)]
+        return any(count >= ENOUGH and changed > max(1, risk * count) for changed, count in self.families)
 
 
 def estimate_all(model: RiskModel, requests: Sequence[CalibrationRequest]) -> Floats:
@@ -62,8 +62,7 @@ def try_thresholds(estimates: Floats, model: RiskModel, requests: Sequence[Calib
     computed = np.where(doubts, EVERYTHING, levels)
     kinds = np.array(numbered([(request.family, request.behind_new_media) for request in requests]))
     separate, rows = first_of_each(requests), np.arange(len(requests))
-    of_family = [requests[place].family for place in separate]
-    families, names = np.array(numbered(of_family)), list(dict.fromkeys(of_family))
+    families = np.array(numbered([requests[place].family for place in separate]))
     for threshold in THRESHOLDS:
         chosen = (estimates <= threshold).argmax(axis=1)
         changes, shares = changed[rows, chosen], computed[rows, chosen]
@@ -74,14 +73,11 @@ def try_thresholds(estimates: Floats, model: RiskModel, requests: Sequence[Calib
             bound=changed_bound(lost, len(separate)),
             computed=float(shares[separate].mean()),
             mean=float(shares.mean()),
-            worst=max(
-                changed_for_sure(int(found), int(count))
-                for found, count in zip(np.bincount(groups, changes), np.bincount(groups), strict=True)
-            ),
-            families={
-                name: (int(found), int(count))
-                for name, found, count in zip(
-                    names, np.bincount(families, changes[separate]), np.bincount(families), strict=True
-                )
-            },
+            worst=max(changed_for_sure(*counts) for counts in _counted(groups, changes)),
+            families=_counted(families, changes[separate]),
         )
+
+
+def _counted(groups: NDArray[np.int64], changes: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Count in every group the answers that change, and all of them."""
+    return list(zip(np.bincount(groups, changes).astype(int).tolist(), np.bincount(groups).tolist(), strict=True))
